@@ -1,0 +1,5 @@
+from libacli.errors import LibaError
+
+
+def main() -> None:
+    raise LibaError("not built yet")

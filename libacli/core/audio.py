@@ -1,0 +1,83 @@
+"""PCM in numbers. Everywhere inside liba sound is 24 000 Hz, mono, signed 16-bit little-endian."""
+
+from __future__ import annotations
+
+import math
+import sys
+from array import array
+from collections.abc import Iterator
+
+SAMPLE_RATE = 24_000
+BYTES_PER_SAMPLE = 2
+BYTES_PER_SECOND = SAMPLE_RATE * BYTES_PER_SAMPLE
+FRAME_MS = 20
+FRAME_BYTES = BYTES_PER_SECOND * FRAME_MS // 1000
+
+AUDIBLE_PEAK = 330
+"""A frame whose loudest sample reaches this (-40 dBFS) is sound; below it is silence or codec noise."""
+
+
+class FrameSlicer:
+    """Cuts PCM that arrives in pieces of any length into whole 20 ms frames.
+
+    A network read may end in the middle of a sample; the odd byte is carried to the next read.
+    """
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def push(self, pcm: bytes) -> Iterator[bytes]:
+        """Yields every whole frame (`FRAME_BYTES` bytes) that `pcm` completes."""
+        self._rest += pcm
+        whole = len(self._rest) - len(self._rest) % FRAME_BYTES
+        frames = bytes(self._rest[:whole])
+        del self._rest[:whole]
+        for start in range(0, whole, FRAME_BYTES):
+            yield frames[start : start + FRAME_BYTES]
+
+    def flush(self) -> Iterator[bytes]:
+        """Yields what is left, filled up with silence to a whole frame; half a sample is dropped."""
+        rest = bytes(self._rest[: len(self._rest) // BYTES_PER_SAMPLE * BYTES_PER_SAMPLE])
+        self._rest.clear()
+        if rest:
+            yield rest.ljust(FRAME_BYTES, b"\0")
+
+
+def duration_s(pcm_bytes: int) -> float:
+    """Seconds of sound in so many bytes."""
+    return pcm_bytes / BYTES_PER_SECOND
+
+
+def silence(milliseconds: int) -> bytes:
+    """Whole frames of silence, at least `milliseconds` long."""
+    return bytes(FRAME_BYTES * math.ceil(milliseconds / FRAME_MS))
+
+
+def samples(pcm: bytes) -> array[int]:
+    """The samples of `pcm`, as integers of -32768..32767."""
+    values = array("h", pcm)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values
+
+
+def first_audible_s(pcm: bytes) -> float | None:
+    """Seconds from the start of `pcm` to its first sample that can be heard; None if there is none."""
+    for position, sample in enumerate(samples(pcm)):
+        if not -AUDIBLE_PEAK < sample < AUDIBLE_PEAK:
+            return position / SAMPLE_RATE
+    return None
+
+
+def is_audible(pcm: bytes) -> bool:
+    values = samples(pcm)
+    return bool(values) and (max(values) >= AUDIBLE_PEAK or min(values) <= -AUDIBLE_PEAK)
+
+
+def level_dbfs(pcm: bytes) -> float:
+    """Root-mean-square level of `pcm` in dB below full scale; -inf for digital silence."""
+    values = samples(pcm)
+    if not values:
+        return -math.inf
+    mean_square = sum(sample * sample for sample in values) / len(values)
+    return 10 * math.log10(mean_square / 32768**2) if mean_square else -math.inf

@@ -1,0 +1,109 @@
+"""Everything that liba raises on purpose.
+
+LibaError                       1
+├── UsageError                  2   the command line or a value given to it is wrong
+├── ConfigError                 3   a setting is missing, unknown or invalid
+│   └── CredentialsError        3   a key is missing or was refused
+├── UnreachableError            4   LiveKit did not answer
+├── NoAgentError                5   nobody in the room can speak
+├── RefusedError                6   the agent (or liba itself) will not say this
+├── TimedOutError               7   a bound passed
+├── InterruptedSpeechError      8   speech ended before its end
+├── WithoutAvatarError          9   spoken, but not through the avatar, which was required
+├── InstallError                1   a component could not be fetched, built or started
+├── VoiceError                  1   text did not become sound
+│   ├── VoiceRefusedError       1   ... and asking again would not help
+│   ├── VoiceStalledError       1   ... because the voice went quiet for longer than its bound
+│   └── VoiceTruncatedError     1   ... because the sound stopped before the text did
+└── SinkError                   1   sound did not reach the room
+    └── SinkStalledError        1   ... because the sink took no frame within its bound
+
+The number is the exit code of a command that ends with the error.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LibaError(Exception):
+    """Base of every error that liba raises on purpose.
+
+    `hint` is the next step for the user: one sentence, or a command to run.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(LibaError):
+    exit_code = 2
+
+
+class ConfigError(LibaError):
+    exit_code = 3
+
+
+class CredentialsError(ConfigError):
+    pass
+
+
+class UnreachableError(LibaError):
+    exit_code = 4
+
+
+class NoAgentError(LibaError):
+    exit_code = 5
+
+
+class RefusedError(LibaError):
+    """The request was understood and will not be carried out. `reason` is the word for machines."""
+
+    exit_code = 6
+
+    def __init__(self, message: str, *, reason: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.reason = reason
+
+
+class TimedOutError(LibaError):
+    exit_code = 7
+
+
+class InterruptedSpeechError(LibaError):
+    exit_code = 8
+
+
+class WithoutAvatarError(LibaError):
+    exit_code = 9
+
+
+class InstallError(LibaError):
+    pass
+
+
+class VoiceError(LibaError):
+    pass
+
+
+class VoiceRefusedError(VoiceError):
+    pass
+
+
+class VoiceStalledError(VoiceError):
+    pass
+
+
+class VoiceTruncatedError(VoiceError):
+    pass
+
+
+class SinkError(LibaError):
+    pass
+
+
+class SinkStalledError(SinkError):
+    pass

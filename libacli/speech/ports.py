@@ -1,0 +1,100 @@
+"""The two seams of the speech path: where sound comes from and where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+T3Source = Literal["reported", "observed", "estimated"]
+
+
+@dataclass(frozen=True)
+class Style:
+    """How an utterance should sound; what is None is left to the voice's own settings."""
+
+    voice: str | None = None
+    """Name of the speaker, as the speech service knows it."""
+
+    speed: float | None = None
+    """Pace, 1.0 is normal; 0.25 to 4.0."""
+
+    instructions: str | None = None
+    """Free words on tone and manner, for voices that follow them."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """The way an utterance took."""
+
+    name: Literal["tavus", "fallback"]
+    """`tavus` through the avatar, `fallback` on the agent's own track."""
+
+    reason: str = ""
+    """Why it is `fallback`; empty otherwise."""
+
+    target: str = ""
+    """Identity of the avatar, or name of the track."""
+
+
+@dataclass(frozen=True)
+class Playback:
+    """How the playing of an utterance ended."""
+
+    source: T3Source
+    """`reported` by the avatar, `observed` because the track drained, `estimated` because a bound passed."""
+
+    replayed: bool = False
+    """It was lost on the way and repeated from its beginning on the other sink."""
+
+
+class Voice(Protocol):
+    """Turns text into PCM (24 kHz mono s16le)."""
+
+    model: str
+    """Name of the speech model, for records."""
+
+    def objection(self, text: str) -> str | None:
+        """Why this voice cannot say `text`, in one clause ("this voice speaks English only"), or None.
+
+        Pure and quick: it is asked before the text is queued.
+        """
+
+    def synthesize(self, text: str, style: Style) -> AsyncIterator[bytes]:
+        """Yields PCM as it comes, in pieces of any length that are not empty; an odd byte may split a sample.
+
+        Closing the iterator early ends the request. Raises VoiceRefusedError when asking again would not
+        help, VoiceStalledError when a bound passed, VoiceTruncatedError when the stream ended before its
+        end, VoiceError for the rest. It never ends normally without having yielded sound.
+        """
+
+    async def warm_up(self) -> None:
+        """Makes the first `synthesize` as quick as the rest. Raises what `synthesize` raises."""
+
+    async def aclose(self) -> None:
+        """Releases connections. Safe to call twice."""
+
+
+class Sink(Protocol):
+    """Where PCM goes: one utterance at a time, `start` → `write`… → `finish`, or `clear` at any point."""
+
+    async def start(self, on_audible: Callable[[], None]) -> Route:
+        """Opens the way for one utterance and says which it is; `write` may follow at once.
+
+        `on_audible` is called at most once, at the moment the first sound that is not silence plays.
+        """
+
+    async def write(self, frame: bytes) -> None:
+        """Hands over one 20 ms frame (`FRAME_BYTES`); returns when it was taken, which is the backpressure.
+
+        Raises SinkError when it cannot be delivered.
+        """
+
+    async def finish(self) -> Playback:
+        """Marks the end of the utterance and waits, within a bound, until it has been played."""
+
+    async def clear(self) -> None:
+        """Stops what is playing and forgets what is queued, at once. Safe to call at any time."""
+
+    async def aclose(self) -> None:
+        """Releases the way out. Safe to call twice."""
