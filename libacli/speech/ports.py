@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -60,7 +60,7 @@ class Voice(Protocol):
         Pure and quick: it is asked before the text is queued.
         """
 
-    def synthesize(self, text: str, style: Style) -> AsyncIterator[bytes]:
+    def synthesize(self, text: str, style: Style) -> AsyncGenerator[bytes]:
         """Yields PCM as it comes, in pieces of any length that are not empty; an odd byte may split a sample.
 
         Closing the iterator early ends the request. Raises VoiceRefusedError when asking again would not

@@ -1,0 +1,186 @@
+"""What waits to be spoken, in which order, and what became of it."""
+
+from __future__ import annotations
+
+import bisect
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+from libacli.core.messages import FINAL_STATES, SayRequest, State
+from libacli.core.timeline import Timeline
+
+
+class Refused(Exception):
+    """An utterance was not taken. `reason` is the word for machines: `queue_full`, `draining`."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(eq=False)
+class Utterance:
+    """One text to be spoken and all that is known about it so far."""
+
+    request: SayRequest
+    timeline: Timeline
+    state: State = "accepted"
+
+    reason: str = ""
+    """Why it was interrupted, failed or went unconfirmed."""
+
+    route: str = ""
+    """`tavus` or `fallback`, once chosen; `route_reason` says why it is `fallback`."""
+
+    route_reason: str = ""
+    chunks: int = 0
+    frames: int = 0
+    """20 ms frames that the sink took, the silence at the end included."""
+
+    underruns: int = 0
+    """Times the sink ran dry in the middle of the utterance."""
+
+    t3_source: str = ""
+    replayed: bool = False
+
+    ended_at: float | None = None
+    """When it reached a final state, on the timeline's clock."""
+
+    @property
+    def id(self) -> str:
+        return self.request.id
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in FINAL_STATES
+
+    def become(self, state: State, now: float, *, reason: str = "") -> bool:
+        """Moves on to `state`; False, and nothing changes, when a final state was reached before."""
+        if self.is_over:
+            return False
+        self.state = state
+        self.reason = reason
+        if self.is_over:
+            self.ended_at = now
+        return True
+
+    def report(self) -> dict[str, Any]:
+        """What may be told to anybody in the room: no spoken text."""
+        members: dict[str, Any] = {"id": self.id, "state": self.state}
+        for name in ("reason", "route", "route_reason", "chunks", "frames", "underruns", "t3_source"):
+            if value := getattr(self, name):
+                members[name] = value
+        if self.replayed:
+            members["replayed"] = True
+        return members | {"chars": len(self.request.text)} | self.timeline.durations_ms()
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The answer to a request that was taken."""
+
+    id: str
+    position: int
+    """How many utterances are spoken before it; 0: it is next, or is being spoken."""
+
+    duplicate: bool = False
+    """The id was known already: nothing was queued a second time."""
+
+
+@dataclass(order=True)
+class _Place:
+    key: tuple[int, int]
+    utterance: Utterance = field(compare=False)
+
+
+class Backlog:
+    """Utterances in the order they are to be spoken: higher priority first, then first come first served.
+
+    Holds at most `limit` waiting ones. Remembers what became of an id for `memory_s` seconds after its
+    end, so that a repeated request is answered and not spoken again.
+    """
+
+    def __init__(self, *, limit: int, memory_s: float = 600.0, memory_count: int = 4096) -> None:
+        self._limit = limit
+        self._memory_s = memory_s
+        self._memory_count = memory_count
+        self._waiting: list[_Place] = []
+        self._known: OrderedDict[str, Utterance] = OrderedDict()
+        self._arrivals = 0
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def waiting(self) -> list[Utterance]:
+        return [place.utterance for place in self._waiting]
+
+    def offer(self, request: SayRequest, now: float, *, speaking: Utterance | None = None) -> Receipt:
+        """Takes a request that has an id. Raises Refused, and remembers nothing, when it cannot be taken."""
+        self._forget(now)
+        if known := self._known.get(request.id):
+            return Receipt(request.id, self._position(known, speaking), duplicate=True)
+        if self._closed:
+            raise Refused("draining", "the agent is shutting down and takes nothing new")
+        if len(self._waiting) >= self._limit:
+            raise Refused("queue_full", f"{self._limit} utterances are waiting already")
+        utterance = Utterance(request, Timeline(t0=now))
+        self._arrivals += 1
+        bisect.insort(self._waiting, _Place((-request.priority, self._arrivals), utterance))
+        self._known[request.id] = utterance
+        return Receipt(request.id, self._position(utterance, speaking))
+
+    def find(self, utterance_id: str) -> Utterance | None:
+        """The utterance of that id, waiting, spoken or remembered."""
+        return self._known.get(utterance_id)
+
+    def peek(self) -> Utterance | None:
+        """The utterance that is next."""
+        return self._waiting[0].utterance if self._waiting else None
+
+    def pop(self) -> Utterance | None:
+        """Takes out the utterance that is next."""
+        return self._waiting.pop(0).utterance if self._waiting else None
+
+    def expire(self, now: float) -> list[Utterance]:
+        """Takes out those that have waited longer than they are worth; they are `expired`."""
+        stale = [
+            place
+            for place in self._waiting
+            if (ttl_ms := place.utterance.request.ttl_ms) is not None
+            and (now - place.utterance.timeline.t0) * 1000 > ttl_ms
+        ]
+        return self._end(stale, "expired", now, "waited too long")
+
+    def clear(self, now: float, *, reason: str) -> list[Utterance]:
+        """Takes out everything that waits; it is `interrupted`."""
+        return self._end(list(self._waiting), "interrupted", now, reason)
+
+    def close(self) -> None:
+        """From now on everything new is refused."""
+        self._closed = True
+
+    def _end(self, places: list[_Place], state: State, now: float, reason: str) -> list[Utterance]:
+        for place in places:
+            self._waiting.remove(place)
+            place.utterance.become(state, now, reason=reason)
+        return [place.utterance for place in places]
+
+    def _position(self, utterance: Utterance, speaking: Utterance | None) -> int:
+        for index, place in enumerate(self._waiting):
+            if place.utterance is utterance:
+                return index + (speaking is not None)
+        return 0
+
+    def _forget(self, now: float) -> None:
+        excess = len(self._known) - self._memory_count
+        old = [
+            known_id
+            for index, (known_id, utterance) in enumerate(self._known.items())
+            if utterance.ended_at is not None
+            and (now - utterance.ended_at > self._memory_s or index < excess)
+        ]
+        for known_id in old:
+            del self._known[known_id]

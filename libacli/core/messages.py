@@ -1,0 +1,232 @@
+"""What travels in the room: say requests in, replies and events out. JSON, UTF-8, snake_case."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from libacli.core.text import clean, is_speakable
+
+MAX_REQUEST_BYTES = 16 * 1024
+MAX_ID_CHARS = 64
+
+SAY_METHOD = "liba.say"
+STATUS_METHOD = "liba.status"
+STOP_METHOD = "liba.stop"
+SAY_TOPIC = "say"
+EVENTS_TOPIC = "liba.events"
+
+CAN_SAY_ATTRIBUTE = "liba.say"
+"""A participant whose token attributes hold this as "true" may make the agent speak."""
+
+AGENT_ATTRIBUTE = "liba.agent"
+"""An agent's participant carries its agent name here, once it can take requests."""
+
+State = Literal[
+    "accepted",
+    "rejected",
+    "speaking",
+    "audible",
+    "done",
+    "interrupted",
+    "failed",
+    "expired",
+    "unconfirmed",
+]
+FINAL_STATES: frozenset[State] = frozenset(
+    {"rejected", "done", "interrupted", "failed", "expired", "unconfirmed"}
+)
+
+
+class Malformed(ValueError):
+    """A request that will not be carried out. `reason` is the word for machines."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class SayRequest:
+    """One text to be spoken, as it was asked for."""
+
+    text: str
+    """Clean, with something to say in it."""
+
+    id: str = ""
+    """Chosen by the sender and kept over its retries; empty: the agent makes one."""
+
+    voice: str | None = None
+    speed: float | None = None
+    instructions: str | None = None
+
+    interrupt: bool = False
+    """Stop what is being spoken and forget what waits, then say this."""
+
+    priority: int = 0
+    """Higher goes first; equals in order of acceptance. -100 to 100."""
+
+    ttl_ms: int | None = None
+    """Not worth saying if it had to wait longer than this, in milliseconds."""
+
+    auth: str | None = field(default=None, repr=False)
+    """A JWT signed with the LiveKit API secret, bound to room, id and body."""
+
+    def body(self) -> dict[str, Any]:
+        """The request as JSON members, without `auth`, unset ones left out: what a signature covers."""
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name != "auth" and value != SayRequest.__dataclass_fields__[name].default
+        }
+
+    def encode(self) -> str:
+        members = self.body() | ({"auth": self.auth} if self.auth else {})
+        return json.dumps(members, ensure_ascii=False, separators=(",", ":"))
+
+
+def parse_say(payload: bytes, *, max_text_chars: int) -> SayRequest:
+    """Reads a say request: a JSON object with `text`, or bare UTF-8 text.
+
+    Raises Malformed with a reason: `too_large`, `malformed`, `nothing_to_say`, `text_too_long`.
+    """
+    if len(payload) > MAX_REQUEST_BYTES:
+        raise Malformed("too_large", f"the request has {len(payload)} bytes, {MAX_REQUEST_BYTES} are allowed")
+    try:
+        source = payload.decode()
+    except UnicodeDecodeError as error:
+        raise Malformed("malformed", "the request is not UTF-8") from error
+    members = _members(source)
+    values: dict[str, Any] = {name: _READ[name](name, value) for name, value in members.items()}
+    return SayRequest(**values | {"text": checked_text(values["text"], max_text_chars)})
+
+
+def checked_text(text: str, max_text_chars: int) -> str:
+    """`text`, clean and fit to be spoken. Raises Malformed."""
+    try:
+        text = clean(text)
+    except ValueError as error:
+        raise Malformed("malformed", str(error)) from error
+    if not is_speakable(text):
+        raise Malformed("nothing_to_say", "there is no letter or digit in the text")
+    if len(text) > max_text_chars:
+        raise Malformed("text_too_long", f"the text has {len(text)} characters, {max_text_chars} are allowed")
+    return text
+
+
+def parse_object(source: str) -> dict[str, Any]:
+    """Reads one JSON object, strictly: no NaN, no key twice, no byte-order mark. Raises Malformed."""
+    try:
+        value = json.loads(source, parse_constant=_no_constant, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("malformed", f"not valid JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise Malformed("malformed", f"a JSON object is wanted, not {_kind(value)}")
+    return value
+
+
+def _members(source: str) -> dict[str, Any]:
+    if not _means_json(source):
+        return {"text": source}
+    members = parse_object(source)
+    if "text" not in members:
+        raise Malformed("malformed", "`text` is missing")
+    return {name: value for name, value in members.items() if name in _READ and value is not None}
+
+
+def _means_json(source: str) -> bool:
+    """Whether `source` is JSON or was meant to be; anything else is bare text."""
+    if source.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
+        return True
+    try:
+        json.loads(source)
+    except ValueError:
+        return False
+    return True
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a key stands twice")
+    return members
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _kind(value: object) -> str:
+    kinds = {
+        type(None): "null",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "a string",
+        list: "an array",
+        dict: "an object",
+    }
+    return kinds[type(value)]
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise Malformed("malformed", f"`{name}` must be a string, not {_kind(value)}")
+    return value
+
+
+def _label(name: str, value: object) -> str:
+    text = _text(name, value)
+    if not text or len(text) > MAX_ID_CHARS or not text.isprintable():
+        raise Malformed("malformed", f"`{name}` must be 1 to {MAX_ID_CHARS} printable characters")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise Malformed("malformed", f"`{name}` holds half a character") from error
+    return text
+
+
+def _instructions(name: str, value: object) -> str:
+    text = _text(name, value)
+    if len(text) > 1000:
+        raise Malformed("malformed", f"`{name}` may have 1000 characters")
+    try:
+        return clean(text)
+    except ValueError as error:
+        raise Malformed("malformed", f"`{name}` holds half a character") from error
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Malformed("malformed", f"`{name}` must be true or false, not {_kind(value)}")
+    return value
+
+
+def _number(name: str, value: object, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Malformed("malformed", f"`{name}` must be a number, not {_kind(value)}")
+    if not low <= value <= high:
+        raise Malformed("malformed", f"`{name}` must be {low:g} to {high:g}")
+    return value
+
+
+def _whole(name: str, value: object, low: int, high: int) -> int:
+    number = _number(name, value, low, high)
+    if number != int(number):
+        raise Malformed("malformed", f"`{name}` must be a whole number")
+    return int(number)
+
+
+_READ: dict[str, Callable[[str, object], Any]] = {
+    "text": _text,
+    "id": _label,
+    "voice": _label,
+    "speed": lambda name, value: float(_number(name, value, 0.25, 4.0)),
+    "instructions": _instructions,
+    "interrupt": _flag,
+    "priority": lambda name, value: _whole(name, value, -100, 100),
+    "ttl_ms": lambda name, value: _whole(name, value, 1, 86_400_000),
+    "auth": _text,
+}

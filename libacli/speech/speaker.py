@@ -1,0 +1,283 @@
+"""The speaker of one room: utterances in strict order, voice → frames → sink, never two at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from libacli.core.audio import FRAME_MS, FrameSlicer, silence
+from libacli.core.backlog import Backlog, Receipt, Refused, Utterance
+from libacli.core.messages import SayRequest, State
+from libacli.core.text import is_speakable, split_chunks
+from libacli.errors import LibaError, VoiceError
+from libacli.speech.ports import Sink, Style, Voice
+from libacli.speech.reading import Reading
+
+logger = logging.getLogger("liba.speaker")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How text is cut and how long the speaker waits for the sink."""
+
+    max_chunk_chars: int = 120
+    """Most characters that one request to the voice gets."""
+
+    first_chunk_chars: int = 36
+    """Most characters of the first request: sound begins when it is spoken."""
+
+    silence_tail_ms: int = 120
+    """Silence after every utterance; an avatar swallows the last syllable without it."""
+
+    sink_timeout_s: float = 5.0
+    """Longest wait for the sink to open, or to take one frame."""
+
+
+class Speaker:
+    """Speaks what it is told, one utterance after the other.
+
+    `say`, `stop` and `find` only note down and answer at once; `run` does the speaking, until cancelled.
+    `on_change` is called with an utterance each time its state has changed; it must not block.
+    The first request of the next utterance is made while the last of the current one plays.
+    The clock is the event loop's.
+    """
+
+    def __init__(
+        self,
+        voice: Voice,
+        sink: Sink,
+        *,
+        on_change: Callable[[Utterance], None],
+        pace: Pace | None = None,
+        queue_limit: int = 32,
+    ) -> None:
+        self._voice = voice
+        self._sink = sink
+        self._on_change = on_change
+        self._pace = pace or Pace()
+        self._backlog = Backlog(limit=queue_limit)
+        self._work = asyncio.Event()
+        self._over = asyncio.Event()
+        self._speaking: Utterance | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._reading: Reading | None = None
+        self._next: tuple[Utterance, Reading] | None = None
+        self._stop_reason = "the agent stopped"
+        self._runs_dry_at = 0.0
+
+    @property
+    def speaking(self) -> Utterance | None:
+        return self._speaking
+
+    @property
+    def waiting(self) -> list[Utterance]:
+        """The queue, next one first."""
+        self._drop_stale()
+        return self._backlog.waiting
+
+    def say(self, request: SayRequest, *, received_at: float | None = None) -> Receipt:
+        """Queues an utterance. Raises Refused, with a reason, when it will not be spoken.
+
+        `received_at` is T0 on the loop's clock, when that was before this call.
+        """
+        request = request if request.id else replace(request, id=uuid.uuid4().hex[:12])
+        self._drop_stale()
+        if not self._backlog.find(request.id):
+            if objection := self._voice.objection(request.text):
+                raise Refused("unsupported_text", objection)
+            if request.interrupt:
+                self.stop(reason="interrupted by a newer request")
+        t0 = self._now() if received_at is None else received_at
+        receipt = self._backlog.offer(request, t0, speaking=self._speaking)
+        if not receipt.duplicate and (utterance := self._backlog.find(receipt.id)):
+            self._on_change(utterance)
+            self._work.set()
+            self._look_ahead()
+        return receipt
+
+    def find(self, utterance_id: str) -> Utterance | None:
+        """What is known of an id: waiting, spoken, or remembered for a while."""
+        self._drop_stale()
+        return self._backlog.find(utterance_id)
+
+    def stop(self, *, reason: str = "stopped") -> list[Utterance]:
+        """Stops what is being spoken and forgets what waits; returns those utterances."""
+        stopped = self._backlog.clear(self._now(), reason=reason)
+        for utterance in stopped:
+            self._on_change(utterance)
+        self._look_ahead()
+        if self._task and self._speaking and not self._speaking.is_over:
+            self._stop_reason = reason
+            self._task.cancel()
+            stopped.insert(0, self._speaking)
+        return stopped
+
+    async def drain(self) -> None:
+        """Refuses what is new and waits until everything accepted is over; the bound is the caller's."""
+        self._backlog.close()
+        while self._speaking or len(self._backlog):
+            self._over.clear()
+            await self._over.wait()
+
+    async def run(self) -> None:
+        """Speaks until cancelled; what is being spoken then is interrupted."""
+        async with asyncio.TaskGroup() as self._tasks:
+            while True:
+                self._speaking = await self._take()
+                self._reading = self._take_reading(self._speaking)
+                self._task = self._tasks.create_task(self._speak(self._speaking, self._reading))
+                await asyncio.wait([self._task])
+                self._reading.cancel()
+                # A task that is cancelled before its first step never gets to say so itself.
+                self._end(self._speaking, "interrupted", self._stop_reason)
+                self._speaking = self._task = self._reading = None
+                self._over.set()
+
+    async def _take(self) -> Utterance:
+        self._drop_stale()
+        while (utterance := self._backlog.pop()) is None:
+            self._work.clear()
+            await self._work.wait()
+            self._drop_stale()
+        return utterance
+
+    def _take_reading(self, utterance: Utterance) -> Reading:
+        ahead, self._next = self._next, None
+        if ahead and ahead[0] is utterance:
+            return ahead[1]
+        if ahead:
+            ahead[1].cancel()
+        return self._read(utterance)
+
+    def _look_ahead(self) -> None:
+        """Asks for the beginning of the next utterance, once nothing more is asked for of this one."""
+        upcoming = self._backlog.peek()
+        if self._next and self._next[0] is not upcoming:
+            self._next[1].cancel()
+            self._next = None
+        if upcoming and not self._next and self._reading and self._reading.is_all_asked:
+            self._next = (upcoming, self._read(upcoming))
+
+    def _read(self, utterance: Utterance) -> Reading:
+        request = utterance.request
+        pieces = split_chunks(
+            request.text, max_chars=self._pace.max_chunk_chars, first_chars=self._pace.first_chunk_chars
+        )
+        chunks = [piece.strip() for piece in pieces if is_speakable(piece)]
+        utterance.chunks = len(chunks)
+        style = Style(request.voice, request.speed, request.instructions)
+        return Reading(self._tasks, self._voice, chunks, style, on_last_request=self._look_ahead)
+
+    async def _speak(self, utterance: Utterance, reading: Reading) -> None:
+        """Speaks one utterance to its end, whatever that is. Raises nothing."""
+        logger.info("Synthesizing speech: %d characters, uid=%s", len(utterance.request.text), utterance.id)
+        logger.debug("Synthesizing speech: %r", utterance.request.text)
+        utterance.timeline.mark("turn", self._now())
+        try:
+            await self._perform(utterance, reading)
+        except asyncio.CancelledError:
+            await self._sink.clear()
+            self._end(utterance, "interrupted", self._stop_reason)
+        except Exception as error:  # one bad utterance must not make the agent deaf to the next
+            await self._sink.clear()
+            self._end(utterance, "failed", self._explain(utterance, error))
+
+    async def _perform(self, utterance: Utterance, reading: Reading) -> None:
+        await self._open_sink(utterance)
+        failure: VoiceError | None = None
+        try:
+            await self._feed(utterance, reading)
+        except VoiceError as error:
+            if not utterance.frames:
+                raise
+            failure = error  # what has been said is heard out, and then called what it is: cut off
+        for frame in FrameSlicer().push(silence(self._pace.silence_tail_ms)):
+            await self._write(utterance, frame)
+        playback = await self._sink.finish()
+        utterance.timeline.mark("t3", self._now())
+        utterance.t3_source, utterance.replayed = playback.source, playback.replayed
+        if failure:
+            self._end(utterance, "failed", self._explain(utterance, failure))
+        else:
+            self._end(utterance, "unconfirmed" if playback.source == "estimated" else "done")
+
+    async def _open_sink(self, utterance: Utterance) -> None:
+        async with asyncio.timeout(self._pace.sink_timeout_s):
+            route = await self._sink.start(lambda: self._audible(utterance))
+        utterance.route, utterance.route_reason = route.name, route.reason
+        self._become(utterance, "speaking")
+        detail = f"Target={route.target}" if route.name == "tavus" else f"Reason={route.reason}"
+        logger.info("ROUTE=%s | %s", route.name, detail)
+
+    async def _feed(self, utterance: Utterance, reading: Reading) -> None:
+        slicer = FrameSlicer()
+        async with aclosing(reading.pcm()) as pcm:
+            async for piece in pcm:
+                if reading.first_pcm_at is not None:
+                    utterance.timeline.mark("t1", reading.first_pcm_at)
+                for frame in slicer.push(piece):
+                    await self._write(utterance, frame)
+        for frame in slicer.flush():
+            await self._write(utterance, frame)
+
+    async def _write(self, utterance: Utterance, frame: bytes) -> None:
+        if utterance.frames and self._now() > self._runs_dry_at:
+            utterance.underruns += 1
+        async with asyncio.timeout(self._pace.sink_timeout_s):
+            await self._sink.write(frame)
+        now = self._now()
+        utterance.timeline.mark("t2", now)
+        utterance.frames += 1
+        self._runs_dry_at = max(self._runs_dry_at, now) + FRAME_MS / 1000
+
+    def _audible(self, utterance: Utterance) -> None:
+        utterance.timeline.mark("ta", self._now())
+        self._become(utterance, "audible")
+
+    def _become(self, utterance: Utterance, state: State) -> None:
+        if utterance.become(state, self._now()):
+            self._on_change(utterance)
+
+    def _end(self, utterance: Utterance, state: State, reason: str = "") -> None:
+        if utterance.become(state, self._now(), reason=reason):
+            _log_metrics(utterance)
+            self._on_change(utterance)
+
+    def _explain(self, utterance: Utterance, error: Exception) -> str:
+        if isinstance(error, LibaError):
+            reason = str(error)
+        elif isinstance(error, TimeoutError):
+            reason = f"the sink took nothing for {self._pace.sink_timeout_s:g} s"
+        else:
+            logger.error("uid=%s failed", utterance.id, exc_info=error)
+            return "internal error"
+        logger.error("uid=%s failed: %s", utterance.id, reason)
+        return reason
+
+    def _drop_stale(self) -> None:
+        expired = self._backlog.expire(self._now())
+        for utterance in expired:
+            self._on_change(utterance)
+        if expired:
+            self._look_ahead()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _log_metrics(utterance: Utterance) -> None:
+    marks = utterance.timeline
+    since_t0 = [
+        "-" if mark is None else f"{(mark - marks.t0) * 1000:.0f}" for mark in (marks.t1, marks.t2, marks.t3)
+    ]
+    logger.info(
+        "METRICS | uid=%s | route=%s | ms_tts_start=%s | ms_first_audio=%s | ms_total_approx=%s | frames=%d",
+        utterance.id,
+        utterance.route or "-",
+        *since_t0,
+        utterance.frames,
+    )
