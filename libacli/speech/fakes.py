@@ -1,0 +1,120 @@
+"""Stand-ins for the ports, shipped so that whoever builds on the speaker can test without a network.
+
+They run on the loop's clock alone, so under a virtual clock every wait is exact and costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+import sys
+from array import array
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator
+
+from libacli.core.audio import BYTES_PER_SECOND, SAMPLE_RATE
+from libacli.errors import VoiceError
+from libacli.speech.ports import Style
+
+Step = bytes | float | Exception
+"""What a scripted voice does next: yield these bytes, wait so many seconds, raise this error."""
+
+_BURST_MS = 200
+_SOUNDING_MS = 160
+_PEAK = 8_000
+
+
+@functools.lru_cache(maxsize=64)
+def _burst(frequency: int) -> bytes:
+    """160 ms of a cosine, which is loud from its first sample, and 40 ms of silence."""
+    sounding = SAMPLE_RATE * _SOUNDING_MS // 1000
+    step = 2 * math.pi * frequency / SAMPLE_RATE
+    wave = array("h", (round(_PEAK * math.cos(step * position)) for position in range(sounding)))
+    if sys.byteorder == "big":
+        wave.byteswap()
+    return wave.tobytes().ljust(BYTES_PER_SECOND * _BURST_MS // 1000, b"\0")
+
+
+def tone(milliseconds: float, frequency: int = 440) -> bytes:
+    """PCM of tone bursts (160 ms on, 40 ms off), `frequency` in hertz; the same bytes every time."""
+    length = round(SAMPLE_RATE * milliseconds / 1000) * 2
+    burst = _burst(frequency)
+    return (burst * (length // len(burst) + 1))[:length]
+
+
+class ScriptedVoice:
+    """A voice that does what it is told, and remembers what it was asked.
+
+    Without a script each text is spoken as a tone: `first_byte_s` seconds pass, then come
+    `ms_per_char` milliseconds of sound for each character, at once, in pieces of `piece_ms`.
+    `play` sets the script of one request to come. What has no sound in it ends with VoiceError.
+    """
+
+    def __init__(
+        self,
+        *,
+        first_byte_s: float = 0.3,
+        ms_per_char: float = 60.0,
+        piece_ms: float = 100.0,
+        objection: Callable[[str], str | None] | None = None,
+    ) -> None:
+        self.model = "scripted"
+        self.texts: list[str] = []
+        """Texts asked for, in order; a request counts when its first piece is asked for."""
+
+        self.styles: list[Style] = []
+        """The style of each of `texts`."""
+
+        self.finished: list[str] = []
+        """Texts whose sound was taken to its end."""
+
+        self.closed_early: list[str] = []
+        """Texts whose iterator was closed, or cancelled, before its end."""
+
+        self.warm_ups = 0
+        self.is_closed = False
+        self._first_byte_s = first_byte_s
+        self._ms_per_char = ms_per_char
+        self._piece_bytes = max(1, round(BYTES_PER_SECOND * piece_ms / 1000))
+        self._objection = objection
+        self._scripts: deque[tuple[Step, ...]] = deque()
+
+    def play(self, *steps: Step) -> None:
+        """Sets what the next request without a script does; an int or float waits, in seconds."""
+        self._scripts.append(steps)
+
+    def objection(self, text: str) -> str | None:
+        return self._objection(text) if self._objection else None
+
+    async def synthesize(self, text: str, style: Style) -> AsyncGenerator[bytes, None]:
+        self.texts.append(text)
+        self.styles.append(style)
+        has_sounded = False
+        try:
+            for step in self._scripts.popleft() if self._scripts else self._tone(text):
+                if isinstance(step, Exception):
+                    raise step
+                if isinstance(step, bytes):
+                    has_sounded = True
+                    yield step
+                else:
+                    await asyncio.sleep(step)
+        except (GeneratorExit, asyncio.CancelledError):
+            self.closed_early.append(text)
+            raise
+        if not has_sounded:
+            raise VoiceError("the voice made no sound")
+        self.finished.append(text)
+
+    def _tone(self, text: str) -> Iterator[Step]:
+        yield self._first_byte_s
+        sound = tone(self._ms_per_char * len(text))
+        for start in range(0, len(sound), self._piece_bytes):
+            yield sound[start : start + self._piece_bytes]
+
+    async def warm_up(self) -> None:
+        self.warm_ups += 1
+
+    async def aclose(self) -> None:
+        self.is_closed = True

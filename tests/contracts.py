@@ -1,0 +1,102 @@
+"""What every implementation of a port must do: one suite per port, run on each of them and on the fakes.
+
+A test class inherits a suite and gives the fixtures that it names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import pytest
+
+from libacli.core.audio import duration_s, is_audible
+from libacli.errors import VoiceError
+from libacli.speech.ports import Style, Voice
+
+PLAIN = Style()
+
+
+def speak(voice: Voice, text: str, style: Style = PLAIN) -> AsyncGenerator[bytes, None]:
+    """The iterator of `synthesize`, which can be closed, as every implementation's can."""
+    pieces = voice.synthesize(text, style)
+    assert isinstance(pieces, AsyncGenerator)
+    return pieces
+
+
+async def pcm_of(voice: Voice, text: str, style: Style = PLAIN) -> bytes:
+    """All the sound of `text`; fails on an empty piece."""
+    async with aclosing(speak(voice, text, style)) as pieces:
+        sound = [piece async for piece in pieces]
+    assert all(sound), "a piece was empty"
+    return b"".join(sound)
+
+
+class VoiceContract:
+    """Fixture: `voice`, ready to speak English, with nothing scripted to go wrong."""
+
+    async def test_text_becomes_whole_samples_of_audible_sound(self, voice: Voice) -> None:
+        pcm = await pcm_of(voice, "Hello there, this is a test.")
+        assert len(pcm) % 2 == 0
+        assert is_audible(pcm)
+
+    async def test_a_longer_text_sounds_longer(self, voice: Voice) -> None:
+        short = await pcm_of(voice, "Hello.")
+        long = await pcm_of(voice, "Hello, and then a good deal more than that, to the end of it.")
+        assert duration_s(len(long)) > 2 * duration_s(len(short))
+
+    @pytest.mark.parametrize("text", ["Hi.", "OK", "1", "Yes!"])
+    async def test_a_very_short_text_is_spoken_too(self, voice: Voice, text: str) -> None:
+        assert is_audible(await pcm_of(voice, text))
+
+    async def test_an_iterator_that_was_never_started_can_be_closed(self, voice: Voice) -> None:
+        await speak(voice, "Never mind.").aclose()
+
+    async def test_an_iterator_that_was_closed_early_yields_no_more(self, voice: Voice) -> None:
+        pieces = speak(voice, "This one is stopped after its first piece. It has more to say.")
+        assert await anext(pieces)
+        await pieces.aclose()
+        assert [piece async for piece in pieces] == []
+
+    async def test_the_voice_goes_on_after_an_iterator_was_closed_early(self, voice: Voice) -> None:
+        async with aclosing(speak(voice, "This one is stopped. It has more to say.")) as pieces:
+            await anext(pieces)
+        assert is_audible(await pcm_of(voice, "Still here."))
+
+    async def test_the_voice_goes_on_after_a_request_was_cancelled(self, voice: Voice) -> None:
+        async def drain() -> None:
+            await pcm_of(voice, "This one is cancelled before its first piece.")
+
+        async with asyncio.TaskGroup() as tasks:
+            cancelled = tasks.create_task(drain())
+            await asyncio.sleep(0)
+            cancelled.cancel()
+        assert cancelled.cancelled()
+        assert is_audible(await pcm_of(voice, "Still here."))
+
+    async def test_two_texts_at_once_do_not_mix(self, voice: Voice) -> None:
+        alone = await pcm_of(voice, "One sentence.")
+        async with asyncio.TaskGroup() as tasks:
+            first = tasks.create_task(pcm_of(voice, "One sentence."))
+            second = tasks.create_task(pcm_of(voice, "And quite another sentence beside it."))
+        assert first.result() == alone
+        assert len(second.result()) > len(alone)
+
+    async def test_what_makes_no_sound_does_not_end_normally(self, voice: Voice) -> None:
+        with pytest.raises(VoiceError):
+            await pcm_of(voice, "")
+
+    def test_plain_english_meets_no_objection(self, voice: Voice) -> None:
+        assert voice.objection("Hello, it is 7:30 — naïve, isn't it?") is None
+
+    async def test_warming_up_leaves_it_ready(self, voice: Voice) -> None:
+        await voice.warm_up()
+        assert is_audible(await pcm_of(voice, "Ready."))
+
+    async def test_it_can_be_closed_twice(self, voice: Voice) -> None:
+        await voice.aclose()
+        await voice.aclose()
+
+    def test_its_model_has_a_name(self, voice: Voice) -> None:
+        assert voice.model
