@@ -87,7 +87,7 @@ class VoiceContract:
         with pytest.raises(VoiceError):
             await pcm_of(voice, "")
 
-    def test_plain_english_meets_no_objection(self, voice: Voice) -> None:
+    async def test_plain_english_meets_no_objection(self, voice: Voice) -> None:
         assert voice.objection("Hello, it is 7:30 — naïve, isn't it?") is None
 
     async def test_warming_up_leaves_it_ready(self, voice: Voice) -> None:
@@ -98,5 +98,5 @@ class VoiceContract:
         await voice.aclose()
         await voice.aclose()
 
-    def test_its_model_has_a_name(self, voice: Voice) -> None:
+    async def test_its_model_has_a_name(self, voice: Voice) -> None:
         assert voice.model
