@@ -1,5 +1,64 @@
+"""The command `liba`: what it consists of, and how it ends."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from libacli import __version__
+from libacli.cli import agent, config, demo, say, server, token
+from libacli.cli.output import output
 from libacli.errors import LibaError
 
 
+class _Liba(TyperGroup):
+    """Turns errors into one line and an exit code, in one place for all commands."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except LibaError as error:
+            if output.verbose:
+                raise
+            output.error(error)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as interrupt:
+            raise typer.Exit(130) from interrupt
+
+
+app = typer.Typer(
+    cls=_Liba,
+    name="liba",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Make a digital human in a LiveKit room say exactly this text, now, and know that it was heard.",
+    epilog="Try it without any account:  liba demo",
+)
+
+
+@app.callback()
+def common(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show tracebacks of errors")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version", is_eager=True)] = False,
+) -> None:
+    output.quiet = quiet
+    output.verbose = verbose
+    if version:
+        output.result(f"liba {__version__}")
+        raise typer.Exit
+
+
+app.command("demo")(demo.demo)
+app.command("say")(say.say)
+app.command("token")(token.token)
+app.add_typer(agent.app, name="agent")
+app.add_typer(server.app, name="server")
+app.add_typer(config.app, name="config")
+
+
 def main() -> None:
-    raise LibaError("not built yet")
+    app()

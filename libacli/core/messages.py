@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from libacli.core.text import clean, is_speakable
@@ -71,26 +71,20 @@ class SayRequest:
     ttl_ms: int | None = None
     """Not worth saying if it had to wait longer than this, in milliseconds."""
 
-    auth: str | None = field(default=None, repr=False)
-    """A JWT signed with the LiveKit API secret, bound to room, id and body."""
-
-    def body(self) -> dict[str, Any]:
-        """The request as JSON members, without `auth`, unset ones left out: what a signature covers."""
+    def encode(self) -> dict[str, Any]:
+        """The request as JSON members; what has its default value is left out."""
         return {
-            name: value
-            for name, value in asdict(self).items()
-            if name != "auth" and value != SayRequest.__dataclass_fields__[name].default
+            field.name: value
+            for field in fields(self)
+            if (value := getattr(self, field.name)) != field.default
         }
 
-    def encode(self) -> str:
-        members = self.body() | ({"auth": self.auth} if self.auth else {})
-        return json.dumps(members, ensure_ascii=False, separators=(",", ":"))
 
+def parse_request(payload: bytes) -> tuple[dict[str, Any], str | None]:
+    """Reads a request: its members without `auth`, and `auth`, its signature, if there is one.
 
-def parse_say(payload: bytes, *, max_text_chars: int) -> SayRequest:
-    """Reads a say request: a JSON object with `text`, or bare UTF-8 text.
-
-    Raises Malformed with a reason: `too_large`, `malformed`, `nothing_to_say`, `text_too_long`.
+    A JSON object, or bare UTF-8 text, which stands for `{"text": ...}`.
+    Raises Malformed with the reason `too_large` or `malformed`.
     """
     if len(payload) > MAX_REQUEST_BYTES:
         raise Malformed("too_large", f"the request has {len(payload)} bytes, {MAX_REQUEST_BYTES} are allowed")
@@ -98,8 +92,23 @@ def parse_say(payload: bytes, *, max_text_chars: int) -> SayRequest:
         source = payload.decode()
     except UnicodeDecodeError as error:
         raise Malformed("malformed", "the request is not UTF-8") from error
-    members = _members(source)
-    values: dict[str, Any] = {name: _READ[name](name, value) for name, value in members.items()}
+    if not _means_json(source):
+        return {"text": source}, None
+    members = parse_object(source)
+    auth = members.pop("auth", None)
+    return members, None if auth is None else _text("auth", auth)
+
+
+def read_say(members: Mapping[str, Any], *, max_text_chars: int) -> SayRequest:
+    """The say request in `members`; members that are not known, or null, are passed over.
+
+    Raises Malformed with a reason: `malformed`, `nothing_to_say`, `text_too_long`.
+    """
+    values: dict[str, Any] = {
+        name: read(name, members[name]) for name, read in _READ.items() if members.get(name) is not None
+    }
+    if "text" not in values:
+        raise Malformed("malformed", "`text` is missing")
     return SayRequest(**values | {"text": checked_text(values["text"], max_text_chars)})
 
 
@@ -125,15 +134,6 @@ def parse_object(source: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Malformed("malformed", f"a JSON object is wanted, not {_kind(value)}")
     return value
-
-
-def _members(source: str) -> dict[str, Any]:
-    if not _means_json(source):
-        return {"text": source}
-    members = parse_object(source)
-    if "text" not in members:
-        raise Malformed("malformed", "`text` is missing")
-    return {name: value for name, value in members.items() if name in _READ and value is not None}
 
 
 def _means_json(source: str) -> bool:
@@ -228,5 +228,4 @@ _READ: dict[str, Callable[[str, object], Any]] = {
     "interrupt": _flag,
     "priority": lambda name, value: _whole(name, value, -100, 100),
     "ttl_ms": lambda name, value: _whole(name, value, 1, 86_400_000),
-    "auth": _text,
 }

@@ -1,0 +1,47 @@
+"""Options that several commands share, and the settings they end up in."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from libacli.config import CONFIG_VARIABLE, LoadedSettings, load
+from libacli.errors import UsageError
+
+Url = Annotated[str | None, typer.Option("--url", help="LiveKit server URL [env: LIVEKIT_URL]")]
+ApiKey = Annotated[str | None, typer.Option("--api-key", help="LiveKit API key [env: LIVEKIT_API_KEY]")]
+ApiSecret = Annotated[
+    str | None,
+    typer.Option(
+        "--api-secret",
+        help="LiveKit API secret; better from the environment: LIVEKIT_API_SECRET",
+        show_default=False,
+    ),
+]
+Room = Annotated[str | None, typer.Option("--room", "-r", help="Room [setting: say.room]")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", envvar=CONFIG_VARIABLE, show_envvar=False, help="Settings file to use", exists=False
+    ),
+]
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
+
+
+def settings_from(config: Path | None = None, **flags: Any) -> LoadedSettings:
+    """Settings with `flags` (fields by name, None where not given) on top."""
+    return load(flags=flags, config_file=config)
+
+
+def seconds(duration: str) -> int:
+    """Reads `90s`, `5m`, `1h30m` or a bare number of seconds. Raises UsageError."""
+    match = _DURATION.fullmatch(duration.strip())
+    if not match or not any(match.groups()):
+        raise UsageError(f"{duration!r} is not a duration", hint="write it like 90s, 5m or 1h30m")
+    hours, minutes, rest = (int(group or 0) for group in match.groups())
+    return hours * 3600 + minutes * 60 + rest

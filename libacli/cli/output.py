@@ -1,0 +1,88 @@
+"""The one place that prints: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from libacli.errors import LibaError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Output:
+    """How a command talks. `quiet` keeps status and progress to itself, never results or errors."""
+
+    def __init__(self) -> None:
+        self.quiet = False
+        self.verbose = False
+
+    def result(self, text: str) -> None:
+        """A line of what was asked for."""
+        print(printable(text), flush=True)  # noqa: T201
+
+    def json(self, value: Any) -> None:
+        """What was asked for, as one indented JSON document."""
+        print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)  # noqa: T201
+
+    def ndjson(self, value: Any) -> None:
+        """One more value of a stream, on a line of its own."""
+        print(json.dumps(value, ensure_ascii=False), flush=True)  # noqa: T201
+
+    def status(self, text: str) -> None:
+        """What is going on."""
+        if not self.quiet:
+            print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
+
+    def error(self, error: LibaError) -> None:
+        """What is wrong, and the next step, in one line."""
+        hint = f" - {error.hint}" if error.hint else ""
+        print(printable(f"liba: {error}{hint}"), file=sys.stderr, flush=True)  # noqa: T201
+
+    def console(self) -> Console:
+        """A rich console on stdout, for tables."""
+        from rich.console import Console
+
+        return Console()
+
+
+class InstallProgress:
+    """Shows the steps of an installation on stderr: a bar that moves on a terminal, plain lines elsewhere."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._moves = sys.stderr.isatty() and not output.quiet
+        self._last = 0.0
+
+    def step(self, message: str) -> None:
+        self._erase()
+        self._output.status(message)
+
+    def fraction(self, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        if not self._moves or (now - self._last < 0.1 and done != total):
+            return
+        self._last = now
+        size = f"{done / 1e6:.1f} MB" + (
+            f" of {total / 1e6:.1f} MB ({done * 100 // total} %)" if total else ""
+        )
+        print(f"\r  {size}   ", end="", file=sys.stderr, flush=True)  # noqa: T201
+
+    def _erase(self) -> None:
+        if self._moves and self._last:
+            print("\r\x1b[K", end="", file=sys.stderr)  # noqa: T201
+            self._last = 0.0
+
+
+def printable(text: str) -> str:
+    """`text` with control characters made visible: what came from outside must not drive the terminal."""
+    return "".join(
+        character if character.isprintable() or character in "\n\t" else repr(character)[1:-1]
+        for character in text
+    )
+
+
+output = Output()

@@ -1,0 +1,63 @@
+"""Runs the worker in this process: its log, its signals, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from libacli.config import Settings
+from libacli.edges.tokens import check_name  # noqa: TID253 - this module is loaded by `liba agent run` alone
+
+_LEAVE_TIMEOUT_S = 15.0
+"""From the first signal to the end; the second one does not wait."""
+
+
+def run_worker(settings: Settings, *, rooms: Sequence[str]) -> None:
+    """Runs until a signal: the first one drains, the second one ends it at once."""
+    for room in rooms:
+        check_name("room", room)
+    _configure_log(settings.log_level)
+    asyncio.run(_run(settings, rooms))
+
+
+async def _run(settings: Settings, rooms: Sequence[str]) -> None:
+    from libacli.agent import serve
+
+    loop = asyncio.get_running_loop()
+    main = asyncio.current_task()
+    caught: list[int] = []
+
+    def on_signal(number: int) -> None:
+        if caught:
+            os._exit(128 + number)  # asked twice: waits for nothing; room processes end with their parent
+        caught.append(number)
+        logging.getLogger("liba").info("stopping; once more ends it at once")
+        loop.call_later(_LEAVE_TIMEOUT_S, os._exit, 1)
+        if main:
+            main.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    try:
+        await serve(settings, rooms=rooms)
+    except asyncio.CancelledError:
+        if caught == [signal.SIGINT]:
+            raise KeyboardInterrupt from None
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from group
+
+
+def _configure_log(level: str) -> None:
+    logging.basicConfig(
+        level=level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s",
+        datefmt="%H:%M:%S",
+    )
+    if level != "debug":
+        for noisy in ("livekit", "livekit.agents", "httpx2", "httpcore2", "openai", "asyncio"):
+            logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -1,0 +1,275 @@
+"""Settings: what they are, where they come from, which of them are secret.
+
+Order, first wins: flags > environment > `.env` > `--config FILE` or `./liba.toml` > user's file > defaults.
+A field `section_key` is `key` in table `[section]` of a TOML file, and an environment variable:
+`LIVEKIT_*`, `OPENAI_*` and `TAVUS_*` by their own names, everything else as `LIBA_SECTION_KEY`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from libacli.errors import ConfigError, CredentialsError
+
+SECTIONS = ("livekit", "openai", "tavus", "voice", "speech", "say", "agent", "server", "log")
+_VENDOR_SECTIONS = ("livekit", "openai", "tavus")
+_OLDER_NAMES = {"tavus_replica_id": "tavus_face_id", "tavus_persona_id": "tavus_pal_id"}
+PROJECT_FILE = Path("liba.toml")
+DOTENV_FILE = Path(".env")
+CONFIG_VARIABLE = "LIBA_CONFIG"
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class Settings(BaseSettings):
+    """Every setting of liba. Made by `load`; a frozen value from then on."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    livekit_url: str = ""
+    livekit_api_key: str = ""
+    livekit_api_secret: SecretStr | None = None
+
+    openai_api_key: SecretStr | None = None
+    openai_base_url: str = ""
+
+    tavus_api_key: SecretStr | None = None
+    tavus_face_id: str = ""
+    tavus_pal_id: str = ""
+    tavus_base_url: str = "https://tavusapi.com"
+
+    voice_provider: Literal["auto", "openai", "embedded"] = "auto"
+    voice_model: str = "gpt-4o-mini-tts"
+    voice_name: str = "alloy"
+    voice_speed: float = Field(default=1.0, ge=0.25, le=4.0)
+    voice_instructions: str = Field(default="", max_length=1000)
+    voice_first_pcm_timeout: Seconds = 10.0
+    voice_stall_timeout: Seconds = 5.0
+
+    speech_max_chunk_chars: int = Field(default=120, ge=20, le=4096)
+    speech_first_chunk_chars: int = Field(default=36, ge=10, le=4096)
+    speech_silence_tail_ms: int = Field(default=120, ge=0, le=2000)
+    speech_sink_timeout: Seconds = 5.0
+    speech_captions: bool = True
+
+    say_room: str = "demo"
+    say_accept: Literal["signed", "anyone"] = "signed"
+    say_max_text_chars: int = Field(default=4000, ge=1, le=4000)
+    say_queue_limit: int = Field(default=32, ge=1, le=1000)
+
+    agent_name: str = Field(default="liba", min_length=1, max_length=64)
+    agent_max_rooms: int = Field(default=8, ge=1, le=1000)
+    agent_isolation: Literal["process", "thread"] = "process"
+    agent_health_port: int = Field(default=0, ge=0, le=65535)
+
+    server_binary: Path | None = None
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """`load` brings the values of all sources, with a note of where each came from."""
+        return (init_settings,)
+
+    def livekit(self) -> LiveKitCredentials:
+        """URL, key and secret of LiveKit. Raises CredentialsError that names what is missing."""
+        secret = self.livekit_api_secret.get_secret_value() if self.livekit_api_secret else ""
+        given = {
+            "LIVEKIT_URL": self.livekit_url,
+            "LIVEKIT_API_KEY": self.livekit_api_key,
+            "LIVEKIT_API_SECRET": secret,
+        }
+        missing = [name for name, value in given.items() if not value]
+        if missing:
+            raise CredentialsError(
+                f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
+                hint="set them in the environment or in liba.toml (`liba config init`), "
+                "or run `liba demo`, which needs none",
+            )
+        if not self.livekit_url.startswith(("ws://", "wss://", "http://", "https://")):
+            raise ConfigError(
+                f"LIVEKIT_URL must begin with ws:// or wss://, it is {self.livekit_url!r}",
+                hint="copy it from your LiveKit project's settings",
+            )
+        return LiveKitCredentials(self.livekit_url, self.livekit_api_key, SecretStr(secret))
+
+
+@dataclass(frozen=True)
+class LiveKitCredentials:
+    """What every call to LiveKit needs."""
+
+    url: str
+    """ws://, wss://, http:// or https:// address of the server."""
+
+    api_key: str
+    api_secret: SecretStr
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the server is on this machine: no proxy, and no avatar in the cloud, can reach it."""
+        host = self.url.partition("//")[2]
+        return host.startswith(("127.", "localhost", "[::1]"))
+
+    @property
+    def http_url(self) -> str:
+        """The address for calls over HTTP."""
+        return (
+            self.url.replace("ws", "http", 1).rstrip("/")
+            if self.url.startswith("ws")
+            else self.url.rstrip("/")
+        )
+
+    @property
+    def ws_url(self) -> str:
+        """The address for media and workers."""
+        return self.http_url.replace("http", "ws", 1)
+
+
+@dataclass(frozen=True)
+class LoadedSettings:
+    """Settings together with their origins."""
+
+    settings: Settings
+    origins: dict[str, str]
+    """Field name → where its value came from: `flag`, `environment NAME`, a file's path, or `default`."""
+
+
+def load(
+    *,
+    flags: Mapping[str, Any] | None = None,
+    config_file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    user_file: Path | None = None,
+) -> LoadedSettings:
+    """Reads all sources. `flags` are fields by name; None means not given.
+
+    Raises ConfigError for a file that cannot be read, an unknown key, or an invalid value.
+    """
+    environment = os.environ if environment is None else environment
+    folder = folder or Path()
+    layers: list[dict[str, tuple[Any, str]]] = [
+        {name: (value, "flag") for name, value in (flags or {}).items() if value is not None},
+        _from_variables(environment, "environment"),
+        _from_dotenv(folder / DOTENV_FILE),
+    ]
+    if config_file:
+        layers.append(_from_toml(config_file))
+    elif (folder / PROJECT_FILE).is_file():
+        layers.append(_from_toml(folder / PROJECT_FILE))
+    user_file = user_file or user_config_file()
+    if user_file.is_file():
+        layers.append(_from_toml(user_file))
+
+    found: dict[str, tuple[Any, str]] = {}
+    for layer in reversed(layers):
+        found |= layer
+    origins = {name: found[name][1] if name in found else "default" for name in Settings.model_fields}
+    try:
+        settings = Settings(**{name: value for name, (value, _) in found.items()})
+    except ValidationError as error:
+        raise _explained(error, origins) from None
+    return LoadedSettings(settings, origins)
+
+
+def user_config_file() -> Path:
+    """The settings file of this user, whether it is there or not."""
+    from platformdirs import user_config_path
+
+    return user_config_path("liba") / "config.toml"
+
+
+def variable_name(field: str) -> str:
+    """Name of the environment variable that sets `field`."""
+    return field.upper() if field.startswith(_VENDOR_SECTIONS) else f"LIBA_{field.upper()}"
+
+
+def toml_name(field: str) -> str:
+    """How `field` is written in words and TOML: `say.queue_limit`."""
+    section, _, key = field.partition("_")
+    return f"{section}.{key}"
+
+
+def is_secret(field: str) -> bool:
+    return "SecretStr" in str(Settings.model_fields[field].annotation)
+
+
+def _from_variables(variables: Mapping[str, str], origin: str) -> dict[str, tuple[Any, str]]:
+    known = {older.upper(): field for older, field in _OLDER_NAMES.items()}
+    known |= {variable_name(field): field for field in Settings.model_fields}
+    for name in variables:
+        if name.startswith("LIBA_") and name not in known and name != CONFIG_VARIABLE:
+            raise ConfigError(f"{name} is not a setting of liba", hint=_nearest(name, known))
+    # The newer spelling comes later in `known` and so wins where both are set.
+    return {
+        field: (variables[name], f"{origin} {name}") for name, field in known.items() if variables.get(name)
+    }
+
+
+def _from_dotenv(file: Path) -> dict[str, tuple[Any, str]]:
+    if not file.is_file():
+        return {}
+    from dotenv import dotenv_values
+
+    values = {name: value for name, value in dotenv_values(file).items() if value}
+    return _from_variables(values, str(file))
+
+
+def _from_toml(file: Path) -> dict[str, tuple[Any, str]]:
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"cannot read {file}: {_short(error)}", hint="`liba config init` writes one"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file} is not valid TOML: {error}", hint="see config.example.toml") from error
+    found = {}
+    for section, table in tables.items():
+        if section not in SECTIONS or not isinstance(table, dict):
+            raise ConfigError(f"{file}: unknown table [{section}]", hint=_nearest(section, SECTIONS))
+        for key, value in table.items():
+            field = _OLDER_NAMES.get(f"{section}_{key}", f"{section}_{key}")
+            if field not in Settings.model_fields:
+                known = [toml_name(name) for name in Settings.model_fields]
+                raise ConfigError(
+                    f"{file}: unknown setting {section}.{key}", hint=_nearest(f"{section}.{key}", known)
+                )
+            found[field] = (value, str(file))
+    return found
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    import difflib
+
+    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"did you mean {match[0]}?" if match else "`liba config show` lists all settings"
+
+
+def _short(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _explained(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
+    first = error.errors(include_input=False, include_url=False)[0]
+    field = str(first["loc"][0]) if first["loc"] else ""
+    message = first["msg"][0].lower() + first["msg"][1:]
+    return ConfigError(
+        f"{toml_name(field)}: {message} (from {origins.get(field, 'unknown')})",
+        hint="config.example.toml describes every setting",
+    )

@@ -1,0 +1,163 @@
+"""Asking the agent of a room to speak, from outside the room: plain HTTP, signed, acknowledged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+from libacli.config import LiveKitCredentials
+from libacli.core.messages import FINAL_STATES, SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD, SayRequest
+from libacli.edges.livekit_api import LiveKitApi
+from libacli.edges.tokens import sign_request
+from libacli.errors import (
+    InterruptedSpeechError,
+    NoAgentError,
+    RefusedError,
+    TimedOutError,
+)
+
+_POLL_S = 0.1
+_LEVELS = ("accepted", "audible", "done")
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """What is known of an utterance: never more than somebody said who knows."""
+
+    id: str
+    level: str
+    """`sent`, `accepted`, `audible`, `done` or `unconfirmed`."""
+
+    epoch: str = ""
+    position: int = 0
+    duplicate: bool = False
+    report: dict[str, Any] | None = None
+    """The agent's own words on it: state, route, durations."""
+
+    def encode(self) -> dict[str, Any]:
+        members = {
+            "id": self.id,
+            "level": self.level,
+            "epoch": self.epoch,
+            "position": self.position,
+            "duplicate": self.duplicate,
+        }
+        return members | (self.report or {})
+
+
+class AgentClient:
+    """Speaks to the agent named `agent_name` in `room`; brings one there if there is none."""
+
+    def __init__(
+        self, api: LiveKitApi, credentials: LiveKitCredentials, *, room: str, agent_name: str
+    ) -> None:
+        self._api = api
+        self._credentials = credentials
+        self._room = room
+        self._agent_name = agent_name
+        self._identity = ""
+
+    async def reach(self, *, timeout_s: float) -> None:
+        """Finds the agent, or has one dispatched and waits until it is ready.
+
+        Raises NoAgentError when none came in time; the dispatch is withdrawn then, because LiveKit
+        would never serve it.
+        """
+        if found := await self._api.find_agent(self._room, self._agent_name):
+            self._identity = found
+            return
+        dispatch_id = await self._api.dispatch(self._room, self._agent_name)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not self._identity:
+                    await asyncio.sleep(_POLL_S)
+                    self._identity = await self._api.find_agent(self._room, self._agent_name) or ""
+        except TimeoutError as error:
+            await self._api.withdraw(self._room, dispatch_id)
+            raise NoAgentError(
+                f"no agent named {self._agent_name!r} came into room {self._room!r} within {timeout_s:g} s",
+                hint="start one: liba agent run",
+            ) from error
+
+    async def say(self, request: SayRequest) -> Acknowledgement:
+        """Hands an utterance over; the request's id is kept if the call has to be made again.
+
+        Raises RefusedError when the agent will not say it, NoAgentError when it does not answer.
+        """
+        body = request.encode()
+        try:
+            answer = await self._ask(SAY_METHOD, body)
+        except NoAgentError:
+            # It may have left, or taken the request and lost the reply: the id keeps it from speaking twice.
+            await self.reach(timeout_s=10.0)
+            answer = await self._ask(SAY_METHOD, body)
+        except RefusedError as error:
+            if error.reason != "unsupported_server":
+                raise
+            await self._api.send_data(self._room, SAY_TOPIC, self._signed(SAY_METHOD, body).encode())
+            return Acknowledgement(request.id, "sent")
+        return Acknowledgement(
+            answer["id"], "accepted", answer["epoch"], answer["position"], answer["duplicate"]
+        )
+
+    async def wait(self, said: Acknowledgement, level: str, *, timeout_s: float) -> Acknowledgement:
+        """Waits until `said` has reached `level` (`accepted`, `audible`, `done`).
+
+        Raises InterruptedSpeechError when it ended before its end, or its agent did; TimedOutError.
+        """
+        try:
+            async with asyncio.timeout(timeout_s):
+                while _LEVELS.index(said.level) < _LEVELS.index(level):
+                    said = await self._poll(said)
+                    if said.level == "unconfirmed":
+                        return said
+        except TimeoutError as error:
+            raise TimedOutError(
+                f"{said.id} was {said.level} but not {level} after {timeout_s:g} s",
+                hint=f"it may still be spoken; ask with --id {said.id}",
+            ) from error
+        return said
+
+    async def stop(self) -> list[str]:
+        """Stops what is spoken and clears the queue; ids of what that ended."""
+        return list((await self._ask(STOP_METHOD, {}))["stopped"])
+
+    async def _poll(self, said: Acknowledgement) -> Acknowledgement:
+        started = time.monotonic()
+        report = await self._ask(STATUS_METHOD, {"id": said.id})
+        if report.pop("epoch") != said.epoch:
+            raise InterruptedSpeechError(
+                "the agent was started anew and its queue is gone", hint="say it again"
+            )
+        state = report["state"]
+        said = replace(said, report=report)
+        if state in ("audible", "done", "unconfirmed"):
+            return replace(said, level=state)
+        if state in FINAL_STATES or state == "unknown":
+            raise InterruptedSpeechError(f"{said.id} was {state}: {report.get('reason', 'no reason given')}")
+        await asyncio.sleep(max(0.0, _POLL_S - (time.monotonic() - started)))
+        return said
+
+    async def _ask(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        reply = await self._api.perform_rpc(self._room, self._identity, method, self._signed(method, body))
+        answer: dict[str, Any] = json.loads(reply)
+        if reason := answer.get("rejected"):
+            raise RefusedError(
+                f"the agent refused: {answer['message']}", reason=reason, hint=_HINTS.get(reason, "")
+            )
+        return answer
+
+    def _signed(self, method: str, body: dict[str, Any]) -> str:
+        auth = sign_request(self._credentials, room=self._room, method=method, body=body)
+        return json.dumps(body | {"auth": auth}, ensure_ascii=False, separators=(",", ":"))
+
+
+_HINTS = {
+    "queue_full": "try again when something has been spoken, or clear the queue: liba stop",
+    "unsupported_text": "use another voice: set OPENAI_API_KEY",
+    "unauthorized": "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
+    "draining": "it comes back when the agent is started again",
+}

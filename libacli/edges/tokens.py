@@ -1,0 +1,155 @@
+"""LiveKit access tokens and signed requests: JWTs under the API secret (HS256).
+
+Grants: https://docs.livekit.io/frontends/authentication/tokens/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from libacli.config import LiveKitCredentials
+from libacli.core.messages import CAN_SAY_ATTRIBUTE
+from libacli.errors import RefusedError, UsageError
+
+MAX_NAME_CHARS = 128
+AVATAR_IDENTITY = "tavus-avatar-agent"
+SIGNATURE_VALID_S = 60
+CLOCK_SKEW_S = 30
+_RESERVED = re.compile(rf"(liba-|agent-).*|{AVATAR_IDENTITY}(-.*)?", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """What a participant may do in its room, beyond joining and subscribing."""
+
+    can_say: bool = False
+    """Send say requests to the agent: carries the attribute that the agent asks for."""
+
+    can_publish: bool = False
+    """Publish camera and microphone."""
+
+
+def join_token(
+    credentials: LiveKitCredentials,
+    *,
+    room: str,
+    identity: str,
+    name: str = "",
+    valid_for_s: int = 600,
+    permissions: Permissions | None = None,
+) -> str:
+    """A token for one participant and one room: join and subscribe, and what `permissions` add.
+
+    Never the right to change its own name, metadata or attributes. Raises UsageError for a room or
+    identity that is no name, RefusedError for an identity that belongs to liba itself.
+    """
+    check_name("room", room)
+    check_identity(identity)
+    permissions = permissions or Permissions()
+    claims: dict[str, Any] = {"sub": identity, "name": name, "video": _video(room, permissions)}
+    if permissions.can_say:
+        claims["attributes"] = {CAN_SAY_ATTRIBUTE: "true"}
+    return _encode(credentials, claims, valid_for_s)
+
+
+def listener_token(credentials: LiveKitCredentials, *, room: str, identity: str) -> str:
+    """A token for a listener of liba's own, whose identity is one of the reserved ones; subscribes only."""
+    return _encode(credentials, {"sub": identity, "video": _video(room, Permissions())}, 600)
+
+
+def admin_token(credentials: LiveKitCredentials, *, room: str) -> str:
+    """A token for calls to LiveKit's server API about one room, valid for a minute."""
+    return _encode(credentials, {"video": {"roomAdmin": True, "room": room}}, 60)
+
+
+def check_name(what: str, name: str) -> None:
+    """Raises UsageError when `name` cannot be the name of a room or participant."""
+    if not name or name != name.strip() or len(name) > MAX_NAME_CHARS or not name.isprintable():
+        raise UsageError(
+            f"{what} must be 1 to {MAX_NAME_CHARS} printable characters without spaces around them",
+            hint=f"for example: --{what} demo",
+        )
+
+
+def check_identity(identity: str) -> None:
+    """Raises RefusedError for an identity that liba keeps for itself: joining with it kicks its holder."""
+    check_name("identity", identity)
+    if _RESERVED.fullmatch(identity):
+        raise RefusedError(
+            f"the identity {identity!r} is reserved: liba-*, agent-* and {AVATAR_IDENTITY} belong to agents",
+            reason="reserved_identity",
+            hint="choose another one, or leave --identity out",
+        )
+
+
+def sign_request(credentials: LiveKitCredentials, *, room: str, method: str, body: Mapping[str, Any]) -> str:
+    """The `auth` member for a request: a JWT bound to room, method and body, valid for a minute."""
+    claims = {
+        "aud": "liba",
+        "jti": uuid.uuid4().hex,
+        "room": room,
+        "method": method,
+        "body": _digest(body),
+    }
+    return _encode(credentials, claims, SIGNATURE_VALID_S)
+
+
+def verify_request(
+    credentials: LiveKitCredentials, auth: str, *, room: str, method: str, body: Mapping[str, Any]
+) -> None:
+    """Raises RefusedError unless `auth` was made by `sign_request` for just this, not long ago."""
+    try:
+        claims = jwt.decode(
+            auth,
+            credentials.api_secret.get_secret_value(),
+            algorithms=["HS256"],
+            audience="liba",
+            issuer=credentials.api_key,
+            leeway=CLOCK_SKEW_S,
+            options={"require": ["exp", "nbf", "iss", "aud"]},
+        )
+    except jwt.ExpiredSignatureError as error:
+        raise _unauthorized("the signature has expired") from error
+    except jwt.ImmatureSignatureError as error:
+        raise _unauthorized("the signature is from the future: the sender's clock is ahead") from error
+    except jwt.PyJWTError as error:
+        raise _unauthorized("the signature is not valid") from error
+    wanted = {"room": room, "method": method, "body": _digest(body)}
+    for claim, value in wanted.items():
+        if claims.get(claim) != value:
+            raise _unauthorized(f"the signature is for another {claim}")
+
+
+def _video(room: str, permissions: Permissions) -> dict[str, Any]:
+    return {
+        "roomJoin": True,
+        "room": room,
+        "canSubscribe": True,
+        "canPublish": permissions.can_publish,
+        "canPublishData": permissions.can_say,
+        "canUpdateOwnMetadata": False,
+    }
+
+
+def _unauthorized(message: str) -> RefusedError:
+    return RefusedError(message, reason="unauthorized", hint="check LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    canonical = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _encode(credentials: LiveKitCredentials, claims: dict[str, Any], valid_for_s: int) -> str:
+    now = int(time.time())  # noqa: TID251 - a token's life is wall time
+    claims = {"iss": credentials.api_key, "nbf": now, "exp": now + valid_for_s} | claims
+    return jwt.encode(claims, credentials.api_secret.get_secret_value(), algorithm="HS256")

@@ -1,0 +1,84 @@
+"""The agent's own audio track: where speech goes when no avatar takes it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from livekit import rtc
+
+from libacli.core.audio import FRAME_BYTES, SAMPLE_RATE, first_audible_s
+from libacli.errors import SinkError
+from libacli.speech.ports import Playback, Route
+
+TRACK_NAME = "agent_speech"
+_QUEUE_MS = 1000
+_DRAIN_MARGIN_S = 1.0
+_SAMPLES_PER_FRAME = FRAME_BYTES // 2
+
+
+class TrackSink:
+    """A Sink that plays on an audio track of the room's local participant.
+
+    What it plays is `observed`: the end is when the source has given its last sample to the encoder.
+    """
+
+    def __init__(self, room: rtc.Room, *, reason: str) -> None:
+        self._room = room
+        self._route = Route("fallback", reason=reason, target=TRACK_NAME)
+        self._source: rtc.AudioSource | None = None
+        self._on_audible: Callable[[], None] | None = None
+        self._audible_timer: asyncio.TimerHandle | None = None
+
+    async def open(self) -> str:
+        """Publishes the track, so that it stands ready before the first word; returns its sid."""
+        self._source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)
+        track = rtc.LocalAudioTrack.create_audio_track(TRACK_NAME, self._source)
+        options = rtc.TrackPublishOptions(
+            source=rtc.TrackSource.SOURCE_MICROPHONE,
+            dtx=False,  # the encoder must not doze off between lines: the next one starts at once
+        )
+        publication = await self._room.local_participant.publish_track(track, options)
+        return publication.sid
+
+    async def start(self, on_audible: Callable[[], None]) -> Route:
+        self._on_audible = on_audible
+        return self._route
+
+    async def write(self, frame: bytes) -> None:
+        source = self._opened()
+        if self._on_audible and (offset_s := first_audible_s(frame)) is not None:
+            delay_s = source.queued_duration + offset_s
+            self._audible_timer = asyncio.get_running_loop().call_later(delay_s, self._on_audible)
+            self._on_audible = None
+        try:
+            await source.capture_frame(rtc.AudioFrame(frame, SAMPLE_RATE, 1, _SAMPLES_PER_FRAME))
+        except Exception as error:  # the SDK raises nothing narrower here
+            raise SinkError("the audio track took no sound") from error
+
+    async def finish(self) -> Playback:
+        source = self._opened()
+        try:
+            async with asyncio.timeout(source.queued_duration + _DRAIN_MARGIN_S):
+                await source.wait_for_playout()
+        except TimeoutError:
+            return Playback("estimated")
+        return Playback("observed")
+
+    async def clear(self) -> None:
+        if self._audible_timer:
+            self._audible_timer.cancel()
+        self._on_audible = self._audible_timer = None
+        if self._source:
+            self._source.clear_queue()
+
+    async def aclose(self) -> None:
+        await self.clear()
+        if self._source:
+            await self._source.aclose()
+            self._source = None
+
+    def _opened(self) -> rtc.AudioSource:
+        if self._source is None:
+            raise SinkError("the audio track is not open")
+        return self._source
