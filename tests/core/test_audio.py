@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import math
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libacli.core.audio import (
+    FRAME_BYTES,
+    FrameSlicer,
+    duration_s,
+    first_audible_s,
+    is_audible,
+    level_dbfs,
+    silence,
+)
+
+
+@given(st.lists(st.binary(max_size=3000)))
+def test_frames_are_the_bytes_that_went_in_and_padding(pieces: list[bytes]) -> None:
+    slicer = FrameSlicer()
+    frames = [frame for piece in pieces for frame in slicer.push(piece)] + list(slicer.flush())
+    given_bytes = b"".join(pieces)
+    whole_samples = given_bytes[: len(given_bytes) // 2 * 2]
+    assert all(len(frame) == FRAME_BYTES for frame in frames)
+    assert b"".join(frames).startswith(whole_samples)
+    assert 0 <= len(b"".join(frames)) - len(whole_samples) < FRAME_BYTES
+    assert not any(b"".join(frames)[len(whole_samples) :])
+
+
+def test_a_flushed_slicer_is_empty() -> None:
+    slicer = FrameSlicer()
+    assert list(slicer.push(b"ab")) == []
+    assert len(list(slicer.flush())) == 1
+    assert list(slicer.flush()) == []
+
+
+@pytest.mark.parametrize(("milliseconds", "frames"), [(0, 0), (1, 1), (20, 1), (120, 6), (130, 7)])
+def test_silence_is_whole_frames_and_not_too_short(milliseconds: int, frames: int) -> None:
+    assert silence(milliseconds) == bytes(frames * FRAME_BYTES)
+
+
+def test_one_second_is_48_000_bytes() -> None:
+    assert duration_s(48_000) == 1.0
+
+
+def test_the_first_sample_that_can_be_heard_is_found_to_the_sample() -> None:
+    pcm = struct.pack("<480h", *[0] * 240, *[-4000] * 240)
+    assert first_audible_s(pcm) == 0.01
+    assert is_audible(pcm)
+
+
+def test_silence_and_codec_noise_cannot_be_heard() -> None:
+    assert first_audible_s(b"") is None
+    assert first_audible_s(struct.pack("<4h", 0, 300, -300, 0)) is None
+    assert not is_audible(b"")
+    assert not is_audible(bytes(960))
+
+
+def test_the_level_of_a_full_scale_square_wave_is_zero() -> None:
+    assert level_dbfs(struct.pack("<4h", 32767, -32768, 32767, -32768)) == pytest.approx(0, abs=0.001)
+    assert level_dbfs(bytes(4)) == -math.inf
+    assert level_dbfs(b"") == -math.inf

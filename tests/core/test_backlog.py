@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libacli.core.backlog import Backlog, Receipt, Refused, Utterance
+from libacli.core.messages import SayRequest
+from libacli.core.timeline import Timeline
+
+
+def request(id: str, **members: int) -> SayRequest:
+    return SayRequest("hi", id=id, **members)  # type: ignore[arg-type]
+
+
+@given(st.lists(st.integers(-3, 3), max_size=40), st.integers(1, 20))
+def test_the_queue_never_holds_more_than_its_limit(priorities: list[int], limit: int) -> None:
+    backlog = Backlog(limit=limit)
+    for number, priority in enumerate(priorities):
+        try:
+            backlog.offer(request(str(number), priority=priority), 0.0)
+        except Refused as error:
+            assert error.reason == "queue_full"
+        assert len(backlog) <= limit
+
+
+@given(st.lists(st.integers(-3, 3), max_size=20))
+def test_higher_priority_goes_first_and_equals_in_order_of_arrival(priorities: list[int]) -> None:
+    backlog = Backlog(limit=100)
+    for number, priority in enumerate(priorities):
+        backlog.offer(request(str(number), priority=priority), 0.0)
+    order = []
+    while utterance := backlog.pop():
+        order.append(int(utterance.id))
+    assert order == sorted(range(len(priorities)), key=lambda number: (-priorities[number], number))
+
+
+def test_the_position_counts_what_is_spoken_before() -> None:
+    backlog = Backlog(limit=10)
+    assert backlog.offer(request("a"), 0.0) == Receipt("a", 0)
+    assert backlog.offer(request("b"), 0.0) == Receipt("b", 1)
+    assert backlog.offer(request("c", priority=1), 0.0) == Receipt("c", 0)
+    speaking = backlog.pop()
+    assert backlog.offer(request("d"), 0.0, speaking=speaking) == Receipt("d", 3)
+
+
+def test_a_known_id_is_answered_and_not_queued_again() -> None:
+    backlog = Backlog(limit=1)
+    backlog.offer(request("a"), 0.0)
+    assert backlog.offer(request("a"), 1.0) == Receipt("a", 0, duplicate=True)
+    spoken = backlog.pop()
+    assert spoken
+    spoken.become("done", 2.0)
+    assert backlog.offer(request("a"), 601.0).duplicate
+    assert not backlog.offer(request("a"), 603.0).duplicate
+
+
+def test_a_flood_of_ids_does_not_fill_the_memory() -> None:
+    backlog = Backlog(limit=1, memory_count=10)
+    for number in range(100):
+        backlog.offer(request(str(number)), 0.0)
+        spoken = backlog.pop()
+        assert spoken
+        spoken.become("done", 0.0)
+    assert sum(backlog.find(str(number)) is not None for number in range(100)) <= 11
+
+
+def test_what_waited_longer_than_it_is_worth_expires() -> None:
+    backlog = Backlog(limit=10)
+    backlog.offer(request("short", ttl_ms=100), 0.0)
+    backlog.offer(request("long", ttl_ms=10_000), 0.0)
+    assert backlog.expire(0.1) == []
+    assert [(gone.id, gone.state) for gone in backlog.expire(0.2)] == [("short", "expired")]
+    assert len(backlog) == 1
+
+
+def test_clearing_interrupts_everything_that_waits() -> None:
+    backlog = Backlog(limit=10)
+    backlog.offer(request("a"), 0.0)
+    backlog.offer(request("b"), 0.0)
+    assert [(gone.id, gone.state, gone.reason) for gone in backlog.clear(1.0, reason="stopped")] == [
+        ("a", "interrupted", "stopped"),
+        ("b", "interrupted", "stopped"),
+    ]
+    assert backlog.pop() is None
+
+
+def test_a_closed_queue_takes_nothing_new_but_answers_what_it_knows() -> None:
+    backlog = Backlog(limit=10)
+    backlog.offer(request("a"), 0.0)
+    backlog.close()
+    assert backlog.offer(request("a"), 0.0).duplicate
+    with pytest.raises(Refused) as caught:
+        backlog.offer(request("b"), 0.0)
+    assert caught.value.reason == "draining"
+
+
+def test_a_final_state_is_final() -> None:
+    utterance = Utterance(request("a"), Timeline(0.0))
+    assert utterance.become("interrupted", 1.0, reason="stopped")
+    assert not utterance.become("done", 2.0)
+    assert (utterance.state, utterance.reason, utterance.ended_at) == ("interrupted", "stopped", 1.0)
+
+
+def test_a_report_never_holds_the_text() -> None:
+    utterance = Utterance(SayRequest("canary", id="a"), Timeline(0.0))
+    assert "canary" not in str(utterance.report())

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libacli.core.messages import MAX_REQUEST_BYTES, Malformed, SayRequest, parse_request, read_say
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+def parse(payload: bytes) -> SayRequest:
+    members, _ = parse_request(payload)
+    return read_say(members, max_text_chars=100)
+
+
+@given(
+    st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass"))
+)
+def test_bytes_of_any_kind_are_read_or_refused(payload: bytes) -> None:
+    try:
+        request = parse(payload)
+    except Malformed as error:
+        assert error.reason in {"malformed", "nothing_to_say", "text_too_long", "too_large"}
+    else:
+        assert request.text
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["text", "id", "voice", "speed", "priority", "ttl_ms", "interrupt", "auth"]), JSON
+    )
+)
+def test_members_of_any_type_are_read_or_refused(members: dict[str, object]) -> None:
+    try:
+        parse(json.dumps(members).encode())
+    except Malformed as error:
+        assert error.reason in {"malformed", "nothing_to_say", "text_too_long"}
+
+
+def test_bare_text_is_a_request() -> None:
+    assert parse("Hello, wörld".encode()) == SayRequest("Hello, wörld")
+
+
+def test_a_full_request_is_read_whole() -> None:
+    request = SayRequest(
+        "hi", id="a1", voice="nova", speed=1.5, instructions="calm", interrupt=True, priority=3, ttl_ms=500
+    )
+    members, auth = parse_request(json.dumps(request.encode() | {"auth": "x.y.z"}).encode())
+    assert read_say(members, max_text_chars=10) == request
+    assert auth == "x.y.z"
+
+
+def test_members_nobody_knows_are_passed_over() -> None:
+    assert parse(b'{"text": "hi", "colour": "red", "voice": null}') == SayRequest("hi")
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason", "words"),
+    [
+        (b"", "nothing_to_say", "no letter"),
+        (b"   ", "nothing_to_say", "no letter"),
+        ("😀😀".encode(), "nothing_to_say", "no letter"),
+        (b'{"text": "..."}', "nothing_to_say", "no letter"),
+        (b"\xff\xfe", "malformed", "UTF-8"),
+        (b'{"text": "hi"', "malformed", "not valid JSON"),
+        (b'{"text": "hi"} x', "malformed", "not valid JSON"),
+        (b'\xef\xbb\xbf{"text": "hi"}', "malformed", "not valid JSON"),
+        (b'{"text": "hi", "text": "ho"}', "malformed", "stands twice"),
+        (b'{"text": "hi", "speed": NaN}', "malformed", "NaN"),
+        (b'{"text": "hi", "speed": 1e999}', "malformed", "0.25 to 4"),
+        (b"[]", "malformed", "not an array"),
+        (b'["hi"]', "malformed", "not an array"),
+        (b'"hi"', "malformed", "not a string"),
+        (b"12", "malformed", "not a number"),
+        (b"1.5", "malformed", "not a number"),
+        (b"true", "malformed", "not true or false"),
+        (b"null", "malformed", "not null"),
+        (b"{}", "malformed", "`text` is missing"),
+        (b'{"text": null}', "malformed", "`text` is missing"),
+        (b'{"text": 5}', "malformed", "must be a string"),
+        (b'{"text": {}}', "malformed", "must be a string, not an object"),
+        (b'{"text": "\\ud800 hi"}', "malformed", "surrogate"),
+        (b'{"text": "hi", "id": ""}', "malformed", "1 to 64"),
+        (b'{"text": "hi", "id": "a\\nb"}', "malformed", "1 to 64"),
+        (b'{"text": "hi", "id": 7}', "malformed", "must be a string"),
+        (b'{"text": "hi", "speed": "fast"}', "malformed", "must be a number"),
+        (b'{"text": "hi", "speed": true}', "malformed", "must be a number"),
+        (b'{"text": "hi", "priority": 1.5}', "malformed", "whole number"),
+        (b'{"text": "hi", "interrupt": 1}', "malformed", "true or false"),
+        (b'{"text": "hi", "ttl_ms": 0}', "malformed", "1 to"),
+        (b'{"text": "hi", "auth": 1}', "malformed", "must be a string"),
+        (b"[" * 9000, "malformed", "not valid JSON"),
+        (b'{"text": "' + b"a" * 101 + b'"}', "text_too_long", "101"),
+        (b"a" * (MAX_REQUEST_BYTES + 1), "too_large", "16385"),
+    ],
+)
+def test_a_bad_request_is_refused_with_its_reason(payload: bytes, reason: str, words: str) -> None:
+    with pytest.raises(Malformed, match=words) as caught:
+        parse(payload)
+    assert caught.value.reason == reason
