@@ -13,9 +13,9 @@ from array import array
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 
-from libacli.core.audio import BYTES_PER_SECOND, SAMPLE_RATE
+from libacli.core.audio import BYTES_PER_SECOND, FRAME_MS, SAMPLE_RATE, is_audible
 from libacli.errors import VoiceError
-from libacli.speech.ports import Style
+from libacli.speech.ports import Playback, Route, Style
 
 Step = bytes | float | Exception
 """What a scripted voice does next: yield these bytes, wait so many seconds, raise this error."""
@@ -115,6 +115,72 @@ class ScriptedVoice:
 
     async def warm_up(self) -> None:
         self.warm_ups += 1
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+class RecordingSink:
+    """A sink that plays in time, on the loop's clock, and remembers what it played and when.
+
+    Like a real one it takes frames ahead of their time, up to `queue_ms`, and then lets the writer wait.
+    """
+
+    def __init__(self, *, queue_ms: float = 1000.0, route: Route | None = None) -> None:
+        self.segments: list[bytes] = []
+        """PCM of each utterance that was started, as far as it was handed over and not cleared."""
+
+        self.spans: list[tuple[float, float]] = []
+        """When each utterance that was finished began and ended to play."""
+
+        self.clears = 0
+        self.is_closed = False
+        self.failure: Exception | None = None
+        """Raised by the next `write`."""
+
+        self.stalled = False
+        """Takes no more frames, for ever."""
+
+        self._queue_s = queue_ms / 1000
+        self._route = route or Route("fallback", reason="not configured", target="fake")
+        self._began_at = 0.0
+        self._ends_at = 0.0
+        self._on_audible: Callable[[], None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def start(self, on_audible: Callable[[], None]) -> Route:
+        self.segments.append(b"")
+        self._began_at = 0.0
+        self._on_audible = on_audible
+        return self._route
+
+    async def write(self, frame: bytes) -> None:
+        if self.failure:
+            failure, self.failure = self.failure, None
+            raise failure
+        if self.stalled:
+            await asyncio.Event().wait()
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, self._ends_at - loop.time() - self._queue_s))
+        starts_at = max(self._ends_at, loop.time())
+        self._began_at = self._began_at or starts_at
+        self._ends_at = starts_at + FRAME_MS / 1000
+        self.segments[-1] += frame
+        if self._on_audible and is_audible(frame):
+            self._timer = loop.call_at(starts_at, self._on_audible)
+            self._on_audible = None
+
+    async def finish(self) -> Playback:
+        await asyncio.sleep(max(0.0, self._ends_at - asyncio.get_running_loop().time()))
+        self.spans.append((self._began_at, self._ends_at))
+        return Playback("observed")
+
+    async def clear(self) -> None:
+        self.clears += 1
+        self._ends_at = asyncio.get_running_loop().time()
+        self._on_audible = None
+        if self._timer:
+            self._timer.cancel()
 
     async def aclose(self) -> None:
         self.is_closed = True
