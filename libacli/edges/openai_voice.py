@@ -59,8 +59,9 @@ def open_client(
     *,
     http_client: httpx2.AsyncClient | None = None,
 ) -> openai.AsyncOpenAI:
-    """A client for `OpenAIVoice`, with connections that stay open while nothing is said. Needs no loop.
+    """A client for `OpenAIVoice`, with connections that stay open while nothing is said.
 
+    Needs no loop, and should not be called in a busy one: it reads the system's certificates (40 ms).
     `base_url` is OpenAI's own when empty; a server that wants no key may be given an empty one.
     A proxy from the environment is passed by when the server is on this machine.
     """

@@ -33,12 +33,12 @@ async def server() -> AsyncGenerator[SpeechServer]:
 
 @pytest.fixture
 async def voice(server: SpeechServer) -> AsyncGenerator[OpenAIVoice]:
-    voice = voice_of(server)
+    voice = await voice_of(server)
     yield voice
     await voice.aclose()
 
 
-def voice_of(
+async def voice_of(
     server: SpeechServer,
     *,
     model: str = "gpt-4o-mini-tts",
@@ -49,7 +49,7 @@ def voice_of(
     total_timeout_s: float = 60.0,
 ) -> OpenAIVoice:
     return OpenAIVoice(
-        open_client(KEY, server.base_url),
+        await asyncio.to_thread(open_client, KEY, server.base_url),
         model=model,
         voice="tone-440",
         speed=speed,
@@ -91,7 +91,7 @@ async def test_defaults_are_left_out_of_the_request(server: SpeechServer, voice:
 
 
 async def test_the_style_of_an_utterance_goes_before_the_settings(server: SpeechServer) -> None:
-    voice = voice_of(server, speed=1.5, instructions="calm")
+    voice = await voice_of(server, speed=1.5, instructions="calm")
     await pcm_of(voice, TEXT)
     await pcm_of(voice, TEXT, Style(voice="tone-880", speed=1.0, instructions=""))
     await voice.aclose()
@@ -102,7 +102,7 @@ async def test_the_style_of_an_utterance_goes_before_the_settings(server: Speech
 
 @pytest.mark.parametrize("model", ["tts-1", "tts-1-hd"])
 async def test_models_that_take_no_instructions_get_none(server: SpeechServer, model: str) -> None:
-    voice = voice_of(server, model=model, instructions="calm")
+    voice = await voice_of(server, model=model, instructions="calm")
     await pcm_of(voice, TEXT)
     await voice.aclose()
     assert "instructions" not in server.requests[0]
@@ -211,7 +211,9 @@ async def test_there_is_no_third_try(server: SpeechServer, voice: OpenAIVoice, t
 
 
 async def test_a_server_that_is_not_there_is_said_to_be_unreachable(server: SpeechServer) -> None:
-    voice = OpenAIVoice(open_client(KEY, "http://127.0.0.1:9/v1"), model="m", voice="v")
+    voice = OpenAIVoice(
+        await asyncio.to_thread(open_client, KEY, "http://127.0.0.1:9/v1"), model="m", voice="v"
+    )
     with pytest.raises(VoiceError, match="cannot be reached"):
         await pcm_of(voice, TEXT)
     await voice.aclose()
@@ -219,7 +221,7 @@ async def test_a_server_that_is_not_there_is_said_to_be_unreachable(server: Spee
 
 async def test_no_first_sound_within_the_bound_is_a_stall(server: SpeechServer) -> None:
     server.default = Script(first_byte_s=5)
-    voice = voice_of(server, first_pcm_timeout_s=0.1)
+    voice = await voice_of(server, first_pcm_timeout_s=0.1)
     with pytest.raises(VoiceStalledError, match=r"nothing for 0\.1 s"):
         await pcm_of(voice, TEXT)
     await voice.aclose()
@@ -227,7 +229,7 @@ async def test_no_first_sound_within_the_bound_is_a_stall(server: SpeechServer) 
 
 async def test_the_bound_of_the_first_sound_holds_for_both_tries_together(server: SpeechServer) -> None:
     server.play(Script(status=500, first_byte_s=0.2), Script(first_byte_s=0.2))
-    voice = voice_of(server, first_pcm_timeout_s=0.4)
+    voice = await voice_of(server, first_pcm_timeout_s=0.4)
     with pytest.raises(VoiceStalledError):
         await pcm_of(voice, TEXT)
     await voice.aclose()
@@ -236,7 +238,7 @@ async def test_the_bound_of_the_first_sound_holds_for_both_tries_together(server
 
 async def test_headers_without_sound_do_not_count_as_first_sound(server: SpeechServer) -> None:
     server.play(Script(ending="stalled"))
-    voice = voice_of(server, first_pcm_timeout_s=0.1)
+    voice = await voice_of(server, first_pcm_timeout_s=0.1)
     with pytest.raises(VoiceStalledError):
         await pcm_of(voice, TEXT)
     await voice.aclose()
@@ -244,7 +246,7 @@ async def test_headers_without_sound_do_not_count_as_first_sound(server: SpeechS
 
 async def test_silence_of_the_network_in_the_middle_is_a_stall(server: SpeechServer) -> None:
     server.play(Script(ending="stalled", ending_after_bytes=24_000))
-    voice = voice_of(server, stall_timeout_s=0.1)
+    voice = await voice_of(server, stall_timeout_s=0.1)
     heard = bytearray()
     with pytest.raises(VoiceStalledError, match=r"nothing for 0\.1 s"):
         async with aclosing(speak(voice, TEXT)) as pieces:
@@ -257,14 +259,14 @@ async def test_silence_of_the_network_in_the_middle_is_a_stall(server: SpeechSer
 
 async def test_a_trickle_that_never_stalls_meets_the_total_bound(server: SpeechServer) -> None:
     server.play(Script(piece_bytes=480, pace=0.2))
-    voice = voice_of(server, total_timeout_s=0.3)
+    voice = await voice_of(server, total_timeout_s=0.3)
     with pytest.raises(VoiceStalledError, match=r"longer than 0\.3 s"):
         await pcm_of(voice, TEXT)
     await voice.aclose()
 
 
 async def test_a_slow_listener_is_not_taken_for_a_slow_voice(server: SpeechServer) -> None:
-    voice = voice_of(server, first_pcm_timeout_s=0.5, stall_timeout_s=0.5, total_timeout_s=0.5)
+    voice = await voice_of(server, first_pcm_timeout_s=0.5, stall_timeout_s=0.5, total_timeout_s=0.5)
     async with aclosing(speak(voice, "Hi.")) as pieces:
         await anext(pieces)
         await asyncio.sleep(0.7)
@@ -299,7 +301,7 @@ async def test_speech_at_the_pace_asked_for_is_not_taken_for_truncated(
     server: SpeechServer, speed: float
 ) -> None:
     server.default = Script(ms_per_char=60 / max(1.0, speed))
-    voice = voice_of(server, speed=speed)
+    voice = await voice_of(server, speed=speed)
     assert await pcm_of(voice, TEXT)
     await voice.aclose()
 
@@ -377,6 +379,15 @@ async def test_a_client_of_ones_own_is_used(server: SpeechServer) -> None:
     assert await pcm_of(voice, "Hi.") == tone(500)
     await voice.aclose()
     assert client.is_closed
+
+
+async def test_a_proxy_in_the_environment_is_passed_by_on_this_machine(
+    server: SpeechServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    voice = await voice_of(server)
+    assert await pcm_of(voice, "Hi.")
+    await voice.aclose()
 
 
 def test_it_can_be_made_where_no_loop_runs() -> None:
