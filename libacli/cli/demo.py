@@ -2,6 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
 
-def demo() -> None:
-    """Start everything on this machine, speak, and prove that it was heard."""
+import typer
+
+from libacli.cli.options import ConfigFile, Room, settings_from
+
+GREETING = "Hello! This is liba, speaking in a real room, on your own machine."
+
+
+def demo(
+    text: Annotated[str, typer.Argument(help="What to say")] = GREETING,
+    once: Annotated[bool, typer.Option("--once", help="Say it, prove it, exit")] = False,
+    record: Annotated[
+        Path | None, typer.Option("--record", help="Where the recording goes [default: liba-demo.wav]")
+    ] = None,
+    room: Room = None,
+    config: ConfigFile = None,
+) -> None:
+    """Start everything on this machine, speak, and prove that it was heard.
+
+    \b
+    With LIVEKIT_URL and its key set it uses that server; with OPENAI_API_KEY set, that voice.
+    On a terminal it stays and speaks each line that you type; Ctrl-C ends it, and all it started.
+    """
+    import asyncio
+
+    from libacli.cli.stage import Stage
+
+    settings = settings_from(config).settings
+    stage = Stage(settings, room=room or settings.say_room, config_file=config)
+    asyncio.run(stage.perform(text, once=once, record=record))

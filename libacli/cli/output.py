@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from libacli.errors import LibaError
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.table import Table
 
 
 class Output:
@@ -42,11 +42,11 @@ class Output:
         hint = f" - {error.hint}" if error.hint else ""
         print(printable(f"liba: {error}{hint}"), file=sys.stderr, flush=True)  # noqa: T201
 
-    def console(self) -> Console:
-        """A rich console on stdout, for tables."""
+    def table(self, table: Table) -> None:
+        """What was asked for, as a table; as wide as it needs to be where there is no terminal."""
         from rich.console import Console
 
-        return Console()
+        Console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 class InstallProgress:

@@ -66,21 +66,24 @@ class AgentClient:
         Raises NoAgentError when none came in time; the dispatch is withdrawn then, because LiveKit
         would never serve it.
         """
-        if found := await self._api.find_agent(self._room, self._agent_name):
-            self._identity = found
+        if await self.find():
             return
         dispatch_id = await self._api.dispatch(self._room, self._agent_name)
         try:
             async with asyncio.timeout(timeout_s):
-                while not self._identity:
+                while not await self.find():  # noqa: ASYNC110 - the server has no call that waits
                     await asyncio.sleep(_POLL_S)
-                    self._identity = await self._api.find_agent(self._room, self._agent_name) or ""
         except TimeoutError as error:
             await self._api.withdraw(self._room, dispatch_id)
             raise NoAgentError(
                 f"no agent named {self._agent_name!r} came into room {self._room!r} within {timeout_s:g} s",
                 hint="start one: liba agent run",
             ) from error
+
+    async def find(self) -> bool:
+        """Whether an agent is there now and takes requests."""
+        self._identity = await self._api.find_agent(self._room, self._agent_name) or ""
+        return bool(self._identity)
 
     async def say(self, request: SayRequest) -> Acknowledgement:
         """Hands an utterance over; the request's id is kept if the call has to be made again.

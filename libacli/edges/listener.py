@@ -1,0 +1,163 @@
+"""A participant that only listens: what a viewer would have heard, measured."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from livekit import rtc
+
+from libacli.core.audio import SAMPLE_RATE, duration_s, first_audible_s, is_audible, level_dbfs
+from libacli.core.messages import EVENTS_TOPIC
+from libacli.errors import CredentialsError, UnreachableError
+
+_FRAME_MS = 10
+
+
+@dataclass
+class Take:
+    """Sound that was received since the take began, across all tracks of agents and avatars."""
+
+    pcm: bytearray = field(default_factory=bytearray)
+    """24 kHz mono s16le, from the first frame that could be heard to the last one."""
+
+    first_audible_at: float | None = None
+    """When the first sample that can be heard arrived, on the loop's clock."""
+
+    last_audible_at: float | None = None
+    gaps_s: list[float] = field(default_factory=list)
+    """Silences between sounds, in seconds, those below 50 ms left out."""
+
+    _sound: bytearray = field(default_factory=bytearray)
+    _pending: bytearray = field(default_factory=bytearray)
+
+    @property
+    def speech_s(self) -> float:
+        """Seconds in which there was sound."""
+        return duration_s(len(self._sound))
+
+    @property
+    def level_dbfs(self) -> float:
+        """Level of what sounded."""
+        return level_dbfs(bytes(self._sound))
+
+    def add(self, pcm: bytes, arrived_at: float) -> None:
+        """One more frame; `arrived_at` is when its last sample was there."""
+        if not is_audible(pcm):
+            if self.first_audible_at is not None:
+                self._pending += pcm
+            return
+        started_at = arrived_at - duration_s(len(pcm)) + (first_audible_s(pcm) or 0.0)
+        if self.first_audible_at is None:
+            self.first_audible_at = started_at
+        elif (gap := duration_s(len(self._pending))) >= 0.05:
+            self.gaps_s.append(gap)
+        self.pcm += self._pending + pcm
+        self._pending.clear()
+        self._sound += pcm
+        self.last_audible_at = arrived_at
+
+
+class Listener:
+    """Subscribes to every agent's sound in a room, and to the agents' events."""
+
+    def __init__(self, room: rtc.Room) -> None:
+        self.room = room
+        self.take = Take()
+        self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue(10_000)
+        """Events of the agents, as they come."""
+
+        self.subscribed = asyncio.Event()
+        """Set once the sound of a track arrives here."""
+
+        self._tracks: asyncio.Queue[rtc.RemoteAudioTrack] = asyncio.Queue()
+        room.on("track_subscribed", self._on_track)
+        room.on("data_received", self._on_data)
+
+    def start_take(self) -> Take:
+        """Forgets what was heard so far and begins anew."""
+        self.take = Take()
+        return self.take
+
+    async def wait_for(self, utterance_id: str, *states: str) -> dict[str, Any]:
+        """The next event of that utterance with one of `states`; the bound is the caller's."""
+        while True:
+            event = await self.events.get()
+            if event.get("id") == utterance_id and event.get("state") in states:
+                return event
+
+    async def run(self) -> None:
+        """Listens until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                tasks.create_task(self._hear(await self._tracks.get()))
+
+    async def _hear(self, track: rtc.RemoteAudioTrack) -> None:
+        clock = asyncio.get_running_loop().time
+        stream = rtc.AudioStream(track, sample_rate=SAMPLE_RATE, num_channels=1, frame_size_ms=_FRAME_MS)
+        try:
+            async for event in stream:
+                self.subscribed.set()
+                self.take.add(bytes(event.frame.data), clock())
+        finally:
+            await stream.aclose()
+
+    def _on_track(
+        self, track: rtc.Track, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
+    ) -> None:
+        if (
+            isinstance(track, rtc.RemoteAudioTrack)
+            and participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+        ):
+            self._tracks.put_nowait(track)
+
+    def _on_data(self, packet: rtc.DataPacket) -> None:
+        if packet.topic == EVENTS_TOPIC and not self.events.full():
+            self.events.put_nowait(json.loads(packet.data))
+
+
+@asynccontextmanager
+async def listening(url: str, token: str) -> AsyncIterator[Listener]:
+    """A listener in the token's room. Raises UnreachableError or CredentialsError."""
+    room = rtc.Room()
+    listener = Listener(room)
+    async with joined(room, url, token), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(listener.run())
+        try:
+            yield listener
+        finally:
+            running.cancel()
+
+
+@asynccontextmanager
+async def joined(
+    room: rtc.Room, url: str, token: str, *, auto_subscribe: bool = True
+) -> AsyncIterator[rtc.Room]:
+    """Connects `room`, and leaves it at the end. Raises UnreachableError or CredentialsError.
+
+    A connect that is cancelled half-way makes the SDK end this process 15 s later, so it is let land first.
+    """
+    attempt = asyncio.get_running_loop().create_task(
+        room.connect(url, token, rtc.RoomOptions(auto_subscribe=auto_subscribe))
+    )
+    try:
+        await asyncio.shield(attempt)
+    except asyncio.CancelledError:
+        await asyncio.wait([attempt])
+        if not attempt.exception():
+            await room.disconnect()
+        raise
+    except rtc.ConnectError as error:
+        if "401" in str(error) or "unauthorized" in str(error).lower():
+            raise CredentialsError(
+                "LiveKit refused the token", hint="check LIVEKIT_API_KEY and its secret"
+            ) from error
+        raise UnreachableError(f"cannot join a room at {url}", hint="check LIVEKIT_URL") from error
+    try:
+        yield room
+    finally:
+        await room.disconnect()
