@@ -7,6 +7,7 @@ A field `section_key` is `key` in table `[section]` of a TOML file, and an envir
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -34,45 +35,71 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    livekit_url: str = ""
-    livekit_api_key: str = ""
-    livekit_api_secret: SecretStr | None = None
+    livekit_url: str = Field("", description="Address of the LiveKit server: ws:// or wss://")
+    livekit_api_key: str = Field("", description="API key of the LiveKit project")
+    livekit_api_secret: SecretStr | None = Field(None, description="Its secret")
 
-    openai_api_key: SecretStr | None = None
-    openai_base_url: str = ""
+    openai_api_key: SecretStr | None = Field(None, description="Key for OpenAI speech")
+    openai_base_url: str = Field(
+        "", description="Another server with the same speech API; empty: OpenAI's own"
+    )
 
-    tavus_api_key: SecretStr | None = None
-    tavus_face_id: str = ""
-    tavus_pal_id: str = ""
-    tavus_base_url: str = "https://tavusapi.com"
+    tavus_api_key: SecretStr | None = Field(None, description="Key for the avatar service")
+    tavus_face_id: str = Field("", description="The avatar's face; older name: replica_id, TAVUS_REPLICA_ID")
+    tavus_pal_id: str = Field(
+        "", description="The avatar's behaviour; older name: persona_id, TAVUS_PERSONA_ID"
+    )
+    tavus_base_url: str = Field("https://tavusapi.com", description="Address of the avatar service")
 
-    voice_provider: Literal["auto", "openai", "embedded"] = "auto"
-    voice_model: str = "gpt-4o-mini-tts"
-    voice_name: str = "alloy"
-    voice_speed: float = Field(default=1.0, ge=0.25, le=4.0)
-    voice_instructions: str = Field(default="", max_length=1000)
-    voice_first_pcm_timeout: Seconds = 10.0
-    voice_stall_timeout: Seconds = 5.0
+    voice_provider: Literal["auto", "openai", "embedded"] = Field(
+        "auto", description="auto: openai where it has a key or an address, else the embedded English voice"
+    )
+    voice_model: str = Field("gpt-4o-mini-tts", description="Speech model of OpenAI, or of the other server")
+    voice_name: str = Field("alloy", description="Speaker of that model")
+    voice_speed: float = Field(1.0, ge=0.25, le=4.0, description="Pace, 1 is normal: 0.25 to 4")
+    voice_instructions: str = Field("", max_length=1000, description="Tone and manner, in free words")
+    voice_first_pcm_timeout: Seconds = Field(10.0, description="Seconds until the first sound must have come")
+    voice_stall_timeout: Seconds = Field(5.0, description="Seconds that a voice may fall silent in between")
 
-    speech_max_chunk_chars: int = Field(default=120, ge=20, le=4096)
-    speech_first_chunk_chars: int = Field(default=36, ge=10, le=4096)
-    speech_silence_tail_ms: int = Field(default=120, ge=0, le=2000)
-    speech_sink_timeout: Seconds = 5.0
-    speech_captions: bool = True
+    speech_max_chunk_chars: int = Field(
+        120, ge=20, le=4096, description="Most characters that the voice is given at a time"
+    )
+    speech_first_chunk_chars: int = Field(
+        36, ge=10, le=4096, description="The same for the first piece: sound begins when it is spoken"
+    )
+    speech_silence_tail_ms: int = Field(
+        120,
+        ge=0,
+        le=2000,
+        description="Silence after each utterance; without it avatars swallow the last syllable",
+    )
+    speech_sink_timeout: Seconds = Field(5.0, description="Seconds until track or avatar must take a frame")
+    speech_captions: bool = Field(True, description="Send the text as captions (lk.transcription)")
 
-    say_room: str = "demo"
-    say_accept: Literal["signed", "anyone"] = "signed"
-    say_max_text_chars: int = Field(default=4000, ge=1, le=4000)
-    say_queue_limit: int = Field(default=32, ge=1, le=1000)
+    say_room: str = Field("demo", description="Room of commands that are given none")
+    say_accept: Literal["signed", "anyone"] = Field(
+        "signed",
+        description="Who may make the agent speak: signed and permitted senders, or anyone in the room",
+    )
+    say_max_text_chars: int = Field(4000, ge=1, le=4000, description="Longest text of one utterance")
+    say_queue_limit: int = Field(32, ge=1, le=1000, description="Utterances that may wait; more are refused")
 
-    agent_name: str = Field(default="liba", min_length=1, max_length=64)
-    agent_max_rooms: int = Field(default=8, ge=1, le=1000)
-    agent_isolation: Literal["process", "thread"] = "process"
-    agent_health_port: int = Field(default=0, ge=0, le=65535)
+    agent_name: str = Field(
+        "liba", min_length=1, max_length=64, description="Name the agent is dispatched by"
+    )
+    agent_max_rooms: int = Field(8, ge=1, le=1000, description="Rooms that one worker takes at a time")
+    agent_isolation: Literal["process", "thread"] = Field(
+        "process", description="A process per room, or a thread, which needs far less memory"
+    )
+    agent_health_port: int = Field(
+        0, ge=0, le=65535, description="Port of the health check on 127.0.0.1; 0: any free one"
+    )
 
-    server_binary: Path | None = None
+    server_binary: Path | None = Field(None, description="A livekit-server to use instead of finding one")
 
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="How much the agent tells; debug includes the spoken text"
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -205,6 +232,23 @@ def toml_name(field: str) -> str:
     return f"{section}.{key}"
 
 
+def example() -> str:
+    """The text of `config.example.toml`: every setting, described, commented out."""
+    lines = [
+        "# Settings of liba. Copy to ./liba.toml, or let `liba config init` write it.",
+        "# Flags and environment variables (in brackets) go before what stands here.",
+    ]
+    section = ""
+    for field, info in Settings.model_fields.items():
+        if not toml_name(field).startswith(f"{section}."):
+            section = toml_name(field).partition(".")[0]
+            lines += ["", f"[{section}]"]
+        key = toml_name(field).partition(".")[2]
+        default = "" if info.default is None else info.default
+        lines += [f"# {info.description} [{variable_name(field)}]", f"# {key} = {json.dumps(default)}"]
+    return "\n".join(lines) + "\n"
+
+
 def is_secret(field: str) -> bool:
     return "SecretStr" in str(Settings.model_fields[field].annotation)
 
@@ -250,7 +294,8 @@ def _from_toml(file: Path) -> dict[str, tuple[Any, str]]:
                 raise ConfigError(
                     f"{file}: unknown setting {section}.{key}", hint=_nearest(f"{section}.{key}", known)
                 )
-            found[field] = (value, str(file))
+            if value != "":  # the same as not set, as in the environment
+                found[field] = (value, str(file))
     return found
 
 

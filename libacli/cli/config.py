@@ -24,18 +24,15 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there")] = False,
 ) -> None:
     """Write a settings file in which every setting is described."""
-    from importlib.resources import files
-
-    from libacli.config import PROJECT_FILE, user_config_file
+    from libacli.config import PROJECT_FILE, example, user_config_file
 
     target = user_config_file() if user else PROJECT_FILE
-    template = files("libacli").joinpath("config.example.toml").read_text(encoding="utf-8")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if force:
             target.unlink(missing_ok=True)
         target.touch(mode=0o600, exist_ok=False)  # it will hold secrets
-        target.write_text(template, encoding="utf-8")
+        target.write_text(example(), encoding="utf-8")
     except FileExistsError as error:
         raise ConfigError(f"{target} is there already", hint="--force overwrites it") from error
     except OSError as error:
