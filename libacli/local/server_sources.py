@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.util
 import os
@@ -37,6 +38,7 @@ _NOT_FOR_GO = ("GOOS", "GOARCH", "GOROOT", "GO111MODULE")
 _TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
 _ANSWER_S = 10.0
 _POLL_S = 0.2
+_DISK_FULL_BYTES = 1 << 20
 
 
 class Progress(Protocol):
@@ -188,7 +190,7 @@ class _GoProgress:
 def _run(
     command: list[str], env: Mapping[str, str], shop: Workshop, on_line: Callable[[str], None] | None = None
 ) -> None:
-    """Runs a command to its end, its output in a file. Raises InstallError with its last line."""
+    """Runs a command to its end. Raises InstallError with its last line, OSError when it filled the disk."""
     name = f"{Path(command[0]).name} {' '.join(command[1:3])}"
     last_line = ""
     code = None
@@ -206,4 +208,6 @@ def _run(
             if time.monotonic() > shop.deadline:
                 raise InstallError(f"`{name}` did not end in time")
     if code != 0:
-        raise InstallError(f"`{name}` failed: {last_line}")
+        if "no space left" in last_line.lower() or shutil.disk_usage(shop.temp).free < _DISK_FULL_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        raise InstallError(f"`{name}` failed: {last_line or f'exit code {code}'}")

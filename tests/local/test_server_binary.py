@@ -226,12 +226,24 @@ def test_with_a_go_that_is_too_old_a_go_from_a_wheel_builds_it(
     assert all(str(cache) in line for line in caches)
 
 
+def failing_go(last_line: str) -> str:
+    return f"case $1 in env) echo go1.26;; *) echo first; echo {last_line}; exit 1;; esac"
+
+
 def test_a_failing_build_tells_its_last_line(cache: Path, bin_dir: Path) -> None:
-    script(
-        bin_dir / "go", "case $1 in env) echo go1.26;; *) echo; echo no space left on device; exit 1;; esac"
-    )
-    with pytest.raises(InstallError, match="`go install -v` failed: no space left on device"):
+    script(bin_dir / "go", failing_go("cannot find module"))
+    with pytest.raises(InstallError, match="`go install -v` failed: cannot find module"):
         install_server(cache, releases_url=NOWHERE)
+    assert left_in(cache) == set()
+
+
+def test_a_full_disk_is_told_and_no_other_way_is_tried(cache: Path, bin_dir: Path) -> None:
+    script(bin_dir / "go", failing_go("write x: no space left on device"))
+    steps = Steps()
+    with pytest.raises(InstallError, match="No space left on device") as error:
+        install_server(cache, releases_url=NOWHERE, progress=steps)
+    assert "2 GB free" in error.value.hint
+    assert not steps.said("Fetching a Go toolchain")
     assert left_in(cache) == set()
 
 
