@@ -33,6 +33,7 @@ app = typer.Typer(
     name="liba",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich costs as much time as all the rest, and takes [words like this] for markup
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Make a digital human in a LiveKit room say exactly this text, now, and know that it was heard.",
     epilog="Try it without any account:  liba demo",
