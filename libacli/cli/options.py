@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from libacli.config import CONFIG_VARIABLE, LoadedSettings, load
 from libacli.errors import UsageError
+
+if TYPE_CHECKING:
+    from libacli.config import LoadedSettings
 
 Url = Annotated[str | None, typer.Option("--url", help="LiveKit server URL [env: LIVEKIT_URL]")]
 ApiKey = Annotated[str | None, typer.Option("--api-key", help="LiveKit API key [env: LIVEKIT_API_KEY]")]
@@ -25,9 +27,8 @@ Room = Annotated[str | None, typer.Option("--room", "-r", help="Room [setting: s
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option(
-        "--config", envvar=CONFIG_VARIABLE, show_envvar=False, help="Settings file to use", exists=False
-    ),
+    # The variable is config.CONFIG_VARIABLE; `--help` does not load that module.
+    typer.Option("--config", envvar="LIBA_CONFIG", show_envvar=False, help="Settings file to use"),
 ]
 
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
@@ -35,6 +36,8 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 
 def settings_from(config: Path | None = None, **flags: Any) -> LoadedSettings:
     """Settings with `flags` (fields by name, None where not given) on top."""
+    from libacli.config import load
+
     return load(flags=flags, config_file=config)
 
 
