@@ -44,11 +44,12 @@ class LiveKitApi:
 
     def __init__(self, credentials: LiveKitCredentials) -> None:
         self._credentials = credentials
-        self._client = httpx2.AsyncClient(
-            base_url=credentials.http_url,
-            timeout=httpx2.Timeout(_READ_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
-            trust_env=not credentials.is_loopback,
-        )
+        with _translated(credentials.http_url):
+            self._client = httpx2.AsyncClient(
+                base_url=credentials.http_url,
+                timeout=httpx2.Timeout(_READ_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
+                trust_env=not credentials.is_loopback,
+            )
 
     async def __aenter__(self) -> LiveKitApi:
         return self
@@ -130,10 +131,15 @@ class LiveKitApi:
                 json=request,
                 headers={"Authorization": f"Bearer {admin_token(self._credentials, room=room)}"},
             )
-        if response.status_code == 200:
-            answer: dict[str, Any] = response.json()
-            return answer
-        raise _error(response, method)
+        answer = _object(response.text)
+        if answer is None and response.status_code in (200, 404):
+            raise UnreachableError(
+                f"what answers at {self._credentials.http_url} does not know LiveKit's {method}",
+                hint="check LIVEKIT_URL",
+            )
+        if answer is None or response.status_code != 200:
+            raise _error(response, method)
+        return answer
 
 
 @contextmanager
@@ -197,7 +203,13 @@ def _rpc_error(code: int, method: str) -> LibaError:
 
 
 def _code(text: str) -> str:
+    return str((_object(text) or {}).get("code", "no reason given"))
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    """The JSON object in `text`, None when it is something else: a web site's page, for instance."""
     try:
-        return str(json.loads(text)["code"])
-    except (ValueError, KeyError, TypeError):
-        return "no reason given"
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
