@@ -141,6 +141,12 @@ def authoriser(settings: Settings, room: str) -> Authorise:
             return
         if auth is not None:
             verify_request(credentials, auth, room=room, method=method, body=body)
+        elif not sender.identity:
+            raise RefusedError(
+                "the sender is not known: it is hidden, or joined a moment ago",
+                reason="unknown_sender",
+                hint="send it again in some seconds, or sign it",
+            )
         elif not sender.may_say:
             raise RefusedError(
                 "the request is not signed, and its sender's token does not allow it",

@@ -125,12 +125,14 @@ async def listening(url: str, token: str) -> AsyncIterator[Listener]:
     """A listener in the token's room. Raises UnreachableError or CredentialsError."""
     room = rtc.Room()
     listener = Listener(room)
-    async with joined(room, url, token), asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(listener.run())
+    async with joined(room, url, token):
+        # Not a task group: it would wrap what is raised inside the `async with` of whoever listens.
+        running = asyncio.get_running_loop().create_task(listener.run())
         try:
             yield listener
         finally:
             running.cancel()
+            await asyncio.wait([running])
 
 
 @asynccontextmanager

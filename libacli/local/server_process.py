@@ -95,7 +95,7 @@ def _start(binary: Path, state_dir: Path, port: int | None, ready_timeout_s: flo
 
 
 def _attempt(
-    binary: Path, run_dir: Path, log_path: Path, ports: tuple[int, int, int], ready_timeout_s: float
+    binary: Path, run_dir: Path, log_path: Path, ports: tuple[int, int], ready_timeout_s: float
 ) -> LocalServer:
     api_key, api_secret = f"liba{secrets.token_hex(4)}", secrets.token_hex(32)
     config = run_dir / "livekit.yaml"
@@ -113,8 +113,8 @@ def _attempt(
         return server
 
 
-def _server_config(ports: tuple[int, int, int], api_key: str, api_secret: str) -> dict[str, object]:
-    http_port, tcp_port, udp_port = ports
+def _server_config(ports: tuple[int, int], api_key: str, api_secret: str) -> dict[str, object]:
+    http_port, udp_port = ports
     return {
         "port": http_port,
         "bind_addresses": [_LOOPBACK],
@@ -126,7 +126,7 @@ def _server_config(ports: tuple[int, int, int], api_key: str, api_secret: str) -
             "ips": {"includes": [f"{_LOOPBACK}/32"]},
             "enable_loopback_candidate": True,
             "use_external_ip": False,
-            "tcp_port": tcp_port,
+            "tcp_port": 0,  # it would be open on all interfaces; loopback needs no fallback for UDP
             "udp_port": udp_port,
         },
     }
@@ -162,12 +162,12 @@ def _answers(server: LocalServer, client: httpx2.Client) -> bool:
         return False
 
 
-def _free_ports(http_port: int | None) -> tuple[int, int, int]:
-    """Ports for HTTP, media over TCP and media over UDP that are free right now."""
+def _free_ports(http_port: int | None) -> tuple[int, int]:
+    """Ports for HTTP and media (UDP) that are free right now."""
     with ExitStack() as stack:
-        http, tcp, udp = (
+        http, udp = (
             stack.enter_context(socket.socket(socket.AF_INET, kind))
-            for kind in (socket.SOCK_STREAM, socket.SOCK_STREAM, socket.SOCK_DGRAM)
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)
         )
         if http_port is not None:
             http.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: not TIME_WAIT
@@ -178,9 +178,8 @@ def _free_ports(http_port: int | None) -> tuple[int, int, int]:
                 f"port {http_port} cannot be used: {getattr(error, 'strerror', None) or error}",
                 hint="name another port, or none, and a free one is chosen",
             ) from error
-        tcp.bind((_LOOPBACK, 0))
         udp.bind((_LOOPBACK, 0))
-        return http.getsockname()[1], tcp.getsockname()[1], udp.getsockname()[1]
+        return http.getsockname()[1], udp.getsockname()[1]
 
 
 @contextmanager

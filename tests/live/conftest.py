@@ -1,0 +1,161 @@
+"""A real livekit-server, a real worker and a real listener; all of them end with the tests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from platformdirs import user_cache_path
+from pydantic import SecretStr
+
+from libacli.config import LiveKitCredentials
+from libacli.edges.agent_client import AgentClient
+from libacli.edges.listener import Listener, listening
+from libacli.edges.livekit_api import LiveKitApi
+from libacli.edges.tokens import listener_token
+from libacli.local.guard import GuardedProcess
+from libacli.local.server_binary import ensure_server
+from libacli.local.server_process import run_server
+
+READY_TIMEOUT_S = 40.0
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def credentials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitCredentials]:
+    """A LiveKit server of this test run's own."""
+    binary = ensure_server(None, user_cache_path("liba"))
+    with run_server(binary.path, tmp_path_factory.mktemp("state")) as server:
+        yield LiveKitCredentials(server.url, server.api_key, SecretStr(server.api_secret))
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs `liba` as a user would, in an empty folder and with an environment of its own."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def run(
+        self, *arguments: str, stdin: str = "", timeout: float = 60, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            input=stdin,
+            env=self.environment | environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    @contextmanager
+    def running(self, *arguments: str, log: Path, **environment: str) -> Iterator[GuardedProcess]:
+        with (
+            log.open("wb") as out,
+            GuardedProcess.start(
+                self.command(*arguments), env=self.environment | environment, stdout=out, cwd=self.folder
+            ) as process,
+        ):
+            yield process
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "libacli", *arguments]
+
+
+@pytest.fixture(scope="session")
+def bare_shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """A shell that has no keys at all."""
+    folder = tmp_path_factory.mktemp("work")
+    vendors = ("LIVEKIT_", "OPENAI_", "TAVUS_", "LIBA_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(vendors)}
+    environment["XDG_CONFIG_HOME"] = str(folder / "config")
+    environment["XDG_STATE_HOME"] = str(folder / "state")
+    return Shell(folder, environment)
+
+
+@pytest.fixture(scope="session")
+def shell(bare_shell: Shell, credentials: LiveKitCredentials) -> Shell:
+    """A shell with the credentials of the local server."""
+    keys = {
+        "LIVEKIT_URL": credentials.url,
+        "LIVEKIT_API_KEY": credentials.api_key,
+        "LIVEKIT_API_SECRET": credentials.api_secret.get_secret_value(),
+    }
+    return Shell(bare_shell.folder, bare_shell.environment | keys)
+
+
+@pytest.fixture(scope="session")
+def worker(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A worker named `liba`, with the embedded voice, that takes signed requests only; its log."""
+    log = tmp_path_factory.mktemp("worker") / "worker.log"
+    with shell.running("agent", "run", "--max-rooms", "50", log=log) as process:
+        wait_for_line(log, "worker is ready", process)
+        yield log
+
+
+def wait_for_line(
+    log: Path, text: str, process: GuardedProcess, *, timeout_s: float = READY_TIMEOUT_S
+) -> None:
+    """Waits until `text` stands in the log of a process that is running."""
+    deadline = time.monotonic() + timeout_s
+    while text not in log.read_text(errors="replace"):
+        assert process.poll() is None, log.read_text(errors="replace")
+        assert time.monotonic() < deadline, f"no {text!r} in:\n{log.read_text(errors='replace')}"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def room() -> str:
+    """A room of this test's own."""
+    return f"room-{uuid.uuid4().hex[:8]}"
+
+
+Listen = Callable[[], AbstractAsyncContextManager[Listener]]
+
+
+@pytest.fixture
+def listen(credentials: LiveKitCredentials, room: str) -> Listen:
+    """Joins this test's room as somebody who only listens."""
+
+    @asynccontextmanager
+    async def join() -> AsyncIterator[Listener]:
+        token = listener_token(credentials, room=room, identity=f"liba-test-{uuid.uuid4().hex[:6]}")
+        async with listening(credentials.ws_url, token) as listener:
+            yield listener
+
+    return join
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An agent and a listener in one room, both ready."""
+
+    client: AgentClient
+    listener: Listener
+    room: str
+
+
+@pytest.fixture
+async def scene(
+    credentials: LiveKitCredentials, worker: Path, room: str, listen: Listen
+) -> AsyncIterator[Scene]:
+    async with LiveKitApi(credentials) as api, listen() as listener:
+        client = AgentClient(api, credentials, room=room, agent_name="liba")
+        await client.reach(timeout_s=READY_TIMEOUT_S)
+        async with asyncio.timeout(10):
+            await listener.subscribed.wait()
+        yield Scene(client, listener, room)
