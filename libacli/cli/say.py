@@ -207,6 +207,11 @@ class _Job:
         output.result(line)
 
     def _judge(self, said: Acknowledgement) -> None:
+        if said.level == "sent" and self.level is not Level.accepted:
+            raise TimedOutError(
+                "it was sent, but this LiveKit server cannot ask the agent what became of it",
+                hint="use livekit-server 1.9.2 or newer",
+            )
         route = (said.report or {}).get("route", "")
         if self.require_avatar and route != "tavus":
             reason = (said.report or {}).get("route_reason", "unknown")

@@ -109,8 +109,11 @@ class AgentClient:
     async def wait(self, said: Acknowledgement, level: str, *, timeout_s: float) -> Acknowledgement:
         """Waits until `said` has reached `level` (`accepted`, `audible`, `done`).
 
+        What was only `sent` comes back at once: who cannot ask the agent cannot ask about it either.
         Raises InterruptedSpeechError when it ended before its end, or its agent did; TimedOutError.
         """
+        if said.level == "sent":
+            return said
         try:
             async with asyncio.timeout(timeout_s):
                 while _LEVELS.index(said.level) < _LEVELS.index(level):
@@ -130,7 +133,7 @@ class AgentClient:
 
     async def _poll(self, said: Acknowledgement) -> Acknowledgement:
         started = time.monotonic()
-        report = await self._ask(STATUS_METHOD, {"id": said.id})
+        report = await self._status(said.id)
         if report.pop("epoch") != said.epoch:
             raise InterruptedSpeechError(
                 "the agent was started anew and its queue is gone", hint="say it again"
@@ -143,6 +146,18 @@ class AgentClient:
             raise InterruptedSpeechError(f"{said.id} was {state}: {report.get('reason', 'no reason given')}")
         await asyncio.sleep(max(0.0, _POLL_S - (time.monotonic() - started)))
         return said
+
+    async def _status(self, utterance_id: str) -> dict[str, Any]:
+        """The agent's report, or that of the one that came in its place."""
+        while True:
+            try:
+                return await self._ask(STATUS_METHOD, {"id": utterance_id})
+            except NoAgentError as error:
+                if not await self.find():
+                    raise InterruptedSpeechError(
+                        "the agent left before the end", hint="is `liba agent run` still running?"
+                    ) from error
+            await asyncio.sleep(_POLL_S)
 
     async def _ask(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
         reply = await self._api.perform_rpc(self._room, self._identity, method, self._signed(method, body))

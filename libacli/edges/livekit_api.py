@@ -178,6 +178,8 @@ def _error(response: httpx2.Response, method: str) -> LibaError:
         )
     if rpc_error := _RPC_ERROR.search(text):
         return _rpc_error(int(rpc_error[1]), method)
+    if method == "PerformRpc" and response.status_code == 503:  # no node of the server holds the participant
+        return NoAgentError("the agent is not there any more", hint="is `liba agent run` still running?")
     if response.status_code == 404 and "bad_route" in text:
         return RefusedError(
             f"this LiveKit server has no {method}", reason="unsupported_server", hint="use 1.9.2 or newer"

@@ -53,9 +53,10 @@ def local_server(folder: Path) -> Iterator[Stack]:
 def worker(stack: Stack, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[GuardedProcess]:
     """`liba agent run` with `arguments`; its log is `worker.log` in the stack's folder."""
     command = [sys.executable, "-m", "libacli", "agent", "run", *arguments]
+    variables = stack.env | dict(env or {})
     with (
         (stack.folder / "worker.log").open("wb") as log,
-        GuardedProcess.start(command, env=stack.env | dict(env or {}), cwd=stack.folder, stdout=log) as process,
+        GuardedProcess.start(command, env=variables, cwd=stack.folder, stdout=log) as process,
     ):
         yield process
 
