@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from libacli.errors import ConfigError, CredentialsError
 
@@ -29,10 +30,10 @@ CONFIG_VARIABLE = "LIBA_CONFIG"
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """Every setting of liba. Made by `load`; a frozen value from then on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     livekit_url: str = Field("", description="Address of the LiveKit server: ws:// or wss://")
     livekit_api_key: str = Field("", description="API key of the LiveKit project")
@@ -99,6 +100,18 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="How much the agent tells; debug includes the spoken text"
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """`load` brings the values of all sources, with a note of where each came from."""
+        return (init_settings,)
 
     def livekit(self) -> LiveKitCredentials:
         """URL, key and secret of LiveKit. Raises CredentialsError that names what is missing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -62,4 +63,6 @@ app.add_typer(config.app, name="config")
 
 
 def main() -> None:
+    # Pydantic would look through every installed distribution for plugins; liba uses none.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     app()

@@ -45,6 +45,7 @@ class Stage:
         self._settings = settings
         self._room = room
         self._config_file = config_file
+        self._has_spoken = False
 
     async def perform(self, text: str, *, once: bool, record: Path | None) -> None:
         """Speaks `text`, and then each line typed, unless `once` or not on a terminal.
@@ -134,6 +135,7 @@ class Stage:
             yield _Worker(process, log_path)
 
     async def _wait_for_agent(self, client: AgentClient, worker: _Worker) -> None:
+        output.status("agent    starting...")
         deadline = time.monotonic() + _WORKER_TIMEOUT_S
         while not await client.find():
             if worker.process.poll() is not None:
@@ -166,7 +168,9 @@ class Stage:
             raise LibaError(f"the agent says: {event['state']}, {event.get('reason', 'no reason given')}")
         if take.first_audible_at is None or take.speech_s < _LEAST_SPEECH_S:
             raise LibaError("the agent spoke but our listener heard nothing", hint="see the worker's log")
-        _show(event, take, first_sound_ms=(take.first_audible_at - sent_at) * 1000)
+        first_sound_ms = (take.first_audible_at - sent_at) * 1000
+        _show(event, take, first_sound_ms=first_sound_ms, with_header=not self._has_spoken)
+        self._has_spoken = True
         return take
 
     def _tell_where_to_watch(self, credentials: LiveKitCredentials) -> None:
@@ -195,10 +199,10 @@ class _Worker:
         return lines[-1] if lines else "it said nothing"
 
 
-def _show(event: dict[str, Any], take: Take, *, first_sound_ms: float) -> None:
+def _show(event: dict[str, Any], take: Take, *, first_sound_ms: float, with_header: bool) -> None:
     from rich.table import Table
 
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = Table(box=None, pad_edge=False, header_style="dim", show_header=with_header)
     row = {
         "utterance": event["id"],
         "route": event["route"],
@@ -210,7 +214,9 @@ def _show(event: dict[str, Any], take: Take, *, first_sound_ms: float) -> None:
         "T3 is": event.get("t3_source", ""),
     }
     for name in row:
-        table.add_column(name, justify="right" if "→" in name else "left", no_wrap=True)
+        is_duration = "→" in name
+        width = max(len(name), 12)
+        table.add_column(name, justify="right" if is_duration else "left", no_wrap=True, min_width=width)
     table.add_row(*row.values())
     output.result(
         f"HEARD    {take.speech_s:.2f} s of speech at {take.level_dbfs:.0f} dBFS, "
