@@ -1,7 +1,5 @@
 """liba agent"""
 
-from __future__ import annotations
-
 import enum
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """liba config"""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any
 

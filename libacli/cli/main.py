@@ -1,7 +1,5 @@
 """The command `liba`: what it consists of, and how it ends."""
 
-from __future__ import annotations
-
 import os
 from typing import Annotated, Any
 

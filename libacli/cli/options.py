@@ -1,7 +1,5 @@
 """Options that several commands share, and the settings they end up in."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,7 +32,7 @@ ConfigFile = Annotated[
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 
 
-def settings_from(config: Path | None = None, **flags: Any) -> LoadedSettings:
+def settings_from(config: Path | None = None, **flags: Any) -> "LoadedSettings":
     """Settings with `flags` (fields by name, None where not given) on top."""
     from libacli.config import load
 

@@ -1,7 +1,5 @@
 """liba token"""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer
