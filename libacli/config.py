@@ -35,70 +35,87 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    livekit_url: str = Field("", description="Address of the LiveKit server: ws:// or wss://")
-    livekit_api_key: str = Field("", description="API key of the LiveKit project")
-    livekit_api_secret: SecretStr | None = Field(None, description="Its secret")
+    livekit_url: str = Field(default="", description="Address of the LiveKit server: ws:// or wss://")
+    livekit_api_key: str = Field(default="", description="API key of the LiveKit project")
+    livekit_api_secret: SecretStr | None = Field(default=None, description="Its secret")
 
-    openai_api_key: SecretStr | None = Field(None, description="Key for OpenAI speech")
+    openai_api_key: SecretStr | None = Field(default=None, description="Key for OpenAI speech")
     openai_base_url: str = Field(
-        "", description="Another server with the same speech API; empty: OpenAI's own"
+        default="", description="Another server with the same speech API; empty: OpenAI's own"
     )
 
-    tavus_api_key: SecretStr | None = Field(None, description="Key for the avatar service")
-    tavus_face_id: str = Field("", description="The avatar's face; older name: replica_id, TAVUS_REPLICA_ID")
-    tavus_pal_id: str = Field(
-        "", description="The avatar's behaviour; older name: persona_id, TAVUS_PERSONA_ID"
+    tavus_api_key: SecretStr | None = Field(default=None, description="Key for the avatar service")
+    tavus_face_id: str = Field(
+        default="", description="The avatar's face; older name: replica_id, TAVUS_REPLICA_ID"
     )
-    tavus_base_url: str = Field("https://tavusapi.com", description="Address of the avatar service")
+    tavus_pal_id: str = Field(
+        default="", description="The avatar's behaviour; older name: persona_id, TAVUS_PERSONA_ID"
+    )
+    tavus_base_url: str = Field(default="https://tavusapi.com", description="Address of the avatar service")
 
     voice_provider: Literal["auto", "openai", "embedded"] = Field(
-        "auto", description="auto: openai where it has a key or an address, else the embedded English voice"
+        default="auto",
+        description="auto: openai where it has a key or an address, else the embedded English voice",
     )
-    voice_model: str = Field("gpt-4o-mini-tts", description="Speech model of OpenAI, or of the other server")
-    voice_name: str = Field("alloy", description="Speaker of that model")
-    voice_speed: float = Field(1.0, ge=0.25, le=4.0, description="Pace, 1 is normal: 0.25 to 4")
-    voice_instructions: str = Field("", max_length=1000, description="Tone and manner, in free words")
-    voice_first_pcm_timeout: Seconds = Field(10.0, description="Seconds until the first sound must have come")
-    voice_stall_timeout: Seconds = Field(5.0, description="Seconds that a voice may fall silent in between")
+    voice_model: str = Field(
+        default="gpt-4o-mini-tts", description="Speech model of OpenAI, or of the other server"
+    )
+    voice_name: str = Field(default="alloy", description="Speaker of that model")
+    voice_speed: float = Field(default=1.0, ge=0.25, le=4.0, description="Pace, 1 is normal: 0.25 to 4")
+    voice_instructions: str = Field(default="", max_length=1000, description="Tone and manner, in free words")
+    voice_first_pcm_timeout: Seconds = Field(
+        default=10.0, description="Seconds until the first sound must have come"
+    )
+    voice_stall_timeout: Seconds = Field(
+        default=5.0, description="Seconds that a voice may fall silent in between"
+    )
 
     speech_max_chunk_chars: int = Field(
-        120, ge=20, le=4096, description="Most characters that the voice is given at a time"
+        default=120, ge=20, le=4096, description="Most characters that the voice is given at a time"
     )
     speech_first_chunk_chars: int = Field(
-        36, ge=10, le=4096, description="The same for the first piece: sound begins when it is spoken"
+        default=36, ge=10, le=4096, description="The same for the first piece: sound begins when it is spoken"
     )
     speech_silence_tail_ms: int = Field(
-        120,
+        default=120,
         ge=0,
         le=2000,
         description="Silence after each utterance; without it avatars swallow the last syllable",
     )
-    speech_sink_timeout: Seconds = Field(5.0, description="Seconds until track or avatar must take a frame")
-    speech_captions: bool = Field(True, description="Send the text as captions (lk.transcription)")
+    speech_sink_timeout: Seconds = Field(
+        default=5.0, description="Seconds until track or avatar must take a frame"
+    )
+    speech_captions: bool = Field(default=True, description="Send the text as captions (lk.transcription)")
 
-    say_room: str = Field("demo", description="Room of commands that are given none")
+    say_room: str = Field(default="demo", description="Room of commands that are given none")
     say_accept: Literal["signed", "anyone"] = Field(
-        "signed",
+        default="signed",
         description="Who may make the agent speak: signed and permitted senders, or anyone in the room",
     )
-    say_max_text_chars: int = Field(4000, ge=1, le=4000, description="Longest text of one utterance")
-    say_queue_limit: int = Field(32, ge=1, le=1000, description="Utterances that may wait; more are refused")
+    say_max_text_chars: int = Field(default=4000, ge=1, le=4000, description="Longest text of one utterance")
+    say_queue_limit: int = Field(
+        default=32, ge=1, le=1000, description="Utterances that may wait; more are refused"
+    )
 
     agent_name: str = Field(
-        "liba", min_length=1, max_length=64, description="Name the agent is dispatched by"
+        default="liba", min_length=1, max_length=64, description="Name the agent is dispatched by"
     )
-    agent_max_rooms: int = Field(8, ge=1, le=1000, description="Rooms that one worker takes at a time")
+    agent_max_rooms: int = Field(
+        default=8, ge=1, le=1000, description="Rooms that one worker takes at a time"
+    )
     agent_isolation: Literal["process", "thread"] = Field(
-        "process", description="A process per room, or a thread, which needs far less memory"
+        default="process", description="A process per room, or a thread, which needs far less memory"
     )
     agent_health_port: int = Field(
-        0, ge=0, le=65535, description="Port of the health check on 127.0.0.1; 0: any free one"
+        default=0, ge=0, le=65535, description="Port of the health check on 127.0.0.1; 0: any free one"
     )
 
-    server_binary: Path | None = Field(None, description="A livekit-server to use instead of finding one")
+    server_binary: Path | None = Field(
+        default=None, description="A livekit-server to use instead of finding one"
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="How much the agent tells; debug includes the spoken text"
+        default="info", description="How much the agent tells; debug includes the spoken text"
     )
 
     @classmethod
@@ -149,8 +166,14 @@ class LiveKitCredentials:
     @property
     def is_loopback(self) -> bool:
         """Whether the server is on this machine: no proxy, and no avatar in the cloud, can reach it."""
-        host = self.url.partition("//")[2]
-        return host.startswith(("127.", "localhost", "[::1]"))
+        import ipaddress
+        from urllib.parse import urlsplit
+
+        try:
+            host = urlsplit(self.url).hostname or ""
+            return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        except ValueError:  # a name, or no address at all
+            return False
 
     @property
     def http_url(self) -> str:
@@ -270,7 +293,12 @@ def _from_dotenv(file: Path) -> dict[str, tuple[Any, str]]:
         return {}
     from dotenv import dotenv_values
 
-    values = {name: value for name, value in dotenv_values(file).items() if value}
+    try:
+        values = {name: value for name, value in dotenv_values(file).items() if value}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"cannot read {file}: {_short(error)}", hint="it must be a text file in UTF-8"
+        ) from error
     return _from_variables(values, str(file))
 
 
@@ -285,8 +313,10 @@ def _from_toml(file: Path) -> dict[str, tuple[Any, str]]:
         raise ConfigError(f"{file} is not valid TOML: {error}", hint="see config.example.toml") from error
     found = {}
     for section, table in tables.items():
-        if section not in SECTIONS or not isinstance(table, dict):
+        if section not in SECTIONS:
             raise ConfigError(f"{file}: unknown table [{section}]", hint=_nearest(section, SECTIONS))
+        if not isinstance(table, dict):
+            raise ConfigError(f"{file}: {section} must be a table", hint=f"write [{section}] above its keys")
         for key, value in table.items():
             field = _OLDER_NAMES.get(f"{section}_{key}", f"{section}_{key}")
             if field not in Settings.model_fields:
@@ -294,8 +324,9 @@ def _from_toml(file: Path) -> dict[str, tuple[Any, str]]:
                 raise ConfigError(
                     f"{file}: unknown setting {section}.{key}", hint=_nearest(f"{section}.{key}", known)
                 )
-            if value != "":  # the same as not set, as in the environment
-                found[field] = (value, str(file))
+            if value == "" or (f"{section}_{key}" in _OLDER_NAMES and field in found):
+                continue  # empty is the same as not set, as in the environment; the newer spelling wins
+            found[field] = (value, str(file))
     return found
 
 

@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from libacli.config import (
+    CONFIG_VARIABLE,
+    SECTIONS,
+    LoadedSettings,
+    Settings,
+    example,
+    is_secret,
+    load,
+    toml_name,
+    variable_name,
+)
+from libacli.errors import ConfigError, CredentialsError
+
+CANARY = "canary-secret-of-a-user"
+
+
+class Sources:
+    """All the places that settings come from, in a folder of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.user_file = folder / "user" / "config.toml"
+        self.user_file.parent.mkdir()
+
+    def write(self, name: str, text: str | bytes) -> Path:
+        path = self.folder / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    def load(
+        self,
+        environment: Mapping[str, str] | None = None,
+        *,
+        config_file: Path | None = None,
+        **flags: Any,
+    ) -> LoadedSettings:
+        return load(
+            flags=flags,
+            config_file=config_file,
+            environment=environment or {},
+            folder=self.folder,
+            user_file=self.user_file,
+        )
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Sources:
+    return Sources(tmp_path)
+
+
+def test_without_any_source_every_setting_has_its_default(sources: Sources) -> None:
+    loaded = sources.load()
+    assert loaded.settings == Settings()
+    assert set(loaded.origins.values()) == {"default"}
+
+
+def test_each_source_goes_before_the_next(sources: Sources) -> None:
+    named = sources.write("named.toml", '[say]\nroom = "named"')
+    rooms, origins = [], []
+
+    def look(environment: Mapping[str, str] | None = None, **options: Any) -> None:
+        loaded = sources.load(environment, **options)
+        rooms.append(loaded.settings.say_room)
+        origins.append(loaded.origins["say_room"])
+
+    sources.user_file.write_text('[say]\nroom = "user"')
+    look()
+    sources.write("liba.toml", '[say]\nroom = "project"')
+    look()
+    look(config_file=named)
+    sources.write(".env", "LIBA_SAY_ROOM=dotenv")
+    look()
+    look({"LIBA_SAY_ROOM": "environment"})
+    look({"LIBA_SAY_ROOM": "environment"}, say_room="flag")
+    assert rooms == ["user", "project", "named", "dotenv", "environment", "flag"]
+    assert origins == [
+        str(sources.user_file),
+        str(sources.folder / "liba.toml"),
+        str(named),
+        f"{sources.folder / '.env'} LIBA_SAY_ROOM",
+        "environment LIBA_SAY_ROOM",
+        "flag",
+    ]
+
+
+def test_sources_add_up(sources: Sources) -> None:
+    sources.user_file.write_text(f'[livekit]\napi_secret = "{CANARY}"')
+    sources.write("liba.toml", '[livekit]\napi_key = "key"')
+    credentials = sources.load({"LIVEKIT_URL": "ws://127.0.0.1:7880"}).settings.livekit()
+    assert (credentials.url, credentials.api_key) == ("ws://127.0.0.1:7880", "key")
+    assert credentials.api_secret.get_secret_value() == CANARY
+
+
+def test_a_named_file_is_read_instead_of_the_projects_own(sources: Sources) -> None:
+    sources.write("liba.toml", '[log]\nlevel = "debug"')
+    named = sources.write("named.toml", '[say]\nroom = "named"')
+    assert sources.load(config_file=named).settings.log_level == "info"
+
+
+def test_an_empty_value_is_none_at_all(sources: Sources) -> None:
+    sources.write("liba.toml", '[livekit]\nurl = "ws://file"\napi_key = ""')
+    sources.write(".env", "LIVEKIT_URL=\n")
+    loaded = sources.load({"LIVEKIT_URL": ""})
+    assert loaded.settings.livekit_url == "ws://file"
+    assert loaded.origins["livekit_api_key"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("variables", "face"),
+    [
+        ({"TAVUS_FACE_ID": "new"}, "new"),
+        ({"TAVUS_REPLICA_ID": "old"}, "old"),
+        ({"TAVUS_REPLICA_ID": "old", "TAVUS_FACE_ID": "new"}, "new"),
+        ({"TAVUS_FACE_ID": "new", "TAVUS_REPLICA_ID": "old"}, "new"),
+    ],
+)
+def test_both_spellings_of_tavus_work_and_the_newer_one_wins(
+    sources: Sources, variables: dict[str, str], face: str
+) -> None:
+    assert sources.load(variables).settings.tavus_face_id == face
+    sources.write(".env", "\n".join(f"{name}={value}" for name, value in variables.items()))
+    assert sources.load().settings.tavus_face_id == face
+
+
+@pytest.mark.parametrize(
+    "keys", ['face_id = "new"\nreplica_id = "old"', 'replica_id = "old"\nface_id = "new"']
+)
+def test_both_spellings_work_in_a_file_too(sources: Sources, keys: str) -> None:
+    sources.write("liba.toml", f'[tavus]\n{keys}\npersona_id = "p"')
+    settings = sources.load().settings
+    assert (settings.tavus_face_id, settings.tavus_pal_id) == ("new", "p")
+
+
+def test_an_unknown_variable_names_the_nearest(sources: Sources) -> None:
+    with pytest.raises(ConfigError, match="LIBA_SAY_ROOMS is not a setting") as caught:
+        sources.load({"LIBA_SAY_ROOMS": CANARY})
+    assert caught.value.hint == "did you mean LIBA_SAY_ROOM?"
+    assert CANARY not in str(caught.value)
+
+
+def test_an_unknown_variable_in_the_dotenv_file_is_told_too(sources: Sources) -> None:
+    sources.write(".env", "LIBA_LOG_LEVLE=debug")
+    with pytest.raises(ConfigError) as caught:
+        sources.load()
+    assert caught.value.hint == "did you mean LIBA_LOG_LEVEL?"
+
+
+def test_variables_of_others_are_let_be(sources: Sources) -> None:
+    sources.load({"OPENAI_ORG_ID": "x", "LIVEKIT_SIP": "x", "PATH": "x", CONFIG_VARIABLE: "x"})
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ('[livekt]\nurl = "x"', r"unknown table \[livekt\]", "did you mean livekit?"),
+        ('[say]\nromo = "x"', "unknown setting say.romo", "did you mean say.room?"),
+        (
+            '[livekit]\napi_secert = "x"',
+            "unknown setting livekit.api_secert",
+            "did you mean livekit.api_secret?",
+        ),
+        ('[zzz]\nq = "x"', r"unknown table \[zzz\]", "`liba config show` lists all settings"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(sources: Sources, text: str, message: str, hint: str) -> None:
+    sources.write("liba.toml", text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        sources.load()
+    assert caught.value.hint == hint
+
+
+def test_a_key_outside_of_its_table_is_told_as_that(sources: Sources) -> None:
+    sources.write("liba.toml", 'agent = "liba"')
+    with pytest.raises(ConfigError, match="agent must be a table"):
+        sources.load()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [f"[livekit]\napi_secret = {CANARY}", f'[livekit]\napi_secret = "{CANARY}', f'api_secret "{CANARY}"'],
+)
+def test_bad_toml_is_told_with_its_line_and_without_its_words(sources: Sources, content: str) -> None:
+    sources.write("liba.toml", content)
+    with pytest.raises(ConfigError, match=r"liba\.toml is not valid TOML: .*(line|end)") as caught:
+        sources.load()
+    assert "canary" not in str(caught.value)
+
+
+def test_a_file_that_cannot_be_read_is_told(sources: Sources) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read .*nowhere\.toml: No such file"):
+        sources.load(config_file=sources.folder / "nowhere.toml")
+    with pytest.raises(ConfigError, match=r"cannot read .*: Is a directory"):
+        sources.load(config_file=sources.folder)
+
+
+@pytest.mark.parametrize("name", ["liba.toml", ".env"])
+def test_a_file_that_is_not_utf_8_is_told(sources: Sources, name: str) -> None:
+    sources.write(name, b"\xff\xfe LIVEKIT_URL=x")
+    with pytest.raises(ConfigError, match=f"cannot read .*{name}"):
+        sources.load()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("name", ["liba.toml", ".env"])
+def test_a_file_that_may_not_be_read_is_told(sources: Sources, name: str) -> None:
+    sources.write(name, "").chmod(0)
+    with pytest.raises(ConfigError, match="Permission denied"):
+        sources.load()
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"LIBA_VOICE_SPEED": "9"}, r"voice\.speed: input should be less than or equal to 4"),
+        ({"LIBA_VOICE_SPEED": "fast"}, r"voice\.speed: input should be a valid number"),
+        ({"LIBA_VOICE_SPEED": "nan"}, r"voice\.speed: input should be"),
+        ({"LIBA_SAY_ACCEPT": "everyone"}, r"say\.accept: input should be 'signed' or 'anyone'"),
+        ({"LIBA_SAY_QUEUE_LIMIT": "0"}, r"say\.queue_limit: .* \(from environment LIBA_SAY_QUEUE_LIMIT\)"),
+        ({"LIBA_SPEECH_CAPTIONS": "perhaps"}, r"speech\.captions: input should be a valid boolean"),
+        ({"LIBA_VOICE_STALL_TIMEOUT": "0"}, r"voice\.stall_timeout: input should be greater than 0"),
+    ],
+)
+def test_a_value_that_is_not_valid_is_told_with_its_origin(
+    sources: Sources, variables: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        sources.load(variables)
+    assert caught.value.exit_code == 3
+
+
+def test_a_secret_of_the_wrong_type_is_told_without_it(sources: Sources) -> None:
+    sources.write("liba.toml", '[livekit]\napi_secret = ["canary-secret-of-a-user"]')
+    with pytest.raises(ConfigError, match=r"livekit\.api_secret: input should be a valid string") as caught:
+        sources.load()
+    assert "canary" not in str(caught.value)
+
+
+def test_values_of_the_environment_become_what_they_mean(sources: Sources) -> None:
+    settings = sources.load(
+        {"LIBA_SPEECH_CAPTIONS": "off", "LIBA_VOICE_SPEED": "1.5", "LIBA_SERVER_BINARY": "/opt/server"}
+    ).settings
+    assert (settings.speech_captions, settings.voice_speed) == (False, 1.5)
+    assert settings.server_binary == Path("/opt/server")
+
+
+def test_no_secret_is_in_any_representation(sources: Sources) -> None:
+    secrets = {variable_name(field): CANARY for field in Settings.model_fields if is_secret(field)}
+    loaded = sources.load(secrets | {"LIVEKIT_URL": "ws://x", "LIVEKIT_API_KEY": "key"})
+    shown = [loaded, loaded.settings, loaded.settings.livekit(), loaded.settings.model_dump()]
+    assert "canary" not in f"{shown!r} {shown} {loaded.settings.model_dump_json()}"
+    assert secrets.keys() == {"LIVEKIT_API_SECRET", "OPENAI_API_KEY", "TAVUS_API_KEY"}
+
+
+def test_settings_do_not_change_once_made() -> None:
+    with pytest.raises(ValidationError):
+        Settings().say_room = "other"
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({}, "LIVEKIT_URL and LIVEKIT_API_KEY and LIVEKIT_API_SECRET are not set"),
+        ({"LIVEKIT_URL": "ws://x", "LIVEKIT_API_KEY": "key"}, "LIVEKIT_API_SECRET is not set"),
+    ],
+)
+def test_missing_credentials_are_named_with_a_way_out(
+    sources: Sources, variables: dict[str, str], message: str
+) -> None:
+    with pytest.raises(CredentialsError, match=message) as caught:
+        sources.load(variables).settings.livekit()
+    assert "liba demo" in caught.value.hint
+
+
+def test_an_address_of_another_kind_is_told(sources: Sources) -> None:
+    variables = {"LIVEKIT_URL": "demo.livekit", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": CANARY}
+    with pytest.raises(ConfigError, match=r"must begin with ws:// or wss://, it is 'demo\.livekit'"):
+        sources.load(variables).settings.livekit()
+
+
+@pytest.mark.parametrize(
+    ("url", "http", "ws", "is_loopback"),
+    [
+        ("ws://127.0.0.1:7880", "http://127.0.0.1:7880", "ws://127.0.0.1:7880", True),
+        ("ws://localhost:7880/", "http://localhost:7880", "ws://localhost:7880", True),
+        ("http://[::1]:7880", "http://[::1]:7880", "ws://[::1]:7880", True),
+        ("wss://news.livekit.cloud", "https://news.livekit.cloud", "wss://news.livekit.cloud", False),
+        ("https://http.example/ws", "https://http.example/ws", "wss://http.example/ws", False),
+        (
+            "wss://localhost.example.com",
+            "https://localhost.example.com",
+            "wss://localhost.example.com",
+            False,
+        ),
+    ],
+)
+def test_one_address_serves_calls_and_media(
+    sources: Sources, url: str, http: str, ws: str, is_loopback: bool
+) -> None:
+    variables = {"LIVEKIT_URL": url, "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": CANARY}
+    credentials = sources.load(variables).settings.livekit()
+    assert (credentials.http_url, credentials.ws_url) == (http, ws)
+    assert credentials.is_loopback is is_loopback
+
+
+def test_every_setting_belongs_to_a_table_and_has_a_variable_of_its_own() -> None:
+    assert {toml_name(field).partition(".")[0] for field in Settings.model_fields} == set(SECTIONS)
+    assert len({variable_name(field) for field in Settings.model_fields}) == len(Settings.model_fields)
+
+
+def test_the_example_holds_every_setting_with_its_default(sources: Sources) -> None:
+    uncommented = "\n".join(
+        line.removeprefix("# ") for line in example().splitlines() if line.startswith("[") or " = " in line
+    )
+    tables = tomllib.loads(uncommented)
+    named = {f"{section}.{key}" for section, table in tables.items() for key in table}
+    assert named == {toml_name(field) for field in Settings.model_fields}
+    sources.write("liba.toml", uncommented)
+    assert sources.load().settings == Settings()
