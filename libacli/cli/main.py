@@ -19,8 +19,6 @@ class _Liba(TyperGroup):
         try:
             return super().invoke(ctx)
         except LibaError as error:
-            if output.verbose:
-                raise
             output.error(error)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as interrupt:

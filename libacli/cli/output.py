@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import traceback
 from typing import TYPE_CHECKING, Any
 
 from libacli.errors import LibaError
@@ -26,11 +27,11 @@ class Output:
 
     def json(self, value: Any) -> None:
         """What was asked for, as one indented JSON document."""
-        print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)  # noqa: T201
+        print(_escaped(json.dumps(value, indent=2, ensure_ascii=False)), flush=True)  # noqa: T201
 
     def ndjson(self, value: Any) -> None:
         """One more value of a stream, on a line of its own."""
-        print(json.dumps(value, ensure_ascii=False), flush=True)  # noqa: T201
+        print(_escaped(json.dumps(value, ensure_ascii=False)), flush=True)  # noqa: T201
 
     def status(self, text: str) -> None:
         """What is going on."""
@@ -38,9 +39,12 @@ class Output:
             print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
 
     def error(self, error: LibaError) -> None:
-        """What is wrong, and the next step, in one line."""
+        """What is wrong, and the next step, in one line; where it came from too, when `verbose`."""
+        if self.verbose:
+            traceback.print_exception(error)
         hint = f" - {error.hint}" if error.hint else ""
-        print(printable(f"liba: {error}{hint}"), file=sys.stderr, flush=True)  # noqa: T201
+        line = " ".join(f"liba: {error}{hint}".splitlines())
+        print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
 
     def table(self, table: Table) -> None:
         """What was asked for, as a table; as wide as it needs to be where there is no terminal."""
@@ -82,6 +86,14 @@ def printable(text: str) -> str:
     return "".join(
         character if character.isprintable() or character in "\n\t" else repr(character)[1:-1]
         for character in text
+    )
+
+
+def _escaped(document: str) -> str:
+    """A JSON document with the control characters escaped that JSON itself lets through."""
+    return "".join(
+        character if character.isprintable() or character == "\n" else json.dumps(character)[1:-1]
+        for character in document
     )
 
 

@@ -1,5 +1,6 @@
 """liba token"""
 
+import os
 from typing import Annotated
 
 import typer
@@ -36,8 +37,6 @@ def token(
     liba token --room demo --open          watch in a browser
     liba token --can-say --token-only      for a page that makes the agent speak
     """
-    import secrets
-
     from libacli.edges.tokens import Permissions, join_token
 
     settings = settings_from(
@@ -45,7 +44,7 @@ def token(
     ).settings
     credentials = settings.livekit()
     room = settings.say_room if room is None else room
-    identity = f"viewer-{secrets.token_hex(3)}" if identity is None else identity
+    identity = f"viewer-{os.urandom(3).hex()}" if identity is None else identity
     valid_for_s = seconds(valid_for)
     if not 1 <= valid_for_s <= _LONGEST_S:
         raise UsageError(

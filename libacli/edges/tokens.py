@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import time
-import uuid
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -99,7 +99,7 @@ def sign_request(credentials: LiveKitCredentials, *, room: str, method: str, bod
     """The `auth` member for a request: a JWT bound to room, method and body, valid for a minute."""
     claims = {
         "aud": "liba",
-        "jti": uuid.uuid4().hex,
+        "jti": os.urandom(16).hex(),
         "room": room,
         "method": method,
         "body": _digest(body),
