@@ -1,0 +1,81 @@
+"""What is written about liba and what liba does must be the same."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from libacli import errors
+from libacli.cli.main import app
+from libacli.config import Settings, example, load
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+GATE = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def commands(group: typer.Typer, *path: str) -> Iterator[tuple[str, ...]]:
+    for command in group.registered_commands:
+        assert command.callback
+        yield (*path, command.name or command.callback.__name__)
+    for sub in group.registered_groups:
+        assert sub.typer_instance
+        yield from commands(sub.typer_instance, *path, str(sub.name))
+
+
+COMMANDS = list(commands(app))
+
+
+def test_the_example_file_describes_every_setting_as_it_is() -> None:
+    assert (ROOT / "config.example.toml").read_text(encoding="utf-8") == example()
+
+
+def test_the_example_file_holds_the_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "liba.toml"
+    file.write_text(re.sub(r"^# (\w+ = )", r"\1", example(), flags=re.MULTILINE))
+    loaded = load(config_file=file, environment={}, folder=tmp_path, user_file=tmp_path / "none")
+    assert loaded.settings == Settings()
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_the_readme_names_every_command(path: tuple[str, ...]) -> None:
+    assert f"`liba {' '.join(path)}" in README
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(path: tuple[str, ...]) -> None:
+    help_text = CliRunner().invoke(app, [*path, "--help"])
+    assert help_text.exit_code == 0
+    assert "Usage:" in help_text.output
+
+
+def test_the_readme_explains_every_exit_code() -> None:
+    codes = {
+        error.exit_code
+        for _, error in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(error, errors.LibaError)
+    }
+    explained = {int(code) for code in re.findall(r"^\| (\d+) \|", README, flags=re.MULTILINE)}
+    assert explained == codes | {0, 130}
+
+
+def test_the_error_tree_is_drawn_as_it_is() -> None:
+    drawn = dict(re.findall(r"(\w+Error)\s+(\d+)", errors.__doc__ or ""))
+    real = {
+        name: str(error.exit_code)
+        for name, error in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(error, errors.LibaError)
+    }
+    assert drawn == real
+
+
+def test_the_gate_tests_what_the_readme_says() -> None:
+    assert "pip install -e '.[dev]' && .venv/bin/pytest" in README
+    assert "install --quiet --disable-pip-version-check -e '.[dev]'" in GATE
+    assert GATE.rstrip().endswith("pytest")
