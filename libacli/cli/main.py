@@ -37,17 +37,22 @@ app = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        output.result(f"liba {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show tracebacks of errors")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version", is_eager=True, callback=_show_version)
+    ] = False,
 ) -> None:
     output.quiet = quiet
     output.verbose = verbose
-    if version:
-        output.result(f"liba {__version__}")
-        raise typer.Exit
 
 
 app.command("demo")(demo.demo)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-import traceback
 from typing import TYPE_CHECKING, Any
 
 from libacli.errors import LibaError
@@ -41,6 +40,8 @@ class Output:
     def error(self, error: LibaError) -> None:
         """What is wrong, and the next step, in one line; where it came from too, when `verbose`."""
         if self.verbose:
+            import traceback
+
             traceback.print_exception(error)
         hint = f" - {error.hint}" if error.hint else ""
         line = " ".join(f"liba: {error}{hint}".splitlines())

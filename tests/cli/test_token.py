@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import stat
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import jwt
+import pytest
+
+from libacli.cli.options import seconds
+from libacli.errors import UsageError
+from tests.cli.conftest import Shell
+from tests.twirp_server import API_SECRET, TwirpServer
+
+
+def claims(token: str) -> dict[str, Any]:
+    decoded: dict[str, Any] = jwt.decode(token, API_SECRET, algorithms=["HS256"])
+    return decoded
+
+
+def test_the_token_comes_with_all_that_is_needed_to_join(shell: Shell, server: TwirpServer) -> None:
+    ended = shell.run("token", "--identity", "vera")
+    lines = dict(line.split(":", 1) for line in ended.stdout.splitlines())
+    token = lines.pop("token").strip()
+    assert {name: value.strip() for name, value in lines.items()} == {
+        "url": server.url,
+        "room": "demo",
+        "identity": "vera",
+        "valid for": "10m",
+    }
+    assert (claims(token)["sub"], ended.code, ended.stderr) == ("vera", 0, "")
+
+
+def test_as_json_it_says_what_it_grants(shell: Shell, server: TwirpServer) -> None:
+    made = shell.run("token", "-r", "news", "-i", "vera", "-n", "Vera", "--can-say", "--json").json
+    token = made.pop("token")
+    assert made == {
+        "url": server.url,
+        "room": "news",
+        "identity": "vera",
+        "valid_for_s": 600,
+        "can_say": True,
+        "can_publish": False,
+    }
+    assert claims(token)["attributes"] == {"liba.say": "true"}
+    assert (claims(token)["name"], claims(token)["video"]["room"]) == ("Vera", "news")
+
+
+def test_the_token_alone_is_one_line(shell: Shell) -> None:
+    ended = shell.run("token", "--token-only")
+    assert claims(ended.stdout.removesuffix("\n"))["video"]["roomJoin"]
+
+
+def test_without_an_identity_everybody_gets_another_one(shell: Shell) -> None:
+    identities = {shell.run("token", "--json").json["identity"] for _ in range(5)}
+    assert len(identities) == 5
+    assert all(identity.startswith("viewer-") for identity in identities)
+
+
+def test_the_room_of_the_settings_is_used_where_none_is_named(shell: Shell) -> None:
+    assert shell.run("token", "--json", env={"LIBA_SAY_ROOM": "lobby"}).json["room"] == "lobby"
+
+
+def test_flags_go_before_the_environment(shell: Shell) -> None:
+    made = shell.run("token", "--json", "--url", "wss://x.example", "--api-key", "other").json
+    assert made["url"] == "wss://x.example"
+    assert claims(made["token"])["iss"] == "other"
+
+
+@pytest.mark.parametrize("identity", ["liba-agent-1", "agent-x", "tavus-avatar-agent"])
+def test_an_identity_of_an_agent_is_refused(shell: Shell, identity: str) -> None:
+    ended = shell.run("token", "--identity", identity)
+    assert (ended.code, ended.stdout) == (6, "")
+    assert ended.stderr == (
+        f"liba: the identity '{identity}' is reserved: liba-*, agent-* and tavus-avatar-agent belong to"
+        " agents - choose another one, or leave --identity out\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--identity", ""),
+        ("--room", ""),
+        ("--room", " "),
+        ("--room", "x" * 129),
+        ("--identity", "a\x1b[2Jb"),
+        ("--valid-for", "0"),
+        ("--valid-for", "25h"),
+        ("--valid-for", "1d"),
+        ("--valid-for", ""),
+        ("--unknown",),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_one_of_usage(shell: Shell, arguments: tuple[str, ...]) -> None:
+    ended = shell.run("token", *arguments)
+    assert (ended.code, ended.stdout) == (2, "")
+    assert "\x1b" not in ended.stderr
+
+
+def test_what_is_missing_is_named_in_one_line(bare_shell: Shell) -> None:
+    ended = bare_shell.run("token")
+    assert (ended.code, ended.stdout) == (3, "")
+    assert ended.stderr.startswith("liba: LIVEKIT_URL and LIVEKIT_API_KEY and LIVEKIT_API_SECRET are not set")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_the_secret_of_a_development_server_raises_no_warning(shell: Shell) -> None:
+    ended = shell.spawn("token", "--token-only", env={"LIVEKIT_API_SECRET": "secret"})
+    assert (ended.code, ended.stderr) == (0, "")
+
+
+def test_open_shows_livekits_own_page_joined_to_the_room(shell: Shell, server: TwirpServer) -> None:
+    browser = shell.folder / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {shell.folder}/opened\n')
+    browser.chmod(stat.S_IRWXU)
+    token = shell.spawn("token", "--token-only", "--open", env={"BROWSER": f"{browser} %s"}).stdout.strip()
+    link = urlsplit((shell.folder / "opened").read_text().strip())
+    assert (link.scheme, link.netloc, link.path) == ("https", "meet.livekit.io", "/custom")
+    assert parse_qs(link.query) == {"liveKitUrl": [server.url], "token": [token]}
+
+
+@pytest.mark.parametrize(
+    ("duration", "expected"),
+    [("90s", 90), ("90", 90), ("5m", 300), ("1h30m", 5400), ("1h", 3600), ("1h1s", 3601), (" 10m ", 600)],
+)
+def test_durations_are_read_as_they_are_written(duration: str, expected: int) -> None:
+    assert seconds(duration) == expected
+
+
+@pytest.mark.parametrize("duration", ["", "s", "1d", "-5", "1.5h", "30m1h", "1h30", "٣m", "9" * 5000])
+def test_what_is_no_duration_is_told(duration: str) -> None:
+    with pytest.raises(UsageError, match="is not a duration"):
+        seconds(duration)
