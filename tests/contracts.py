@@ -11,9 +11,10 @@ from contextlib import aclosing
 
 import pytest
 
-from libacli.core.audio import duration_s, is_audible
-from libacli.errors import VoiceError
-from libacli.speech.ports import Style, Voice
+from libacli.core.audio import FRAME_BYTES, FRAME_MS, duration_s, is_audible
+from libacli.errors import SinkError, VoiceError
+from libacli.speech.fakes import tone
+from libacli.speech.ports import Sink, Style, Voice
 
 PLAIN = Style()
 
@@ -100,3 +101,95 @@ class VoiceContract:
 
     async def test_its_model_has_a_name(self, voice: Voice) -> None:
         assert voice.model
+
+
+SILENT_FRAME = bytes(FRAME_BYTES)
+LOUD_FRAME = tone(FRAME_MS)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+class SinkContract:
+    """Fixture: `sink`, open, with somebody there to hear."""
+
+    SLACK_S = 0.2
+    """How far from the exact time an implementation may be that plays in real time."""
+
+    @pytest.fixture
+    def audible(self) -> asyncio.Queue[float]:
+        """The times at which `on_audible` was called."""
+        return asyncio.Queue()
+
+    async def play(self, sink: Sink, audible: asyncio.Queue[float], *frames: bytes) -> None:
+        await sink.start(lambda: audible.put_nowait(now()))
+        for frame in frames:
+            await sink.write(frame)
+
+    async def test_it_says_which_way_it_is(self, sink: Sink, audible: asyncio.Queue[float]) -> None:
+        route = await sink.start(lambda: None)
+        assert route.name in ("tavus", "fallback")
+        assert route.target
+        assert bool(route.reason) == (route.name == "fallback")
+
+    async def test_finishing_takes_as_long_as_the_sound(
+        self, sink: Sink, audible: asyncio.Queue[float]
+    ) -> None:
+        started = now()
+        await self.play(sink, audible, *[LOUD_FRAME] * 50)
+        playback = await sink.finish()
+        assert now() - started == pytest.approx(1.0, abs=self.SLACK_S)
+        assert playback.source in ("reported", "observed")
+
+    async def test_sound_that_can_be_heard_is_told_once_and_when_it_plays(
+        self, sink: Sink, audible: asyncio.Queue[float]
+    ) -> None:
+        started = now()
+        await self.play(sink, audible, *[SILENT_FRAME] * 10, *[LOUD_FRAME] * 10)
+        await sink.finish()
+        assert audible.qsize() == 1
+        assert await audible.get() - started == pytest.approx(0.2, abs=self.SLACK_S)
+
+    async def test_silence_is_never_called_audible(self, sink: Sink, audible: asyncio.Queue[float]) -> None:
+        await self.play(sink, audible, *[SILENT_FRAME] * 10)
+        await sink.finish()
+        assert audible.empty()
+
+    async def test_a_writer_that_is_far_ahead_has_to_wait(
+        self, sink: Sink, audible: asyncio.Queue[float]
+    ) -> None:
+        started = now()
+        await self.play(sink, audible, *[LOUD_FRAME] * 150)
+        assert now() - started > 0.5
+        await sink.clear()
+
+    async def test_what_is_cleared_is_not_played(self, sink: Sink, audible: asyncio.Queue[float]) -> None:
+        await self.play(sink, audible, *[SILENT_FRAME] * 25, *[LOUD_FRAME] * 20)
+        cleared = now()
+        await sink.clear()
+        await asyncio.sleep(1)
+        assert audible.empty()
+        assert now() - cleared < 1 + self.SLACK_S
+
+    async def test_an_utterance_after_a_cleared_one_is_played_whole(
+        self, sink: Sink, audible: asyncio.Queue[float]
+    ) -> None:
+        await self.play(sink, audible, *[LOUD_FRAME] * 20)
+        await sink.clear()
+        started = now()
+        await self.play(sink, audible, *[LOUD_FRAME] * 25)
+        await sink.finish()
+        assert now() - started == pytest.approx(0.5, abs=self.SLACK_S)
+
+    async def test_clearing_nothing_does_nothing(self, sink: Sink, audible: asyncio.Queue[float]) -> None:
+        await sink.clear()
+        await sink.clear()
+        await self.play(sink, audible, LOUD_FRAME)
+        await sink.finish()
+
+    async def test_a_closed_one_takes_nothing_more(self, sink: Sink, audible: asyncio.Queue[float]) -> None:
+        await sink.aclose()
+        await sink.aclose()
+        with pytest.raises(SinkError):
+            await sink.write(LOUD_FRAME)

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 
 from libacli.core.audio import BYTES_PER_SECOND, FRAME_MS, SAMPLE_RATE, is_audible
-from libacli.errors import VoiceError
+from libacli.errors import SinkError, VoiceError
 from libacli.speech.ports import Playback, Route, Style
 
 Step = bytes | float | Exception
@@ -155,6 +155,8 @@ class RecordingSink:
         return self._route
 
     async def write(self, frame: bytes) -> None:
+        if self.is_closed:
+            raise SinkError("the sink is closed")
         if self.failure:
             failure, self.failure = self.failure, None
             raise failure

@@ -7,14 +7,22 @@ import pytest
 
 from libacli.core.audio import duration_s, first_audible_s
 from libacli.errors import VoiceStalledError
-from libacli.speech.fakes import ScriptedVoice, tone
-from tests.contracts import VoiceContract, pcm_of, speak
+from libacli.speech.fakes import RecordingSink, ScriptedVoice, tone
+from tests.contracts import SinkContract, VoiceContract, pcm_of, speak
 
 
 class TestScriptedVoice(VoiceContract):
     @pytest.fixture
     def voice(self) -> ScriptedVoice:
         return ScriptedVoice()
+
+
+class TestRecordingSink(SinkContract):
+    SLACK_S = 0.001
+
+    @pytest.fixture
+    def sink(self) -> RecordingSink:
+        return RecordingSink()
 
 
 async def test_sound_begins_after_the_first_byte_delay_and_not_a_moment_later() -> None:
