@@ -12,6 +12,7 @@ import sys
 from array import array
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
+from dataclasses import replace
 
 from libacli.core.audio import BYTES_PER_SECOND, FRAME_MS, SAMPLE_RATE, is_audible
 from libacli.errors import SinkError, VoiceError
@@ -186,3 +187,28 @@ class RecordingSink:
 
     async def aclose(self) -> None:
         self.is_closed = True
+
+
+class GatedRecordingSink(RecordingSink):
+    """A recording sink that is not always there, and can lose what it was given."""
+
+    def __init__(self, *, queue_ms: float = 1000.0) -> None:
+        super().__init__(queue_ms=queue_ms, route=Route("tavus", target="tavus-avatar-agent"))
+        self.absence = ""
+        """What `gate` answers."""
+
+        self.gate_s = 0.0
+        """How long `gate` takes."""
+
+        self.lost = ""
+        """Why the next `finish` fails; empty: it does not."""
+
+    async def gate(self) -> str:
+        await asyncio.sleep(self.gate_s)
+        return self.absence
+
+    async def finish(self) -> Playback:
+        if self.lost:
+            reason, self.lost = self.lost, ""
+            raise SinkError(reason)
+        return replace(await super().finish(), source="reported")

@@ -47,6 +47,9 @@ class Playback:
     replayed: bool = False
     """It was lost on the way and repeated from its beginning on the other sink."""
 
+    route: Route | None = None
+    """The way it took in the end, where that is not the one `start` told."""
+
 
 class Voice(Protocol):
     """Turns text into PCM (24 kHz mono s16le)."""
@@ -98,3 +101,10 @@ class Sink(Protocol):
 
     async def aclose(self) -> None:
         """Releases the way out. Safe to call twice."""
+
+
+class GatedSink(Sink, Protocol):
+    """A sink that is not always there: an avatar that has to be created, joins late, and may leave."""
+
+    async def gate(self) -> str:
+        """Waits, within a bound, while it may still become ready; then why it is not, or ""."""

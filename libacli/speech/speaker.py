@@ -14,7 +14,7 @@ from libacli.core.backlog import Backlog, Receipt, Refused, Utterance
 from libacli.core.messages import SayRequest, State
 from libacli.core.text import is_speakable, split_chunks
 from libacli.errors import LibaError, VoiceError
-from libacli.speech.ports import Sink, Style, Voice
+from libacli.speech.ports import Route, Sink, Style, Voice
 from libacli.speech.reading import Reading
 
 logger = logging.getLogger("liba.speaker")
@@ -34,7 +34,10 @@ class Pace:
     """Silence after every utterance; an avatar swallows the last syllable without it."""
 
     sink_timeout_s: float = 5.0
-    """Longest wait for the sink to open, or to take one frame."""
+    """Longest wait for the sink to take one frame."""
+
+    open_timeout_s: float = 10.0
+    """Longest wait for the sink to open; an avatar that is just joining is waited for."""
 
 
 class Speaker:
@@ -200,16 +203,21 @@ class Speaker:
         playback = await self._sink.finish()
         utterance.timeline.mark("t3", self._now())
         utterance.t3_source, utterance.replayed = playback.source, playback.replayed
+        if playback.route:
+            self._take_route(utterance, playback.route)
         if failure:
             self._end(utterance, "failed", self._explain(utterance, failure))
         else:
             self._end(utterance, "unconfirmed" if playback.source == "estimated" else "done")
 
     async def _open_sink(self, utterance: Utterance) -> None:
-        async with asyncio.timeout(self._pace.sink_timeout_s):
+        async with asyncio.timeout(self._pace.open_timeout_s):
             route = await self._sink.start(lambda: self._audible(utterance))
-        utterance.route, utterance.route_reason = route.name, route.reason
+        self._take_route(utterance, route)
         self._become(utterance, "speaking")
+
+    def _take_route(self, utterance: Utterance, route: Route) -> None:
+        utterance.route, utterance.route_reason = route.name, route.reason
         detail = f"Target={route.target}" if route.name == "tavus" else f"Reason={route.reason}"
         logger.info("ROUTE=%s | %s", route.name, detail)
 
@@ -251,7 +259,7 @@ class Speaker:
         if isinstance(error, LibaError):
             reason = str(error)
         elif isinstance(error, TimeoutError):
-            reason = f"the sink took nothing for {self._pace.sink_timeout_s:g} s"
+            reason = "the sink did not take the sound in time"
         else:
             logger.error("uid=%s failed", utterance.id, exc_info=error)
             return "internal error"
