@@ -8,6 +8,7 @@ answers RPC as one that speaks each line at once. The scripted answers are those
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
 from collections import defaultdict, deque
@@ -165,6 +166,10 @@ class TwirpServer:
 class _Http(ThreadingHTTPServer):
     daemon_threads = True
     twirp: TwirpServer
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):  # that is a client that did not wait
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

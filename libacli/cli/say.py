@@ -75,7 +75,7 @@ def say(
     }
     saying = Saying(
         settings,
-        room=room or settings.say_room,
+        room=settings.say_room if room is None else room,
         members={name: value for name, value in members.items() if value is not None},
         level=Level.done if require_avatar else wait,
         timeout_s=timeout,

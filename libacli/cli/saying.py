@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import codecs
 import os
-import sys
+import threading
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,14 +47,16 @@ class Saying:
 
     async def once(self, text: str) -> None:
         """Says one text."""
-        request = self._request(text, self.members.get("id") or uuid.uuid4().hex[:12])
+        request = self._request(text, self.members.get("id", uuid.uuid4().hex[:12]))
         spoken_s = 0 if self.level == "accepted" else 40 + len(request.text) * _SPEECH_S_PER_CHAR
         bound_s = self.timeout_s or _REACH_TIMEOUT_S + spoken_s
+        ends_at = asyncio.get_running_loop().time() + bound_s
         try:
-            async with asyncio.timeout(bound_s), self._client() as client:
-                await client.reach(timeout_s=min(_REACH_TIMEOUT_S, bound_s * 0.9))
-                said = await client.say(request)
-                said = await client.wait(said, self.level, timeout_s=bound_s)
+            async with self._client() as client:
+                await client.reach(timeout_s=min(_REACH_TIMEOUT_S, bound_s))
+                async with asyncio.timeout_at(ends_at):
+                    said = await client.say(request)
+                    said = await client.wait(said, self.level, timeout_s=bound_s)
         except TimeoutError as error:
             raise TimedOutError(
                 f"not {self.level} after {bound_s:g} s", hint="give it more: --timeout"
@@ -64,7 +66,7 @@ class Saying:
 
     async def stream(self) -> None:
         """Says standard input, each sentence as soon as it is complete; then waits for all of them."""
-        prefix = self.members.pop("id", None) or uuid.uuid4().hex[:12]
+        prefix = self.members.pop("id", uuid.uuid4().hex[:12])
         told: list[Acknowledgement] = []
         async with self._client() as client:
             await client.reach(timeout_s=self.timeout_s or _REACH_TIMEOUT_S)
@@ -100,13 +102,20 @@ class Saying:
             raise RefusedError(str(error), reason=error.reason, hint=hint) from error
 
     async def _hand_over(self, client: AgentClient, request: SayRequest) -> Acknowledgement:
-        while True:
-            try:
-                return await client.say(request)
-            except RefusedError as error:
-                if error.reason != "queue_full":
-                    raise
-            await asyncio.sleep(_QUEUE_POLL_S)
+        bound_s = self.timeout_s or _STREAM_TIMEOUT_S
+        try:
+            async with asyncio.timeout(bound_s):
+                while True:
+                    try:
+                        return await client.say(request)
+                    except RefusedError as error:
+                        if error.reason != "queue_full":
+                            raise
+                    await asyncio.sleep(_QUEUE_POLL_S)
+        except TimeoutError as error:
+            raise TimedOutError(
+                f"the queue was full for {bound_s:g} s", hint="clear it: liba stop"
+            ) from error
 
     def _show(self, said: Acknowledgement, *, stream: bool) -> None:
         if self.as_json:
@@ -148,10 +157,30 @@ async def _sentences(max_chars: int) -> AsyncIterator[str]:
     """Sentences of standard input, each as soon as it is complete."""
     cutter = SentenceStream(max_chars=max_chars)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    while data := await asyncio.to_thread(os.read, sys.stdin.fileno(), 65536):
+    while data := await _standard_input():
         for sentence in cutter.push(decoder.decode(data)):
             if is_speakable(sentence):
                 yield sentence
     for sentence in cutter.push(decoder.decode(b"", final=True)) + cutter.flush():
         if is_speakable(sentence):
             yield sentence
+
+
+async def _standard_input() -> bytes:
+    """The next bytes of it, none at its end; its thread is a daemon, so that Ctrl-C need not wait for it."""
+    loop = asyncio.get_running_loop()
+    taken: asyncio.Future[bytes] = loop.create_future()
+
+    def give(data: bytes) -> None:
+        if not taken.done():
+            taken.set_result(data)
+
+    def read() -> None:
+        data = b""
+        with suppress(OSError):  # closed from the start, or a terminal that is gone: its end too
+            data = os.read(0, 65536)
+        with suppress(RuntimeError):  # nobody waits any more, the loop is closed
+            loop.call_soon_threadsafe(give, data)
+
+    threading.Thread(target=read, daemon=True).start()
+    return await taken

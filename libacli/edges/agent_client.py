@@ -63,18 +63,24 @@ class AgentClient:
     async def reach(self, *, timeout_s: float) -> None:
         """Finds the agent, or has one dispatched and waits until it is ready.
 
-        Raises NoAgentError when none came in time; the dispatch is withdrawn then, because LiveKit
-        would never serve it.
+        Raises NoAgentError when none came in time. The dispatch is withdrawn then, and when this is
+        cancelled, because LiveKit would never serve it; TimedOutError when LiveKit did not even answer.
         """
-        if await self.find():
-            return
-        dispatch_id = await self._api.dispatch(self._room, self._agent_name)
+        dispatch_id = ""
         try:
             async with asyncio.timeout(timeout_s):
+                if await self.find():
+                    return
+                dispatch_id = await self._api.dispatch(self._room, self._agent_name)
                 while not await self.find():  # noqa: ASYNC110 - the server has no call that waits
                     await asyncio.sleep(_POLL_S)
-        except TimeoutError as error:
-            await self._api.withdraw(self._room, dispatch_id)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if dispatch_id:
+                await self._api.withdraw(self._room, dispatch_id)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            if not dispatch_id:
+                raise TimedOutError(f"LiveKit did not answer within {timeout_s:g} s") from error
             raise NoAgentError(
                 f"no agent named {self._agent_name!r} came into room {self._room!r} within {timeout_s:g} s",
                 hint="start one: liba agent run",

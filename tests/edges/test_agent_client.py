@@ -84,6 +84,15 @@ async def test_the_dispatch_is_withdrawn_when_nobody_came(server: TwirpServer, c
     assert [asked.body["dispatch_id"] for asked in server.asked("DeleteDispatch")] == ["AD_1"]
 
 
+async def test_a_server_that_does_not_answer_is_no_missing_agent(
+    server: TwirpServer, client: AgentClient
+) -> None:
+    server.play("ListParticipants", Answer(delay_s=1))
+    with pytest.raises(TimedOutError, match=r"did not answer within 0\.2 s"):
+        await client.reach(timeout_s=0.2)
+    assert server.asked("DeleteDispatch") == []
+
+
 async def test_what_is_said_is_acknowledged_with_its_place(server: TwirpServer, found: AgentClient) -> None:
     server.play("PerformRpc", reply(epoch="e", id="u1", position=3, duplicate=False))
     assert await found.say(HELLO) == Acknowledgement("u1", "accepted", "e", position=3)
