@@ -8,18 +8,24 @@ import gc
 import logging
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
+
+from platformdirs import user_state_path
 
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.backlog import Utterance
 from libacli.core.messages import AGENT_ATTRIBUTE
+from libacli.edges.ledger import Ledger
 from libacli.edges.livekit_api import LiveKitApi
 from libacli.edges.tokens import verify_request
 from libacli.edges.voices import make_voice
-from libacli.errors import LibaError, RefusedError, UnreachableError
+from libacli.errors import AvatarError, LibaError, RefusedError, UnreachableError
 from libacli.speech.desk import Authorise, Desk, Sender
-from libacli.speech.ports import Voice
+from libacli.speech.fallback import FallbackSink
+from libacli.speech.ports import Sink, Voice
 from libacli.speech.speaker import Pace, Speaker
 
 # Conversation models that liba never uses cost 244 MB; this is read when livekit.agents is imported.
@@ -36,7 +42,10 @@ from livekit.agents import (
     JobRequest,
 )
 
+from libacli.edges.avatar_session import AvatarSession, end_by_name, end_surely
+from libacli.edges.avatar_sink import AvatarSink
 from libacli.edges.livekit_room import RoomLink
+from libacli.edges.tavus import Tavus
 from libacli.edges.track_sink import TrackSink
 
 logger = logging.getLogger("liba.agent")
@@ -52,7 +61,9 @@ class RoomAgent:
         self._settings = settings
         self._room = room
         self._voice = voice
-        self._sink = TrackSink(room, reason="not configured")
+        self._track = TrackSink(room, reason="not configured")
+        self._avatar = AvatarSink(room, audible_timeout_s=settings.tavus_audible_timeout)
+        self._sink: Sink = FallbackSink(self._avatar, self._track) if settings.has_avatar else self._track
         self._link = RoomLink(room)
         self._track_sid = ""
         self.epoch = uuid.uuid4().hex[:8]
@@ -79,7 +90,9 @@ class RoomAgent:
 
     async def start(self) -> None:
         """Publishes the track, warms the voice up, and lets it be known that requests are taken."""
-        self._track_sid = await self._sink.open()
+        self._track_sid = await self._track.open()
+        if self._settings.has_avatar:
+            self._avatar.open()
         logger.info("Published audio track for speech: %s", self._track_sid)
         # The job owns this task: the framework calls `start` and `close` from tasks of its own.
         self._running = asyncio.get_running_loop().create_task(self._run())
@@ -111,9 +124,30 @@ class RoomAgent:
         await self._voice.aclose()
 
     async def _run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._speaker.run())
-            tasks.create_task(self._link.run())
+        async with AsyncExitStack() as stack:
+            avatar = await stack.enter_async_context(self._avatar_session())
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._speaker.run())
+                tasks.create_task(self._link.run())
+                if avatar:
+                    tasks.create_task(self._avatar.listen())
+                    tasks.create_task(avatar.run())
+
+    @asynccontextmanager
+    async def _avatar_session(self) -> AsyncIterator[AvatarSession | None]:
+        key = self._settings.tavus_api_key
+        if key is None or not self._settings.has_avatar:
+            yield None
+            return
+        async with Tavus(key, self._settings.tavus_base_url) as tavus:
+            yield AvatarSession(
+                self._room,
+                self._avatar,
+                tavus,
+                settings=self._settings,
+                credentials=self._settings.livekit(),
+                ledger=Ledger(conversations_path()),
+            )
 
     async def _warm_up(self) -> None:
         try:
@@ -194,6 +228,7 @@ async def serve(settings: Settings, *, rooms: Sequence[str] = ()) -> None:
     if settings.say_accept == "anyone":
         logger.warning("say.accept=anyone: everybody in the room may make the agent speak")
     await _check(credentials, settings.say_room)
+    await _reap_what_was_left(settings)
     server = make_server(settings)
     registered = asyncio.Event()
     server.on("worker_registered", lambda *_: registered.set())
@@ -211,6 +246,14 @@ async def serve(settings: Settings, *, rooms: Sequence[str] = ()) -> None:
         raise UnreachableError("LiveKit was gone for too long", hint="start the agent again") from group
 
 
+async def _reap_what_was_left(settings: Settings) -> None:
+    try:
+        if count := await reap(settings):
+            logger.warning("ended %d conversations that an earlier agent had left behind", count)
+    except AvatarError as error:
+        logger.warning("could not end what an earlier agent left behind: %s", error)
+
+
 async def _check(credentials: LiveKitCredentials, room: str) -> None:
     """One cheap call, because the worker itself would only try again and again, whatever is wrong."""
     async with LiveKitApi(credentials) as api:
@@ -224,6 +267,26 @@ async def _enter(settings: Settings, rooms: Sequence[str]) -> None:
                 logger.info("an agent is in room %s already", room)
             else:
                 await api.dispatch(room, settings.agent_name)
+
+
+def conversations_path() -> Path:
+    """Where conversations are noted down until they have ended."""
+    return user_state_path("liba") / "conversations"
+
+
+async def reap(settings: Settings) -> int:
+    """Ends the conversations that agents which are gone have left behind; returns how many those were.
+
+    Raises AvatarError when the service cannot be asked.
+    """
+    ledger = Ledger(conversations_path())
+    orphans = [entry for entry in ledger.orphans() if entry.base_url == settings.tavus_base_url]
+    if not orphans or settings.tavus_api_key is None:
+        return 0
+    async with Tavus(settings.tavus_api_key, settings.tavus_base_url) as tavus:
+        for entry in orphans:
+            await (end_surely if entry.id else end_by_name)(tavus, ledger, entry)
+    return len(orphans)
 
 
 def _prewarm(settings: Settings, process: JobProcess) -> None:

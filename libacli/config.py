@@ -53,6 +53,26 @@ class Settings(BaseSettings):
     )
     tavus_base_url: str = Field(default="https://tavusapi.com", description="Address of the avatar service")
 
+    tavus_ready_timeout: Seconds = Field(
+        default=5.0, description="Seconds that speech waits for an avatar that is joining"
+    )
+    tavus_join_timeout: Seconds = Field(
+        default=20.0, description="Seconds until an avatar that was asked for must be in the room"
+    )
+    tavus_audible_timeout: Seconds = Field(
+        default=5.0,
+        description="Seconds from sound sent to sound heard; an avatar that takes longer is stalled",
+    )
+    tavus_idle_timeout: Seconds = Field(
+        default=120.0, description="Seconds without a viewer after which the avatar is ended"
+    )
+    tavus_max_duration: int = Field(
+        default=3600,
+        ge=120,
+        le=3600,
+        description="Seconds after which Tavus ends a conversation; renewed before",
+    )
+
     voice_provider: Literal["auto", "openai", "embedded"] = Field(
         default="auto",
         description="auto: openai where it has a key or an address, else the embedded English voice",
@@ -130,6 +150,11 @@ class Settings(BaseSettings):
         """`load` brings the values of all sources, with a note of where each came from."""
         return (init_settings,)
 
+    @property
+    def has_avatar(self) -> bool:
+        """Whether an avatar is configured."""
+        return bool(self.tavus_api_key and (self.tavus_face_id or self.tavus_pal_id))
+
     def livekit(self) -> LiveKitCredentials:
         """URL, key and secret of LiveKit. Raises CredentialsError that names what is missing."""
         secret = self.livekit_api_secret.get_secret_value() if self.livekit_api_secret else ""
@@ -166,14 +191,7 @@ class LiveKitCredentials:
     @property
     def is_loopback(self) -> bool:
         """Whether the server is on this machine: no proxy, and no avatar in the cloud, can reach it."""
-        import ipaddress
-        from urllib.parse import urlsplit
-
-        try:
-            host = urlsplit(self.url).hostname or ""
-            return host == "localhost" or ipaddress.ip_address(host).is_loopback
-        except ValueError:  # a name, or no address at all
-            return False
+        return is_loopback(self.url)
 
     @property
     def http_url(self) -> str:
@@ -188,6 +206,18 @@ class LiveKitCredentials:
     def ws_url(self) -> str:
         """The address for media and workers."""
         return self.http_url.replace("http", "ws", 1)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the host of `url` is this machine."""
+    import ipaddress
+    from urllib.parse import urlsplit
+
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or host.endswith(".localhost") or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, or no address at all
+        return False
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ LibaError                       1
 ├── TimedOutError               7   a bound passed
 ├── InterruptedSpeechError      8   speech ended before its end
 ├── WithoutAvatarError          9   spoken, but not through the avatar, which was required
+├── AvatarError                 1   the avatar service did not do what it was asked
 ├── InstallError                1   a component could not be fetched, built or started
 ├── VoiceError                  1   text did not become sound
 │   ├── VoiceRefusedError       1   ... and asking again would not help
@@ -83,6 +84,19 @@ class WithoutAvatarError(LibaError):
 
 class InstallError(LibaError):
     pass
+
+
+class AvatarError(LibaError):
+    """`reason` is what utterances are told: `402`, `400 too many conversations`, `no answer`."""
+
+    def __init__(self, reason: str, *, is_permanent: bool, is_unsure: bool = False, hint: str = "") -> None:
+        super().__init__(f"the avatar service answered: {reason}", hint=hint)
+        self.reason = reason
+        self.is_permanent = is_permanent
+        """Asking again would not help."""
+
+        self.is_unsure = is_unsure
+        """The request may have been carried out all the same."""
 
 
 class VoiceError(LibaError):

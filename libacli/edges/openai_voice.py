@@ -7,7 +7,6 @@ mono s16le (https://platform.openai.com/docs/api-reference/audio/createSpeech).
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Literal, NotRequired, TypedDict, TypeVar
@@ -15,6 +14,7 @@ from typing import Literal, NotRequired, TypedDict, TypeVar
 import httpx2
 import openai
 
+from libacli.config import is_loopback
 from libacli.core.audio import BYTES_PER_SAMPLE, duration_s, is_audible
 from libacli.edges.openai_errors import pause_before_retry, translated
 from libacli.errors import VoiceError, VoiceRefusedError, VoiceStalledError, VoiceTruncatedError
@@ -83,17 +83,6 @@ def open_client(
         timeout=httpx2.Timeout(None, connect=_CONNECT_TIMEOUT_S),
         http_client=http_client,
     )
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the host of `url` is this machine, by its name or number."""
-    host = httpx2.URL(url).host
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class OpenAIVoice:

@@ -70,6 +70,29 @@ def listener_token(credentials: LiveKitCredentials, *, room: str, identity: str)
     return _encode(credentials, {"sub": identity, "video": _video(room, Permissions())}, 600)
 
 
+def avatar_token(
+    credentials: LiveKitCredentials, *, room: str, identity: str, on_behalf_of: str, valid_for_s: int
+) -> str:
+    """A token for the avatar, which publishes sound and picture for the participant `on_behalf_of`."""
+    video = {
+        "roomJoin": True,
+        "room": room,
+        "agent": True,
+        "canSubscribe": True,
+        "canPublish": True,
+        "canPublishData": True,  # its RPCs: that it has finished playing
+        "canUpdateOwnMetadata": False,
+    }
+    claims: dict[str, Any] = {
+        "sub": identity,
+        "name": identity,
+        "kind": "agent",
+        "video": video,
+        "attributes": {"lk.publish_on_behalf": on_behalf_of},
+    }
+    return _encode(credentials, claims, valid_for_s)
+
+
 def admin_token(credentials: LiveKitCredentials, *, room: str) -> str:
     """A token for calls to LiveKit's server API about one room, valid for a minute."""
     return _encode(credentials, {"video": {"roomAdmin": True, "room": room}}, 60)

@@ -9,7 +9,8 @@ import httpx2
 import openai
 import pytest
 
-from libacli.edges.openai_voice import OpenAIVoice, is_loopback, open_client
+from libacli.config import is_loopback
+from libacli.edges.openai_voice import OpenAIVoice, open_client
 from libacli.errors import VoiceError, VoiceRefusedError, VoiceStalledError, VoiceTruncatedError
 from libacli.speech.fakes import tone
 from libacli.speech.ports import Style, Voice

@@ -1,0 +1,272 @@
+"""The avatar of one room: there while somebody watches, made anew when it fails, ended exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import os
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from livekit import rtc
+
+from libacli.config import LiveKitCredentials, Settings, is_loopback
+from libacli.edges.avatar_sink import AvatarSink
+from libacli.edges.ledger import Entry, Ledger
+from libacli.edges.tavus import Tavus
+from libacli.edges.tokens import AVATAR_IDENTITY, avatar_token
+from libacli.errors import AvatarError, LibaError
+
+logger = logging.getLogger("liba.avatar")
+
+_END_TRIES = 3
+_END_TIMEOUT_S = 8.0
+_FIRST_PAUSE_S = 2.0
+_LONGEST_PAUSE_S = 60.0
+_RENEW_BEFORE_S = 60.0
+
+
+@dataclass(frozen=True)
+class _Avatar:
+    """A conversation and the participant it becomes."""
+
+    entry: Entry
+    identity: str
+    ends_at: float
+    """When the service ends it by itself, on the loop's clock."""
+
+
+class AvatarSession:
+    """Creates conversations for a room and tells the sink which avatar is there. `run` until cancelled.
+
+    A conversation is begun only while a viewer is there, ended when none has been for a while, renewed
+    before its longest duration is over, and ended once, whatever the way out.
+    """
+
+    def __init__(
+        self,
+        room: rtc.Room,
+        sink: AvatarSink,
+        tavus: Tavus,
+        *,
+        settings: Settings,
+        credentials: LiveKitCredentials,
+        ledger: Ledger,
+    ) -> None:
+        self._room = room
+        self._sink = sink
+        self._tavus = tavus
+        self._settings = settings
+        self._credentials = credentials
+        self._ledger = ledger
+        self._epoch = uuid.uuid4().hex[:8]
+        self._count = 0
+        self._changed = asyncio.Event()
+        for event in ("participant_connected", "participant_disconnected", "track_published"):
+            room.on(event, lambda *_: self._changed.set())
+
+    async def run(self) -> None:
+        """Keeps the avatar until cancelled, or until the service refuses for good."""
+        if not is_loopback(self._settings.tavus_base_url) and not await _is_public(self._credentials.url):
+            self._sink.absent("livekit not public")
+            logger.error("no avatar: Tavus cannot reach LiveKit at %s", self._credentials.url)
+            return
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            await self._until(self._is_watched)
+            self._sink.joining(timeout_s=self._settings.tavus_ready_timeout)
+            try:
+                await self._attend()
+                pause_s = _FIRST_PAUSE_S
+            except AvatarError as error:
+                self._sink.absent(error.reason)
+                if error.is_permanent:
+                    logger.error("no avatar: %s; speaking without it%s", error, _hint(error))
+                    return
+                logger.warning("no avatar: %s; next try in %g s%s", error, pause_s, _hint(error))
+            except LibaError as error:
+                self._sink.absent("not available")
+                logger.error("no avatar: %s%s", error, _hint(error))
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    async def _attend(self) -> None:
+        """One avatar after the other, without a gap, until one fails or nobody watches."""
+        avatar = await self._create()
+        try:
+            while True:
+                await self._joined(avatar)
+                self._sink.present(avatar.identity)
+                logger.info("the avatar is in the room: %s", avatar.identity)
+                if not await self._until_renewal(avatar):
+                    return
+                newer = await self._create()
+                older, avatar = avatar, newer
+                try:
+                    await self._joined(newer)
+                    await self._sink.idle()
+                    self._sink.present(newer.identity)
+                finally:
+                    await self._end(older)
+        finally:
+            await self._end(avatar)
+
+    async def _until_renewal(self, avatar: _Avatar) -> bool:
+        """Waits until the avatar has to be renewed (True), or is gone or not wanted any more (False)."""
+        renew_at = avatar.ends_at - _RENEW_BEFORE_S
+        while self._now() < renew_at:
+            if self._sink.trouble.is_set():
+                logger.warning("the avatar %s is given up; another one is asked for", avatar.identity)
+                return False
+            if not self._is_watched() and not await self._within(
+                self._settings.tavus_idle_timeout, self._until(lambda: self._is_watched() or self._is_lost())
+            ):
+                await self._sink.idle()
+                self._sink.absent("not watched")
+                logger.info("nobody watches any more: the avatar is ended")
+                return False
+            await self._within(max(0.0, renew_at - self._now()), self._any_change())
+        return True
+
+    async def _create(self) -> _Avatar:
+        """A new conversation, noted down before it is asked for. Raises AvatarError."""
+        self._count += 1
+        name = f"liba-{self._epoch}-{self._count}"
+        identity = AVATAR_IDENTITY if self._count == 1 else f"{AVATAR_IDENTITY}-{self._count}"
+        entry = Entry(name, self._room.name, self._settings.tavus_base_url, os.getpid())
+        duration_s = self._settings.tavus_max_duration
+        token = avatar_token(
+            self._credentials,
+            room=self._room.name,
+            identity=identity,
+            on_behalf_of=self._room.local_participant.identity,
+            valid_for_s=duration_s,
+        )
+        await asyncio.to_thread(self._ledger.write, entry)
+        asked_at = self._now()
+        try:
+            conversation_id = await self._tavus.create(
+                name=name,
+                face_id=self._settings.tavus_face_id,
+                pal_id=self._settings.tavus_pal_id,
+                livekit_url=self._credentials.ws_url,
+                room_token=token,
+                max_duration_s=duration_s,
+            )
+        except AvatarError as error:
+            if error.is_unsure:
+                await end_by_name(self._tavus, self._ledger, entry)
+            else:
+                self._ledger.forget(entry)
+            raise
+        except asyncio.CancelledError:
+            await end_by_name(self._tavus, self._ledger, entry)
+            raise
+        entry = replace(entry, id=conversation_id)
+        await asyncio.to_thread(self._ledger.write, entry)
+        return _Avatar(entry, identity, asked_at + duration_s)
+
+    async def _joined(self, avatar: _Avatar) -> None:
+        """Waits until the avatar is in the room with its picture. Raises AvatarError."""
+        if not await self._within(
+            self._settings.tavus_join_timeout, self._until(lambda: self._shows_itself(avatar.identity))
+        ):
+            raise AvatarError("never joined", is_permanent=False)
+
+    async def _end(self, avatar: _Avatar) -> None:
+        await end_surely(self._tavus, self._ledger, avatar.entry)
+
+    def _shows_itself(self, identity: str) -> bool:
+        participant = self._room.remote_participants.get(identity)
+        return participant is not None and any(
+            publication.kind == rtc.TrackKind.KIND_VIDEO
+            for publication in participant.track_publications.values()
+        )
+
+    def _is_watched(self) -> bool:
+        agent = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+        return any(participant.kind != agent for participant in self._room.remote_participants.values())
+
+    def _is_lost(self) -> bool:
+        return self._sink.trouble.is_set()
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def _any_change(self) -> None:
+        self._changed.clear()
+        async with asyncio.TaskGroup() as tasks:
+            waits = [tasks.create_task(self._changed.wait()), tasks.create_task(self._sink.trouble.wait())]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+
+    async def _within(self, bound_s: float, what: Awaitable[None]) -> bool:
+        """Whether `what` came about within `bound_s` seconds."""
+        try:
+            async with asyncio.timeout(bound_s):
+                await what
+        except TimeoutError:
+            return False
+        return True
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+async def end_surely(tavus: Tavus, ledger: Ledger, entry: Entry) -> bool:
+    """Ends a conversation, in the face of cancellation too; it stays in the ledger if that failed."""
+    ending = asyncio.get_running_loop().create_task(_end_with_retries(tavus, ledger, entry))
+    try:
+        return await asyncio.shield(ending)
+    except asyncio.CancelledError:
+        await asyncio.wait([ending])
+        raise
+
+
+async def end_by_name(tavus: Tavus, ledger: Ledger, entry: Entry) -> None:
+    """Looks whether a conversation was begun although its answer was lost, and ends it."""
+    try:
+        async with asyncio.timeout(_END_TIMEOUT_S):
+            begun = [found for found in await tavus.active() if found.name == entry.name]
+    except (AvatarError, TimeoutError) as error:
+        logger.error("cannot tell whether %s was begun: %s; `liba reap` will", entry.name, error)
+        return
+    for found in begun:
+        await end_surely(tavus, ledger, replace(entry, id=found.id))
+    ledger.forget(entry)
+
+
+async def _end_with_retries(tavus: Tavus, ledger: Ledger, entry: Entry) -> bool:
+    for attempt in range(_END_TRIES):
+        try:
+            async with asyncio.timeout(_END_TIMEOUT_S / _END_TRIES):
+                await tavus.end(entry.id)
+        except (AvatarError, TimeoutError) as error:
+            logger.warning("conversation %s was not ended: %s", entry.id, error or "no answer")
+            await asyncio.sleep(0.2 * attempt)
+        else:
+            ledger.forget(entry)
+            return True
+    logger.error("conversation %s may still run and cost money: liba reap", entry.id)
+    return False
+
+
+async def _is_public(url: str) -> bool:
+    """Whether the internet can reach the host of `url`, as far as its addresses tell."""
+    host = urlsplit(url).hostname or ""
+    try:
+        async with asyncio.timeout(_END_TIMEOUT_S):
+            found = await asyncio.get_running_loop().getaddrinfo(host, None)
+    except (OSError, TimeoutError):
+        return False
+    return bool(found) and all(ipaddress.ip_address(address[4][0]).is_global for address in found)
+
+
+def _hint(error: LibaError) -> str:
+    return f" - {error.hint}" if error.hint else ""

@@ -1,0 +1,156 @@
+"""Tavus's conversations: created once and never twice, ended once and surely.
+
+API: https://docs.tavus.io/api-reference/conversations
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import aiohttp
+from livekit.agents import APIConnectionError, APIConnectOptions, APIStatusError
+from livekit.plugins.tavus.api import TavusAPI
+from pydantic import SecretStr
+
+from libacli.errors import AvatarError
+
+_TOTAL_TIMEOUT_S = 15.0
+_CONNECT_TIMEOUT_S = 5.0
+_PERMANENT = {400, 401, 402, 403, 404, 422}
+_CONCURRENCY = "concurrent"
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """A conversation as Tavus lists it."""
+
+    id: str
+    name: str
+
+
+class Tavus:
+    """Calls to Tavus, or to a service that speaks the same. Use it as an async context manager.
+
+    Every call has a total bound of 15 s and is made once. Raises AvatarError.
+    """
+
+    def __init__(self, api_key: SecretStr, base_url: str) -> None:
+        self._api_key = api_key
+        self._url = f"{base_url.rstrip('/')}/v2"
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Tavus:
+        self._session = aiohttp.ClientSession(
+            headers={"x-api-key": self._api_key.get_secret_value()},
+            timeout=aiohttp.ClientTimeout(total=_TOTAL_TIMEOUT_S, sock_connect=_CONNECT_TIMEOUT_S),
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session:
+            await self._session.close()
+
+    async def create(
+        self,
+        *,
+        name: str,
+        face_id: str,
+        pal_id: str,
+        livekit_url: str,
+        room_token: str,
+        max_duration_s: int,
+        test_mode: bool = False,
+    ) -> str:
+        """Creates a conversation whose avatar joins the token's room; returns its id.
+
+        `name` is the caller's own and unique: by it a conversation is found whose answer was lost.
+        """
+        api = TavusAPI(
+            api_key=self._api_key.get_secret_value(),
+            api_url=self._url,
+            conn_options=APIConnectOptions(max_retry=0, timeout=_CONNECT_TIMEOUT_S),
+            session=self._opened,
+        )
+        properties = {
+            "livekit_ws_url": livekit_url,
+            "livekit_room_token": room_token,
+            "max_call_duration": max_duration_s,
+        }
+        extra: dict[str, Any] = {"conversation_name": name}
+        if test_mode:
+            extra["test_mode"] = True
+        with _translated():
+            async with asyncio.timeout(_TOTAL_TIMEOUT_S):
+                return await api.create_conversation(
+                    **({"face_id": face_id} if face_id else {}),
+                    **({"pal_id": pal_id} if pal_id else {}),
+                    properties=properties,
+                    extra_payload=extra,
+                )
+
+    async def end(self, conversation_id: str) -> None:
+        """Ends a conversation; that it is unknown or ended already is as good."""
+        try:
+            async with self._call("POST", f"/conversations/{conversation_id}/end"):
+                pass
+        except AvatarError as error:
+            if not error.reason.startswith(("404", "400")):
+                raise
+
+    async def active(self) -> list[Conversation]:
+        """Conversations that run."""
+        async with self._call("GET", "/conversations?status=active&limit=100") as answer:
+            listed = await answer.json()
+        return [
+            Conversation(str(found["conversation_id"]), str(found.get("conversation_name", "")))
+            for found in listed.get("data", [])
+        ]
+
+    @property
+    def _opened(self) -> aiohttp.ClientSession:
+        assert self._session, "use `async with`"
+        return self._session
+
+    @asynccontextmanager
+    async def _call(self, method: str, path: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        with _translated():
+            async with self._opened.request(method, self._url + path) as response:
+                if not response.ok:
+                    raise _refusal(response.status, await response.text())
+                yield response
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except APIStatusError as error:
+        raise _refusal(error.status_code, str(error.body)) from error
+    except TimeoutError as error:
+        raise AvatarError("no answer", is_permanent=False, is_unsure=True) from error
+    except APIConnectionError as error:
+        is_unsure = not isinstance(error.__cause__, aiohttp.ClientConnectorError)
+        raise AvatarError("not reachable", is_permanent=False, is_unsure=is_unsure) from error
+    except (aiohttp.ClientError, ValueError, KeyError) as error:
+        is_unsure = not isinstance(error, aiohttp.ClientConnectorError)
+        raise AvatarError("not reachable", is_permanent=False, is_unsure=is_unsure) from error
+
+
+def _refusal(status: int, body: str) -> AvatarError:
+    hints = {
+        401: "check TAVUS_API_KEY",
+        402: "the Tavus account is out of credits",
+        400: "check TAVUS_FACE_ID and TAVUS_PAL_ID",
+    }
+    if status == 400 and _CONCURRENCY in body.lower():
+        return AvatarError("400 too many conversations", is_permanent=False, hint="end others: liba reap")
+    return AvatarError(
+        str(status), is_permanent=status in _PERMANENT, is_unsure=status >= 500, hint=hints.get(status, "")
+    )
