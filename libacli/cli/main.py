@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from libacli import __version__
-from libacli.cli import agent, config, demo, say, server, token
+from libacli.cli import agent, config, demo, reap, say, server, token
 from libacli.cli.output import output
 from libacli.errors import LibaError
 
@@ -58,6 +58,7 @@ def common(
 app.command("demo")(demo.demo)
 app.command("say")(say.say)
 app.command("token")(token.token)
+app.command("reap")(reap.reap)
 app.add_typer(agent.app, name="agent")
 app.add_typer(server.app, name="server")
 app.add_typer(config.app, name="config")

@@ -1,0 +1,260 @@
+"""What the first-audio bench needs on this machine: a server, agents as processes, seats that listen."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jwt
+import psutil
+
+from libacli.config import LiveKitCredentials
+from libacli.core.audio import AUDIBLE_PEAK, SAMPLE_RATE, duration_s, samples
+from libacli.core.messages import AGENT_ATTRIBUTE, SAY_TOPIC
+from libacli.edges.listener import Listener, Take, listening
+from libacli.edges.livekit_api import LiveKitApi
+from libacli.edges.tokens import Permissions, join_token
+from libacli.local.guard import GuardedProcess
+from tests.bench.local_stack import Stack
+from tests.bench.stock_agent import AGENT_NAME
+
+_READY_TIMEOUT_S = 60.0
+_CALM_TIMEOUT_S = 20.0
+_CALM_CORES = 0.25
+_LOG_LINES = 15
+_GRACE_S = 0.2  # an agent that still speaks would finish first
+
+
+class NotHeardError(Exception):
+    """Something that was to be heard was not: no number of this run can be trusted."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A sort of agent under test."""
+
+    name: str
+    command: Callable[[Stack, Sequence[str]], Sequence[str]]
+    """The command that brings it into these rooms."""
+
+    agent_name: str | None = None
+    """Name it is dispatched by. A worker is sent into one room at a time: of two dispatches that come
+    together it may refuse one, and LiveKit does not ask again."""
+
+    has_voice: bool = True
+    """Whether it waits for the speech server, whose delay is then taken off."""
+
+    tells: bool = False
+    """Whether it is liba: has an attribute once it takes requests, and tells what became of each."""
+
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+def _liba(isolation: str) -> Kind:
+    def command(stack: Stack, rooms: Sequence[str]) -> list[str]:
+        named = [part for room in rooms for part in ("--room", room)]
+        return [sys.executable, "-m", "libacli", "agent", "run", "--isolation", isolation, *named]
+
+    return Kind(f"liba ({isolation})", command, agent_name="liba", tells=True)
+
+
+def _stock(stack: Stack, rooms: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "tests.bench.stock_agent", *rooms]
+
+
+def floor(sound_ms: float) -> Kind:
+    """The floor, with a tone of that length."""
+
+    def command(stack: Stack, rooms: Sequence[str]) -> list[str]:
+        tokens = [agent_token(stack.credentials, room) for room in rooms]
+        url = stack.credentials.ws_url
+        return [sys.executable, "-m", "tests.bench.floor_agent", url, str(sound_ms), *tokens]
+
+    return Kind("floor", command, has_voice=False)
+
+
+LIBA = _liba("process")
+LIBA_THREAD = _liba("thread")
+STOCK = Kind("stock", _stock, agent_name=AGENT_NAME)
+
+
+def agent_token(credentials: LiveKitCredentials, room: str) -> str:
+    """A token with which a participant counts as an agent."""
+    claims = {
+        "iss": credentials.api_key,
+        "sub": "agent-floor",
+        "kind": "agent",
+        "exp": int(time.time()) + 3600,  # noqa: TID251 - a token's life is wall time
+        "video": {"roomJoin": True, "room": room, "canPublish": True, "canSubscribe": True},
+    }
+    return jwt.encode(claims, credentials.api_secret.get_secret_value(), algorithm="HS256")
+
+
+@dataclass
+class Hearing(Take):
+    """A take that tells when sound began, and when it has been quiet for `quiet_s` since."""
+
+    quiet_s: float = 0.1
+    began: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, pcm: bytes, arrived_at: float) -> None:
+        super().add(pcm, arrived_at)
+        if self.first_audible_at is not None:
+            self.began.set()
+            if duration_s(len(self._pending)) >= self.quiet_s:
+                self.ended.set()
+
+    def longest_silence_ms(self) -> float:
+        """The longest run of samples that cannot be heard between the first and the last that can."""
+        marks = bytes(-AUDIBLE_PEAK < sample < AUDIBLE_PEAK for sample in samples(bytes(self.pcm)))
+        runs = re.findall(rb"\x01+", marks.strip(b"\x01"))
+        return max(map(len, runs), default=0) / SAMPLE_RATE * 1000
+
+
+class Seat:
+    """The bench's place in one room, with one agent: sends texts and hears what comes of them."""
+
+    def __init__(self, kind: Kind, room: str, credentials: LiveKitCredentials, log_path: Path) -> None:
+        self.kind = kind
+        self.room = room
+        self._credentials = credentials
+        self._log_path = log_path
+        self._stay = AsyncExitStack()
+        self._listener: Listener
+        self._changed = asyncio.Event()
+        self.track_at = 0.0
+        """When the agent's track was there for the first time, on the loop's clock."""
+
+        self.ready_at = 0.0
+        """When the agent took requests for the first time."""
+
+    async def join(self) -> None:
+        """Takes the seat; leaves and comes back if it was taken. A subscriber is a new one then."""
+        await self.leave()
+        permissions = Permissions(can_say=True)
+        token = join_token(self._credentials, room=self.room, identity="bench", permissions=permissions)
+        joining = listening(self._credentials.ws_url, token)
+        self._listener = listener = await self._stay.enter_async_context(joining)
+        listener.room.on("track_subscribed", self._on_track)
+        listener.room.on("participant_attributes_changed", lambda *_: self._changed.set())
+
+    async def leave(self) -> None:
+        await self._stay.aclose()
+
+    def _on_track(self, *_: Any) -> None:
+        self.track_at = self.track_at or asyncio.get_running_loop().time()
+
+    async def ready(self) -> None:
+        """Waits until the agent's sound arrives here and it takes requests."""
+        await self._listener.subscribed.wait()
+        while self.kind.tells and not self._agent_is_ready():
+            self._changed.clear()
+            await self._changed.wait()
+        self.ready_at = self.ready_at or asyncio.get_running_loop().time()
+
+    def _agent_is_ready(self) -> bool:
+        others = self._listener.room.remote_participants.values()
+        return any(AGENT_ATTRIBUTE in participant.attributes for participant in others)
+
+    async def send(self, text: str) -> tuple[str, float]:
+        """Asks for one text; its id, and when it was sent."""
+        utterance = uuid.uuid4().hex[:12]
+        payload = f'{{"text": "{text}", "id": "{utterance}"}}'
+        sent_at = asyncio.get_running_loop().time()
+        await self._listener.room.local_participant.publish_data(payload, topic=SAY_TOPIC)
+        return utterance, sent_at
+
+    def listen(self, *, quiet_s: float = 0.1) -> Hearing:
+        """Forgets what was heard, and listens anew."""
+        self._listener.take = hearing = Hearing(quiet_s=quiet_s)
+        return hearing
+
+    async def outcome(self, utterance: str) -> dict[str, Any]:
+        """What liba says of an utterance that it has finished. Raises NotHeardError for another end."""
+        event = await self._listener.wait_for(utterance, "done", "failed", "unconfirmed", "rejected")
+        if event["state"] != "done":
+            raise self.failure(f"says: {event}")
+        return event
+
+    def failure(self, complaint: str) -> NotHeardError:
+        """What to raise when this agent was not heard as it should have been."""
+        lines = self._log_path.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+        return NotHeardError("\n".join([f"{self.kind.name} {complaint}; its log ends so:", *lines]))
+
+
+class Troupe:
+    """Agents, running, each with its seats."""
+
+    def __init__(self, stack: Stack, base_url: str) -> None:
+        self.stack = stack
+        self._env = stack.env | {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": "none"}
+
+    @asynccontextmanager
+    async def seats(self, kind: Kind, count: int) -> AsyncIterator[tuple[list[Seat], float]]:
+        """An agent of that kind in `count` rooms of its own, ready and at rest; and when it was started."""
+        loop = asyncio.get_running_loop()
+        rooms = [f"bench-{uuid.uuid4().hex[:8]}" for _ in range(count)]
+        log_path = self.stack.folder / f"{rooms[0]}.log"
+        async with AsyncExitStack() as stack:
+            seats = [Seat(kind, room, self.stack.credentials, log_path) for room in rooms]
+            for seat in seats:
+                stack.push_async_callback(seat.leave)
+                await seat.join()
+            started_at = loop.time()
+            process = stack.enter_context(self._start(kind, rooms, log_path))
+            try:
+                async with asyncio.timeout(_READY_TIMEOUT_S):
+                    await self._enter(kind, seats)
+            except TimeoutError as error:
+                raise seats[0].failure("was not ready") from error
+            try:
+                yield seats, started_at
+            finally:
+                await asyncio.to_thread(process.terminate)
+
+    async def _enter(self, kind: Kind, seats: Sequence[Seat]) -> None:
+        async with LiveKitApi(self.stack.credentials) as api:
+            for number, seat in enumerate(seats):
+                if number and kind.agent_name:
+                    await api.dispatch(seat.room, kind.agent_name)
+                await seat.ready()
+
+    def _start(self, kind: Kind, rooms: Sequence[str], log_path: Path) -> GuardedProcess:
+        command = kind.command(self.stack, rooms[:1] if kind.agent_name else rooms)
+        env = self._env | dict(kind.env) | {"PYTHONPATH": str(Path.cwd())}
+        with log_path.open("wb") as log:
+            return GuardedProcess.start(command, env=env, cwd=self.stack.folder, stdout=log, grace_s=_GRACE_S)
+
+
+async def calm() -> None:
+    """Waits until our own processes are at rest; a worker goes on making spare processes for a while."""
+    deadline = time.monotonic() + _CALM_TIMEOUT_S
+    before = _cpu_s()
+    while time.monotonic() < deadline:
+        # CPU time can only be looked at again and again.
+        await asyncio.sleep(1.0)
+        after = _cpu_s()
+        if sum(after.get(pid, 0) - before.get(pid, 0) for pid in after) < _CALM_CORES:
+            return
+        before = after
+
+
+def _cpu_s() -> dict[int, float]:
+    """CPU seconds so far of each process below us."""
+    spent = {}
+    for process in psutil.Process().children(recursive=True):
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        spent[process.pid] = times.user + times.system
+    return spent
