@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, ConfigFile, Url, settings_from
+from libacli.cli.options import ApiKey, ApiSecret, ConfigFile, Url, group, settings_from
 from libacli.cli.output import output
 
-app = typer.Typer(help="The worker that speaks.", no_args_is_help=True)
+app = group("The worker that speaks.")
 
 
 class Isolation(enum.StrEnum):

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from libacli.cli.options import AsJson, ConfigFile, settings_from
+from libacli.cli.options import AsJson, ConfigFile, group, settings_from
 from libacli.cli.output import output
 from libacli.errors import ConfigError
 
-app = typer.Typer(help="Settings: write a file, show them, find them.", no_args_is_help=True)
+app = group("Settings: write a file, show them, find them.")
 
 MASK = "********"
 

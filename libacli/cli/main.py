@@ -1,21 +1,40 @@
 """The command `liba`: what it consists of, and how it ends."""
 
+import importlib
 import os
+import sys
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
 from libacli import __version__
-from libacli.cli import agent, config, demo, reap, say, server, token
+from libacli.cli.options import group
 from libacli.cli.output import output
 from libacli.errors import LibaError
 
+COMMANDS = ("demo", "agent", "say", "token", "reap", "server", "config")
+"""Modules of `libacli.cli`: each holds a group named `app`, or a function named as itself."""
+
 
 class _Liba(TyperGroup):
-    """Turns errors into one line and an exit code, in one place for all commands."""
+    """Loads only the command that is run; turns errors into one line and an exit code, for all of them."""
 
-    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"libacli.cli.{cmd_name}")
+        if hasattr(module, "app"):
+            return get_group(module.app)
+        alone = group()
+        alone.command(cmd_name)(getattr(module, cmd_name))
+        return get_command(alone)
+
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except LibaError as error:
@@ -30,7 +49,7 @@ app = typer.Typer(
     name="liba",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # rich costs as much time as all the rest, and takes [words like this] for markup
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Make a digital human in a LiveKit room say exactly this text, now, and know that it was heard.",
     epilog="Try it without any account:  liba demo",
@@ -55,16 +74,14 @@ def common(
     output.verbose = verbose
 
 
-app.command("demo")(demo.demo)
-app.command("say")(say.say)
-app.command("token")(token.token)
-app.command("reap")(reap.reap)
-app.add_typer(agent.app, name="agent")
-app.add_typer(server.app, name="server")
-app.add_typer(config.app, name="config")
-
-
 def main() -> None:
     # Pydantic would look through every installed distribution for plugins; liba uses none.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    app()
+    try:
+        app()
+    except Exception as error:  # a defect of ours: told in one line like the rest
+        if output.verbose:
+            raise
+        hint = "liba --verbose shows where; please report it"
+        output.error(LibaError(f"unexpected {type(error).__name__}: {error}", hint=hint))
+        sys.exit(1)

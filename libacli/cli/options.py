@@ -34,6 +34,16 @@ _DURATION = re.compile(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCI
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 
 
+def group(help: str = "") -> typer.Typer:
+    """A group of commands, or a single one, in the manner of all of liba's."""
+    return typer.Typer(
+        help=help,
+        no_args_is_help=bool(help),
+        add_completion=False,
+        rich_markup_mode=None,  # rich costs as much time as all the rest, and takes [such words] for markup
+    )
+
+
 def settings_from(config: Path | None = None, **flags: Any) -> "LoadedSettings":
     """Settings with `flags` (fields by name, None where not given) on top."""
     gc.disable()  # loading Pydantic makes much and frees nothing: a tenth of the time went into looking

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import AsJson, ConfigFile, settings_from
+from libacli.cli.options import AsJson, ConfigFile, group, settings_from
 from libacli.cli.output import InstallProgress, output
 
-app = typer.Typer(help="The local LiveKit server.", no_args_is_help=True)
+app = group("The local LiveKit server.")
 
 
 @app.command()
