@@ -17,7 +17,7 @@ from platformdirs import user_state_path
 
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.backlog import Utterance
-from libacli.core.messages import AGENT_ATTRIBUTE
+from libacli.core.names import AGENT_ATTRIBUTE
 from libacli.edges.ledger import Ledger
 from libacli.edges.livekit_api import LiveKitApi
 from libacli.edges.tokens import verify_request

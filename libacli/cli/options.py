@@ -1,6 +1,5 @@
 """Options that several commands share, and the settings they end up in."""
 
-import gc
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,13 +45,9 @@ def group(help: str = "") -> typer.Typer:
 
 def settings_from(config: Path | None = None, **flags: Any) -> "LoadedSettings":
     """Settings with `flags` (fields by name, None where not given) on top."""
-    gc.disable()  # loading Pydantic makes much and frees nothing: a tenth of the time went into looking
-    try:
-        from libacli.config import load
+    from libacli.config import load
 
-        return load(flags=flags, config_file=config)
-    finally:
-        gc.enable()
+    return load(flags=flags, config_file=config)
 
 
 def seconds(duration: str) -> int:

@@ -12,18 +12,6 @@ from libacli.core.text import clean, is_speakable
 MAX_REQUEST_BYTES = 16 * 1024
 MAX_ID_CHARS = 64
 
-SAY_METHOD = "liba.say"
-STATUS_METHOD = "liba.status"
-STOP_METHOD = "liba.stop"
-SAY_TOPIC = "say"
-EVENTS_TOPIC = "liba.events"
-
-CAN_SAY_ATTRIBUTE = "liba.say"
-"""A participant whose token attributes hold this as "true" may make the agent speak."""
-
-AGENT_ATTRIBUTE = "liba.agent"
-"""An agent's participant carries its agent name here, once it can take requests."""
-
 State = Literal[
     "accepted",
     "rejected",

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from libacli.config import LiveKitCredentials
-from libacli.core.messages import FINAL_STATES, SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD, SayRequest
+from libacli.core.messages import FINAL_STATES, SayRequest
+from libacli.core.names import SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD
 from libacli.edges.livekit_api import LiveKitApi
 from libacli.edges.tokens import sign_request
 from libacli.errors import (

@@ -12,7 +12,7 @@ from typing import Any
 from livekit import rtc
 
 from libacli.core.audio import SAMPLE_RATE, duration_s, first_audible_s, is_audible, level_dbfs
-from libacli.core.messages import EVENTS_TOPIC
+from libacli.core.names import EVENTS_TOPIC
 from libacli.errors import CredentialsError, UnreachableError
 
 _FRAME_MS = 10

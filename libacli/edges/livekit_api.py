@@ -16,7 +16,7 @@ from typing import Any
 import httpx2
 
 from libacli.config import LiveKitCredentials
-from libacli.core.messages import AGENT_ATTRIBUTE
+from libacli.core.names import AGENT_ATTRIBUTE
 from libacli.edges.tokens import admin_token
 from libacli.errors import CredentialsError, LibaError, NoAgentError, RefusedError, UnreachableError
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from livekit import rtc
 
-from libacli.core.messages import (
+from libacli.core.names import (
     CAN_SAY_ATTRIBUTE,
     EVENTS_TOPIC,
     SAY_METHOD,

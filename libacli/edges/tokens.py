@@ -18,7 +18,7 @@ from typing import Any
 import jwt
 
 from libacli.config import LiveKitCredentials
-from libacli.core.messages import CAN_SAY_ATTRIBUTE
+from libacli.core.names import CAN_SAY_ATTRIBUTE
 from libacli.errors import RefusedError, UsageError
 
 MAX_NAME_CHARS = 128

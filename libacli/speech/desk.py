@@ -8,14 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from libacli.core.backlog import Refused, Utterance
-from libacli.core.messages import (
-    SAY_METHOD,
-    STATUS_METHOD,
-    STOP_METHOD,
-    Malformed,
-    parse_request,
-    read_say,
-)
+from libacli.core.messages import Malformed, parse_request, read_say
+from libacli.core.names import SAY_METHOD, STATUS_METHOD, STOP_METHOD
 from libacli.errors import RefusedError
 from libacli.speech.speaker import Speaker
 

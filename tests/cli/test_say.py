@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from libacli.core.messages import SAY_METHOD
+from libacli.core.names import SAY_METHOD
 from tests.cli.conftest import Shell
 from tests.twirp_server import (
     API_KEY,

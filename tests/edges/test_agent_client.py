@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from libacli.core.messages import SAY_METHOD, STATUS_METHOD, STOP_METHOD, SayRequest
+from libacli.core.messages import SayRequest
+from libacli.core.names import SAY_METHOD, STATUS_METHOD, STOP_METHOD
 from libacli.edges.agent_client import Acknowledgement, AgentClient
 from libacli.edges.livekit_api import LiveKitApi
 from libacli.edges.tokens import verify_request

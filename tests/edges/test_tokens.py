@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
-from libacli.core.messages import SAY_METHOD, STOP_METHOD
+from libacli.core.names import SAY_METHOD, STOP_METHOD
 from libacli.edges.tokens import (
     MAX_NAME_CHARS,
     Permissions,

@@ -1,0 +1,13 @@
+"""Names that all sides of a room know: methods, topics, attributes."""
+
+SAY_METHOD = "liba.say"
+STATUS_METHOD = "liba.status"
+STOP_METHOD = "liba.stop"
+SAY_TOPIC = "say"
+EVENTS_TOPIC = "liba.events"
+
+CAN_SAY_ATTRIBUTE = "liba.say"
+"""A participant whose token attributes hold this as "true" may make the agent speak."""
+
+AGENT_ATTRIBUTE = "liba.agent"
+"""An agent's participant carries its agent name here, once it can take requests."""
