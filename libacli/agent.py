@@ -206,6 +206,7 @@ def make_server(settings: Settings) -> AgentServer:
         load_fnc=lambda server: len(server.active_jobs) / settings.agent_max_rooms,
         load_threshold=1.0,
         setup_fnc=functools.partial(_prewarm, settings),
+        preload_modules=["libacli.agent", "libacli.edges.openai_voice"],  # once, for all room processes
         session_end_timeout=DRAIN_TIMEOUT_S + 2,
         shutdown_process_timeout=3.0,
         http_proxy=None if credentials.is_loopback else NOT_GIVEN,

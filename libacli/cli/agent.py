@@ -44,7 +44,7 @@ def run(
     api_secret: ApiSecret = None,
     config: ConfigFile = None,
 ) -> None:
-    """Run the worker: it joins the rooms it is dispatched to and speaks what it is told.
+    """Run the worker: it joins rooms and speaks.
 
     \b
     liba agent run                 waits for `liba say`, which brings it into a room

@@ -19,7 +19,7 @@ def demo(
     room: Room = None,
     config: ConfigFile = None,
 ) -> None:
-    """Start everything on this machine, speak, and prove that it was heard.
+    """Speak on this machine and prove it was heard.
 
     \b
     With LIVEKIT_URL and its key set it uses that server; with OPENAI_API_KEY set, that voice.
@@ -30,5 +30,5 @@ def demo(
     from libacli.cli.stage import Stage
 
     settings = settings_from(config).settings
-    stage = Stage(settings, room=room or settings.say_room, config_file=config)
+    stage = Stage(settings, room=settings.say_room if room is None else room, config_file=config)
     asyncio.run(stage.perform(text, once=once, record=record))

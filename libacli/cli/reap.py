@@ -5,7 +5,7 @@ from libacli.cli.output import output
 
 
 def reap(as_json: AsJson = False, config: ConfigFile = None) -> None:
-    """End the avatar conversations that agents which are gone have left behind.
+    """End what crashed agents have left running.
 
     An agent does this by itself when it starts; this is for when none will.
     """

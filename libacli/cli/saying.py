@@ -150,7 +150,8 @@ def text_of(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {file}: {error}", hint="it must be a text file in UTF-8") from error
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise UsageError(f"cannot read {file}: {reason}", hint="it must be a text file in UTF-8") from error
 
 
 async def _sentences(max_chars: int) -> AsyncIterator[str]:

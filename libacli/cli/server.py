@@ -31,12 +31,12 @@ def run(
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Run a LiveKit server on this machine, for this machine, until Ctrl-C.
+    """Run a LiveKit server until Ctrl-C.
+
+    It is for this machine alone.
 
     \b
-    eval "$(liba server run)" does not end; in one terminal run
-        liba server run
-    and in another one paste the lines that it prints.
+    liba server run        in one terminal; in another one, paste the lines that it prints
     """
     from platformdirs import user_cache_path, user_state_path
 

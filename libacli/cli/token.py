@@ -31,7 +31,7 @@ def token(
     api_secret: ApiSecret = None,
     config: ConfigFile = None,
 ) -> None:
-    """Mint a least-privilege token: join one room and watch, for ten minutes.
+    """Mint a token: join one room and watch.
 
     \b
     liba token --room demo --open          watch in a browser

@@ -181,7 +181,7 @@ class AgentClient:
 
 
 _HINTS = {
-    "queue_full": "try again when something has been spoken, or clear the queue: liba stop",
+    "queue_full": "try again when something has been spoken, or go first: --interrupt",
     "unsupported_text": "use another voice: set OPENAI_API_KEY",
     "unauthorized": "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
     "draining": "it comes back when the agent is started again",

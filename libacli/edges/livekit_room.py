@@ -42,7 +42,8 @@ class RoomLink:
             if packet.topic != SAY_TOPIC:
                 return
             sender = self._packet_sender(packet)
-            logger.info("Received data packet from %s: topic='say'", sender.identity or "unknown")
+            identity = sender.identity if sender.identity.isprintable() else repr(sender.identity)
+            logger.info("Received data packet from %s: topic='say'", identity or "unknown")
             desk.say(packet.data, sender, loop.time())
 
         self._room.on("data_received", on_packet)

@@ -110,6 +110,7 @@ class Desk:
             self._authorise(method, body, auth, sender)
             answer |= carry_out(body)
         except (Malformed, Refused, RefusedError) as error:
-            logger.warning("%s from %s rejected: %s", method, sender.identity or "unknown", error)
+            name = sender.identity if sender.identity.isprintable() else repr(sender.identity)
+            logger.warning("%s from %s rejected: %s", method, name or "unknown", error)
             answer |= {"rejected": error.reason, "message": str(error)}
         return answer

@@ -158,7 +158,7 @@ async def test_waiting_for_what_was_only_sent_claims_nothing_either(
 @pytest.mark.parametrize(
     ("reason", "hint"),
     [
-        ("queue_full", "liba stop"),
+        ("queue_full", "--interrupt"),
         ("unsupported_text", "OPENAI_API_KEY"),
         ("unauthorized", "LIVEKIT_API_SECRET"),
         ("draining", "started again"),
