@@ -1,0 +1,63 @@
+"""Runs the avatar service in this process: what it announces, its signals, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import sys
+
+from pydantic import SecretStr
+
+from libacli.cli.output import output
+from libacli.config import Settings
+from libacli.local.avatar import Invitation, attend  # noqa: TID253 - loaded by `liba avatar run` alone
+from libacli.local.avatar_service import AvatarService, serving  # noqa: TID253
+from libacli.local.face import Face  # noqa: TID253
+
+
+def run_avatar(settings: Settings, *, port: int | None, size: int, fps: float, as_json: bool) -> None:
+    """Serves until a signal, then ends all conversations; a second signal does not wait."""
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s",
+        datefmt="%H:%M:%S",
+    )
+    logging.getLogger("livekit").setLevel(logging.WARNING)  # at debug level it tells tokens
+    key = settings.tavus_api_key or SecretStr(f"local-{secrets.token_urlsafe(24)}")
+
+    async def join(invitation: Invitation) -> str:
+        return await attend(invitation, Face(size), fps=fps)
+
+    asyncio.run(_run(AvatarService(key, join, port=port or 0), key, as_json=as_json))
+
+
+async def _run(service: AvatarService, key: SecretStr, *, as_json: bool) -> None:
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[int] = loop.create_future()
+
+    def on_signal(number: int) -> None:
+        if stopped.done():
+            os._exit(128 + number)
+        stopped.set_result(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    async with serving(service):
+        _announce({"TAVUS_BASE_URL": service.base_url, "TAVUS_API_KEY": key.get_secret_value()}, as_json)
+        ended_by = await stopped
+        output.status("ending the conversations; once more ends it at once")
+    if ended_by == signal.SIGINT:
+        raise KeyboardInterrupt
+
+
+def _announce(values: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        output.ndjson(values)
+    else:
+        for name, value in values.items():
+            output.result(f"export {name}={value}")
+    output.status(f"the local avatar is ready at {values['TAVUS_BASE_URL']}; Ctrl-C ends it")

@@ -1,0 +1,302 @@
+"""One avatar in one room: takes the agent's sound, gives back the same sound and a face that speaks it.
+
+The protocol is that of `livekit.agents.voice.avatar`: one byte stream per utterance on topic
+`lk.audio_stream`, whose close is the end of the utterance; RPC `lk.clear_buffer` interrupts; the avatar calls
+`lk.playback_started` when an utterance begins to sound and `lk.playback_finished` when it has sounded.
+Handlers belong to the room; those of livekit-agents belong to the class, and two rooms in one process
+would take each other's events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+import re
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from livekit import rtc
+
+from libacli.core.audio import SAMPLE_RATE, FrameSlicer
+from libacli.core.mouth import MouthShape
+from libacli.edges.avatar_sink import AUDIO_TOPIC, CLEAR_METHOD, FINISHED_METHOD, STARTED_METHOD
+from libacli.edges.listener import joined
+from libacli.local.avatar_sound import Playout
+
+logger = logging.getLogger("liba.avatar.local")
+
+ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"
+_AGENT_KIND = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+_TOKEN = re.compile(r"eyJ[\w-]+\.[\w.-]+")
+_IDLE_STREAM_S = 10.0
+_LOST_TRAILER_S = 0.5
+_NEWS_TAKE_S = 5.0
+_REPORT_TIMEOUT_S = 5.0
+_REPORT_ATTEMPTS = 3
+_UNWATCHED_EVERY = 12  # pictures; one that comes later, or is hidden, finds a recent one
+_VIDEO_BITRATE = 1_500_000
+
+
+class _Masked(logging.Filter):
+    """Takes tokens out of what the SDK logs: one that the server refuses it tells in full, as an error."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = _TOKEN.sub("[token]", record.getMessage()), None
+        return True
+
+
+logging.getLogger("livekit").addFilter(_Masked())
+
+
+@dataclass(frozen=True)
+class Invitation:
+    """Where an avatar is to go, and for how long."""
+
+    url: str
+    """ws:// or wss:// address of the LiveKit server."""
+
+    token: str = field(repr=False)
+    left_timeout_s: float = 0.0
+    """How long it stays when the agent, whom it speaks for, has left."""
+
+    absent_timeout_s: float = 300.0
+    """How long it waits for an agent that was never there."""
+
+
+class Face(Protocol):
+    """What draws the picture."""
+
+    size: int
+    """Width and height in pixels."""
+
+    def render(self, at_s: float, mouth: MouthShape, *, speaking: bool) -> bytes | bytearray | memoryview:
+        """The picture at `at_s` seconds, I420."""
+
+
+async def attend(invitation: Invitation, face: Face, *, fps: float = 25.0) -> str:
+    """Joins, speaks what the agent sends, and returns why it left again.
+
+    One of `room_closed`, `participant_left_timeout`, `participant_absent_timeout`. Raises UnreachableError
+    or CredentialsError; leaves the room when it is cancelled.
+    """
+    room = rtc.Room()
+    presence = _Presence(room)
+    async with joined(room, invitation.url, invitation.token, auto_subscribe=False):
+        avatar = _Avatar(room, presence, face, fps)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                performing = tasks.create_task(avatar.run())
+                reason = await presence.over(invitation)
+                performing.cancel()
+        finally:
+            await avatar.aclose()
+    return reason
+
+
+class _Presence:
+    """Who is in the room."""
+
+    def __init__(self, room: rtc.Room) -> None:
+        self._room = room
+        self._is_closed = False
+        self._changed = asyncio.Event()
+        self._watched_until = 0.0
+        room.on("local_track_subscribed", self._on_subscribed)
+        room.on("participant_connected", lambda _: self._changed.set())
+        room.on("participant_disconnected", lambda _: self._changed.set())
+        room.on("disconnected", self._on_disconnected)
+
+    @property
+    def agent(self) -> str:
+        """Identity of the agent whom the avatar speaks for, or "" when it is not there."""
+        wanted = self._room.local_participant.attributes.get(ON_BEHALF_ATTRIBUTE)
+        for identity, participant in self._room.remote_participants.items():
+            if identity == wanted or (not wanted and participant.kind == _AGENT_KIND):
+                return identity
+        return ""
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody is there who may be looking."""
+        if asyncio.get_running_loop().time() < self._watched_until:
+            return True
+        return any(other.kind != _AGENT_KIND for other in self._room.remote_participants.values())
+
+    async def over(self, invitation: Invitation) -> str:
+        """Waits until there is nothing to stay for; says why."""
+        now = asyncio.get_running_loop().time
+        reason, timeout_s = "participant_absent_timeout", invitation.absent_timeout_s
+        alone_since = now()
+        while not self._is_closed:
+            self._changed.clear()
+            if self.agent:
+                reason, timeout_s = "participant_left_timeout", invitation.left_timeout_s
+                await self._changed.wait()
+                alone_since = now()
+                continue
+            try:
+                async with asyncio.timeout_at(alone_since + timeout_s):
+                    await self._changed.wait()
+            except TimeoutError:
+                return reason
+        return "room_closed"
+
+    def _on_subscribed(self, _: object) -> None:
+        # The server tells at once of the first subscriber, and within 3 s of those who publish nothing.
+        self._watched_until = asyncio.get_running_loop().time() + _NEWS_TAKE_S
+
+    def _on_disconnected(self, _: object) -> None:
+        self._is_closed = True
+        self._changed.set()
+
+
+class _Avatar:
+    """What the avatar does while it is in the room."""
+
+    def __init__(self, room: rtc.Room, presence: _Presence, face: Face, fps: float) -> None:
+        self._room = room
+        self._presence = presence
+        self._face = face
+        self._fps = fps
+        self._playout = Playout()
+        self._picture = rtc.VideoSource(face.size, face.size)
+        self._streams: asyncio.Queue[rtc.ByteStreamReader] = asyncio.Queue()
+        self._reports: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._utterance: asyncio.Task[None] | None = None
+        self._is_interrupted = False
+
+    async def run(self) -> None:
+        """Publishes, then performs until cancelled."""
+        self._room.register_byte_stream_handler(AUDIO_TOPIC, self._on_stream)
+        self._room.local_participant.register_rpc_method(CLEAR_METHOD, self._on_clear)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._playout.run())
+            await self._publish()
+            tasks.create_task(self._show())
+            tasks.create_task(self._report())
+            while True:
+                stream = await self._streams.get()
+                self._is_interrupted = False
+                self._utterance = tasks.create_task(self._speak(stream))
+                await asyncio.wait([self._utterance])
+
+    async def aclose(self) -> None:
+        await self._playout.aclose()
+        await self._picture.aclose()
+
+    async def _publish(self) -> None:
+        """Before the first word, so that whoever is there is subscribed when it comes."""
+        me = self._room.local_participant
+        sound = rtc.LocalAudioTrack.create_audio_track("avatar_audio", self._playout.source)
+        await me.publish_track(
+            sound, rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
+        )
+        picture = rtc.LocalVideoTrack.create_video_track("avatar_video", self._picture)
+        await me.publish_track(
+            picture,
+            rtc.TrackPublishOptions(
+                source=rtc.TrackSource.SOURCE_CAMERA,
+                simulcast=False,
+                video_codec=rtc.VideoCodec.VP8,
+                video_encoding=rtc.VideoEncoding(max_bitrate=_VIDEO_BITRATE, max_framerate=self._fps),
+            ),
+        )
+
+    async def _speak(self, stream: rtc.ByteStreamReader) -> None:
+        """Plays one utterance, and reports its end when it has sounded or was interrupted."""
+        slicer = FrameSlicer()
+        self._playout.begin()
+        try:
+            while chunk := await self._next_chunk(stream):
+                is_first = self._playout.given_s == 0
+                await self._playout.play(list(slicer.push(chunk)))
+                if is_first and self._playout.given_s:
+                    self._reports.put_nowait((STARTED_METHOD, ""))
+            await self._playout.play(list(slicer.flush()))
+            await self._playout.sounded()
+            self._report_finished(self._playout.position_s, interrupted=False)
+        except asyncio.CancelledError:
+            if not self._is_interrupted:
+                raise
+            self._report_finished(self._playout.position_s, interrupted=True)
+            await self._playout.clear()
+        finally:
+            stream.close()
+            self._playout.end()
+
+    async def _next_chunk(self, stream: rtc.ByteStreamReader) -> bytes:
+        """The next piece of PCM; b"" at the end, which is also assumed when its announcement was lost."""
+        waited_s = 0.0
+        while waited_s < _IDLE_STREAM_S and not (waited_s and self._streams.qsize()):
+            try:
+                async with asyncio.timeout(_LOST_TRAILER_S):
+                    return await anext(stream)
+            except TimeoutError:
+                waited_s += _LOST_TRAILER_S
+            except StopAsyncIteration:
+                return b""
+            except rtc.StreamError as error:
+                logger.warning("the agent's sound broke off: %s", error.description)
+                return b""
+        logger.warning("the end of the agent's sound was lost")
+        return b""
+
+    async def _show(self) -> None:
+        """Draws and sends pictures: each shows the mouth of what sounds just then."""
+        loop = asyncio.get_running_loop()
+        began_at = due_at = loop.time()
+        size = self._face.size
+        for number in itertools.count():
+            now = loop.time()
+            is_speaking = self._playout.is_speaking
+            if is_speaking or self._presence.is_watched or number % _UNWATCHED_EVERY == 0:
+                picture = self._face.render(now - began_at, self._playout.mouth(now), speaking=is_speaking)
+                self._picture.capture_frame(rtc.VideoFrame(size, size, rtc.VideoBufferType.I420, picture))
+            due_at = max(due_at + 1 / self._fps, now)
+            await asyncio.sleep(due_at - loop.time())
+
+    async def _report(self) -> None:
+        """Calls the agent, in order; what cannot be delivered is given up."""
+        while True:
+            method, payload = await self._reports.get()
+            for _ in range(_REPORT_ATTEMPTS):
+                try:
+                    async with asyncio.timeout(_REPORT_TIMEOUT_S):
+                        await self._room.local_participant.perform_rpc(
+                            destination_identity=self._presence.agent, method=method, payload=payload
+                        )
+                    break
+                except TimeoutError:
+                    logger.warning("the agent did not answer %s", method)
+                except rtc.RpcError as error:
+                    logger.debug("the agent did not take %s: %s", method, error.message)
+                    if error.code == rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD:
+                        break
+
+    def _report_finished(self, position_s: float, *, interrupted: bool) -> None:
+        payload = {"playback_position": round(position_s, 3), "interrupted": interrupted}
+        self._reports.put_nowait((FINISHED_METHOD, json.dumps(payload)))
+
+    def _on_stream(self, stream: rtc.ByteStreamReader, identity: str) -> None:
+        attributes = stream.info.attributes or {}
+        form = attributes.get("sample_rate"), attributes.get("num_channels")
+        if identity == self._presence.agent and form == (str(SAMPLE_RATE), "1"):
+            self._streams.put_nowait(stream)
+        else:
+            stream.close()
+            logger.warning("sound of %s in the form %s is passed over", identity, form)
+
+    async def _on_clear(self, call: rtc.RpcInvocationData) -> str:
+        if call.caller_identity != self._presence.agent:
+            return "reject"
+        waiting = [self._streams.get_nowait() for _ in range(self._streams.qsize())]
+        if self._utterance and not self._utterance.done() and not self._is_interrupted:
+            self._is_interrupted = True
+            self._utterance.cancel()
+            await asyncio.wait([self._utterance])
+        for stream in waiting:
+            stream.close()
+            self._report_finished(0.0, interrupted=True)
+        return "ok"

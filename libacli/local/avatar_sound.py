@@ -1,0 +1,156 @@
+"""What an avatar sounds like, and which mouth belongs to it: an audio track whose clock never stops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from typing import Any
+
+from livekit import rtc
+
+from libacli.core.audio import FRAME_BYTES, FRAME_MS, SAMPLE_RATE, duration_s, silence
+from libacli.core.mouth import MouthShape, MouthTracker
+
+_FRAME_S = FRAME_MS / 1000
+_AHEAD_S = 0.4
+"""How much sound is handed over ahead of its time: this process may pause for so long without a gap."""
+
+_BATCH_FRAMES = 10
+_QUEUE_MS = 2000
+_TICK_S = 0.02
+"""The source takes 10 ms at a time: what has sounded by our clock may have up to so much left to go."""
+
+_GAP_MS, _GAP_AHEAD_S = 20, 0.005
+_IDLE_MS, _IDLE_AHEAD_S = 200, 0.05
+"""How much silence is added, within and between utterances, and how long before there would be nothing."""
+
+
+class Playout:
+    """Plays frames on an audio track, one utterance after the other, and knows what sounds at what time.
+
+    Between and within utterances, where there is no sound, it plays silence: a source that is given
+    nothing sends nothing for 100 ms, and the receiver fills that with what it heard last. Silence that is
+    queued does not delay what comes next, it is thrown away then.
+    """
+
+    def __init__(self) -> None:
+        self.source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)
+        self._clock = asyncio.get_running_loop().time
+        self._handing_over = asyncio.Lock()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._queued_until = 0.0
+        """When the source will have nothing left, on the loop's clock."""
+
+        self._speech_until = 0.0
+        """The same without the silence at the end."""
+
+        self._tracker = MouthTracker()
+        self._rest = MouthTracker().push(bytes(FRAME_BYTES))
+        self._mouths: deque[tuple[float, MouthShape]] = deque()
+        """When each queued frame begins to sound, and its mouth."""
+
+        self._is_in_utterance = False
+        self.given_s = 0.0
+        """Sound of the utterance that was handed over."""
+
+        self._changed = asyncio.Event()
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until all that was given to `play` has sounded."""
+        return max(0.0, self._speech_until - self._clock())
+
+    @property
+    def position_s(self) -> float:
+        """Seconds of the utterance that have sounded."""
+        return max(0.0, self.given_s - self.remaining_s)
+
+    @property
+    def is_speaking(self) -> bool:
+        return self._is_in_utterance
+
+    def mouth(self, at_s: float) -> MouthShape:
+        """The mouth of what sounds at `at_s` on the loop's clock; times must not go backwards."""
+        while len(self._mouths) > 1 and self._mouths[1][0] <= at_s:
+            self._mouths.popleft()
+        if self._mouths:
+            begins_at, shape = self._mouths[0]
+            if begins_at <= at_s < begins_at + _FRAME_S:
+                return shape
+        return self._rest
+
+    def begin(self) -> None:
+        """An utterance begins."""
+        self._is_in_utterance = True
+        self.given_s = 0.0
+        self._tracker = MouthTracker()
+
+    def end(self) -> None:
+        """It is over."""
+        self._is_in_utterance = False
+
+    async def play(self, frames: Sequence[bytes]) -> None:
+        """Queues 20 ms frames; returns when more would be too early."""
+        for start in range(0, len(frames), _BATCH_FRAMES):
+            await asyncio.sleep(max(0.0, self.remaining_s - _AHEAD_S))
+            await self._lasting(self._play(frames[start : start + _BATCH_FRAMES]))
+
+    async def sounded(self) -> None:
+        """Waits until all that was given to `play` has sounded."""
+        await asyncio.sleep(self._speech_until + _TICK_S - self._clock())
+
+    async def clear(self) -> None:
+        """Silence, at once; what was queued is forgotten."""
+        await self._lasting(self._clear())
+
+    async def run(self) -> None:
+        """Keeps the track going until cancelled. Runs before `play` and `clear` are called."""
+        async with asyncio.TaskGroup() as self._tasks:
+            while True:
+                self._changed.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._spare_s()):
+                        await self._changed.wait()
+                async with self._handing_over:
+                    if self._spare_s() == 0:
+                        await self._hand_over(silence(_GAP_MS if self._is_in_utterance else _IDLE_MS))
+
+    async def aclose(self) -> None:
+        await self.source.aclose()
+
+    def _spare_s(self) -> float:
+        """Seconds until silence has to be added."""
+        ahead_s = _GAP_AHEAD_S if self._is_in_utterance else _IDLE_AHEAD_S
+        return max(0.0, self._queued_until - self._clock() - ahead_s)
+
+    async def _lasting(self, step: Coroutine[Any, Any, None]) -> None:
+        """Runs a step to its end even if the caller is cancelled: half a hand-over leaves sound behind."""
+        assert self._tasks, "runs within `run` only"
+        await asyncio.shield(self._tasks.create_task(step))
+
+    async def _play(self, frames: Sequence[bytes]) -> None:
+        async with self._handing_over:
+            now = self._clock()
+            if self._speech_until + _TICK_S <= now:  # nothing but silence is queued
+                self.source.clear_queue()
+                self._queued_until = now
+            begins_at = max(now, self._queued_until)
+            for number, frame in enumerate(frames):
+                self._mouths.append((begins_at + number * _FRAME_S, self._tracker.push(frame)))
+            await self._hand_over(b"".join(frames))
+            self._speech_until = self._queued_until
+            self.given_s += len(frames) * _FRAME_S
+
+    async def _clear(self) -> None:
+        async with self._handing_over:
+            self.source.clear_queue()
+            self._mouths.clear()
+            self._queued_until = self._speech_until = self._clock()
+            await self._hand_over(silence(_IDLE_MS))
+
+    async def _hand_over(self, pcm: bytes) -> None:
+        self._changed.set()
+        self._queued_until = max(self._clock(), self._queued_until) + duration_s(len(pcm))
+        await self.source.capture_frame(rtc.AudioFrame(pcm, SAMPLE_RATE, 1, len(pcm) // 2))
