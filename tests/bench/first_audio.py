@@ -7,8 +7,8 @@ are taken off for liba and stock.
 
 A subscriber adds a delay of its own that stays as long as it does: where its 10 ms beats fall, and how much its
 jitter buffer thinks it needs. So agents and rooms are made anew several times, the subscribers more often
-("visits"), and what is compared are medians over visits. Before each text comes a pause of random length, so that
-no text meets the same point of a beat each time. What is said before the first visit is the warm-up.
+("visits"), and what is compared are medians over visits. A pause of random length before each text keeps it
+from meeting the same point of a beat each time. What is said before the first visit is the warm-up.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+
+import psutil
 
 from tests.bench.first_audio_report import Report, Scores
 from tests.bench.local_stack import local_server
@@ -91,13 +93,13 @@ class Bench:
 
     async def _visit(self, seats: Sequence[Seat], rounds: int) -> None:
         """Takes all seats anew, and times one text after the other, by turns."""
-        for seat in seats:
+        for seat in random.sample(seats, len(seats)):
             await seat.join()
             await seat.ready()
             self.scores[seat.kind.name].latencies.append([])
         await calm()
         for _ in range(rounds):
-            for seat in seats:
+            for seat in random.sample(seats, len(seats)):
                 self.scores[seat.kind.name].latencies[-1].append(await self._time(seat))
 
     async def run_start(self, kind: Kind) -> None:
@@ -182,6 +184,7 @@ async def _run(arguments: argparse.Namespace) -> Report:
         liba.append(LIBA_THREAD)
     kinds = [*liba, STOCK, floor(len(_SHORT) * _MS_PER_CHAR)]
     begun_at = time.monotonic()
+    psutil.cpu_percent()
     with tempfile.TemporaryDirectory() as folder, local_server(Path(folder)) as stack:
         async with voice_process() as voice:
             bench = Bench(Troupe(stack, voice.base_url), voice, kinds)
@@ -193,7 +196,7 @@ async def _run(arguments: argparse.Namespace) -> Report:
             if arguments.long:
                 _progress("long texts")
                 await bench.run_long()
-    return Report(bench.scores, seconds=time.monotonic() - begun_at)
+    return Report(bench.scores, seconds=time.monotonic() - begun_at, busy_percent=psutil.cpu_percent())
 
 
 def _progress(message: str) -> None:

@@ -77,10 +77,11 @@ class Goal:
 
 
 class Report:
-    """All that was measured in one run of `seconds`."""
+    """All that was measured in one run of `seconds`, with the machine's processors busy to `busy_percent`."""
 
-    def __init__(self, scores: Mapping[str, Scores], *, seconds: float) -> None:
+    def __init__(self, scores: Mapping[str, Scores], *, seconds: float, busy_percent: float) -> None:
         self._scores = scores
+        self._busy_percent = busy_percent
         self._seconds = seconds
 
     @property
@@ -126,7 +127,7 @@ class Report:
             if scores.latencies:
                 medians = ", ".join(f"{statistics.median(visit):.0f}" for visit in scores.latencies)
                 yield f"{name:16}medians of its visits: {medians}"
-        yield f"it took {self._seconds:.0f} s"
+        yield f"it took {self._seconds:.0f} s; all of the machine was busy to {self._busy_percent:.0f} %"
 
     def _latency(self, scores: Scores) -> str:
         floor = self._scores["floor"]
@@ -155,6 +156,7 @@ class Report:
         """For machines: every single value, and what came of them."""
         return {
             "seconds": self._seconds,
+            "busy_percent": self._busy_percent,
             "agents": {
                 name: {
                     "median_ms": scores.median if scores.latencies else None,

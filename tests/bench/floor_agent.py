@@ -11,7 +11,7 @@ import sys
 from livekit import rtc
 
 from libacli.core.audio import FRAME_BYTES, SAMPLE_RATE, FrameSlicer
-from libacli.core.messages import SAY_TOPIC
+from libacli.core.names import SAY_TOPIC
 from libacli.edges.listener import joined
 from tests.bench.voice_process import steady_tone
 
@@ -30,7 +30,7 @@ async def play_when_asked(url: str, token: str, sound: bytes) -> None:
     async with joined(room, url, token, auto_subscribe=False):
         source = rtc.AudioSource(SAMPLE_RATE, 1)
         track = rtc.LocalAudioTrack.create_audio_track("floor", source)
-        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         await room.local_participant.publish_track(track, options)
         while True:
             await asked.get()

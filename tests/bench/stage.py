@@ -18,7 +18,7 @@ import psutil
 
 from libacli.config import LiveKitCredentials
 from libacli.core.audio import AUDIBLE_PEAK, SAMPLE_RATE, duration_s, samples
-from libacli.core.messages import AGENT_ATTRIBUTE, SAY_TOPIC
+from libacli.core.names import AGENT_ATTRIBUTE, SAY_TOPIC
 from libacli.edges.listener import Listener, Take, listening
 from libacli.edges.livekit_api import LiveKitApi
 from libacli.edges.tokens import Permissions, join_token
@@ -28,6 +28,7 @@ from tests.bench.stock_agent import AGENT_NAME
 
 _READY_TIMEOUT_S = 60.0
 _CALM_TIMEOUT_S = 20.0
+_CALM_WINDOW_S = 0.5
 _CALM_CORES = 0.25
 _LOG_LINES = 15
 _GRACE_S = 0.2  # an agent that still speaks would finish first
@@ -212,14 +213,19 @@ class Troupe:
             started_at = loop.time()
             process = stack.enter_context(self._start(kind, rooms, log_path))
             try:
-                async with asyncio.timeout(_READY_TIMEOUT_S):
-                    await self._enter(kind, seats)
-            except TimeoutError as error:
-                raise seats[0].failure("was not ready") from error
-            try:
+                await self._ready(kind, seats, process)
                 yield seats, started_at
             finally:
                 await asyncio.to_thread(process.terminate)
+
+    async def _ready(self, kind: Kind, seats: Sequence[Seat], process: GuardedProcess) -> None:
+        deadline = time.monotonic() + _READY_TIMEOUT_S
+        async with asyncio.TaskGroup() as tasks:
+            entering = tasks.create_task(self._enter(kind, seats))
+            while not entering.done():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise seats[0].failure("was not ready")
+                await asyncio.wait([entering], timeout=0.2)
 
     async def _enter(self, kind: Kind, seats: Sequence[Seat]) -> None:
         async with LiveKitApi(self.stack.credentials) as api:
@@ -241,9 +247,9 @@ async def calm() -> None:
     before = _cpu_s()
     while time.monotonic() < deadline:
         # CPU time can only be looked at again and again.
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(_CALM_WINDOW_S)
         after = _cpu_s()
-        if sum(after.get(pid, 0) - before.get(pid, 0) for pid in after) < _CALM_CORES:
+        if sum(after.get(pid, 0) - before.get(pid, 0) for pid in after) < _CALM_CORES * _CALM_WINDOW_S:
             return
         before = after
 

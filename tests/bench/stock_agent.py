@@ -29,7 +29,7 @@ from livekit.agents import (
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS
 
 from libacli.core.audio import SAMPLE_RATE
-from libacli.core.messages import SAY_TOPIC
+from libacli.core.names import SAY_TOPIC
 
 AGENT_NAME = "stock"
 
