@@ -1,0 +1,220 @@
+"""Files that hold what was seen and heard: MP4 by FFmpeg's libraries (PyAV), WAV."""
+
+from __future__ import annotations
+
+import os
+import wave
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import av
+import numpy
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+
+from libacli.core.audio import BYTES_PER_SAMPLE, SAMPLE_RATE
+from libacli.errors import LibaError
+
+_VIDEO_CLOCK = 90_000
+_AUDIO_BITRATE = 64_000
+_KEY_FRAME_DISTANCE = 50
+_USUAL_RATE = 25
+_X264 = {"preset": "veryfast", "crf": "23"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    width: int
+    """In pixels, as all sizes."""
+
+    height: int
+    i420: bytes | memoryview
+    """Planes Y, U, V, without padding; U and V half as wide and high, rounded up."""
+
+    full_size: tuple[int, int]
+    """Width and height of the track at its best, which a slow network may not give at once."""
+
+
+class MediaFile(Protocol):
+    """Takes sound without a gap, and pictures with their time; not for several threads at once.
+
+    Every method raises LibaError when the file cannot be written.
+    """
+
+    size: tuple[int, int]
+    """Width and height of its pictures in pixels, as the first one had them; 0 when there is none."""
+
+    def sound(self, pcm: bytes) -> None:
+        """More sound: 24 kHz mono s16le that follows what was given before."""
+
+    def picture(self, picture: Picture, at_s: float) -> None:
+        """The picture that is seen from `at_s` on, in seconds since the beginning of the sound."""
+
+    def close(self) -> None:
+        """Completes the file."""
+
+
+class WavFile:
+    """Sound alone. Its header is right after each write: a recording that is killed can be played."""
+
+    def __init__(self, path: Path) -> None:
+        self.size = (0, 0)
+        self._path = path
+        with _writing(path):
+            self._file = wave.open(str(path), "wb")  # noqa: SIM115 - stays open: see close
+            self._file.setnchannels(1)
+            self._file.setsampwidth(BYTES_PER_SAMPLE)
+            self._file.setframerate(SAMPLE_RATE)
+
+    def sound(self, pcm: bytes) -> None:
+        with _writing(self._path):
+            self._file.writeframes(pcm)
+
+    def picture(self, picture: Picture, at_s: float) -> None:
+        raise NotImplementedError("a WAV file holds no pictures")
+
+    def close(self) -> None:
+        with _writing(self._path):
+            self._file.close()
+
+
+class Mp4File:
+    """H.264 and AAC. Begins with the sound; when the first picture comes the file is begun again with both.
+
+    A track cannot be added to an MP4 file. What was encoded by then is copied, which takes milliseconds.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.size = (0, 0)
+        self._path = path
+        self._samples = 0
+        self._last_pts = -1
+        self._sound_encoder = _sound_encoder()
+        self._pictures: VideoStream | None = None
+        with _writing(path):
+            self._container, self._sound = _open(path)
+            self._container.start_encoding()
+
+    def sound(self, pcm: bytes) -> None:
+        frame = av.AudioFrame(format="s16", layout="mono", samples=len(pcm) // BYTES_PER_SAMPLE)
+        frame.planes[0].update(pcm.ljust(frame.planes[0].buffer_size, b"\0"))
+        frame.sample_rate = SAMPLE_RATE
+        frame.time_base = Fraction(1, SAMPLE_RATE)
+        frame.pts = self._samples
+        self._samples += frame.samples
+        with _writing(self._path):
+            self._encode_sound(frame)
+
+    def picture(self, picture: Picture, at_s: float) -> None:
+        with _writing(self._path):
+            if self._pictures is None:
+                width, height = picture.full_size
+                self._begin_again((max(2, width - width % 2), max(2, height - height % 2)))
+            assert self._pictures is not None
+            frame = _frame_of(picture)
+            if (frame.width, frame.height) != self.size:
+                frame = frame.reformat(*self.size, "yuv420p")
+            frame.pts = self._last_pts = max(round(at_s * _VIDEO_CLOCK), self._last_pts + 1)
+            frame.time_base = Fraction(1, _VIDEO_CLOCK)
+            self._container.mux(self._pictures.encode(frame))
+
+    def close(self) -> None:
+        with _writing(self._path):
+            try:
+                self._encode_sound(None)
+                if self._pictures:
+                    self._container.mux(self._pictures.encode(None))
+            finally:
+                self._container.close()
+
+    def _encode_sound(self, frame: av.AudioFrame | None) -> None:
+        for packet in self._sound_encoder.encode(frame):
+            packet.stream = self._sound
+            self._container.mux(packet)
+
+    def _begin_again(self, size: tuple[int, int]) -> None:
+        self._container.close()
+        so_far = self._path.with_name(f".{self._path.name}.sound")
+        os.replace(self._path, so_far)
+        try:
+            self._container, self._sound = _open(self._path)
+            self._pictures = _add_pictures(self._container, size)
+            self._container.start_encoding()
+            self.size = size
+            _copy_sound(so_far, self._container, self._sound)
+        except Exception:
+            with suppress(OSError, av.FFmpegError):
+                self._container.close()
+            os.replace(so_far, self._path)
+            raise
+        so_far.unlink()
+
+
+def _open(path: Path) -> tuple[OutputContainer, AudioStream]:
+    container = av.open(str(path), "w", format="mp4")
+    # This stream's own encoder only describes the track: the one that encodes outlives the container.
+    return container, container.add_stream("aac", rate=SAMPLE_RATE, layout="mono", bit_rate=_AUDIO_BITRATE)
+
+
+def _sound_encoder() -> AudioCodecContext:
+    encoder = av.CodecContext.create("aac", "w")
+    assert isinstance(encoder, AudioCodecContext)
+    encoder.sample_rate = SAMPLE_RATE
+    encoder.layout = "mono"
+    encoder.format = "fltp"
+    encoder.bit_rate = _AUDIO_BITRATE
+    encoder.time_base = Fraction(1, SAMPLE_RATE)
+    return encoder
+
+
+def _add_pictures(container: OutputContainer, size: tuple[int, int]) -> VideoStream:
+    name = _first_there("libx264", "h264", "mpeg4")
+    stream = container.add_stream(name, rate=_USUAL_RATE, options=_X264 if name == "libx264" else None)
+    assert isinstance(stream, VideoStream)
+    stream.width, stream.height = size
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.time_base = Fraction(1, _VIDEO_CLOCK)
+    stream.codec_context.gop_size = _KEY_FRAME_DISTANCE
+    stream.codec_context.thread_count = 2
+    return stream
+
+
+def _first_there(*names: str) -> str:
+    for name in names:
+        with suppress(av.codec.codec.UnknownCodecError):
+            return av.codec.Codec(name, "w").name
+    raise LibaError("this PyAV cannot encode pictures", hint="record the sound alone: --audio-only")
+
+
+def _copy_sound(source: Path, container: OutputContainer, stream: AudioStream) -> None:
+    with av.open(str(source)) as old:
+        for packet in old.demux(*old.streams.audio[:1]):  # a file without a sound lists no track
+            if packet.dts is not None:  # the last one is a mark of the end
+                packet.stream = stream
+                container.mux(packet)
+
+
+def _frame_of(picture: Picture) -> av.VideoFrame:
+    frame = av.VideoFrame(picture.width, picture.height, "yuv420p")
+    pixels = numpy.frombuffer(picture.i420, numpy.uint8)
+    for plane in frame.planes:
+        size = plane.width * plane.height
+        rows = numpy.frombuffer(memoryview(plane), numpy.uint8).reshape(plane.height, plane.line_size)
+        rows[:, : plane.width] = pixels[:size].reshape(plane.height, plane.width)
+        pixels = pixels[size:]
+    return frame
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, av.FFmpegError, wave.Error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise LibaError(f"cannot write {path}: {reason}", hint="choose another place") from error
