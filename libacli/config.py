@@ -94,7 +94,7 @@ class Settings(BaseSettings):
         default=120, ge=20, le=4096, description="Most characters that the voice is given at a time"
     )
     speech_first_chunk_chars: int = Field(
-        default=36, ge=10, le=4096, description="The same for the first piece: sound begins when it is spoken"
+        default=32, ge=10, le=4096, description="The same for the first piece: sound begins when it is spoken"
     )
     speech_silence_tail_ms: int = Field(
         default=120,

@@ -27,7 +27,7 @@ class Pace:
     max_chunk_chars: int = 120
     """Most characters that one request to the voice gets."""
 
-    first_chunk_chars: int = 36
+    first_chunk_chars: int = 32
     """Most characters of the first request: sound begins when it is spoken."""
 
     silence_tail_ms: int = 120

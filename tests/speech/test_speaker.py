@@ -94,8 +94,8 @@ async def test_sound_begins_when_the_first_chunk_is_spoken_and_the_rest_follows_
         stage.say(LONG, "a")
         spoken = await stage.spoken("a")
     assert voice.texts == [
-        "one two three four five six seven",
-        "eight nine ten eleven twelve thirteen fourteen fifteen",
+        "one two three four five six",
+        "seven eight nine ten eleven twelve thirteen fourteen fifteen",
     ]
     assert spoken.timeline.durations_ms()["d01"] == 300.0
     assert spoken.underruns == 0
