@@ -15,7 +15,7 @@ from libacli.cli.options import group
 from libacli.cli.output import output
 from libacli.errors import LibaError
 
-COMMANDS = ("demo", "agent", "say", "token", "record", "reap", "server", "config")
+COMMANDS = ("demo", "agent", "say", "token", "record", "reap", "server", "avatar", "config")
 """Modules of `libacli.cli`: each holds a group named `app`, or a function named as itself."""
 
 
