@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import AsJson, ConfigFile, settings_from
+from libacli.cli.options import AsJson, ConfigFile, group, settings_from
 
-app = typer.Typer(help="The local avatar: a stand-in for Tavus, with no account.", no_args_is_help=True)
+app = group("The local avatar: a stand-in for Tavus, with no account.")
 
 
 @app.command()

@@ -30,7 +30,7 @@ def run_avatar(settings: Settings, *, port: int | None, size: int, fps: float, a
     key = settings.tavus_api_key or SecretStr(f"local-{secrets.token_urlsafe(24)}")
 
     async def join(invitation: Invitation) -> str:
-        return await attend(invitation, Face(size), fps=fps)
+        return await attend(invitation, Face(size // 2 * 2), fps=fps)  # I420 halves it
 
     asyncio.run(_run(AvatarService(key, join, port=port or 0), key, as_json=as_json))
 

@@ -34,7 +34,6 @@ _IDLE_STREAM_S = 10.0
 _LOST_TRAILER_S = 0.5
 _NEWS_TAKE_S = 5.0
 _REPORT_TIMEOUT_S = 5.0
-_REPORT_ATTEMPTS = 3
 _UNWATCHED_EVERY = 12  # pictures; one that comes later, or is hidden, finds a recent one
 _VIDEO_BITRATE = 1_500_000
 
@@ -258,22 +257,19 @@ class _Avatar:
             await asyncio.sleep(due_at - loop.time())
 
     async def _report(self) -> None:
-        """Calls the agent, in order; what cannot be delivered is given up."""
+        """Calls the agent, in order, each once: one that came twice would count for the next utterance."""
         while True:
             method, payload = await self._reports.get()
-            for _ in range(_REPORT_ATTEMPTS):
-                try:
-                    async with asyncio.timeout(_REPORT_TIMEOUT_S):
-                        await self._room.local_participant.perform_rpc(
-                            destination_identity=self._presence.agent, method=method, payload=payload
-                        )
-                    break
-                except TimeoutError:
-                    logger.warning("the agent did not answer %s", method)
-                except rtc.RpcError as error:
-                    logger.debug("the agent did not take %s: %s", method, error.message)
-                    if error.code == rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD:
-                        break
+            try:
+                async with asyncio.timeout(_REPORT_TIMEOUT_S):
+                    await self._room.local_participant.perform_rpc(
+                        destination_identity=self._presence.agent, method=method, payload=payload
+                    )
+            except TimeoutError:
+                logger.warning("the agent did not answer %s", method)
+            except rtc.RpcError as error:
+                if error.code != rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD or method != STARTED_METHOD:
+                    logger.warning("the agent did not take %s: %s", method, error.message)
 
     def _report_finished(self, position_s: float, *, interrupted: bool) -> None:
         payload = {"playback_position": round(position_s, 3), "interrupted": interrupted}

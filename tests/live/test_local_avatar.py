@@ -111,7 +111,7 @@ async def test_nothing_is_lost_or_turned_to_noise_in_slow_or_odd_pieces(
     heard = array("h", bytes(scene.viewer.take.pcm))
     energy = sum(value * value for value in heard) / SAMPLE_RATE
     assert energy == pytest.approx(0.6 * LOUDNESS**2 / 2, rel=0.2)
-    assert max(heard) < 1.1 * LOUDNESS
+    assert max(heard) < 1.25 * LOUDNESS  # noise would clip
 
 
 async def test_the_picture_moves_25_times_a_second_while_nothing_is_said(scene: Meeting) -> None:
@@ -238,7 +238,8 @@ async def test_the_output_of_livekit_agents_is_understood(scene: Meeting) -> Non
     output.flush()
     async with asyncio.timeout(5):
         finished = await output.wait_for_playout()
-    assert (finished.playback_position, finished.interrupted) == (pytest.approx(0.7, abs=0.001), False)
+    assert finished.playback_position == pytest.approx(0.7, abs=0.001)
+    assert not finished.interrupted
 
 
 async def test_an_end_makes_the_avatar_leave_within_a_second_even_while_it_speaks(scene: Meeting) -> None:
