@@ -5,8 +5,8 @@ Three agents take turns in one run, so that a busy moment of the machine meets a
 the same packet from the same participant. The voice is a scripted speech server that needs 300 ms, which
 are taken off for liba and stock.
 
-A subscriber adds a delay of its own that stays as long as it does: where its 10 ms beats fall, and how much its
-jitter buffer thinks it needs. So agents and rooms are made anew several times, the subscribers more often
+A subscriber adds a delay of its own that stays as long as it does: where its 10 ms beats fall, and how much
+its jitter buffer thinks it needs. So agents and rooms are made anew several times, the subscribers more often
 ("visits"), and what is compared are medians over visits. A pause of random length before each text keeps it
 from meeting the same point of a beat each time. What is said before the first visit is the warm-up.
 """
@@ -166,7 +166,8 @@ class Bench:
             async with asyncio.timeout(sound_ms / 1000 + _HEARD_TIMEOUT_S):
                 await hearing.ended.wait()
         except TimeoutError as error:
-            raise seat.failure("was not heard to its end") from error
+            heard_ms = hearing.speech_s * 1000
+            raise seat.failure(f"was not heard to its end, but for {heard_ms:.0f} ms") from error
         heard_ms = hearing.speech_s * 1000
         # The subscriber's jitter buffer may stretch sound and, less often, shorten it.
         if not 0.95 * sound_ms - 30 < heard_ms < 1.05 * sound_ms + 150:

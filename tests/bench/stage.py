@@ -60,11 +60,14 @@ class Kind:
 
 
 def _liba(isolation: str) -> Kind:
+    agent_name = f"liba-{isolation}"  # LiveKit sends any worker of a name
+
     def command(stack: Stack, rooms: Sequence[str]) -> list[str]:
         named = [part for room in rooms for part in ("--room", room)]
-        return [sys.executable, "-m", "libacli", "agent", "run", "--isolation", isolation, *named]
+        options = ["--isolation", isolation, "--agent-name", agent_name, *named]
+        return [sys.executable, "-m", "libacli", "agent", "run", *options]
 
-    return Kind(f"liba ({isolation})", command, agent_name="liba", tells=True)
+    return Kind(f"liba ({isolation})", command, agent_name=agent_name, tells=True)
 
 
 def _stock(stack: Stack, rooms: Sequence[str]) -> list[str]:
