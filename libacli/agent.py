@@ -57,8 +57,11 @@ DRAIN_TIMEOUT_S = 10.0
 class RoomAgent:
     """The agent in one room: `start` when connected, `close` before leaving."""
 
-    def __init__(self, settings: Settings, room: rtc.Room, voice: Voice) -> None:
+    def __init__(
+        self, settings: Settings, room: rtc.Room, voice: Voice, *, ledger: Ledger | None = None
+    ) -> None:
         self._settings = settings
+        self._ledger = ledger or Ledger(conversations_path())
         self._room = room
         self._voice = voice
         self._track = TrackSink(room, reason="not configured")
@@ -122,6 +125,7 @@ class RoomAgent:
         await asyncio.wait([self._running])
         await self._sink.aclose()
         await self._voice.aclose()
+        self._ledger.close()
 
     async def _run(self) -> None:
         async with AsyncExitStack() as stack:
@@ -146,7 +150,7 @@ class RoomAgent:
                 tavus,
                 settings=self._settings,
                 credentials=self._settings.livekit(),
-                ledger=Ledger(conversations_path()),
+                ledger=self._ledger,
             )
 
     async def _warm_up(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-import os
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -135,8 +134,10 @@ class AvatarSession:
         """A new conversation, noted down before it is asked for. Raises AvatarError."""
         self._count += 1
         name = f"liba-{self._epoch}-{self._count}"
-        identity = AVATAR_IDENTITY if self._count == 1 else f"{AVATAR_IDENTITY}-{self._count}"
-        entry = Entry(name, self._room.name, self._settings.tavus_base_url, os.getpid())
+        # Joining with an identity that is taken would kick its holder: an avatar that is being replaced.
+        is_free = self._count == 1 and AVATAR_IDENTITY not in self._room.remote_participants
+        identity = AVATAR_IDENTITY if is_free else f"{AVATAR_IDENTITY}-{self._epoch[:4]}{self._count}"
+        entry = Entry(name, self._room.name, self._settings.tavus_base_url, self._ledger.owner)
         duration_s = self._settings.tavus_max_duration
         token = avatar_token(
             self._credentials,

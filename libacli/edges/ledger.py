@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import uuid
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 from libacli.errors import LibaError
 
@@ -19,8 +22,8 @@ class Entry:
 
     room: str
     base_url: str
-    pid: int
-    """Process that answers for it."""
+    owner: str
+    """Name of the ledger that answers for it."""
 
     id: str = ""
     """Tavus's id; empty while its creation is under way, or when the answer was lost."""
@@ -29,16 +32,22 @@ class Entry:
 class Ledger:
     """A folder with one 0600 file per conversation. Several processes may use it at once.
 
+    Each ledger holds a lock for as long as its process lives: what belongs to nobody's lock is an orphan.
     Raises LibaError when it cannot be written: nothing is created then that could not be ended.
     """
 
     def __init__(self, folder: Path) -> None:
+        self.owner = uuid.uuid4().hex
         self._folder = folder
+        self._lock: IO[bytes] | None = None
 
     def write(self, entry: Entry) -> None:
         """Notes an entry down, or what is new about it; on disk when this returns."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if self._lock is None:
+                self._lock = self._lock_file(self.owner).open("wb")
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
             part = self._folder / f".{entry.name}.part"
             with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 json.dump(asdict(entry), file)
@@ -56,10 +65,32 @@ class Ledger:
         (self._folder / f"{entry.name}.json").unlink(missing_ok=True)
 
     def orphans(self) -> list[Entry]:
-        """Entries whose process is gone."""
-        return [entry for entry in self._entries() if not _is_alive(entry.pid)]
+        """Entries whose owner is gone."""
+        return [entry for entry in self.entries() if not self._is_held(entry.owner)]
 
-    def _entries(self) -> list[Entry]:
+    def close(self) -> None:
+        """Lets go: what still stands in it is an orphan from now on. Safe to call twice."""
+        if self._lock:
+            self._lock_file(self.owner).unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
+
+    def _is_held(self, owner: str) -> bool:
+        try:
+            with self._lock_file(owner).open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        self._lock_file(owner).unlink(missing_ok=True)
+        return False
+
+    def _lock_file(self, owner: str) -> Path:
+        return self._folder / f"{owner}.lock"
+
+    def entries(self) -> list[Entry]:
+        """Everything that is noted down."""
         entries = []
         for file in sorted(self._folder.glob("*.json")):
             try:
@@ -67,13 +98,3 @@ class Ledger:
             except (OSError, ValueError, TypeError):  # half a file, or crossed out just now
                 continue
         return entries
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

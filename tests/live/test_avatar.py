@@ -1,0 +1,334 @@
+"""Speech through an avatar that does its part, and through ones that do not: every line is heard, once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+import psutil
+import pytest
+from livekit import rtc
+
+from libacli.agent import RoomAgent
+from libacli.config import LiveKitCredentials, Settings
+from libacli.core.messages import FINAL_STATES, SayRequest
+from libacli.edges.agent_client import AgentClient
+from libacli.edges.ledger import Ledger
+from libacli.edges.listener import Listener, joined
+from libacli.edges.livekit_api import LiveKitApi
+from libacli.speech.fakes import ScriptedVoice
+from tests.faulty_avatar import FaultyAvatar, Script
+from tests.live.conftest import Listen, Shell, wait_for_line
+
+pytestmark = pytest.mark.live
+
+LINE = "a line that sounds for two seconds"
+LINE_S = len(LINE) * 0.06 * 0.8
+"""Seconds in which the scripted voice's tone sounds for `LINE`: 160 of every 200 ms."""
+
+
+@dataclass(frozen=True)
+class Air:
+    """An agent of this process, an avatar service, and somebody who listens."""
+
+    client: AgentClient
+    listener: Listener
+    tavus: FaultyAvatar
+    agent: RoomAgent
+
+    async def say(self, text: str = LINE, *, timeout_s: float = 30) -> dict[str, Any]:
+        """Has a text spoken; its final event, once the sound has arrived."""
+        said = await self.client.say(SayRequest(text, id=uuid.uuid4().hex[:8]))
+        async with asyncio.timeout(timeout_s):
+            event = await self.listener.wait_for(said.id, *FINAL_STATES)
+        await asyncio.sleep(0.3)
+        return event
+
+    async def heard(self, text: str = LINE, *, timeout_s: float = 30) -> tuple[dict[str, Any], float]:
+        """The final event of a text, and how many seconds of sound came while it was spoken."""
+        take = self.listener.start_take()
+        event = await self.say(text, timeout_s=timeout_s)
+        return event, take.speech_s
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Waits for what happens in the avatar service."""
+        async with asyncio.timeout(15):
+            while not condition():  # noqa: ASYNC110 - it is asked for from outside
+                await asyncio.sleep(0.05)
+
+    async def avatar(self) -> str:
+        """Waits until the avatar is in the room with its picture; its identity."""
+        async with asyncio.timeout(15):
+            while True:
+                for participant in self.listener.room.remote_participants.values():
+                    kinds = {track.kind for track in participant.track_publications.values()}
+                    if rtc.TrackKind.KIND_VIDEO in kinds:
+                        await asyncio.sleep(
+                            0.3
+                        )  # the agent sees it when this listener does, or a little later
+                        return participant.identity
+                await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def on_air(
+    credentials: LiveKitCredentials, room: str, listen: Listen, folder: Path, script: Script, **settings: Any
+) -> AsyncIterator[Air]:
+    token = jwt.encode(
+        {
+            "iss": credentials.api_key,
+            "sub": "liba-agent-test",
+            "exp": 4_000_000_000,
+            "kind": "agent",
+            "video": {"roomJoin": True, "room": room, "agent": True, "canUpdateOwnMetadata": True},
+        },
+        credentials.api_secret.get_secret_value(),
+        algorithm="HS256",
+    )
+    async with (
+        FaultyAvatar(script) as tavus,
+        LiveKitApi(credentials) as api,
+        listen() as listener,
+        joined(rtc.Room(), credentials.ws_url, token, auto_subscribe=False) as there,
+    ):
+        bounds = {"tavus_ready_timeout": 5.0, "tavus_join_timeout": 5.0, "tavus_audible_timeout": 1.5}
+        agent = RoomAgent(
+            Settings(
+                livekit_url=credentials.url,
+                livekit_api_key=credentials.api_key,
+                livekit_api_secret=credentials.api_secret,
+                tavus_api_key=tavus.api_key,
+                tavus_base_url=tavus.base_url,
+                tavus_face_id="face",
+                **(bounds | settings),
+            ),
+            there,
+            ScriptedVoice(first_byte_s=0.05),
+            ledger=Ledger(folder),
+        )
+        await agent.start()
+        client = AgentClient(api, credentials, room=room, agent_name="liba")
+        try:
+            assert await client.find()
+            yield Air(client, listener, tavus, agent)
+        finally:
+            await agent.close()
+        assert tavus.active == []
+        assert Ledger(folder).entries() == []
+        assert len(tavus.ends) == len(set(tavus.ends))
+
+
+@pytest.fixture
+def air(credentials: LiveKitCredentials, room: str, listen: Listen, tmp_path: Path) -> Any:
+    def go(script: Script | None = None, **settings: Any) -> Any:
+        return on_air(credentials, room, listen, tmp_path / "ledger", script or Script(), **settings)
+
+    return go
+
+
+async def test_a_line_goes_to_the_avatar_and_its_end_is_reported(air: Any) -> None:
+    async with air() as on:
+        assert await on.avatar() == "tavus-avatar-agent"
+        event, heard_s = await on.heard()
+    assert (event["state"], event["route"], event["t3_source"]) == ("done", "tavus", "reported")
+    assert heard_s == pytest.approx(LINE_S, abs=0.4)
+    assert event["d2a"] > 0
+    assert (on.tavus.creates, len(on.tavus.ends)) == (1, 1)
+
+
+async def test_the_conversation_is_asked_for_with_a_bound_a_name_and_a_small_token(air: Any) -> None:
+    async with air() as on:
+        await on.avatar()
+    (body,) = on.tavus.bodies
+    grants = jwt.decode(body["properties"]["livekit_room_token"], options={"verify_signature": False})
+    assert body["face_id"] == "face"
+    assert body["conversation_name"].startswith("liba-")
+    assert body["properties"]["max_call_duration"] == 3600
+    assert grants["sub"] == "tavus-avatar-agent"
+    assert grants["attributes"] == {"lk.publish_on_behalf": "liba-agent-test"}
+    assert not grants["video"]["canUpdateOwnMetadata"]
+    assert "roomAdmin" not in grants["video"]
+
+
+async def test_twenty_lines_come_in_order_and_whole(air: Any) -> None:
+    async with air() as on:
+        await on.avatar()
+        take = on.listener.start_take()
+        for number in range(20):
+            await on.client.say(SayRequest("ten chars.", id=f"n{number}"))
+        done: list[tuple[str, str, str]] = []
+        async with asyncio.timeout(60):
+            while len(done) < 20:
+                event = await on.listener.events.get()
+                if event["state"] in FINAL_STATES:
+                    done.append((event["id"], event["state"], event["route"]))
+        await asyncio.sleep(0.3)
+    assert done == [(f"n{number}", "done", "tavus") for number in range(20)]
+    assert take.speech_s == pytest.approx(20 * 0.6 * 0.8, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (Script(create=402), "402"),
+        (Script(create=401), "401"),
+        (Script(create="too many"), "400 too many conversations"),
+        (Script(create=429), "429"),
+        (Script(create=500), "500"),
+        (Script(create="lost"), "not reachable"),
+    ],
+    ids=lambda value: str(value.create) if isinstance(value, Script) else None,
+)
+async def test_a_refused_conversation_costs_nothing_but_the_picture(
+    air: Any, script: Script, reason: str
+) -> None:
+    async with air(script) as on:
+        event, heard_s = await on.heard()
+    assert (event["state"], event["route"], event["route_reason"]) == ("done", "fallback", reason)
+    assert heard_s == pytest.approx(LINE_S, abs=0.4)
+    # One whose answer was lost had begun all the same: it was found by its name.
+    assert len(on.tavus.ends) == (on.tavus.creates if script.create == "lost" else 0)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [Script(create="hang"), Script(joins=False), Script(has_video=False)],
+    ids=["hangs", "never joins", "no picture"],
+)
+async def test_an_avatar_that_does_not_come_is_waited_for_no_longer_than_its_bound(
+    air: Any, script: Script
+) -> None:
+    async with air(script, tavus_ready_timeout=1.0, tavus_join_timeout=2.0) as on:
+        first, heard_s = await on.heard(timeout_s=8)
+        assert (first["state"], first["route"], first["route_reason"]) == ("done", "fallback", "not ready")
+        assert heard_s == pytest.approx(LINE_S, abs=0.4)
+        second, _ = await on.heard(timeout_s=4)
+        assert second["route"] == "fallback"
+
+
+async def test_a_line_is_spoken_by_an_avatar_that_joins_a_little_late(air: Any) -> None:
+    async with air(Script(join_after_s=1.5)) as on:
+        event, heard_s = await on.heard()
+    assert event["route"] == "tavus"
+    assert heard_s == pytest.approx(LINE_S, abs=0.4)
+
+
+async def test_a_line_whose_avatar_leaves_is_repeated_whole_and_later_ones_have_an_avatar_again(
+    air: Any,
+) -> None:
+    async with air(Script(leaves_after_frames=50)) as on:
+        await on.avatar()
+        on.tavus.default = Script()
+        event, heard_s = await on.heard()
+        assert (event["state"], event["route"], event["route_reason"]) == ("done", "fallback", "left")
+        assert event["replayed"] is True
+        assert LINE_S - 0.4 <= heard_s <= 2 * LINE_S
+        async with asyncio.timeout(20):
+            while (await on.heard())[0]["route"] != "tavus":
+                pass
+    assert on.tavus.creates == 2
+
+
+@pytest.mark.parametrize("report", ["never", "malformed"])
+async def test_an_end_that_is_not_reported_is_estimated_and_after_two_the_avatar_is_made_anew(
+    air: Any, report: Any
+) -> None:
+    async with air(Script(report=report)) as on:
+        await on.avatar()
+        on.tavus.default = Script()
+        for _ in range(2):
+            event, heard_s = await on.heard()
+            assert (event["state"], event["route"], event["t3_source"]) == (
+                "unconfirmed",
+                "tavus",
+                "estimated",
+            )
+            assert heard_s == pytest.approx(LINE_S, abs=0.4)
+        event, heard_s = await on.heard()
+        assert (event["route"], event["route_reason"]) == ("fallback", "no finish")
+        assert heard_s == pytest.approx(LINE_S, abs=0.4)
+    assert len(on.tavus.ends) == on.tavus.creates
+
+
+@pytest.mark.parametrize(
+    "script",
+    [Script(report="twice"), Script(report_shift_s=-0.5), Script(report_shift_s=1.0)],
+    ids=["twice", "early", "late"],
+)
+async def test_reports_that_come_early_late_or_twice_end_no_other_line(air: Any, script: Script) -> None:
+    async with air(script) as on:
+        await on.avatar()
+        for _ in range(3):
+            take = on.listener.start_take()
+            event = await on.say()
+            await asyncio.sleep(0.6)
+            assert event["state"] in ("done", "unconfirmed")
+            assert event["route"] == "tavus"
+            assert take.speech_s == pytest.approx(LINE_S, abs=0.4)
+            assert event["d23"] > len(LINE) * 60 * 0.5
+
+
+async def test_stop_silences_the_avatar_at_once(air: Any) -> None:
+    async with air() as on:
+        await on.avatar()
+        take = on.listener.start_take()
+        await on.client.say(SayRequest(LINE * 3, id="stopped"))
+        async with asyncio.timeout(10):
+            await on.listener.wait_for("stopped", "audible")
+        stopped_at = asyncio.get_running_loop().time()
+        await on.client.stop()
+        await asyncio.sleep(1)
+        assert take.last_audible_at is not None
+        assert take.last_audible_at - stopped_at < 0.5
+        event, heard_s = await on.heard()
+    assert event["route"] == "tavus"
+    assert heard_s == pytest.approx(LINE_S, abs=0.4)
+
+
+async def test_the_avatar_is_ended_when_nobody_watches_and_comes_back_with_the_next_viewer(
+    air: Any, listen: Listen
+) -> None:
+    async with air(tavus_idle_timeout=1.0) as on:
+        await on.avatar()
+        await on.listener.room.disconnect()
+        await on.until(lambda: not on.tavus.active)
+        async with listen():
+            await on.until(lambda: bool(on.tavus.active))
+    assert on.tavus.creates == 2
+
+
+@pytest.mark.parametrize("isolation", ["process", "thread"])
+async def test_what_a_killed_worker_left_behind_is_ended_once_by_the_next_one(
+    shell: Shell, room: str, listen: Listen, tmp_path: Path, isolation: str
+) -> None:
+    async with FaultyAvatar() as tavus, listen():
+        keys = {
+            "TAVUS_API_KEY": tavus.api_key.get_secret_value(),
+            "TAVUS_BASE_URL": tavus.base_url,
+            "TAVUS_PERSONA_ID": "pal",
+            "XDG_STATE_HOME": str(tmp_path),
+        }
+        run = ("agent", "run", "--agent-name", room, "--room", room, "--isolation", isolation)
+        with shell.running(*run, log=tmp_path / "first.log", **keys) as first:
+            log = tmp_path / "first.log"
+            await asyncio.to_thread(wait_for_line, log, "the avatar is in the room", first)
+            for process in psutil.Process(first.pid).children(recursive=True):
+                process.kill()
+        assert len(tavus.active) == 1
+        with shell.running(*run, log=tmp_path / "second.log", **keys) as second:
+            log = tmp_path / "second.log"
+            await asyncio.to_thread(wait_for_line, log, "ended 1 conversations", second)
+            assert len(tavus.ends) == 1
+            os.kill(second.pid, signal.SIGTERM)
+            assert await asyncio.to_thread(second.wait, 20) == 0
+        assert tavus.active == []
+    assert tavus.bodies[0]["pal_id"] == "pal"
+    assert len(tavus.ends) == len(set(tavus.ends)) == tavus.creates
