@@ -34,7 +34,7 @@ class TrackSink:
         """Publishes the track, so that it stands ready before the first word; returns its sid."""
         self._source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)
         track = rtc.LocalAudioTrack.create_audio_track(TRACK_NAME, self._source)
-        # No packets in silence (DTX): a listener's jitter buffer is empty then, and what comes first is played
+        # No packets in silence (DTX): a listener's jitter buffer runs empty, and what comes first is played
         # at once; packets of silence would keep it filled, which costs up to 10 ms.
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=True)
         publication = await self._room.local_participant.publish_track(track, options)

@@ -1,0 +1,84 @@
+"""A participant's eyes: pictures that arrived, and whether something moves where a mouth is."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import numpy
+from livekit import rtc
+
+_MOUTH = (slice(0.50, 0.85), slice(0.30, 0.70))
+"""Rows and columns, as parts of the height and width, in which the mouth of a portrait is."""
+
+_LEAST_MOTION = 0.6
+"""Mean change of brightness there from one picture to the next, of 255, that idle swaying does not reach."""
+
+
+@dataclass
+class Sight:
+    """Pictures since the sight began."""
+
+    frames: int = 0
+    width: int = 0
+    height: int = 0
+    motion: list[float] = field(default_factory=list)
+    """Change from each picture to the next where the mouth is, mean of brightness, 0 to 255."""
+
+    @property
+    def mouth_moved(self) -> bool:
+        """Whether there was more than idle motion in a fair part of the pictures."""
+        return sum(change >= _LEAST_MOTION for change in self.motion) >= max(5, len(self.motion) // 10)
+
+
+class Watcher:
+    """Subscribes to the picture of every agent in a room; the room must subscribe by itself."""
+
+    def __init__(self, room: rtc.Room) -> None:
+        self.sight = Sight()
+        self.seen = asyncio.Event()
+        """Set once a picture has arrived."""
+
+        self._before: numpy.ndarray | None = None
+        self._tracks: asyncio.Queue[rtc.RemoteVideoTrack] = asyncio.Queue()
+        room.on("track_subscribed", self._on_track)
+
+    def start_sight(self) -> Sight:
+        """Forgets what was seen so far and begins anew."""
+        self.sight = Sight()
+        return self.sight
+
+    async def run(self) -> None:
+        """Watches until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                tasks.create_task(self._watch(await self._tracks.get()))
+
+    async def _watch(self, track: rtc.RemoteVideoTrack) -> None:
+        stream = rtc.VideoStream(track, format=rtc.VideoBufferType.I420, capacity=5)
+        try:
+            async for event in stream:
+                self._take(event.frame)
+        finally:
+            await stream.aclose()
+
+    def _take(self, frame: rtc.VideoFrame) -> None:
+        self.seen.set()
+        brightness = numpy.frombuffer(frame.data, numpy.uint8, frame.width * frame.height)
+        rows, columns = _MOUTH
+        mouth = brightness.reshape(frame.height, frame.width)[
+            int(rows.start * frame.height) : int(rows.stop * frame.height) : 2,
+            int(columns.start * frame.width) : int(columns.stop * frame.width) : 2,
+        ].astype(numpy.int16)
+        if self._before is not None and self._before.shape == mouth.shape:
+            self.sight.motion.append(float(numpy.abs(mouth - self._before).mean()))
+        self._before = mouth
+        self.sight.frames += 1
+        self.sight.width, self.sight.height = frame.width, frame.height
+
+    def _on_track(
+        self, track: rtc.Track, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
+    ) -> None:
+        is_agent = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+        if isinstance(track, rtc.RemoteVideoTrack) and is_agent:
+            self._tracks.put_nowait(track)
