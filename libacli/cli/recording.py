@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -39,6 +40,8 @@ class Recording:
 
     async def run(self) -> None:
         """Joins and records until the end. Raises NoAgentError when there was nothing to record."""
+        if not output.verbose:  # the SDK tells of every attempt to reconnect; the recorder tells it once
+            logging.getLogger("livekit").setLevel(logging.CRITICAL)
         check_name("room", self.room)
         check_space(self.path)
         identity = f"liba-recorder-{os.urandom(3).hex()}"
@@ -49,7 +52,7 @@ class Recording:
             output.status(f"record   room {self.room!r} to {self.path}; {until}")
             self._recorder = Recorder(room, self.path, audio_only=self.audio_only, tell=output.status)
             ended = await self._record(self._recorder)
-        if not self._recorder.seconds:
+        if not (self._recorder.seconds or self._recorder.frames):
             raise NoAgentError(
                 f"no agent was seen or heard in room {self.room!r}; there is no recording",
                 hint="bring one in: liba say 'Hello.' --room " + self.room,

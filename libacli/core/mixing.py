@@ -20,8 +20,8 @@ _LONGEST_WAIT = SAMPLE_RATE * 5
 _RENDER_DELAY_S = 0.01
 """WebRTC hands a picture over so long before it is to be shown."""
 
-_WINDOW = 50
-"""Pieces over which a delay must last to be one, and not a hiccup of whoever delivers them."""
+_WINDOW = SAMPLE_RATE
+"""For so long (1 s) all pieces must be late before it is not just their delivery that stuck."""
 
 
 class Mixer:
@@ -44,7 +44,7 @@ class Mixer:
         known = self._tracks.get(track)
         if known is None or known.end < self._taken:
             known = self._tracks[track] = _Track(max(place, self._taken))
-        shift = known.shift_due(place - known.end)
+        shift = known.shift_due(place)
         if abs(shift) >= _DISTURBING or (abs(shift) >= _NOTICED and not is_audible(pcm)):
             known.delays.clear()
             pcm = pcm[max(0, -shift) * BYTES_PER_SAMPLE :]
@@ -82,15 +82,20 @@ class _Track:
         self.end = end
         """Where its next sample goes on the timeline."""
 
-        self.delays: deque[int] = deque(maxlen=_WINDOW)
-        """By how many samples the latest pieces came later than their place says."""
+        self.delays: deque[tuple[int, int]] = deque()
+        """Of the latest pieces: when they came, and how much later than their place says; in samples."""
 
-    def shift_due(self, delay: int) -> int:
-        """By how many samples the track must move to be where it belongs; below 0: earlier."""
-        self.delays.append(delay)
+    def shift_due(self, place: int) -> int:
+        """By how many samples the track must move, now that a piece came at `place`; below 0: back."""
+        delay = place - self.end
+        self.delays.append((place, delay))
+        while len(self.delays) > 1 and place - self.delays[1][0] >= _WINDOW:
+            self.delays.popleft()
         if delay < 0:
             return delay  # nothing comes before its time: the place was wrong
-        return min(self.delays) if len(self.delays) == _WINDOW else 0
+        if place - self.delays[0][0] < _WINDOW:
+            return 0
+        return max(0, min(late for _, late in self.delays))
 
 
 class ShownAt:

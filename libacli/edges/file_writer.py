@@ -8,7 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from libacli.edges.media_file import MediaFile, Mp4File, Picture, WavFile
+from libacli.core.audio import duration_s
+from libacli.edges.media_file import MediaFile, Picture
 from libacli.errors import LibaError
 
 _MB = 1_000_000
@@ -39,8 +40,16 @@ class FileWriter:
     """
 
     def __init__(
-        self, path: Path, *, audio_only: bool = False, least_free_bytes: int = _LEAST_FREE_BYTES
+        self,
+        path: Path,
+        kind: Callable[[Path], MediaFile],
+        *,
+        least_free_bytes: int = _LEAST_FREE_BYTES,
     ) -> None:
+        """`kind` begins the file at `path`: `Mp4File` or `WavFile`."""
+        self.sound_s = 0.0
+        """Seconds of sound that are in the file."""
+
         self.frames = 0
         """Pictures that are in the file."""
 
@@ -54,7 +63,7 @@ class FileWriter:
         """Why nothing more is written."""
 
         self._path = path
-        self._kind: Callable[[Path], MediaFile] = WavFile if audio_only else Mp4File
+        self._kind = kind
         self._least_free_bytes = least_free_bytes
         self._jobs: deque[bytes | tuple[Picture, float]] = deque()
         self._waiting_sound = 0
@@ -141,6 +150,7 @@ class FileWriter:
         if isinstance(job, bytes):
             check_space(self._path, self._least_free_bytes)
             file.sound(job)
+            self.sound_s += duration_s(len(job))
             return
         file.picture(*job)
         self.size = file.size

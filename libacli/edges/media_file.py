@@ -67,7 +67,8 @@ class WavFile:
         self.size = (0, 0)
         self._path = path
         with _writing(path):
-            self._file = wave.open(str(path), "wb")  # noqa: SIM115 - stays open: see close
+            self._raw = path.open("wb")
+            self._file = wave.open(self._raw)  # noqa: SIM115 - stays open: see close
             self._file.setnchannels(1)
             self._file.setsampwidth(BYTES_PER_SAMPLE)
             self._file.setframerate(SAMPLE_RATE)
@@ -80,7 +81,7 @@ class WavFile:
         raise NotImplementedError("a WAV file holds no pictures")
 
     def close(self) -> None:
-        with _writing(self._path):
+        with _writing(self._path), self._raw:
             self._file.close()
 
 

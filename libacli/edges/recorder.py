@@ -20,7 +20,7 @@ from livekit import rtc
 from libacli.core.audio import FRAME_MS, SAMPLE_RATE, FrameSlicer, duration_s, is_audible
 from libacli.core.mixing import Mixer, ShownAt
 from libacli.edges.file_writer import FileWriter
-from libacli.edges.media_file import Picture
+from libacli.edges.media_file import Mp4File, Picture, WavFile
 from libacli.errors import LibaError
 
 logger = logging.getLogger("liba.recorder")
@@ -47,6 +47,10 @@ class _Went:
     sid: str
 
 
+_Event = _Came | _Went | rtc.RemoteTrackPublication | str
+"""What the room's callbacks leave for `_follow`; a text is to be told."""
+
+
 class Recorder:
     """Records the agents of a room that is connected, from the first of their tracks on.
 
@@ -62,11 +66,8 @@ class Recorder:
         tell: Callable[[str], None] = logger.info,
     ) -> None:
         """`path` becomes an MP4 file, or WAV when `audio_only`; `tell` gets what a user may want to know."""
-        self.seconds = 0.0
-        """Length of the recording so far."""
-
         self.speech_s = 0.0
-        """Seconds of it in which there was sound."""
+        """Seconds in which there was sound."""
 
         self.disconnected: rtc.DisconnectReason.ValueType | None = None
         """Why the room was lost, when it was."""
@@ -75,14 +76,19 @@ class Recorder:
         self._path = path
         self._audio_only = audio_only
         self._tell = tell
-        self._writer = FileWriter(path, audio_only=audio_only)
+        self._writer = FileWriter(path, WavFile if audio_only else Mp4File)
         self._ended = asyncio.Event()
-        self._events: asyncio.Queue[_Came | _Went | rtc.RemoteTrackPublication | None] = asyncio.Queue()
+        self._events: asyncio.Queue[_Event | None] = asyncio.Queue()
         self._mixer: Mixer | None = None
         self._began_at = 0.0
         self._slicer = FrameSlicer()
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._pictures: dict[str, _Came] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Length of the file's sound."""
+        return self._writer.sound_s
 
     @property
     def frames(self) -> int:
@@ -114,6 +120,8 @@ class Recorder:
             "track_published": self._on_published,
             "track_subscribed": self._on_subscribed,
             "track_unsubscribed": self._on_unsubscribed,
+            "reconnecting": lambda: self._events.put_nowait("the connection is interrupted; trying again"),
+            "reconnected": self._on_reconnected,
             "disconnected": self._on_disconnected,
         }
 
@@ -137,16 +145,16 @@ class Recorder:
             await self._finish()
 
     def _look_around(self) -> None:
-        """Takes what was published before we came."""
+        """Takes what was published before we came, or came back."""
         agents = [one for one in self._room.remote_participants.values() if _is_agent(one)]
         for participant in agents:
             for publication in participant.track_publications.values():
-                if publication.track:
+                if publication.track and publication.track.sid not in self._readers:
                     self._on_subscribed(publication.track, publication, participant)
                 else:
                     self._on_published(publication, participant)
         if not agents:
-            self._tell(f"waiting for an agent to come into room {self._room.name!r}")
+            self._events.put_nowait(f"waiting for an agent to come into room {self._room.name!r}")
 
     async def _follow(self, tasks: asyncio.TaskGroup) -> None:
         """Reads each track from its coming to its going; returns when nothing more can be recorded."""
@@ -161,6 +169,8 @@ class Recorder:
                     self._pictures[event.track.sid] = event
                 case _Went():
                     self._forget(event.sid)
+                case str():
+                    self._tell(event)
                 case _:
                     event.set_subscribed(True)
             if self._pictures and not self._pictures.keys() & self._readers.keys():
@@ -221,7 +231,6 @@ class Recorder:
     def _hand_over(self, until: float) -> None:
         if self._mixer and (pcm := self._mixer.take(until)):
             self._writer.sound(pcm)
-            self.seconds += duration_s(len(pcm))
             for frame in self._slicer.push(pcm):
                 self.speech_s += duration_s(len(frame)) if is_audible(frame) else 0.0
 
@@ -258,12 +267,17 @@ class Recorder:
     ) -> None:
         wants = not (self._audio_only and isinstance(track, rtc.RemoteVideoTrack))
         if wants and _is_agent(participant):
-            self._events.put_nowait(_Came(track, publication, participant.identity))
+            name = participant.identity
+            self._events.put_nowait(_Came(track, publication, name if name.isprintable() else repr(name)))
 
     def _on_unsubscribed(
         self, track: rtc.Track, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
     ) -> None:
         self._events.put_nowait(_Went(track.sid))
+
+    def _on_reconnected(self) -> None:
+        self._events.put_nowait("the connection is back")
+        self._look_around()  # what was subscribed to while it was away is not
 
     def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
         self.disconnected = reason

@@ -231,6 +231,42 @@ async def test_a_recorder_shares_the_room_of_a_listener(
     assert listener.take.speech_s == pytest.approx(recorder.speech_s, abs=0.3)
 
 
+@pytest.mark.parametrize("auto_subscribe", [True, False])
+async def test_a_recording_goes_on_after_the_connection_was_lost_for_a_moment(
+    credentials: LiveKitCredentials, room: str, tmp_path: Path, auto_subscribe: bool
+) -> None:
+    path = tmp_path / "out.mp4"
+    token = listener_token(credentials, room=room, identity="liba-test-1")
+    there = rtc.Room()
+    lines: asyncio.Queue[str] = asyncio.Queue()
+
+    async def told(text: str) -> None:
+        async with asyncio.timeout(20):
+            while text not in await lines.get():
+                pass
+
+    async with (
+        beacon(credentials, room),
+        joined(there, credentials.ws_url, token, auto_subscribe=auto_subscribe),
+    ):
+        recorder = Recorder(there, path, tell=lines.put_nowait)
+        running = asyncio.get_running_loop().create_task(recorder.run())
+        try:
+            await told("picture  of")
+            await asyncio.sleep(1)
+            await there.simulate_scenario(rtc.SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
+            await told("the connection is back")
+            await told("picture  of")
+            await asyncio.sleep(2)
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+    film = read(path)
+    assert film.pictures[-1] > film.sound_s - 0.5
+    assert film.beeps[-1] > film.sound_s - 1.5
+    assert film.sound_s == pytest.approx(recorder.seconds, abs=0.1)
+
+
 async def test_a_room_that_is_closed_ends_the_recording_in_an_orderly_way(
     credentials: LiveKitCredentials, shell: Shell, room: str, tmp_path: Path
 ) -> None:

@@ -1,0 +1,69 @@
+"""What `liba record` refuses before it joins a room."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Shell
+
+
+def test_a_file_that_is_there_is_not_overwritten(shell: Shell, tmp_path: Path) -> None:
+    path = tmp_path / "out.mp4"
+    path.write_bytes(b"precious")
+    ended = shell.run("record", str(path))
+    assert ended.code == 2
+    assert "--force" in ended.stderr
+    assert path.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("out.wav",), "must end in .mp4"),
+        (("out",), "must end in .mp4"),
+        (("out.mp4", "--audio-only"), "must end in .wav"),
+        (("folder.mp4",), "is a folder"),
+        (("out.mp4", "--for", "0s"), "1s at least"),
+        (("out.mp4", "--for", "soon"), "not a duration"),
+        ((), "FILE"),
+    ],
+)
+def test_a_command_line_that_makes_no_sense_is_refused(
+    shell: Shell, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    (tmp_path / "folder.mp4").mkdir()
+    name, *rest = arguments or ("",)
+    ended = shell.run("record", *([str(tmp_path / name)] if name else []), *rest)
+    assert ended.code == 2
+    assert words in ended.stderr
+    assert [one.name for one in tmp_path.iterdir()] == ["folder.mp4"]
+
+
+def test_a_folder_that_is_not_there_is_told_before_joining(shell: Shell, tmp_path: Path) -> None:
+    ended = shell.run("record", str(tmp_path / "nowhere" / "out.mp4"))
+    assert ended.code == 1
+    assert "No such file or directory" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_told_before_joining(shell: Shell, tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    ended = shell.run("record", str(tmp_path / "out.mp4"))
+    assert ended.code == 1
+    assert "Permission denied" in ended.stderr
+
+
+def test_a_room_that_is_no_name_is_refused(shell: Shell, tmp_path: Path) -> None:
+    ended = shell.run("record", "--room", " ", str(tmp_path / "out.mp4"))
+    assert ended.code == 2
+    assert "room" in ended.stderr
+
+
+def test_missing_credentials_are_told(shell: Shell, tmp_path: Path) -> None:
+    ended = shell.run("record", str(tmp_path / "out.mp4"), env={"LIVEKIT_API_SECRET": ""})
+    assert ended.code == 3
+    assert "LIVEKIT_API_SECRET" in ended.stderr
