@@ -6,6 +6,7 @@ import asyncio
 import functools
 import gc
 import logging
+import math
 import os
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -208,17 +209,34 @@ def make_server(settings: Settings) -> AgentServer:
         num_idle_processes=1,
         # Rooms, not CPU: a busy machine would silently get no job, and LiveKit does not ask again.
         load_fnc=lambda server: len(server.active_jobs) / settings.agent_max_rooms,
-        load_threshold=1.0,
+        # A threshold would make the worker refuse a second room while it enters its first; see `accept`.
+        load_threshold=math.inf,
         setup_fnc=functools.partial(_prewarm, settings),
         preload_modules=["libacli.agent", "libacli.edges.openai_voice"],  # once, for all room processes
         session_end_timeout=DRAIN_TIMEOUT_S + 2,
         shutdown_process_timeout=3.0,
         http_proxy=None if credentials.is_loopback else NOT_GIVEN,
     )
+    entering = 0
+
+    async def accept(request: JobRequest) -> None:
+        nonlocal entering
+        if len(server.active_jobs) + entering >= settings.agent_max_rooms:
+            logger.warning(
+                "room %s is refused: %d rooms are taken", request.room.name, settings.agent_max_rooms
+            )
+            await request.reject()
+            return
+        entering += 1
+        try:
+            await request.accept(identity=f"liba-agent-{request.id[-8:]}", name="liba")
+        finally:
+            entering -= 1
+
     server.rtc_session(
         functools.partial(_join, settings),
         agent_name=settings.agent_name,
-        on_request=_accept,
+        on_request=accept,
         on_session_end=_leave,
     )
     return server
@@ -296,10 +314,6 @@ async def reap(settings: Settings) -> int:
 
 def _prewarm(settings: Settings, process: JobProcess) -> None:
     process.userdata["voice"] = make_voice(settings)
-
-
-async def _accept(request: JobRequest) -> None:
-    await request.accept(identity=f"liba-agent-{request.id[-8:]}", name="liba")
 
 
 async def _join(settings: Settings, context: JobContext) -> None:

@@ -1,41 +1,72 @@
-"""What `liba demo` puts up: server, worker, a listener of its own; then it speaks and sees who heard it."""
+"""What `liba demo` puts up: server, avatar, worker, and a participant of its own that listens and watches."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import secrets
 import sys
 import time
 import uuid
-import wave
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+from livekit import rtc  # noqa: TID253 - loaded by `liba demo` alone
 from platformdirs import user_cache_path, user_state_path
 from pydantic import SecretStr
 
 from libacli.cli.output import InstallProgress, output
+from libacli.cli.proof import Proof, write_wav
 from libacli.cli.token import watch_link
 from libacli.config import CONFIG_VARIABLE, LiveKitCredentials, Settings
-from libacli.core.audio import SAMPLE_RATE
 from libacli.core.messages import FINAL_STATES, Malformed, SayRequest, read_say
+from libacli.edges.agent_client import AgentClient  # noqa: TID253
+from libacli.edges.listener import Listener, joined  # noqa: TID253
+from libacli.edges.livekit_api import LiveKitApi  # noqa: TID253
+from libacli.edges.recorder import Recorder  # noqa: TID253
+from libacli.edges.tokens import join_token, listener_token  # noqa: TID253
+from libacli.edges.watcher import Watcher  # noqa: TID253
 from libacli.errors import InstallError, LibaError, NoAgentError, RefusedError, TimedOutError
+from libacli.local.guard import GuardedProcess  # noqa: TID253
+from libacli.local.server_binary import ensure_server  # noqa: TID253
+from libacli.local.server_process import run_server  # noqa: TID253
 
-if TYPE_CHECKING:
-    from libacli.edges.agent_client import AgentClient
-    from libacli.edges.listener import Listener, Take
-    from libacli.local.guard import GuardedProcess
-
+_AVATAR_TIMEOUT_S = 20.0
 _WORKER_TIMEOUT_S = 40.0
 _SUBSCRIBE_TIMEOUT_S = 10.0
 _NETWORK_TAIL_S = 0.3
 """How long the last sound may be on its way after the agent played it."""
 
-_LEAST_SPEECH_S = 0.2
 _RECORDING = Path("liba-demo.wav")
+
+
+@dataclass(frozen=True)
+class _Child:
+    """A process of the demo's, which ends with it, and its log."""
+
+    process: GuardedProcess
+    log_path: Path
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def ended(self, what: str) -> LibaError:
+        lines = self.log().strip().splitlines()
+        return InstallError(
+            f"{what} ended: {lines[-1] if lines else 'it said nothing'}", hint=f"its log: {self.log_path}"
+        )
+
+
+@dataclass(frozen=True)
+class _Cast:
+    """Everybody in the room, and the way to speak to the agent."""
+
+    client: AgentClient
+    listener: Listener
+    watcher: Watcher
 
 
 class Stage:
@@ -45,6 +76,7 @@ class Stage:
         self._settings = settings
         self._room = room
         self._config_file = config_file
+        self._avatar_name = "Tavus"
         self._has_spoken = False
 
     async def perform(self, text: str, *, once: bool, record: Path | None) -> None:
@@ -56,19 +88,38 @@ class Stage:
         once = once or not (sys.stdin.isatty() and sys.stdout.isatty())
         async with AsyncExitStack() as stack:
             credentials = await asyncio.to_thread(stack.enter_context, self._server())
-            client, listener = await stack.enter_async_context(self._cast(credentials))
+            self._settings = await asyncio.to_thread(stack.enter_context, self._avatar())
+            cast = await stack.enter_async_context(self._cast(credentials))
             if not once:
                 self._tell_where_to_watch(credentials)
-            take = await self._say(client, listener, request)
-            if once or record:
-                _write_wav(record or _RECORDING, take)
+            await self._say_and_record(cast, request, record or (_RECORDING if once else None))
             if not once:
-                await self._say_what_is_typed(client, listener)
+                await self._say_what_is_typed(cast)
 
-    async def _say_what_is_typed(self, client: AgentClient, listener: Listener) -> None:
+    async def _say_and_record(self, cast: _Cast, request: SayRequest, path: Path | None) -> None:
+        """Speaks; `path` gets what was heard (WAV), or with `.mp4`, what was seen too."""
+        if path is None or path.suffix.lower() != ".mp4":
+            proof = await self._say(cast, request)
+            if path:
+                write_wav(path, proof.take)
+        else:
+            recorder = Recorder(cast.listener.room, path)
+            recording = asyncio.get_running_loop().create_task(recorder.run())
+            try:
+                await self._say(cast, request)
+                await asyncio.sleep(_NETWORK_TAIL_S)
+            finally:
+                recording.cancel()
+                await asyncio.wait([recording])
+            if not recording.cancelled() and (error := recording.exception()):
+                raise error
+        if path:
+            output.status(f"recorded what was heard: {path}")
+
+    async def _say_what_is_typed(self, cast: _Cast) -> None:
         async for line in _typed_lines():
             try:
-                await self._say(client, listener, self._request(line))
+                await self._say(cast, self._request(line))
             except RefusedError as error:
                 output.error(error)
 
@@ -80,9 +131,6 @@ class Stage:
             output.status(f"server   {credentials.url}")
             yield credentials
             return
-        from libacli.local.server_binary import ensure_server
-        from libacli.local.server_process import run_server
-
         binary = ensure_server(
             self._settings.server_binary, user_cache_path("liba"), progress=InstallProgress(output)
         )
@@ -92,56 +140,87 @@ class Stage:
             self._settings = self._settings.model_copy(update={"say_accept": "anyone"})
             yield LiveKitCredentials(server.url, server.api_key, SecretStr(server.api_secret))
 
-    @asynccontextmanager
-    async def _cast(self, credentials: LiveKitCredentials) -> AsyncIterator[tuple[AgentClient, Listener]]:
-        """The worker, started, and the listener, in the room; ready to speak and to hear."""
-        from libacli.edges.agent_client import AgentClient
-        from libacli.edges.listener import listening
-        from libacli.edges.livekit_api import LiveKitApi
-        from libacli.edges.tokens import listener_token
+    @contextmanager
+    def _avatar(self) -> Iterator[Settings]:
+        """The settings with an avatar: Tavus where it is configured, else a local one."""
+        if self._settings.has_avatar:
+            output.status(f"avatar   Tavus at {self._settings.tavus_base_url}")
+            yield self._settings
+            return
+        key = SecretStr(f"local-{secrets.token_urlsafe(24)}")
+        environment = {"TAVUS_API_KEY": key.get_secret_value()}
+        with self._child("demo-avatar.log", ["avatar", "run", "--json"], environment) as child:
+            deadline = time.monotonic() + _AVATAR_TIMEOUT_S
+            while not (url := _announced(child.log(), "TAVUS_BASE_URL")):
+                if child.process.poll() is not None or time.monotonic() > deadline:
+                    raise child.ended("the local avatar")
+                time.sleep(0.05)
+            output.status(f"avatar   local avatar at {url}")
+            self._avatar_name = "local avatar"
+            yield self._settings.model_copy(
+                update={"tavus_api_key": key, "tavus_base_url": url, "tavus_face_id": "local"}
+            )
 
+    @asynccontextmanager
+    async def _cast(self, credentials: LiveKitCredentials) -> AsyncIterator[_Cast]:
+        """The worker, started, and our own participant, in the room; ready to speak, hear and see."""
         token = listener_token(credentials, room=self._room, identity=f"liba-listener-{uuid.uuid4().hex[:6]}")
+        room = rtc.Room()
+        listener, watcher = Listener(room), Watcher(room)
         async with LiveKitApi(credentials) as api:
             with self._worker(credentials) as worker:
                 client = AgentClient(api, credentials, room=self._room, agent_name=self._settings.agent_name)
-                async with listening(credentials.ws_url, token) as listener:
-                    await self._wait_for_agent(client, worker)
-                    async with asyncio.timeout(_SUBSCRIBE_TIMEOUT_S):
-                        await listener.subscribed.wait()
-                    output.status(f"agent    in room {self._room!r}, and a listener of our own")
-                    yield client, listener
+                async with joined(room, credentials.ws_url, token):
+                    loop = asyncio.get_running_loop()
+                    senses = [loop.create_task(listener.run()), loop.create_task(watcher.run())]
+                    try:
+                        await self._wait_for_agent(client, worker)
+                        await self._wait_for_senses(listener, watcher)
+                        yield _Cast(client, listener, watcher)
+                    finally:
+                        for sense in senses:
+                            sense.cancel()
+                        await asyncio.wait(senses)
 
     @contextmanager
-    def _worker(self, credentials: LiveKitCredentials) -> Iterator[_Worker]:
-        """The worker, as a process of its own that ends with us."""
-        from libacli.local.guard import GuardedProcess
-
-        logs = user_state_path("liba") / "logs"
-        logs.mkdir(parents=True, exist_ok=True)
-        log_path = logs / "demo-agent.log"
-        secrets = {
+    def _worker(self, credentials: LiveKitCredentials) -> Iterator[_Child]:
+        key = self._settings.tavus_api_key
+        environment = {
             "LIVEKIT_URL": credentials.url,
             "LIVEKIT_API_KEY": credentials.api_key,
             "LIVEKIT_API_SECRET": credentials.api_secret.get_secret_value(),
             "LIBA_SAY_ACCEPT": self._settings.say_accept,
+            "TAVUS_API_KEY": key.get_secret_value() if key else "",
+            "TAVUS_BASE_URL": self._settings.tavus_base_url,
+            "TAVUS_FACE_ID": self._settings.tavus_face_id,
+            "TAVUS_PAL_ID": self._settings.tavus_pal_id,
         }
         if self._config_file:
-            secrets[CONFIG_VARIABLE] = str(self._config_file.absolute())
-        command = [sys.executable, "-m", "libacli", "agent", "run", "--room", self._room]
-        with (
-            log_path.open("wb") as log,
-            GuardedProcess.start(command, env=os.environ | secrets, stdout=log) as process,
-        ):
-            yield _Worker(process, log_path)
+            environment[CONFIG_VARIABLE] = str(self._config_file.absolute())
+        with self._child("demo-agent.log", ["agent", "run", "--room", self._room], environment) as child:
+            yield child
 
-    async def _wait_for_agent(self, client: AgentClient, worker: _Worker) -> None:
+    @contextmanager
+    def _child(self, log_name: str, arguments: list[str], environment: dict[str, str]) -> Iterator[_Child]:
+        """`liba` itself, as a process that ends with us; its log is nobody else's to read."""
+        logs = user_state_path("liba") / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        path = logs / log_name
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        command = [sys.executable, "-m", "libacli", *arguments]
+        with (
+            path.open("wb") as log,
+            GuardedProcess.start(command, env=os.environ | environment, stdout=log) as process,
+        ):
+            yield _Child(process, path)
+
+    async def _wait_for_agent(self, client: AgentClient, worker: _Child) -> None:
         output.status("agent    starting...")
         deadline = time.monotonic() + _WORKER_TIMEOUT_S
         while not await client.find():
             if worker.process.poll() is not None:
-                raise InstallError(
-                    f"the worker ended: {worker.last_line()}", hint=f"its log: {worker.log_path}"
-                )
+                raise worker.ended("the worker")
             if time.monotonic() > deadline:
                 raise NoAgentError(
                     f"the worker did not come into the room within {_WORKER_TIMEOUT_S:g} s",
@@ -149,33 +228,38 @@ class Stage:
                 )
             await asyncio.sleep(0.1)
 
-    async def _say(self, client: AgentClient, listener: Listener, request: SayRequest) -> Take:
+    async def _wait_for_senses(self, listener: Listener, watcher: Watcher) -> None:
+        try:
+            async with asyncio.timeout(_SUBSCRIBE_TIMEOUT_S):
+                await listener.subscribed.wait()
+                await watcher.seen.wait()
+        except TimeoutError:
+            output.status("avatar   not in the room yet; the agent speaks without it until it is")
+        output.status(f"agent    in room {self._room!r}, and a participant of our own that listens")
+
+    async def _say(self, cast: _Cast, request: SayRequest) -> Proof:
         """Speaks one text and shows what came of it. Raises LibaError when nobody heard it."""
         loop = asyncio.get_running_loop()
-        take = listener.start_take()
+        take, sight = cast.listener.start_take(), cast.watcher.start_sight()
         sent_at = loop.time()
         bound_s = 30 + len(request.text) * 0.2
         try:
             async with asyncio.timeout(bound_s):
-                said = await client.say(request)
-                event = await listener.wait_for(said.id, *FINAL_STATES)
+                said = await cast.client.say(request)
+                event = await cast.listener.wait_for(said.id, *FINAL_STATES)
         except TimeoutError as error:
             raise TimedOutError(
                 f"it was not spoken within {bound_s:g} s", hint="see the worker's log"
             ) from error
         await asyncio.sleep(_NETWORK_TAIL_S)
-        if event["state"] != "done":
-            raise LibaError(f"the agent says: {event['state']}, {event.get('reason', 'no reason given')}")
-        if take.first_audible_at is None or take.speech_s < _LEAST_SPEECH_S:
-            raise LibaError("the agent spoke but our listener heard nothing", hint="see the worker's log")
-        first_sound_ms = (take.first_audible_at - sent_at) * 1000
-        _show(event, take, first_sound_ms=first_sound_ms, with_header=not self._has_spoken)
+        first_sound_ms = ((take.first_audible_at or sent_at) - sent_at) * 1000
+        proof = Proof(event, take, sight, first_sound_ms, self._avatar_name)
+        proof.check()
+        proof.show(with_header=not self._has_spoken)
         self._has_spoken = True
-        return take
+        return proof
 
     def _tell_where_to_watch(self, credentials: LiveKitCredentials) -> None:
-        from libacli.edges.tokens import join_token
-
         identity = f"viewer-{uuid.uuid4().hex[:6]}"
         token = join_token(credentials, room=self._room, identity=identity)
         output.status(f"watch    {watch_link(credentials.ws_url, token)}")
@@ -189,58 +273,12 @@ class Stage:
             raise RefusedError(str(error), reason=error.reason) from error
 
 
-@dataclass(frozen=True)
-class _Worker:
-    process: GuardedProcess
-    log_path: Path
-
-    def last_line(self) -> str:
-        lines = self.log_path.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
-
-
-def _show(event: dict[str, Any], take: Take, *, first_sound_ms: float, with_header: bool) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="dim", show_header=with_header)
-    row = {
-        "utterance": event["id"],
-        "route": event["route"],
-        "T0→T1 voice": _ms(event, "d01"),
-        "T1→T2 sink": _ms(event, "d12"),
-        "T2→TA audible": _ms(event, "d2a"),
-        "T2→T3 played": _ms(event, "d23"),
-        "T0→T3 total": _ms(event, "total"),
-        "T3 is": event.get("t3_source", ""),
-    }
-    for name in row:
-        is_duration = "→" in name
-        width = max(len(name), 12)
-        table.add_column(name, justify="right" if is_duration else "left", no_wrap=True, min_width=width)
-    table.add_row(*row.values())
-    output.result(
-        f"HEARD    {take.speech_s:.2f} s of speech at {take.level_dbfs:.0f} dBFS, "
-        f"first sound {first_sound_ms:.0f} ms after it was sent"
-    )
-    output.table(table)
-
-
-def _ms(event: dict[str, Any], name: str) -> str:
-    return f"{event[name]:.1f} ms" if name in event else "-"
-
-
-def _write_wav(path: Path, take: Take) -> None:
-    try:
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(SAMPLE_RATE)
-            file.writeframes(bytes(take.pcm))
-    except OSError as error:
-        raise LibaError(
-            f"cannot write {path}: {error.strerror}", hint="choose another place: --record"
-        ) from error
-    output.status(f"recorded what was heard: {path}")
+def _announced(log: str, name: str) -> str:
+    """The value that a child of ours announced as JSON; empty as long as it did not."""
+    for line in log.splitlines():
+        if line.startswith("{"):
+            return str(json.loads(line).get(name, ""))
+    return ""
 
 
 async def _typed_lines() -> AsyncIterator[str]:

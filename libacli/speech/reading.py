@@ -72,9 +72,10 @@ class Reading:
         try:
             async with aclosing(self._voice.synthesize(text, self._style)) as stream:
                 async for piece in stream:
+                    await request.queue.put(piece)
                     if self.first_pcm_at is None:
                         self.first_pcm_at = asyncio.get_running_loop().time()
-                    await request.queue.put(piece)
+                        await asyncio.sleep(0)  # the first frame goes out before the next read
         except Exception as error:  # whatever it is belongs to the utterance, which reports it
             end = error
         await request.queue.put(end)

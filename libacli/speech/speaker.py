@@ -235,12 +235,12 @@ class Speaker:
     async def _write(self, utterance: Utterance, frame: bytes) -> None:
         if utterance.frames and self._now() > self._runs_dry_at:
             utterance.underruns += 1
+        handed_over_at = self._now()
         async with asyncio.timeout(self._pace.sink_timeout_s):
             await self._sink.write(frame)
-        now = self._now()
-        utterance.timeline.mark("t2", now)
+        utterance.timeline.mark("t2", handed_over_at)
         utterance.frames += 1
-        self._runs_dry_at = max(self._runs_dry_at, now) + FRAME_MS / 1000
+        self._runs_dry_at = max(self._runs_dry_at, self._now()) + FRAME_MS / 1000
 
     def _audible(self, utterance: Utterance) -> None:
         utterance.timeline.mark("ta", self._now())
