@@ -8,6 +8,7 @@ import os
 import secrets
 import signal
 import sys
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -15,7 +16,9 @@ from libacli.cli.output import output
 from libacli.config import Settings
 from libacli.local.avatar import Invitation, attend  # noqa: TID253 - loaded by `liba avatar run` alone
 from libacli.local.avatar_service import AvatarService, serving  # noqa: TID253
-from libacli.local.face import Face  # noqa: TID253
+
+if TYPE_CHECKING:
+    from libacli.local.face import Face
 
 
 def run_avatar(settings: Settings, *, port: int | None, size: int, fps: float, as_json: bool) -> None:
@@ -29,15 +32,17 @@ def run_avatar(settings: Settings, *, port: int | None, size: int, fps: float, a
     logging.getLogger("livekit").setLevel(logging.WARNING)  # at debug level it tells tokens
     key = settings.tavus_api_key or SecretStr(f"local-{secrets.token_urlsafe(24)}")
 
-    async def join(invitation: Invitation) -> str:
-        return await attend(invitation, Face(size // 2 * 2), fps=fps)  # I420 halves it
-
-    asyncio.run(_run(AvatarService(key, join, port=port or 0), key, as_json=as_json))
+    asyncio.run(_run(key, port=port or 0, size=size // 2 * 2, fps=fps, as_json=as_json))
 
 
-async def _run(service: AvatarService, key: SecretStr, *, as_json: bool) -> None:
+async def _run(key: SecretStr, *, port: int, size: int, fps: float, as_json: bool) -> None:
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
+    # One face for all rooms. It takes a second to draw, in which no room's sound may stop.
+    drawing = loop.run_in_executor(None, _draw, size)
+
+    async def join(invitation: Invitation) -> str:
+        return await attend(invitation, await asyncio.shield(drawing), fps=fps)
 
     def on_signal(number: int) -> None:
         if stopped.done():
@@ -46,12 +51,18 @@ async def _run(service: AvatarService, key: SecretStr, *, as_json: bool) -> None
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal, number)
-    async with serving(service):
+    async with serving(AvatarService(key, join, port=port)) as service:
         _announce({"TAVUS_BASE_URL": service.base_url, "TAVUS_API_KEY": key.get_secret_value()}, as_json)
         ended_by = await stopped
         output.status("ending the conversations; once more ends it at once")
     if ended_by == signal.SIGINT:
         raise KeyboardInterrupt
+
+
+def _draw(size: int) -> Face:
+    from libacli.local.face import Face
+
+    return Face(size)
 
 
 def _announce(values: dict[str, str], as_json: bool) -> None:
