@@ -73,6 +73,10 @@ class Settings(BaseSettings):
         description="Seconds after which Tavus ends a conversation; renewed before",
     )
 
+    tavus_renew_before: Seconds = Field(
+        default=60.0, description="Seconds before that end from which on a new conversation takes over"
+    )
+
     voice_provider: Literal["auto", "openai", "embedded"] = Field(
         default="auto",
         description="auto: openai where it has a key or an address, else the embedded English voice",

@@ -25,7 +25,6 @@ _END_TRIES = 3
 _END_TIMEOUT_S = 8.0
 _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 60.0
-_RENEW_BEFORE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ class AvatarSession:
 
     async def _until_renewal(self, avatar: _Avatar) -> bool:
         """Waits until the avatar has to be renewed (True), or is gone or not wanted any more (False)."""
-        renew_at = avatar.ends_at - _RENEW_BEFORE_S
+        renew_at = avatar.ends_at - self._settings.tavus_renew_before
         while self._now() < renew_at:
             if self._sink.trouble.is_set():
                 logger.warning("the avatar %s is given up; another one is asked for", avatar.identity)

@@ -14,6 +14,9 @@ _MOUTH = (slice(0.50, 0.85), slice(0.30, 0.70))
 _LEAST_MOTION = 0.6
 """Mean change of brightness there from one picture to the next, of 255, that idle swaying does not reach."""
 
+_SMALLEST_PX = 16
+"""A track that has ended gives some black pictures of 8 by 8."""
+
 
 @dataclass
 class Sight:
@@ -63,6 +66,8 @@ class Watcher:
             await stream.aclose()
 
     def _take(self, frame: rtc.VideoFrame) -> None:
+        if min(frame.width, frame.height) < _SMALLEST_PX:
+            return
         self.seen.set()
         brightness = numpy.frombuffer(frame.data, numpy.uint8, frame.width * frame.height)
         rows, columns = _MOUTH

@@ -30,6 +30,9 @@ logger = logging.getLogger("liba.avatar.local")
 ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"
 _AGENT_KIND = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 _TOKEN = re.compile(r"eyJ[\w-]+\.[\w.-]+")
+_SOUND_LATER_S = 0.03
+"""How much longer sound is on its way than a picture: its packets are longer, and a jitter buffer waits."""
+
 _IDLE_STREAM_S = 10.0
 _LOST_TRAILER_S = 0.5
 _NEWS_TAKE_S = 5.0
@@ -251,7 +254,8 @@ class _Avatar:
             now = loop.time()
             is_speaking = self._playout.is_speaking
             if is_speaking or self._presence.is_watched or number % _UNWATCHED_EVERY == 0:
-                picture = self._face.render(now - began_at, self._playout.mouth(now), speaking=is_speaking)
+                mouth = self._playout.mouth(now - _SOUND_LATER_S)
+                picture = self._face.render(now - began_at, mouth, speaking=is_speaking)
                 self._picture.capture_frame(rtc.VideoFrame(size, size, rtc.VideoBufferType.I420, picture))
             due_at = max(due_at + 1 / self._fps, now)
             await asyncio.sleep(due_at - loop.time())

@@ -16,15 +16,18 @@ import jwt
 import psutil
 import pytest
 from livekit import rtc
+from livekit.api import DeleteRoomRequest, LiveKitAPI
 
 from libacli.agent import RoomAgent
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.messages import FINAL_STATES, SayRequest
 from libacli.edges.agent_client import AgentClient
+from libacli.edges.avatar_sink import AvatarSink
 from libacli.edges.ledger import Ledger
 from libacli.edges.listener import Listener, joined
 from libacli.edges.livekit_api import LiveKitApi
 from libacli.speech.fakes import ScriptedVoice
+from tests.contracts import SinkContract
 from tests.faulty_avatar import FaultyAvatar, Script
 from tests.live.conftest import Listen, Shell, wait_for_line
 
@@ -132,6 +135,16 @@ def air(credentials: LiveKitCredentials, room: str, listen: Listen, tmp_path: Pa
         return on_air(credentials, room, listen, tmp_path / "ledger", script or Script(), **settings)
 
     return go
+
+
+class TestAvatarSink(SinkContract):
+    SLACK_S = 0.4
+
+    @pytest.fixture
+    async def sink(self, air: Any) -> AsyncIterator[AvatarSink]:
+        async with air() as on:
+            await on.avatar()
+            yield on.agent._avatar
 
 
 async def test_a_line_goes_to_the_avatar_and_its_end_is_reported(air: Any) -> None:
@@ -332,3 +345,30 @@ async def test_what_a_killed_worker_left_behind_is_ended_once_by_the_next_one(
         assert tavus.active == []
     assert tavus.bodies[0]["pal_id"] == "pal"
     assert len(tavus.ends) == len(set(tavus.ends)) == tavus.creates
+
+
+async def test_a_conversation_is_renewed_before_its_end_and_no_line_is_lost(air: Any) -> None:
+    async with air(tavus_max_duration=120, tavus_renew_before=118) as on:
+        assert await on.avatar() == "tavus-avatar-agent"
+        routes = []
+        while on.tavus.creates < 2 or len(on.tavus.ends) < 1:
+            event, heard_s = await on.heard()
+            routes.append(event["route"])
+            assert heard_s == pytest.approx(LINE_S, abs=0.4)
+            assert len(routes) < 10
+        routes.append((await on.heard())[0]["route"])
+    assert set(routes) == {"tavus"}
+
+
+async def test_the_conversation_is_ended_when_the_room_is_deleted(
+    air: Any, credentials: LiveKitCredentials, room: str
+) -> None:
+    async with air() as on:
+        await on.avatar()
+        async with LiveKitAPI(
+            credentials.http_url, credentials.api_key, credentials.api_secret.get_secret_value()
+        ) as api:
+            await api.room.delete_room(DeleteRoomRequest(room=room))
+        await asyncio.sleep(0.5)
+        await on.agent.close()
+        await on.until(lambda: not on.tavus.active)

@@ -1,0 +1,114 @@
+"""Lips and sound as a subscriber gets them: measured, not looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+
+import numpy
+import pytest
+from livekit import rtc
+from numpy.typing import NDArray
+
+from libacli.config import LiveKitCredentials
+from libacli.core.audio import SAMPLE_RATE, samples
+from libacli.edges.listener import joined
+from libacli.edges.tokens import listener_token
+from tests.live.conftest import Shell, wait_for_line
+from tests.seeing import brightness, mouth_openness
+
+pytestmark = pytest.mark.live
+
+TEXT = "Every morning she walks along the river. Stop. Then she goes home, and sleeps. Wonderful! Is it not?"
+STEP_S = 0.01
+Series = list[tuple[float, float]]
+"""Times on the loop's clock, and values at them."""
+
+
+class Eyewitness:
+    """Notes down when which sound and which mouth arrived from the avatar."""
+
+    def __init__(self, room: rtc.Room) -> None:
+        self.sound: Series = []
+        self.mouth: Series = []
+        self.sizes: set[tuple[int, int]] = set()
+        self._tracks: asyncio.Queue[rtc.Track] = asyncio.Queue()
+        room.on("track_subscribed", self._on_track)
+
+    def _on_track(
+        self, track: rtc.Track, _: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
+    ) -> None:
+        if participant.identity == "tavus-avatar-agent":
+            self._tracks.put_nowait(track)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                track = await self._tracks.get()
+                tasks.create_task(
+                    self._hear(track) if isinstance(track, rtc.RemoteAudioTrack) else self._see(track)
+                )
+
+    async def _hear(self, track: rtc.Track) -> None:
+        stream = rtc.AudioStream(track, sample_rate=SAMPLE_RATE, num_channels=1, frame_size_ms=10)
+        async for event in stream:
+            level = numpy.abs(numpy.array(samples(bytes(event.frame.data)), dtype=float)).mean()
+            self.sound.append((asyncio.get_running_loop().time() - 0.01, float(level)))
+
+    async def _see(self, track: rtc.Track) -> None:
+        stream = rtc.VideoStream(track, format=rtc.VideoBufferType.I420)
+        async for event in stream:
+            frame = event.frame
+            if frame.width >= 64:
+                self.sizes.add((frame.width, frame.height))
+                opened = mouth_openness(brightness(frame.data, frame.width, frame.height))
+                self.mouth.append((asyncio.get_running_loop().time(), opened))
+
+
+def lag_and_correlation(sound: Series, mouth: Series) -> tuple[float, float]:
+    """By how many seconds the mouth is later than the sound, and how well it follows it then."""
+    start, end = max(sound[0][0], mouth[0][0]) + 0.5, min(sound[-1][0], mouth[-1][0]) - 0.5
+    times = numpy.arange(start, end, STEP_S)
+
+    def at(series: Series, shift_s: float) -> NDArray[numpy.float64]:
+        moments, values = zip(*series, strict=True)
+        return numpy.asarray(numpy.interp(times + shift_s, moments, values), dtype=numpy.float64)
+
+    envelope = numpy.convolve(at(sound, 0.0), numpy.ones(6) / 6, mode="same") ** 0.6
+    shifts = numpy.arange(-0.3, 0.3, STEP_S)
+    fits = [float(numpy.corrcoef(envelope, at(mouth, shift))[0, 1]) for shift in shifts]
+    best = int(numpy.argmax(fits))
+    return float(shifts[best]), fits[best]
+
+
+async def test_the_mouth_follows_the_sound_without_lag(
+    shell: Shell, credentials: LiveKitCredentials, room: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("lips")
+    key = {"TAVUS_API_KEY": f"local-{uuid.uuid4().hex}"}
+    with shell.running("avatar", "run", log=folder / "avatar.log", **key) as avatar:
+        await asyncio.to_thread(wait_for_line, folder / "avatar.log", "ready at ", avatar)
+        url = (folder / "avatar.log").read_text().partition("ready at ")[2].partition(";")[0]
+        run = ("agent", "run", "--agent-name", room, "--room", room)
+        keys = key | {"TAVUS_BASE_URL": url, "TAVUS_FACE_ID": "local"}
+        with shell.running(*run, log=folder / "worker.log", **keys) as worker:
+            there = rtc.Room()
+            witness = Eyewitness(there)
+            token = listener_token(credentials, room=room, identity="liba-test-eyes")
+            async with joined(there, credentials.ws_url, token):
+                watching = asyncio.get_running_loop().create_task(witness.run())
+                for line in ("the avatar is in the room", "ready in room"):
+                    await asyncio.to_thread(wait_for_line, folder / "worker.log", line, worker)
+                said = await asyncio.to_thread(
+                    shell.run, "say", TEXT, "--room", room, "--require-avatar", LIBA_AGENT_NAME=room
+                )
+                watching.cancel()
+                await asyncio.wait([watching])
+    assert said.returncode == 0, said.stderr
+    lag_s, correlation = lag_and_correlation(witness.sound, witness.mouth)
+    rate = (len(witness.mouth) - 1) / (witness.mouth[-1][0] - witness.mouth[0][0])
+    print(f"lip sync: lag {lag_s * 1000:+.0f} ms, correlation {correlation:.2f}, {rate:.1f} pictures/s")  # noqa: T201
+    assert min(witness.sizes) >= (256, 256)
+    assert rate > 15
+    assert correlation > 0.7
+    assert abs(lag_s) <= 0.04
