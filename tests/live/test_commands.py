@@ -10,6 +10,7 @@ import time
 import wave
 from pathlib import Path
 
+import av
 import pytest
 
 from libacli.config import LiveKitCredentials
@@ -169,11 +170,29 @@ def test_the_demo_needs_no_key_speaks_and_proves_that_it_was_heard(bare_shell: S
     done = bare_shell.run("demo", "This is a test of the demo.", "--record", str(recording))
     assert done.returncode == 0, done.stderr
     assert "HEARD" in done.stdout
-    assert "observed" in done.stdout
+    assert "frames of 512x512, mouth moved" in done.stdout
+    assert "tavus (local avatar)" in done.stdout
+    assert "reported" in done.stdout
     with wave.open(str(recording)) as file:
         assert file.getframerate() == 24000
         assert words_in(file.readframes(file.getnframes())) == words_of("This is a test of the demo.")
     assert not processes_of(bare_shell)
+
+
+def test_the_demo_records_picture_and_sound(bare_shell: Shell, tmp_path: Path) -> None:
+    recording = tmp_path / "seen.mp4"
+    done = bare_shell.run("demo", "This is a test of the demo.", "--once", "--record", str(recording))
+    assert done.returncode == 0, done.stderr
+    with av.open(str(recording)) as file:
+        pictures = sum(1 for _ in file.decode(video=0))
+    with av.open(str(recording)) as file:
+        sound = b"".join(
+            frame.to_ndarray().tobytes()
+            for decoded in file.decode(audio=0)
+            for frame in av.AudioResampler("s16", "mono", 24000).resample(decoded)
+        )
+    assert pictures > 40
+    assert words_in(sound) == words_of("This is a test of the demo.")
 
 
 def test_the_demo_refuses_what_it_cannot_say_and_leaves_nothing_running(bare_shell: Shell) -> None:
