@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import secrets
 import signal
-import sys
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from libacli.cli.log import configure_log
 from libacli.cli.output import output
 from libacli.config import Settings
 from libacli.local.avatar import Invitation, attend  # noqa: TID253 - loaded by `liba avatar run` alone
@@ -23,13 +22,7 @@ if TYPE_CHECKING:
 
 def run_avatar(settings: Settings, *, port: int | None, size: int, fps: float, as_json: bool) -> None:
     """Serves until a signal, then ends all conversations; a second signal does not wait."""
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s",
-        datefmt="%H:%M:%S",
-    )
-    logging.getLogger("livekit").setLevel(logging.WARNING)  # at debug level it tells tokens
+    configure_log(settings.log_level)
     key = settings.tavus_api_key or SecretStr(f"local-{secrets.token_urlsafe(24)}")
 
     asyncio.run(_run(key, port=port or 0, size=size // 2 * 2, fps=fps, as_json=as_json))

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 from collections.abc import Sequence
 
+from libacli.cli.log import configure_log
 from libacli.config import Settings
 from libacli.edges.tokens import check_name  # noqa: TID253 - this module is loaded by `liba agent run` alone
 
@@ -20,7 +20,7 @@ def run_worker(settings: Settings, *, rooms: Sequence[str]) -> None:
     """Runs until a signal: the first one drains, the second one ends it at once."""
     for room in rooms:
         check_name("room", room)
-    _configure_log(settings.log_level)
+    configure_log(settings.log_level)
     asyncio.run(_run(settings, rooms))
 
 
@@ -49,15 +49,3 @@ async def _run(settings: Settings, rooms: Sequence[str]) -> None:
             raise KeyboardInterrupt from None
     except ExceptionGroup as group:
         raise group.exceptions[0] from group
-
-
-def _configure_log(level: str) -> None:
-    logging.basicConfig(
-        level=level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s",
-        datefmt="%H:%M:%S",
-    )
-    if level != "debug":
-        for noisy in ("livekit", "livekit.agents", "httpx2", "httpcore2", "openai", "asyncio"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,9 +14,11 @@ from livekit import rtc
 
 from libacli.core.audio import SAMPLE_RATE, duration_s, first_audible_s, is_audible, level_dbfs
 from libacli.core.names import EVENTS_TOPIC
+from libacli.edges.masking import TokenMask
 from libacli.errors import CredentialsError, UnreachableError
 
 _FRAME_MS = 10
+_MASK = TokenMask()
 
 
 @dataclass
@@ -143,6 +146,7 @@ async def joined(
 
     A connect that is cancelled half-way makes the SDK end this process 15 s later, so it is let land first.
     """
+    logging.getLogger("livekit").addFilter(_MASK)
     attempt = asyncio.get_running_loop().create_task(
         room.connect(url, token, rtc.RoomOptions(auto_subscribe=auto_subscribe))
     )

@@ -13,7 +13,6 @@ import asyncio
 import itertools
 import json
 import logging
-import re
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,7 +28,6 @@ logger = logging.getLogger("liba.avatar.local")
 
 ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"
 _AGENT_KIND = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-_TOKEN = re.compile(r"eyJ[\w-]+\.[\w.-]+")
 _SOUND_LATER_S = 0.03
 """How much longer sound is on its way than a picture: its packets are longer, and a jitter buffer waits."""
 
@@ -39,17 +37,6 @@ _NEWS_TAKE_S = 5.0
 _REPORT_TIMEOUT_S = 5.0
 _UNWATCHED_EVERY = 12  # pictures; one that comes later, or is hidden, finds a recent one
 _VIDEO_BITRATE = 1_500_000
-
-
-class _Masked(logging.Filter):
-    """Takes tokens out of what the SDK logs: one that the server refuses it tells in full, as an error."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = _TOKEN.sub("[token]", record.getMessage()), None
-        return True
-
-
-logging.getLogger("livekit").addFilter(_Masked())
 
 
 @dataclass(frozen=True)
