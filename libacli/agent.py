@@ -213,7 +213,7 @@ def make_server(settings: Settings) -> AgentServer:
         load_threshold=math.inf,
         setup_fnc=functools.partial(_prewarm, settings),
         preload_modules=["libacli.agent", "libacli.edges.openai_voice"],  # once, for all room processes
-        session_end_timeout=DRAIN_TIMEOUT_S + 2,
+        session_end_timeout=DRAIN_TIMEOUT_S + 4.5,  # finish speaking, then end the avatar
         shutdown_process_timeout=3.0,
         http_proxy=None if credentials.is_loopback else NOT_GIVEN,
     )

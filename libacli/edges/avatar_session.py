@@ -21,8 +21,8 @@ from libacli.errors import AvatarError, LibaError
 
 logger = logging.getLogger("liba.avatar")
 
-_END_TRIES = 3
-_END_TIMEOUT_S = 8.0
+_END_TRIES = 2
+_END_TIMEOUT_S = 4.5
 _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 60.0
 
