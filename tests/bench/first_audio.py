@@ -9,6 +9,12 @@ A subscriber adds a delay of its own that stays as long as it does: where its 10
 its jitter buffer thinks it needs. So agents and rooms are made anew several times, the subscribers more often
 ("visits"), and what is compared are medians over visits. A pause of random length before each text keeps it
 from meeting the same point of a beat each time. What is said before the first visit is the warm-up.
+
+`--route avatar` compares the same through avatars of one local service: liba, the stock session with the
+stock Tavus plugin, and as floor a participant that sends its avatar a ready tone at once. Only what avatars
+say counts; a run in which an agent speaks by itself fails. Rendering faces for many rooms is heavy on two
+processors, so these are small and slow (128 pixels, 5 pictures a second), and there are three rooms at a
+time, one for each agent. Long texts are left out.
 """
 
 from __future__ import annotations
@@ -26,13 +32,14 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench.first_audio_report import Report, Scores
+from tests.bench.avatar_stage import avatar_floor, avatar_service, through_avatar
+from tests.bench.ears import Hearing
+from tests.bench.first_audio_report import AVATAR_LIMITS, TRACK_LIMITS, Report, Scores
 from tests.bench.local_stack import local_server
 from tests.bench.stage import (
     LIBA,
     LIBA_THREAD,
     STOCK,
-    Hearing,
     Kind,
     NotHeardError,
     Seat,
@@ -51,6 +58,7 @@ _LONG_MS_PER_CHAR = 30.0
 _SLOW = Script(first_byte_s=_VOICE_MS / 1000, per_char_s=0.002, ms_per_char=_LONG_MS_PER_CHAR)
 
 _SHORT = "Now."
+_SHORT_MS = len(_SHORT) * _MS_PER_CHAR
 _PAIR = ("One two.", "Three...")
 _LONG = {
     "sentences": ("The quick brown fox jumps over the lazy dog while it rains. " * 17)[:999] + ".",
@@ -60,16 +68,21 @@ _BEAT_S = 0.04
 _HEARD_TIMEOUT_S = 10.0
 _PAIRS = 2
 _VISITS = 3
+_FACE_SIZE = 128
+_FACE_FPS = 5.0
 
 
 class Bench:
     """One run: fills `scores`."""
 
-    def __init__(self, troupe: Troupe, voice: VoiceProcess, kinds: Sequence[Kind]) -> None:
+    def __init__(
+        self, troupe: Troupe, voice: VoiceProcess, kinds: Sequence[Kind], *, with_longs: bool = True
+    ) -> None:
         self.scores = {kind.name: Scores() for kind in kinds}
         self._troupe = troupe
         self._voice = voice
         self._kinds = kinds
+        self._with_longs = with_longs
 
     async def run_set(self, number: int, rounds: int) -> None:
         """Each agent started anew in a new room: its start, its first text, and all else by turns."""
@@ -87,9 +100,10 @@ class Bench:
                     self.scores[seat.kind.name].gaps.append(await self._gap(seat))
             for _ in range(_VISITS):
                 await self._visit(seats, rounds)
-            await self._voice.become(_SLOW)
-            for seat in voiced:
-                await self._begin_long(seat, list(_LONG)[number % len(_LONG)])
+            if self._with_longs:
+                await self._voice.become(_SLOW)
+                for seat in voiced:
+                    await self._begin_long(seat, list(_LONG)[number % len(_LONG)])
 
     async def _visit(self, seats: Sequence[Seat], rounds: int) -> None:
         """Takes all seats anew, and times one text after the other, by turns."""
@@ -133,7 +147,7 @@ class Bench:
         await asyncio.sleep(random.uniform(0, _BEAT_S))
         hearing = seat.listen()
         utterance, sent_at = await seat.send(_SHORT)
-        await self._heard_out(seat, hearing, len(_SHORT) * _MS_PER_CHAR)
+        await self._heard_out(seat, hearing, _SHORT_MS)
         if seat.kind.tells:
             outcome = await seat.outcome(utterance)
             if counted:
@@ -166,8 +180,10 @@ class Bench:
             async with asyncio.timeout(sound_ms / 1000 + _HEARD_TIMEOUT_S):
                 await hearing.ended.wait()
         except TimeoutError as error:
+            seat.check_origin()
             heard_ms = hearing.speech_s * 1000
             raise seat.failure(f"was not heard to its end, but for {heard_ms:.0f} ms") from error
+        seat.check_origin()
         heard_ms = hearing.speech_s * 1000
         # The subscriber's jitter buffer may stretch sound and, less often, shorten it.
         if not 0.95 * sound_ms - 30 < heard_ms < 1.05 * sound_ms + 150:
@@ -183,21 +199,44 @@ async def _run(arguments: argparse.Namespace) -> Report:
     liba = [LIBA_THREAD] if arguments.isolation == "thread" else [LIBA]
     if arguments.isolation == "both":
         liba.append(LIBA_THREAD)
-    kinds = [*liba, STOCK, floor(len(_SHORT) * _MS_PER_CHAR)]
     begun_at = time.monotonic()
     psutil.cpu_percent()
     with tempfile.TemporaryDirectory() as folder, local_server(Path(folder)) as stack:
         async with voice_process() as voice:
-            bench = Bench(Troupe(stack, voice.base_url), voice, kinds)
-            for number in range(arguments.rooms):
-                _progress(f"set {number + 1} of {arguments.rooms}")
-                await bench.run_set(number, arguments.rounds)
-                if LIBA_THREAD not in kinds:
-                    await bench.run_start(LIBA_THREAD)
-            if arguments.long:
-                _progress("long texts")
-                await bench.run_long()
-    return Report(bench.scores, seconds=time.monotonic() - begun_at, busy_percent=psutil.cpu_percent())
+            troupe = Troupe(stack, voice.base_url)
+            run = _run_avatar if arguments.route == "avatar" else _run_track
+            scores = await run(arguments, liba, troupe, voice)
+    limits = AVATAR_LIMITS if arguments.route == "avatar" else TRACK_LIMITS
+    seconds = time.monotonic() - begun_at
+    return Report(scores, limits, seconds=seconds, busy_percent=psutil.cpu_percent())
+
+
+async def _run_track(
+    arguments: argparse.Namespace, liba: Sequence[Kind], troupe: Troupe, voice: VoiceProcess
+) -> dict[str, Scores]:
+    bench = Bench(troupe, voice, [*liba, STOCK, floor(_SHORT_MS)])
+    for number in range(arguments.rooms):
+        _progress(f"set {number + 1} of {arguments.rooms}")
+        await bench.run_set(number, arguments.rounds)
+        if LIBA_THREAD not in liba:
+            await bench.run_start(LIBA_THREAD)
+    if arguments.long:
+        _progress("long texts")
+        await bench.run_long()
+    return bench.scores
+
+
+async def _run_avatar(
+    arguments: argparse.Namespace, liba: Sequence[Kind], troupe: Troupe, voice: VoiceProcess
+) -> dict[str, Scores]:
+    with avatar_service(troupe.stack.folder, size=_FACE_SIZE, fps=_FACE_FPS) as service:
+        speaking = [through_avatar(kind, service) for kind in (*liba, STOCK)]
+        bench = Bench(troupe, voice, [*speaking, avatar_floor(_SHORT_MS, service)], with_longs=False)
+        for number in range(arguments.rooms):
+            _progress(f"set {number + 1} of {arguments.rooms}")
+            await bench.run_set(number, arguments.rounds)
+            await service.end_all()
+    return bench.scores
 
 
 def _progress(message: str) -> None:
@@ -207,6 +246,9 @@ def _progress(message: str) -> None:
 def main() -> None:
     """Runs the bench; exits with 1 when something was not heard, or a goal was missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument(
+        "--route", choices=("track", "avatar"), default="track", help="what speech goes through"
+    )
     parser.add_argument("--rooms", type=int, default=4, help="times that every agent is started anew")
     parser.add_argument(
         "--rounds", type=int, default=4, help=f"texts for each agent in each of {_VISITS} visits"

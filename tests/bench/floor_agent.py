@@ -16,9 +16,8 @@ from libacli.edges.listener import joined
 from tests.bench.voice_process import steady_tone
 
 
-async def play_when_asked(url: str, token: str, sound: bytes) -> None:
-    """Joins the token's room and plays `sound` for each packet of the topic `say`, until cancelled."""
-    room = rtc.Room()
+def requests_to(room: rtc.Room) -> asyncio.Queue[None]:
+    """One item for each packet of the topic `say` that comes to `room` from now on."""
     asked: asyncio.Queue[None] = asyncio.Queue()
 
     def on_data(packet: rtc.DataPacket) -> None:
@@ -26,6 +25,13 @@ async def play_when_asked(url: str, token: str, sound: bytes) -> None:
             asked.put_nowait(None)
 
     room.on("data_received", on_data)
+    return asked
+
+
+async def play_when_asked(url: str, token: str, sound: bytes) -> None:
+    """Joins the token's room and plays `sound` for each packet of the topic `say`, until cancelled."""
+    room = rtc.Room()
+    asked = requests_to(room)
     frames = [rtc.AudioFrame(pcm, SAMPLE_RATE, 1, FRAME_BYTES // 2) for pcm in FrameSlicer().push(sound)]
     async with joined(room, url, token, auto_subscribe=False):
         source = rtc.AudioSource(SAMPLE_RATE, 1)

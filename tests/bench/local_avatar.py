@@ -9,25 +9,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
 import psutil
-from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
 from libacli.core.audio import FRAME_BYTES, silence
 from libacli.edges.track_sink import TrackSink
 from libacli.speech.fakes import tone
-from tests.bench.local_stack import clean_env, local_server
+from tests.bench.avatar_stage import AvatarService, avatar_service
+from tests.bench.local_stack import local_server
 from tests.live.avatar_peers import TavusClient, Viewer, agent_in, meeting, viewer_in
 
 LINE = tone(400) + silence(120)
@@ -41,34 +37,20 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, local_server(Path(folder)) as stack:
         began_at = time.monotonic()
-        with _avatar(Path(folder), arguments.size) as (pid, base_url, key):
+        with avatar_service(Path(folder), size=arguments.size) as service:
             print(f"{'service ready after':<28}{time.monotonic() - began_at:6.2f} s")
-            through = asyncio.run(
-                _through_avatar(stack.credentials, pid, base_url, key, arguments.utterances)
-            )
+            through = asyncio.run(_through_avatar(stack.credentials, service, arguments.utterances))
         own = asyncio.run(_on_own_track(stack.credentials, arguments.utterances))
     _tell("heard on the own track", own)
     _tell("heard through the avatar", through)
 
 
-@contextmanager
-def _avatar(folder: Path, size: int) -> Iterator[tuple[int, str, SecretStr]]:
-    command = [sys.executable, "-m", "libacli", "avatar", "run", "--json", "--size", str(size)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=clean_env(folder)) as process:
-        try:
-            assert process.stdout
-            told = json.loads(process.stdout.readline())
-            yield process.pid, told["TAVUS_BASE_URL"], SecretStr(told["TAVUS_API_KEY"])
-        finally:
-            process.kill()
-
-
 async def _through_avatar(
-    credentials: LiveKitCredentials, pid: int, base_url: str, key: SecretStr, utterances: int
+    credentials: LiveKitCredentials, service: AvatarService, utterances: int
 ) -> list[float]:
     began_at = time.monotonic()
     async with aiohttp.ClientSession() as session:
-        tavus = TavusClient(session, base_url, key, credentials)
+        tavus = TavusClient(session, service.base_url, service.key, credentials)
         async with meeting(credentials, tavus, "bench") as scene:
             print(f"{'heard and seen after':<28}{time.monotonic() - began_at:6.2f} s, all joins included")
 
@@ -76,9 +58,9 @@ async def _through_avatar(
                 await scene.agent.send(LINE)
                 await scene.agent.report()
 
-            await _cost("idle", pid, scene.viewer)
+            await _cost("idle", service.pid, scene.viewer)
             await scene.agent.send(tone(1000 * MEASURED_S + 2000))
-            await _cost("speaking", pid, scene.viewer)
+            await _cost("speaking", service.pid, scene.viewer)
             await scene.agent.report()
             return await _delays(scene.viewer, say, utterances)
 

@@ -78,7 +78,7 @@ def clean_env(folder: Path) -> dict[str, str]:
     """This process's environment without anything that is a setting of liba's."""
     ours = ("LIBA_", "LIVEKIT_", "OPENAI_", "TAVUS_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return kept | {"XDG_CONFIG_HOME": str(folder)}
+    return kept | {"XDG_CONFIG_HOME": str(folder), "XDG_STATE_HOME": str(folder)}
 
 
 def deadline() -> float:

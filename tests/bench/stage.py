@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import time
 import uuid
@@ -15,14 +14,15 @@ from typing import Any
 
 import jwt
 import psutil
+from livekit import rtc
 
 from libacli.config import LiveKitCredentials
-from libacli.core.audio import AUDIBLE_PEAK, SAMPLE_RATE, duration_s, samples
 from libacli.core.names import AGENT_ATTRIBUTE, SAY_TOPIC
-from libacli.edges.listener import Listener, Take, listening
+from libacli.edges.listener import joined
 from libacli.edges.livekit_api import LiveKitApi
 from libacli.edges.tokens import Permissions, join_token
 from libacli.local.guard import GuardedProcess
+from tests.bench.ears import Ear, Hearing
 from tests.bench.local_stack import Stack
 from tests.bench.stock_agent import AGENT_NAME
 
@@ -55,6 +55,9 @@ class Kind:
 
     tells: bool = False
     """Whether it is liba: has an attribute once it takes requests, and tells what became of each."""
+
+    heard_from: str = ""
+    """How the identities begin of those whose sound counts. What any other agent says is a failure."""
 
     env: Mapping[str, str] = field(default_factory=dict)
 
@@ -102,28 +105,6 @@ def agent_token(credentials: LiveKitCredentials, room: str) -> str:
     return jwt.encode(claims, credentials.api_secret.get_secret_value(), algorithm="HS256")
 
 
-@dataclass
-class Hearing(Take):
-    """A take that tells when sound began, and when it has been quiet for `quiet_s` since."""
-
-    quiet_s: float = 0.1
-    began: asyncio.Event = field(default_factory=asyncio.Event)
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def add(self, pcm: bytes, arrived_at: float) -> None:
-        super().add(pcm, arrived_at)
-        if self.first_audible_at is not None:
-            self.began.set()
-            if duration_s(len(self._pending)) >= self.quiet_s:
-                self.ended.set()
-
-    def longest_silence_ms(self) -> float:
-        """The longest run of samples that cannot be heard between the first and the last that can."""
-        marks = bytes(-AUDIBLE_PEAK < sample < AUDIBLE_PEAK for sample in samples(bytes(self.pcm)))
-        runs = re.findall(rb"\x01+", marks.strip(b"\x01"))
-        return max(map(len, runs), default=0) / SAMPLE_RATE * 1000
-
-
 class Seat:
     """The bench's place in one room, with one agent: sends texts and hears what comes of them."""
 
@@ -133,7 +114,8 @@ class Seat:
         self._credentials = credentials
         self._log_path = log_path
         self._stay = AsyncExitStack()
-        self._listener: Listener
+        self._listener: Ear
+        self._others: Ear
         self._changed = asyncio.Event()
         self.track_at = 0.0
         """When the agent's track was there for the first time, on the loop's clock."""
@@ -146,28 +128,48 @@ class Seat:
         await self.leave()
         permissions = Permissions(can_say=True)
         token = join_token(self._credentials, room=self.room, identity="bench", permissions=permissions)
-        joining = listening(self._credentials.ws_url, token)
-        self._listener = listener = await self._stay.enter_async_context(joining)
-        listener.room.on("track_subscribed", self._on_track)
-        listener.room.on("participant_attributes_changed", lambda *_: self._changed.set())
+        room = rtc.Room()
+        self._listener = Ear(room, self._counts)
+        self._others = Ear(room, lambda identity: not self._counts(identity))
+        room.on("track_subscribed", self._on_track)
+        for event in ("participant_attributes_changed", "track_published"):
+            room.on(event, lambda *_: self._changed.set())
+        await self._stay.enter_async_context(joined(room, self._credentials.ws_url, token))
+        for ear in (self._listener, self._others):
+            running = asyncio.get_running_loop().create_task(ear.run())
+            self._stay.push_async_callback(_stopped, running)
 
     async def leave(self) -> None:
         await self._stay.aclose()
 
-    def _on_track(self, *_: Any) -> None:
-        self.track_at = self.track_at or asyncio.get_running_loop().time()
+    def _counts(self, identity: str) -> bool:
+        return identity.startswith(self.kind.heard_from)
+
+    def _on_track(self, _track: object, _publication: object, participant: rtc.RemoteParticipant) -> None:
+        if self._counts(participant.identity):
+            self.track_at = self.track_at or asyncio.get_running_loop().time()
 
     async def ready(self) -> None:
         """Waits until the agent's sound arrives here and it takes requests."""
         await self._listener.subscribed.wait()
-        while self.kind.tells and not self._agent_is_ready():
+        while not self._agent_is_ready() or not self._avatar_is_ready():
             self._changed.clear()
             await self._changed.wait()
         self.ready_at = self.ready_at or asyncio.get_running_loop().time()
 
     def _agent_is_ready(self) -> bool:
-        others = self._listener.room.remote_participants.values()
-        return any(AGENT_ATTRIBUTE in participant.attributes for participant in others)
+        there = self._listener.room.remote_participants.values()
+        return not self.kind.tells or any(AGENT_ATTRIBUTE in one.attributes for one in there)
+
+    def _avatar_is_ready(self) -> bool:
+        """Whether it has published its picture, for which agents wait."""
+        there = self._listener.room.remote_participants.values()
+        return not self.kind.heard_from or any(
+            publication.kind == rtc.TrackKind.KIND_VIDEO
+            for one in there
+            if self._counts(one.identity)
+            for publication in one.track_publications.values()
+        )
 
     async def send(self, text: str) -> tuple[str, float]:
         """Asks for one text; its id, and when it was sent."""
@@ -180,19 +182,31 @@ class Seat:
     def listen(self, *, quiet_s: float = 0.1) -> Hearing:
         """Forgets what was heard, and listens anew."""
         self._listener.take = hearing = Hearing(quiet_s=quiet_s)
+        self._others.start_take()
         return hearing
 
     async def outcome(self, utterance: str) -> dict[str, Any]:
         """What liba says of an utterance that it has finished. Raises NotHeardError for another end."""
         event = await self._listener.wait_for(utterance, "done", "failed", "unconfirmed", "rejected")
-        if event["state"] != "done":
+        route = "tavus" if self.kind.heard_from else "fallback"
+        if event["state"] != "done" or event["route"] != route:
             raise self.failure(f"says: {event}")
         return event
+
+    def check_origin(self) -> None:
+        """Raises NotHeardError when somebody was heard who was not to speak."""
+        if self._others.take.first_audible_at is not None:
+            raise self.failure(f"was heard from another participant than {self.kind.heard_from}")
 
     def failure(self, complaint: str) -> NotHeardError:
         """What to raise when this agent was not heard as it should have been."""
         lines = self._log_path.read_text(errors="replace").splitlines()[-_LOG_LINES:]
         return NotHeardError("\n".join([f"{self.kind.name} {complaint}; its log ends so:", *lines]))
+
+
+async def _stopped(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 class Troupe:

@@ -3,13 +3,14 @@
 `python -m tests.bench.stock_agent ROOM…` sends itself into those rooms once it is registered. Everything is
 left at the framework's defaults, except what a fair comparison on one machine needs: it reports no CPU load
 (a busy machine would get no job), serves its health check on a free port of loopback, and neither listens
-nor ends when the listener leaves.
+nor ends when the listener leaves. With TAVUS_BASE_URL set it speaks through an avatar, by the stock plugin.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 
 import httpx2
@@ -27,6 +28,7 @@ from livekit.agents import (
     tts,
 )
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS
+from livekit.plugins import tavus
 
 from libacli.core.audio import SAMPLE_RATE
 from libacli.core.names import SAY_TOPIC
@@ -102,6 +104,9 @@ async def enter(context: JobContext) -> None:
     session: AgentSession[None] = AgentSession(
         tts=StockTTS(), vad=None, turn_handling={"turn_detection": None}
     )
+    if base_url := os.environ.get("TAVUS_BASE_URL"):
+        # Key, face and pal it takes from the environment.
+        await tavus.AvatarSession(api_url=f"{base_url}/v2").start(session, context.room)
     options = room_io.RoomOptions(audio_input=False, close_on_disconnect=False)
     await session.start(Agent(instructions=""), room=context.room, room_options=options)
     while True:
