@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
 import uuid
@@ -17,7 +18,7 @@ import psutil
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
-from libacli.core.names import AGENT_ATTRIBUTE, SAY_TOPIC
+from libacli.core.names import AGENT_ATTRIBUTE, SAY_TOPIC, STATUS_METHOD
 from libacli.edges.listener import joined
 from libacli.edges.livekit_api import LiveKitApi
 from libacli.edges.tokens import Permissions, join_token
@@ -31,6 +32,7 @@ _CALM_TIMEOUT_S = 20.0
 _CALM_WINDOW_S = 0.5
 _CALM_CORES = 0.25
 _LOG_LINES = 15
+_ASK_EVERY_S = 0.2
 _GRACE_S = 0.2  # an agent that still speaks would finish first
 
 
@@ -152,14 +154,26 @@ class Seat:
     async def ready(self) -> None:
         """Waits until the agent's sound arrives here and it takes requests."""
         await self._listener.subscribed.wait()
-        while not self._agent_is_ready() or not self._avatar_is_ready():
+        while not self._avatar_is_ready() or (self.kind.tells and not self._agent()):
             self._changed.clear()
             await self._changed.wait()
+        while self.kind.tells:
+            if await self._agent_knows_us():
+                break
+            await asyncio.sleep(_ASK_EVERY_S)
         self.ready_at = self.ready_at or asyncio.get_running_loop().time()
 
-    def _agent_is_ready(self) -> bool:
-        there = self._listener.room.remote_participants.values()
-        return not self.kind.tells or any(AGENT_ATTRIBUTE in one.attributes for one in there)
+    def _agent(self) -> str:
+        """Identity of liba once it takes requests, or ""."""
+        there = self._listener.room.remote_participants.items()
+        return next((identity for identity, one in there if AGENT_ATTRIBUTE in one.attributes), "")
+
+    async def _agent_knows_us(self) -> bool:
+        """Whether it takes our requests. The server may take 3 s to tell of one who publishes nothing."""
+        answer = await self._listener.room.local_participant.perform_rpc(
+            destination_identity=self._agent(), method=STATUS_METHOD, payload="{}"
+        )
+        return "rejected" not in json.loads(answer)
 
     def _avatar_is_ready(self) -> bool:
         """Whether it has published its picture, for which agents wait."""
