@@ -9,14 +9,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from libacli.local.face_features import FEATURE_DEFS, brows_svg, eyes_svg, mouth_svg, nose_svg
+from libacli.local.face_paint import line, linear, radial, soft
 
 UNITS = 512
 """Width and height of the picture in the units of this file."""
 
+Box = tuple[float, float, float, float]
+"""x, y, width and height, in units."""
+
+BLEED = 40
+"""Units that are drawn beyond each edge, for a picture that moves."""
+
 
 @dataclass(frozen=True)
 class Look:
-    """Everything about the portrait that changes."""
+    """Everything about the portrait that is drawn anew when it changes."""
 
     openness: float = 0.0
     """Of the mouth; 0 closed .. 1 wide open."""
@@ -33,103 +40,155 @@ class Look:
     brows: float = 0.0
     """0 at rest .. 1 raised."""
 
-    breath: float = 0.0
-    """How far the shoulders have sunk, in units."""
 
-
-def portrait_svg(look: Look, *, box: tuple[float, float, float, float], pixels: tuple[int, int]) -> str:
+def portrait_svg(look: Look, *, box: Box, pixels: tuple[int, int]) -> str:
     """The part `box` (x, y, width, height in units) of the portrait, `pixels` wide and high."""
     x, y, width, height = box
-    jaw = 13 * look.openness
+    body = "".join(svg for layer_box, svg in _layers(look) if _meet(layer_box, box))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{x} {y} {width} {height}" '
         f'width="{pixels[0]}" height="{pixels[1]}" preserveAspectRatio="none">'
-        f"<defs>{_DEFS}{FEATURE_DEFS}</defs>"
-        f'{_BACKDROP}{_BACK_HAIR}{_neck_svg(jaw)}<g transform="translate(0 {look.breath})">{_CLOTHES}</g>'
-        f"{_head_svg(jaw)}{nose_svg()}"
-        f"{mouth_svg(look.openness, look.width)}{brows_svg(look.brows)}"
-        f"{eyes_svg(look.lids, look.gaze)}{_FRONT_HAIR}{_VIGNETTE}</svg>"
+        f"<defs>{_DEFS}{FEATURE_DEFS}</defs>{_BACKDROP if not _inside(box) else ''}{body}"
+        f"{_VIGNETTE if not _inside(box) else ''}</svg>"
     )
 
 
-def _linear(name: str, x1: float, y1: float, x2: float, y2: float, *stops: tuple[float, str, float]) -> str:
-    return (
-        f'<linearGradient id="{name}" gradientUnits="userSpaceOnUse" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}">'
-        f"{_stops(stops)}</linearGradient>"
+def _layers(look: Look) -> list[tuple[Box, str]]:
+    """What is drawn, from the back to the front, each with the box that it stays within."""
+    jaw = 13 * look.openness
+    return [
+        ((110, 40, 290, 375), _BACK_HAIR),
+        ((178, 290, 156, 182), _neck_svg(jaw)),
+        ((0, 392, 512, 150), _CLOTHES),
+        ((168, 92, 176, 265), _head_svg(jaw)),
+        ((168, 205, 176, 80), nose_svg()),
+        ((210, 265, 92, 85), mouth_svg(look.openness, look.width)),
+        ((184, 186, 144, 45), eyes_svg(look.lids, look.gaze)),
+        ((184, 168, 144, 28), brows_svg(look.brows)),
+        (_HAIR_BOX, _HAIR_BODY),
+        ((110, 40, 290, 115), _TOP_SHINE),
+        ((110, 230, 50, 140), _SIDE_SHINE),
+        (_HAIR_BOX, _STRANDS),
+    ]
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return all(
+        one[axis] < other[axis] + other[axis + 2] and other[axis] < one[axis] + one[axis + 2]
+        for axis in (0, 1)
     )
 
 
-def _radial(name: str, cx: float, cy: float, r: float, *stops: tuple[float, str, float]) -> str:
-    return (
-        f'<radialGradient id="{name}" gradientUnits="userSpaceOnUse" cx="{cx}" cy="{cy}" r="{r}">'
-        f"{_stops(stops)}</radialGradient>"
-    )
-
-
-def _stops(stops: tuple[tuple[float, str, float], ...]) -> str:
-    stop = '<stop offset="{}" stop-color="{}" stop-opacity="{}"/>'
-    return "".join(stop.format(*values) for values in stops)
+def _inside(box: Box) -> bool:
+    """Whether hair and face hide the whole backdrop there, and the vignette has not begun."""
+    x, y, width, height = box
+    return x >= 140 and y >= 150 and x + width <= 372 and y + height <= 398
 
 
 _DEFS = "".join(
     [
-        _linear("sky", 120, 0, 380, 512, (0, "#dcebe8", 1), (0.55, "#a9c9cb", 1), (1, "#7fa5ad", 1)),
-        _radial("glow", 150, 120, 330, (0, "#fff6e6", 0.75), (0.5, "#fff1dd", 0.3), (1, "#fff1dd", 0)),
-        _radial("vignette", 256, 230, 380, (0.55, "#1d3a44", 0), (1, "#1d3a44", 0.34)),
-        _linear("hair", 140, 60, 380, 380, (0, "#6b4232", 1), (0.45, "#4a2c25", 1), (1, "#33201d", 1)),
-        _linear("backhair", 130, 100, 380, 400, (0, "#3d2521", 1), (1, "#241615", 1)),
-        _linear("shine", 0, 90, 0, 330, (0, "#c98a5f", 0), (0.3, "#c98a5f", 0.55), (1, "#c98a5f", 0)),
-        _linear("skin", 176, 130, 350, 320, (0, "#ffdcc2", 1), (0.5, "#f6c3a2", 1), (1, "#e3a07f", 1)),
-        _linear("neck", 210, 330, 310, 420, (0, "#f0b997", 1), (0.5, "#e3a683", 1), (1, "#cd8a6b", 1)),
-        _linear("coat", 60, 400, 440, 512, (0, "#41567f", 1), (0.5, "#31436a", 1), (1, "#222f50", 1)),
-        _linear("lapel", 180, 400, 340, 512, (0, "#4c638f", 1), (1, "#2b3a60", 1)),
-        _linear("top", 210, 400, 310, 512, (0, "#fffaf0", 1), (1, "#e6d9c8", 1)),
+        linear("sky", 120, 0, 380, 512, (0, "#d6e8e6", 1), (0.55, "#a6c8cb", 1), (1, "#7ca3ac", 1)),
+        radial("glow", 150, 130, 330, (0, "#fff6e6", 0.8), (0.5, "#fff1dd", 0.3), (1, "#fff1dd", 0)),
+        radial("vignette", 256, 236, 390, (0.55, "#17343e", 0), (1, "#17343e", 0.3)),
+        linear("hair", 130, 60, 390, 380, (0, "#744936", 1), (0.45, "#4f2f27", 1), (1, "#38231f", 1)),
+        radial("shine", 0, 0, 1, (0, "#d49a70", 0.6), (0.5, "#c98a5f", 0.25), (1, "#c98a5f", 0)),
+        linear("strand", 0, 68, 0, 350, (0, "#c98a5f", 0), (0.25, "#c98a5f", 0.55), (1, "#c98a5f", 0)),
+        linear("gap", 0, 60, 0, 380, (0, "#241412", 0.05), (0.5, "#241412", 0.5), (1, "#241412", 0.1)),
+        radial(
+            "skin",
+            226,
+            190,
+            172,
+            (0, "#ffdfc8", 1),
+            (0.45, "#fbcfb1", 1),
+            (0.8, "#f0b794", 1),
+            (1, "#dd9673", 1),
+        ),
+        linear("neck", 210, 330, 310, 420, (0, "#f2bd9b", 1), (0.5, "#e7ab89", 1), (1, "#d29273", 1)),
+        linear("coat", 60, 400, 440, 512, (0, "#465e8b", 1), (0.5, "#34476f", 1), (1, "#232f50", 1)),
+        linear("lapel", 180, 400, 340, 512, (0, "#54709f", 1), (1, "#2e3f67", 1)),
+        linear("top", 210, 400, 310, 512, (0, "#fffaf0", 1), (1, "#e9ddcd", 1)),
     ]
 )
 
-_WHOLE = f'<rect width="{UNITS}" height="{UNITS}" fill="url(#%s)"/>'
+_WHOLE = f'<path d="M-{BLEED} -{BLEED}H{UNITS + BLEED}V{UNITS + BLEED}H-{BLEED}Z" fill="url(#%s)"/>'
 _BACKDROP = _WHOLE % "sky" + _WHOLE % "glow"
 _VIGNETTE = _WHOLE % "vignette"
 
 _BACK_HAIR = (
-    '<path fill="url(#backhair)" d="M256 54C176 50 136 110 138 190C140 250 122 300 132 360'
-    "C138 396 170 410 206 404L306 404C342 410 374 396 380 360C390 300 372 250 374 190"
-    'C376 110 336 50 256 54Z"/>'
+    '<path fill="#2b1a18" d="M256 60C176 56 136 110 138 190C140 250 124 300 134 360'
+    "C140 398 172 412 208 402L304 402C340 412 372 398 378 360C388 300 372 250 374 190"
+    'C376 110 336 56 256 60Z"/>'
 )
 
-_FRONT_HAIR = (
-    '<path fill="url(#hair)" d="M236 60C226 104 184 118 175 186C169 232 178 262 170 300'
-    'C163 338 178 366 172 396C146 408 122 392 122 356C118 300 136 250 132 190C130 110 170 46 252 50Z"/>'
-    '<path fill="url(#hair)" d="M232 58C252 112 318 116 338 192C346 234 336 262 343 300'
-    'C350 338 336 366 342 396C368 408 392 390 391 356C395 300 378 250 381 190C384 104 336 44 246 50Z"/>'
+_HAIR = (
+    "M230 114C204 124 186 150 178 190C172 226 180 254 173 292C167 330 180 362 171 394C148 412 116 400 115 358"
+    "C112 302 131 256 126 196C121 106 176 44 254 43C334 42 391 106 386 196C382 256 400 302 397 358"
+    "C396 400 364 412 341 394C332 362 345 330 339 292C333 256 344 226 335 188C316 134 266 130 230 114Z"
 )
+
+_HAIR_BOX = (110, 40, 290, 375)
+_HAIR_BODY = f'<path d="{_HAIR}" fill="url(#hair)"/>'
+_STRANDS = (
+    line("M214 72C172 92 146 138 145 196C146 246 134 286 134 344", "url(#strand)", 5)
+    + line("M222 88C188 106 164 146 160 196C157 240 152 276 153 350", "url(#strand)", 2.5)
+    + line("M226 100C196 118 174 152 169 200C164 246 166 290 162 366", "url(#gap)", 2)
+    + line("M204 70C164 92 138 136 136 196C137 244 124 290 125 350", "url(#gap)", 1.6)
+    + line("M250 66C300 72 352 112 362 182C366 236 376 284 378 340", "url(#strand)", 4)
+    + line("M242 94C288 104 336 134 347 188C352 230 346 270 352 330", "url(#strand)", 2.5)
+    + line("M240 82C292 90 342 126 354 184C360 236 358 290 360 362", "url(#gap)", 2)
+    + line("M262 60C318 66 368 112 374 184C377 238 388 290 388 346", "url(#gap)", 1.6)
+    + line("M230 113C229 92 235 68 247 50", "#2b1815", 2.2, 0.55)
+)
+_INSIDE_HAIR = f'<clipPath id="inhair"><path d="{_HAIR}"/></clipPath><g clip-path="url(#inhair)">%s</g>'
+_TOP_SHINE = _INSIDE_HAIR % (soft("shine", 178, 108, 62, 44) + soft("shine", 316, 92, 54, 28))
+_SIDE_SHINE = _INSIDE_HAIR.replace("inhair", "inlock") % soft("shine", 140, 300, 22, 70)
 
 
 def _neck_svg(jaw: float) -> str:
     return (
-        '<path fill="url(#neck)" d="M222 300C222 340 224 368 214 388C200 398 190 402 180 408'
-        'L256 470L332 408C322 402 312 398 298 388C288 368 290 340 290 300Z"/>'
-        f'<path fill="#b9694f" fill-opacity=".38" d="M221 318L291 318C290 340 289 352 289 358'
-        f'C280 {372 + jaw} 236 {374 + jaw} 223 {356 + jaw / 2}Z"/>'
+        '<path fill="url(#neck)" d="M221 300C221 340 223 366 213 386C200 398 190 402 180 408'
+        'L256 470L332 408C322 402 312 398 299 386C289 366 291 340 291 300Z"/>'
+        f'<path fill="#a9573f" fill-opacity=".36" d="M221 318L291 318C291 340 290 352 290 362'
+        f'C280 {370 + jaw} 238 {372 + jaw} 222 {356 + jaw / 2}Z"/>'
+        + line("M236 404C246 410 250 411 254 411", "#b9785a", 2, 0.35)
+        + line("M276 404C268 409 264 410 261 411", "#b9785a", 2, 0.35)
+        + line("M209 397C224 428 288 428 303 397", "#d9a441", 1.5)
+        + '<circle cx="256" cy="420.5" r="3.6" fill="#e2b04e"/>'
+        '<circle cx="255" cy="419.4" r="1.2" fill="#fff3cf"/>'
     )
 
 
 _CLOTHES = (
-    '<path fill="url(#top)" d="M200 402C214 442 298 442 312 402L340 420L300 540L212 540L172 420Z"/>'
-    '<path fill="url(#coat)" d="M26 540C34 466 84 438 144 420C172 412 188 406 198 396'
-    "C204 440 226 490 252 540ZM486 540C478 466 428 438 368 420C340 412 324 406 314 396"
+    '<path fill="url(#top)" d="M198 402C214 450 298 450 314 402L340 420L300 540L212 540L172 420Z"/>'
+    + line("M203 413C219 451 293 451 309 413", "#c9b9a4", 1.6, 0.7)
+    + '<path fill="url(#coat)" d="M16 540C24 470 78 440 144 420C172 412 188 406 198 396'
+    "C204 440 226 490 252 540ZM496 540C488 470 434 440 368 420C340 412 324 406 314 396"
     'C308 440 286 490 260 540Z"/>'
-    '<path fill="url(#lapel)" d="M198 395C186 404 172 412 160 416L168 446L190 450L178 466L248 540L254 540'
-    'C228 490 206 440 198 395Z"/>'
-    '<path fill="url(#lapel)" d="M314 395C326 404 340 412 352 416L344 446L322 450L334 466L264 540L258 540'
-    'C284 490 306 440 314 395Z"/>'
+    '<path fill="#141d36" fill-opacity=".3" d="M170 417L176 450L197 454L184 470L250 540H240L172 470L186 454'
+    "L164 450L154 418Z"
+    'M342 417L336 450L315 454L328 470L262 540H272L340 470L326 454L348 450L358 418Z"/>'
+    '<path fill="url(#lapel)" d="M198 394C186 404 172 412 158 416L168 446L190 450L178 466L248 540L254 540'
+    'C228 490 206 440 198 394Z"/>'
+    '<path fill="url(#lapel)" d="M314 394C326 404 340 412 354 416L344 446L322 450L334 466L264 540L258 540'
+    'C284 490 306 440 314 394Z"/>'
+    + line("M198 396C206 440 228 490 253 538", "#7e99c6", 1.4, 0.6)
+    + line("M84 470C92 486 97 508 99 540", "#1d2947", 2, 0.4)
+    + line("M428 470C420 486 415 508 413 540", "#161f38", 2, 0.4)
+)
+
+
+_HAIR_SHADOW = (
+    '<path fill="#a9573f" fill-opacity=".2" d="M224 112L235 121C209 131 192 156 184 196'
+    "C180 218 180 234 174 252L169 236L168 200C176 150 200 120 224 112Z"
+    'M224 112L235 121C270 137 316 140 338 192L342 180C316 130 266 128 224 112Z"/>'
 )
 
 
 def _head_svg(jaw: float) -> str:
     outline = (
-        f"M256 100C308 100 342 140 342 198C342 238 337 264 325 {288 + 0.3 * jaw}"
-        f"C312 {312 + 0.7 * jaw} 286 {341 + jaw} 256 {341 + jaw}C226 {341 + jaw} 200 {312 + 0.7 * jaw} "
-        f"187 {288 + 0.3 * jaw}C175 264 170 238 170 198C170 140 204 100 256 100Z"
+        f"M256 96C308 96 342 138 342 198C342 238 337 264 325 {288 + 0.3 * jaw}"
+        f"C312 {312 + 0.7 * jaw} 286 {340 + jaw} 256 {340 + jaw}C226 {340 + jaw} 200 {312 + 0.7 * jaw} "
+        f"187 {288 + 0.3 * jaw}C175 264 170 238 170 198C170 138 204 96 256 96Z"
     )
-    return f'<path fill="url(#skin)" d="{outline}"/>'
+    return f'<path d="{outline}" fill="url(#skin)"/>{_HAIR_SHADOW}'

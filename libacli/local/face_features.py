@@ -2,126 +2,237 @@
 
 from __future__ import annotations
 
-_EYE_Y = 207.0
-_EYES_X = (217.0, 295.0)
-_EYE_HALF_WIDTH = 20.0
-_MOUTH_X, _MOUTH_Y = 256.0, 290.0
+from collections.abc import Sequence
 
+from libacli.local.face_paint import line, linear, points, radial, soft
 
-def _gradient(kind: str, name: str, where: str, *stops: tuple[float, str, float]) -> str:
-    stop = '<stop offset="{}" stop-color="{}" stop-opacity="{}"/>'
-    return (
-        f'<{kind}Gradient id="{name}" {where}>{"".join(stop.format(*one) for one in stops)}</{kind}Gradient>'
-    )
+_MIDDLE = 256.0
+_EYE_Y, _EYE_APART = 217.0, 40.0
+"""Middles of the eyes: height, and distance from the middle of the face."""
 
-
-_ROUND = 'cx=".5" cy=".5" r=".5"'
-_LIT = 'cx=".42" cy=".36" r=".7"'
-_DOWN = 'x1="0" y1="0" x2="0" y2="1"'
-_ACROSS = 'x1="0" y1="0" x2="1" y2="0"'
+_BROW_Y = 187.0
+_MOUTH_Y = 292.0
+_LASHES = "#2c1916"
 
 FEATURE_DEFS = "".join(
     [
-        _gradient("radial", "iris", _LIT, (0, "#a9774a", 1), (0.55, "#6f4a2e", 1), (1, "#3a2418", 1)),
-        _gradient("linear", "sclera", _DOWN, (0, "#d9d0cb", 1), (0.45, "#fbf8f5", 1), (1, "#f1ebe6", 1)),
-        _gradient("radial", "blush", _ROUND, (0, "#ee8d78", 0.34), (1, "#ee8d78", 0)),
-        _gradient("linear", "nose", _ACROSS, (0, "#c67f62", 0), (1, "#c67f62", 0.5)),
-        _gradient("linear", "upperlip", _DOWN, (0, "#c9655f", 1), (1, "#ae4b4a", 1)),
-        _gradient("linear", "lowerlip", _DOWN, (0, "#c45a58", 1), (0.5, "#dd827a", 1), (1, "#c4635c", 1)),
-        _gradient("linear", "throat", _DOWN, (0, "#3a1216", 1), (1, "#6b2529", 1)),
+        linear("ball", 0, -12, 0, 10, (0, "#d6cbc8", 1), (0.45, "#fdfaf8", 1), (1, "#f0e8e4", 1)),
+        radial(
+            "iris",
+            0,
+            2.5,
+            13,
+            (0, "#b98a55", 1),
+            (0.45, "#80562f", 1),
+            (0.8, "#50321f", 1),
+            (1, "#2a1a14", 1),
+        ),
+        linear("lid", 0, -16, 0, 10, (0, "#f0b695", 1), (1, "#dc9878", 1)),
+        radial("blush", 0, 0, 1, (0, "#f07d6b", 0.36), (0.55, "#f07d6b", 0.16), (1, "#f07d6b", 0)),
+        radial("socket", 0, 0, 1, (0, "#b5654c", 0.2), (0.6, "#b5654c", 0.1), (1, "#b5654c", 0)),
+        radial("gleam", 0, 0, 1, (0, "#fff4e6", 0.7), (0.5, "#fff4e6", 0.3), (1, "#fff4e6", 0)),
+        radial("shade", 0, 0, 1, (0, "#a9573f", 0.42), (0.6, "#a9573f", 0.16), (1, "#a9573f", 0)),
+        linear("nose", 0, 212, 0, 262, (0, "#cf8565", 0), (0.6, "#cf8565", 0.24), (1, "#cf8565", 0.4)),
+        linear("upperlip", 0, 280, 0, 298, (0, "#cd6a63", 1), (1, "#b24c4c", 1)),
+        linear("throat", 0, 284, 0, 326, (0, "#340e14", 1), (0.6, "#4a151c", 1), (1, "#611f27", 1)),
+        radial("tongue", 0, 0, 1, (0, "#c05a5e", 1), (0.7, "#a5454d", 1), (1, "#7d2f38", 1)),
+        linear("teeth", 226, 0, 288, 0, (0, "#efe6e0", 1), (0.4, "#fffcf8", 1), (1, "#e6dad3", 1)),
     ]
 )
 
 
 def eyes_svg(lids: float, gaze: tuple[float, float]) -> str:
     """Both eyes; `lids` 0 open .. 1 closed, `gaze` in units right and down of straight ahead."""
-    return "".join(_eye_svg(x, lids, gaze, outward) for x, outward in zip(_EYES_X, (-1, 1), strict=True))
-
-
-def _eye_svg(x: float, lids: float, gaze: tuple[float, float], outward: int) -> str:
-    left, right = x - _EYE_HALF_WIDTH, x + _EYE_HALF_WIDTH
-    upper = _EYE_Y - 27 * (1 - lids) + 9 * lids
-    lower = _EYE_Y + 17 * (1 - lids) + 9 * lids
-    opening = f"M{left} {_EYE_Y}Q{x} {upper} {right} {_EYE_Y}Q{x} {lower} {left} {_EYE_Y}Z"
-    iris_x, iris_y = x + gaze[0], _EYE_Y - 4 + gaze[1]
-    name = f"eye{x:.0f}"
-    corner = x + outward * _EYE_HALF_WIDTH
+    left = _eye_svg("left", lids, gaze, lit_from=-1)
+    right = _eye_svg("right", lids, (-gaze[0], gaze[1]), lit_from=1)
     return (
-        f'<clipPath id="{name}"><path d="{opening}"/></clipPath>'
-        f'<g clip-path="url(#{name})"><path d="{opening}" fill="url(#sclera)"/>'
-        f'<circle cx="{iris_x}" cy="{iris_y}" r="11" fill="url(#iris)"/>'
-        f'<circle cx="{iris_x}" cy="{iris_y}" r="5" fill="#170d0a"/>'
-        f'<circle cx="{iris_x - 4}" cy="{iris_y - 4.5}" r="3" fill="#fff" fill-opacity=".95"/>'
-        f'<circle cx="{iris_x + 4}" cy="{iris_y + 4}" r="1.5" fill="#fff" fill-opacity=".5"/>'
-        f'<path d="M{left} {_EYE_Y - 4}Q{x} {upper + 5} {right} {_EYE_Y - 4}" fill="none" stroke="#3b241d" '
-        'stroke-opacity=".22" stroke-width="7"/></g>'
-        f'<path d="M{left - 1} {_EYE_Y + 1}Q{x} {upper - 1} {right + 1} {_EYE_Y + 1}" fill="none" '
-        'stroke="#2a1815" stroke-width="3.4" stroke-linecap="round"/>'
-        f'<path d="M{corner} {_EYE_Y}Q{corner + outward * 4} {_EYE_Y - 2} {corner + outward * 6} '
-        f'{_EYE_Y - 6}" fill="none" stroke="#2a1815" stroke-width="2.4" stroke-linecap="round"/>'
-        f'<path d="M{left + 1} {_EYE_Y - 10}Q{x} {min(upper, _EYE_Y - 12) - 9} {right - 1} {_EYE_Y - 10}" '
-        'fill="none" stroke="#b06c50" stroke-opacity=".55" stroke-width="1.6"/>'
-        f'<path d="M{left + 5} {_EYE_Y + 5}Q{x} {lower + 2} {right - 5} {_EYE_Y + 5}" fill="none" '
-        'stroke="#a8664d" stroke-opacity=".4" stroke-width="1.3"/>'
+        f'<g transform="translate({_MIDDLE - _EYE_APART} {_EYE_Y})">{left}</g>'
+        f'<g transform="translate({_MIDDLE + _EYE_APART} {_EYE_Y}) scale(-1 1)">{right}</g>'
+    )
+
+
+_OPEN_LID = (-21.0, 2.0, -17.0, -7.0, -9.0, -12.6, 0.0, -12.6, 8.5, -12.6, 16.0, -4.5, 20.0, 5.0)
+_CLOSED_LID = (-21.0, 2.0, -17.0, 8.0, -9.0, 11.0, 0.0, 11.0, 8.0, 11.0, 15.0, 8.5, 20.0, 5.0)
+"""The edge of the upper lid as a path of two curves, from the outer to the inner corner; closed, it lies on
+the lower lid."""
+
+_LOWER_LID = "C15 8.5 8 11 0 11C-9 11 -17 8 -21 2"
+
+
+def _upper_lid(lids: float) -> list[float]:
+    return [a + (b - a) * lids for a, b in zip(_OPEN_LID, _CLOSED_LID, strict=True)]
+
+
+def _path(lid: Sequence[float]) -> str:
+    return f"M{points(*lid[:2])}C{points(*lid[2:])}"
+
+
+def _eye_svg(name: str, lids: float, gaze: tuple[float, float], *, lit_from: int) -> str:
+    """An eye around the origin, its outer corner on the left; `lit_from` is the side of the light there."""
+    lid = _path(_upper_lid(lids))
+    crease = points(-12, -17.5 + 4 * lids, 0, -20.5 + 4.5 * lids, 11, -14.5 + 3.5 * lids)
+    return "".join(
+        [
+            soft("socket", -1, -8, 30, 20),
+            f'<path d="{_path(_OPEN_LID)}{_LOWER_LID}Z" fill="url(#lid)"/>' if lids else "",
+            f'<clipPath id="{name}"><path d="{lid}{_LOWER_LID}Z"/></clipPath>',
+            f'<g clip-path="url(#{name})"><path d="M-24 -18H24V18H-24Z" fill="url(#ball)"/>',
+            _iris(gaze[0], gaze[1] - 1.6 + 3 * lids, lit_from),
+            f'<path d="{lid}L24 -24H-24Z" transform="translate(0 4)" fill="#3f2019" fill-opacity=".2"/></g>',
+            line(f"M{points(-18, -8 + 2 * lids)}C{crease}", "#a8603f", 1.5, 0.5),
+            line("M-15 8.7C-9 13 3 13.6 12 10.4", "#b3694f", 1.2, 0.3 * (1 - lids)),
+            _lashes(lids),
+        ]
+    )
+
+
+def _iris(x: float, y: float, lit_from: int) -> str:
+    return (
+        f'<g transform="translate({points(x, y)})"><circle r="11.2" fill="url(#iris)"/>'
+        '<circle r="5.2" fill="#150d0a"/>'
+        f'<circle cx="{3.8 * lit_from}" cy="-4.2" r="3.3" fill="#fff"/>'
+        f'<circle cx="{-4 * lit_from}" cy="4.4" r="1.7" fill="#fff" fill-opacity=".5"/></g>'
+    )
+
+
+def _lashes(lids: float) -> str:
+    """The dark edge of the upper lid: thick in its middle, with a small wing that sinks with the lid."""
+    lid = _upper_lid(lids)
+    thick = [y - rise for y, rise in zip(lid[1::2], (0.0, 2.2, 3.4, 3.6, 3.4, 1.6, 0.4), strict=True)]
+    back = [value for pair in zip(lid[0::2], thick, strict=True) for value in pair]
+    below = [
+        value for x, y in reversed(list(zip(lid[0::2], lid[1::2], strict=True))) for value in (x, y + 0.4)
+    ]
+    wing = -4.0 + 9.5 * lids
+    return (
+        f'<path fill="{_LASHES}" d="{_path(back)}C{points(*below[2:])}Z"/>'
+        f'<path fill="{_LASHES}" d="M{points(-20.4, 3.4)}Q{points(-23.6, 0.5 * wing + 2, -26.2, wing)}'
+        f'Q{points(-22, 0.6 * wing - 0.6 + 2.4 * lids, -17.6, -6.6 + 12.6 * lids)}Z"/>'
     )
 
 
 def brows_svg(lift: float) -> str:
     """Both brows; `lift` 0 at rest .. 1 raised."""
-    y = 180 - 7 * lift
-    return "".join(
-        f'<path fill="#4a2c23" fill-opacity=".92" d="M{256 - side * 18} {y + 2}'
-        f"C{256 - side * 30} {y - 6} {256 - side * 50} {y - 9} {256 - side * 64} {y + 3}"
-        f'C{256 - side * 50} {y - 4} {256 - side * 32} {y + 1} {256 - side * 18} {y + 8}Z"/>'
-        for side in (1, -1)
+    shape = (
+        f'<path transform="translate(0 {points(-4.5 * lift)})" fill="#4f3028" fill-opacity=".92" '
+        'd="M-27 5C-21 -3.5 -8 -8 6 -6.4C13 -5.6 19 -3.6 23 -1C24.6 1 23.6 4.4 20.6 4.4'
+        'C10 0.6 -8 -2 -27 5Z"/>'
+    )
+    return (
+        f'<g transform="translate({_MIDDLE - _EYE_APART + 1} {_BROW_Y})">{shape}</g>'
+        f'<g transform="translate({_MIDDLE + _EYE_APART - 1} {_BROW_Y}) scale(-1 1)">{shape}</g>'
     )
 
 
 def nose_svg() -> str:
     """The nose, lit from the upper left, and a little colour on the cheeks."""
     return (
-        '<ellipse cx="203" cy="258" rx="27" ry="20" fill="url(#blush)"/>'
-        '<ellipse cx="309" cy="258" rx="27" ry="20" fill="url(#blush)"/>'
-        '<path fill="url(#nose)" d="M254 206C258 226 268 240 271 251C272 259 264 263 257 263Z"/>'
-        '<path d="M243 259C247 264 252 262 256 264C260 262 265 264 270 258" fill="none" stroke="#b56d52" '
-        'stroke-width="2.2" stroke-linecap="round" stroke-linejoin="round"/>'
-        '<ellipse cx="251" cy="247" rx="5" ry="7" fill="#fff3e4" fill-opacity=".42"/>'
+        soft("blush", 201, 260, 32, 22)
+        + soft("blush", 311, 260, 32, 22)
+        + '<path d="M261 208C263 228 268 240 271 249C274 258 268 262 260 262C264 244 263 226 261 208Z" '
+        'fill="url(#nose)"/>'
+        + soft("shade", 258, 266, 17, 5)
+        + soft("gleam", 253, 245, 6, 11)
+        + line("M244 257C245.5 262.5 250 261.5 256 264.5C262 261.5 266.5 262.5 268 257", "#b4694f", 2, 0.7)
     )
 
 
 def mouth_svg(openness: float, width: float) -> str:
     """The mouth; `openness` 0 closed .. 1 wide open, `width` 0 round .. 1 wide."""
-    half = 21 + 13 * width - 3 * openness * (1 - width)
-    gap = 31 * openness
-    smile = 7 * (1 - openness)
-    x, y = _MOUTH_X, _MOUTH_Y + 1.5 * openness
-    left, right = x - half, x + half
-    corner = y - 3.5 * (1 - openness)
-    top, bottom = y + smile - 0.55 * gap, y + smile + 1.6 * gap
-    inner = f"M{left} {corner}Q{x} {top} {right} {corner}Q{x} {bottom} {left} {corner}Z"
-    rise = 8.5 + 0.2 * gap
-    upper_lip = (
-        f"M{left - 2} {corner}C{x - 0.55 * half} {y - rise + 1} {x - 8} {y - rise - 3} {x} {y - rise + 1}"
-        f"C{x + 8} {y - rise - 3} {x + 0.55 * half} {y - rise + 1} {right + 2} {corner}"
-        f"Q{x} {top} {left - 2} {corner}Z"
-    )
-    lower_lip = (
-        f"M{left - 1} {corner}Q{x} {bottom + 21} {right + 1} {corner}Q{x} {bottom} {left - 1} {corner}Z"
-    )
-    teeth = y + smile - 0.275 * gap + min(9.0, 0.34 * gap)
+    half = 27.0 - 1.5 * openness + (width - 0.5) * (8 + 13 * min(1.0, 2.5 * openness))
+    gap = 32.0 * openness * (1.08 - 0.16 * width)
+    smile = (5.0 + 1.4 * width) * (1 - 0.75 * openness)
+    top = _MOUTH_Y - 0.2 * gap
+    low = _MOUTH_Y + 0.8 * gap
+    corner = _MOUTH_Y - smile + 0.24 * gap
     return (
-        f'<ellipse cx="{x}" cy="{y + 17 + 0.85 * gap}" rx="{0.55 * half}" ry="5" fill="#b86f55" '
-        'fill-opacity=".28"/>'
-        f'<path d="{upper_lip}" fill="url(#upperlip)"/><path d="{lower_lip}" fill="url(#lowerlip)"/>'
-        f'<clipPath id="inner"><path d="{inner}"/></clipPath><g clip-path="url(#inner)">'
-        f'<path d="{inner}" fill="url(#throat)"/>'
-        f'<ellipse cx="{x}" cy="{y + smile + 0.86 * gap}" rx="{0.62 * half}" ry="{0.36 * gap}" '
-        'fill="#cf6a68"/>'
-        f'<path d="M{left} {y - 20}L{right} {y - 20}L{right - 4} {teeth - 3}'
-        f'Q{x} {teeth + 2} {left + 4} {teeth - 3}Z" fill="#fbf7f1"/></g>'
-        f'<path d="M{left} {corner}Q{x} {top} {right} {corner}" fill="none" stroke="#7d2f31" '
-        'stroke-opacity=".75" stroke-width="1.7" stroke-linecap="round"/>'
-        f'<path d="M{x - 0.35 * half} {y + smile + 0.85 * gap + 6}Q{x - 2} {y + smile + 0.85 * gap + 9} '
-        f'{x + 0.1 * half} {y + smile + 0.85 * gap + 7}" fill="none" stroke="#f4b3a6" stroke-opacity=".6" '
-        'stroke-width="2.4" stroke-linecap="round"/>'
+        soft("shade", _MIDDLE, low + 15.5 - 2 * openness, 0.62 * half + 3, 5.5)
+        + _lips(half, corner, top, low, openness)
+        + (_opening_svg(half, corner, top, low, gap, width) if gap > 0.8 else "")
+        + _lip_lights(half, corner, top, low, gap)
     )
+
+
+def _opening_svg(half: float, corner: float, top: float, low: float, gap: float, width: float) -> str:
+    """What is seen between the lips."""
+    rim = _rim(half, corner, top + 0.9, low + 1.1, 0.5 + 0.08 * width)
+    return (
+        f'<clipPath id="inner"><path d="{rim}"/></clipPath>'
+        f'<g clip-path="url(#inner)">{_inside(half, top, low, gap, width)}</g>'
+    )
+
+
+def _rim(half: float, corner: float, top: float, low: float, round_off: float) -> str:
+    """A closed mouth-like outline between its corners; a larger `round_off` makes it boxier."""
+    x, left, right = _MIDDLE, _MIDDLE - half, _MIDDLE + half
+    reach = half * round_off
+    down = corner + 0.62 * (low - corner)
+    up = corner + 0.55 * (top - corner)
+    return (
+        f"M{points(left, corner)}C{points(left + 0.1 * half, up, x - reach, top, x, top)}"
+        f"C{points(x + reach, top, right - 0.1 * half, up, right, corner)}"
+        f"C{points(right - 0.02 * half, down, x + reach, low, x, low)}"
+        f"C{points(x - reach, low, left + 0.02 * half, down, left, corner)}Z"
+    )
+
+
+def _lips(half: float, corner: float, top: float, low: float, openness: float) -> str:
+    """Both lips as one shape each, fullest in the middle."""
+    x, left, right = _MIDDLE, _MIDDLE - half - 2, _MIDDLE + half + 2
+    peak, foot = top - 8.6 + 1.6 * openness, low + 11.5 - 2.5 * openness
+    bow, side = 0.24 * half, 0.55 * half
+    down = corner + 0.66 * (foot - corner)
+    middle = (top + low) / 2
+    slope = (corner + peak) / 2
+    upper = (
+        f"M{points(left, corner)}C{points(left + 0.3 * half, slope, x - side, peak, x - bow, peak)}"
+        f"C{points(x - 0.5 * bow, peak, x - 2.5, peak + 2.3, x, peak + 2.3)}"
+        f"C{points(x + 2.5, peak + 2.3, x + 0.5 * bow, peak, x + bow, peak)}"
+        f"C{points(x + side, peak, right - 0.3 * half, slope, right, corner)}"
+        f"C{points(x + side, middle + 2, x - side, middle + 2, left, corner)}Z"
+    )
+    lower = (
+        f"M{points(left + 1, corner)}C{points(left + 0.06 * half, down, x - side, foot, x, foot)}"
+        f"C{points(x + side, foot, right - 0.06 * half, down, right - 1, corner)}"
+        f"C{points(x + side, middle - 1, x - side, middle - 1, left + 1, corner)}Z"
+    )
+    stops = (0.0, "#b9524f", 1.0), (0.45, "#df837a", 1.0), (1.0, "#c8655e", 1.0)
+    return (
+        f"{linear('lowerlip', 0, low, 0, foot, *stops)}"
+        f'<path d="{lower}" fill="url(#lowerlip)"/><path d="{upper}" fill="url(#upperlip)"/>'
+    )
+
+
+def _inside(half: float, top: float, low: float, gap: float, width: float) -> str:
+    """Throat, tongue and teeth, before the lips hide most of them."""
+    x = _MIDDLE
+    edge = top + min(9.5, 0.45 * gap) * (0.7 + 0.3 * width)
+    lower_edge = low - 0.14 * gap * max(0.0, width - 0.35)
+    return (
+        '<path d="M200 260H312V350H200Z" fill="url(#throat)"/>'
+        + soft("tongue", x, low + 2, 0.66 * half, 0.4 * gap)
+        + f'<path fill="#e9ded7" d="M200 {points(lower_edge)}'
+        f'Q{points(x, lower_edge + 1.5, 312, lower_edge)}V350H200Z"/>'
+        f'<path d="M{points(x - half, top - 12)}H{points(x + half)}V{points(edge - 2.5)}'
+        f'Q{points(x, edge + 2.5, x - half, edge - 2.5)}Z" fill="url(#teeth)"/>'
+        + f'<path d="M200 {points(top - 4)}H312V{points(top + 2.4)}Q{points(x, top + 0.6, 200, top + 2.4)}Z" '
+        'fill="#5a1f22" fill-opacity=".28"/>'
+    )
+
+
+def _lip_lights(half: float, corner: float, top: float, low: float, gap: float) -> str:
+    """The line between closed lips, dimples at the corners, and the gleam on the lower lip."""
+    x, left, right = _MIDDLE, _MIDDLE - half, _MIDDLE + half
+    parting = ""
+    if gap < 3:
+        curve = points(x - 0.45 * half, top + 2.4, x - 0.15 * half, top + 0.6, x, top + 1.2)
+        back = points(x + 0.15 * half, top + 0.6, x + 0.45 * half, top + 2.4, right, corner)
+        parting = line(f"M{points(left, corner)}C{curve}C{back}", "#7c2d31", 1.8, 0.85)
+    dimples = line(
+        f"M{points(left - 2.6, corner - 2)}Q{points(left - 2.4, corner, left - 0.4, corner + 0.6)}"
+        f"M{points(right + 2.6, corner - 2)}Q{points(right + 2.4, corner, right + 0.4, corner + 0.6)}",
+        "#a8543f",
+        1.5,
+        0.45,
+    )
+    return parting + dimples + soft("gleam", x - 0.16 * half, low + 5.6, 0.3 * half, 2.6)
