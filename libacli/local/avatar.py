@@ -28,7 +28,7 @@ logger = logging.getLogger("liba.avatar.local")
 
 ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"
 _AGENT_KIND = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-_SOUND_LATER_S = 0.03
+_SOUND_LATER_S = 0.02
 """How much longer sound is on its way than a picture: its packets are longer, and a jitter buffer waits."""
 
 _IDLE_STREAM_S = 10.0

@@ -19,7 +19,7 @@ _AHEAD_S = 0.4
 
 _BATCH_FRAMES = 10
 _QUEUE_MS = 2000
-_TICK_S = 0.02
+_TICK_S = 0.01
 """The source takes 10 ms at a time: what has sounded by our clock may have up to so much left to go."""
 
 _GAP_MS, _GAP_AHEAD_S = 20, 0.005
