@@ -113,7 +113,7 @@ async def test_the_mouth_follows_the_sound_without_lag(
 
 
 async def take_of(witness: Eyewitness, shell: Shell, room: str) -> tuple[float, float, float]:
-    """Has the text spoken; the lag of the mouth in seconds, its correlation with the sound, pictures a second."""
+    """Has the text spoken: lag of the mouth in seconds, its correlation with the sound, pictures a second."""
     witness.sound.clear()
     witness.mouth.clear()
     said = await asyncio.to_thread(
