@@ -136,7 +136,14 @@ class RoomAgent:
                 tasks.create_task(self._link.run())
                 if avatar:
                     tasks.create_task(self._avatar.listen())
-                    tasks.create_task(avatar.run())
+                    tasks.create_task(self._keep_avatar(avatar))
+
+    async def _keep_avatar(self, session: AvatarSession) -> None:
+        try:
+            await session.run()
+        except Exception as error:  # a defect there must not take the speaker down with it
+            logger.error("no avatar any more", exc_info=error)
+            self._avatar.absent("not available")
 
     @asynccontextmanager
     async def _avatar_session(self) -> AsyncIterator[AvatarSession | None]:
