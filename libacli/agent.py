@@ -45,6 +45,7 @@ from livekit.agents import (
 
 from libacli.edges.avatar_session import AvatarSession, end_by_name, end_surely
 from libacli.edges.avatar_sink import AvatarSink
+from libacli.edges.joining import to_the_end
 from libacli.edges.livekit_room import RoomLink
 from libacli.edges.tavus import Tavus
 from libacli.edges.track_sink import TrackSink
@@ -324,7 +325,7 @@ def _prewarm(settings: Settings, process: JobProcess) -> None:
 
 
 async def _join(settings: Settings, context: JobContext) -> None:
-    await context.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE)
+    await to_the_end(context.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE))
     agent = RoomAgent(settings, context.room, context.proc.userdata["voice"])
     context.proc.userdata["agent"] = agent
     await agent.start()

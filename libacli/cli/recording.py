@@ -16,7 +16,7 @@ from livekit import rtc  # noqa: TID253
 from libacli.cli.output import output
 from libacli.config import LiveKitCredentials
 from libacli.edges.file_writer import check_space  # noqa: TID253 - loaded by `liba record` alone
-from libacli.edges.listener import joined  # noqa: TID253
+from libacli.edges.joining import joined  # noqa: TID253
 from libacli.edges.recorder import Recorder  # noqa: TID253
 from libacli.edges.tokens import check_name, listener_token  # noqa: TID253
 from libacli.errors import NoAgentError, UnreachableError

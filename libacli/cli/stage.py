@@ -24,7 +24,8 @@ from libacli.cli.token import watch_link
 from libacli.config import CONFIG_VARIABLE, LiveKitCredentials, Settings
 from libacli.core.messages import FINAL_STATES, Malformed, SayRequest, read_say
 from libacli.edges.agent_client import AgentClient  # noqa: TID253
-from libacli.edges.listener import Listener, joined  # noqa: TID253
+from libacli.edges.joining import joined  # noqa: TID253
+from libacli.edges.listener import Listener  # noqa: TID253
 from libacli.edges.livekit_api import LiveKitApi  # noqa: TID253
 from libacli.edges.recorder import Recorder  # noqa: TID253
 from libacli.edges.tokens import join_token, listener_token  # noqa: TID253

@@ -14,6 +14,7 @@ from livekit import rtc
 
 from libacli.config import LiveKitCredentials, Settings, is_loopback
 from libacli.edges.avatar_sink import AvatarSink
+from libacli.edges.joining import to_the_end
 from libacli.edges.ledger import Entry, Ledger
 from libacli.edges.tavus import Tavus
 from libacli.edges.tokens import AVATAR_IDENTITY, avatar_token
@@ -221,12 +222,7 @@ class AvatarSession:
 
 async def end_surely(tavus: Tavus, ledger: Ledger, entry: Entry) -> bool:
     """Ends a conversation, in the face of cancellation too; it stays in the ledger if that failed."""
-    ending = asyncio.get_running_loop().create_task(_end_with_retries(tavus, ledger, entry))
-    try:
-        return await asyncio.shield(ending)
-    except asyncio.CancelledError:
-        await asyncio.wait([ending])
-        raise
+    return await to_the_end(_end_with_retries(tavus, ledger, entry))
 
 
 async def end_by_name(tavus: Tavus, ledger: Ledger, entry: Entry) -> None:

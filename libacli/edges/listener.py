@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,11 +13,9 @@ from livekit import rtc
 
 from libacli.core.audio import SAMPLE_RATE, duration_s, first_audible_s, is_audible, level_dbfs
 from libacli.core.names import EVENTS_TOPIC
-from libacli.edges.masking import TokenMask
-from libacli.errors import CredentialsError, UnreachableError
+from libacli.edges.joining import joined
 
 _FRAME_MS = 10
-_MASK = TokenMask()
 
 
 @dataclass
@@ -136,34 +133,3 @@ async def listening(url: str, token: str) -> AsyncIterator[Listener]:
         finally:
             running.cancel()
             await asyncio.wait([running])
-
-
-@asynccontextmanager
-async def joined(
-    room: rtc.Room, url: str, token: str, *, auto_subscribe: bool = True
-) -> AsyncIterator[rtc.Room]:
-    """Connects `room`, and leaves it at the end. Raises UnreachableError or CredentialsError.
-
-    A connect that is cancelled half-way makes the SDK end this process 15 s later, so it is let land first.
-    """
-    logging.getLogger("livekit").addFilter(_MASK)
-    attempt = asyncio.get_running_loop().create_task(
-        room.connect(url, token, rtc.RoomOptions(auto_subscribe=auto_subscribe))
-    )
-    try:
-        await asyncio.shield(attempt)
-    except asyncio.CancelledError:
-        await asyncio.wait([attempt])
-        if not attempt.exception():
-            await room.disconnect()
-        raise
-    except rtc.ConnectError as error:
-        if "401" in str(error) or "unauthorized" in str(error).lower():
-            raise CredentialsError(
-                "LiveKit refused the token", hint="check LIVEKIT_API_KEY and its secret"
-            ) from error
-        raise UnreachableError(f"cannot join a room at {url}", hint="check LIVEKIT_URL") from error
-    try:
-        yield room
-    finally:
-        await room.disconnect()

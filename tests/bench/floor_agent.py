@@ -12,7 +12,7 @@ from livekit import rtc
 
 from libacli.core.audio import FRAME_BYTES, SAMPLE_RATE, FrameSlicer
 from libacli.core.names import SAY_TOPIC
-from libacli.edges.listener import joined
+from libacli.edges.joining import joined
 from tests.bench.voice_process import steady_tone
 
 

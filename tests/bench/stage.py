@@ -19,7 +19,7 @@ from livekit import rtc
 
 from libacli.config import LiveKitCredentials
 from libacli.core.names import AGENT_ATTRIBUTE, SAY_TOPIC, STATUS_METHOD
-from libacli.edges.listener import joined
+from libacli.edges.joining import joined
 from libacli.edges.livekit_api import LiveKitApi
 from libacli.edges.tokens import Permissions, join_token
 from libacli.local.guard import GuardedProcess

@@ -13,7 +13,7 @@ from livekit import rtc
 from libacli.config import LiveKitCredentials
 from libacli.core.messages import FINAL_STATES, SayRequest
 from libacli.core.names import SAY_METHOD, SAY_TOPIC, STATUS_METHOD
-from libacli.edges.listener import joined
+from libacli.edges.joining import joined
 from libacli.edges.tokens import Permissions, join_token, sign_request
 from tests.live.conftest import Scene
 

@@ -23,8 +23,9 @@ from libacli.config import LiveKitCredentials, Settings
 from libacli.core.messages import FINAL_STATES, SayRequest
 from libacli.edges.agent_client import AgentClient
 from libacli.edges.avatar_sink import AvatarSink
+from libacli.edges.joining import joined
 from libacli.edges.ledger import Ledger
-from libacli.edges.listener import Listener, joined
+from libacli.edges.listener import Listener
 from libacli.edges.livekit_api import LiveKitApi
 from libacli.speech.fakes import ScriptedVoice
 from tests.contracts import SinkContract

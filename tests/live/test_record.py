@@ -18,7 +18,8 @@ from livekit import rtc
 
 from libacli.config import LiveKitCredentials
 from libacli.core.audio import SAMPLE_RATE
-from libacli.edges.listener import joined, listening
+from libacli.edges.joining import joined
+from libacli.edges.listener import listening
 from libacli.edges.recorder import Recorder
 from libacli.edges.tokens import avatar_token, listener_token
 from tests.film import DARK, LIGHT, beep, plain, read

@@ -8,7 +8,7 @@ import pytest
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
-from libacli.edges.listener import joined
+from libacli.edges.joining import joined
 from libacli.edges.tokens import Permissions, join_token
 from libacli.edges.track_sink import TrackSink
 from tests.contracts import SinkContract
