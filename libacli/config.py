@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from libacli.errors import ConfigError, CredentialsError
 
-SECTIONS = ("livekit", "openai", "tavus", "voice", "speech", "say", "agent", "server", "log")
+SECTIONS = ("livekit", "openai", "tavus", "voice", "speech", "say", "agent", "metrics", "server", "log")
 _VENDOR_SECTIONS = ("livekit", "openai", "tavus")
 _OLDER_NAMES = {"tavus_replica_id": "tavus_face_id", "tavus_persona_id": "tavus_pal_id"}
 PROJECT_FILE = Path("liba.toml")
@@ -132,6 +132,31 @@ class Settings(BaseSettings):
     )
     agent_health_port: int = Field(
         default=0, ge=0, le=65535, description="Port of the health check on 127.0.0.1; 0: any free one"
+    )
+
+    metrics_store: bool = Field(
+        default=True, description="Keep one record of each utterance, without its text, in a local file"
+    )
+    metrics_keep_days: int = Field(
+        default=30, ge=1, le=3650, description="Days after which records are forgotten"
+    )
+    metrics_keep_mb: int = Field(
+        default=64, ge=1, le=10_000, description="Most megabytes of records; the oldest go first"
+    )
+    metrics_prometheus_port: int = Field(
+        default=0, ge=0, le=65535, description="Port where the agent tells Prometheus; 0: it does not"
+    )
+    metrics_prometheus_host: str = Field(
+        default="127.0.0.1", min_length=1, description="Address to bind that port to; anybody there may read"
+    )
+    metrics_budget_d01: float = Field(
+        default=900.0, gt=0, description="Milliseconds T0 to T1 that are fine; twice as much is not"
+    )
+    metrics_budget_d12: float = Field(
+        default=50.0, gt=0, description="The same for T1 to T2: from the voice to the sink"
+    )
+    metrics_budget_d2a: float = Field(
+        default=500.0, gt=0, description="The same for T2 to TA: from the sink until it can be heard"
     )
 
     server_binary: Path | None = Field(

@@ -10,6 +10,7 @@ LibaError                       1
 ├── TimedOutError               7   a bound passed
 ├── InterruptedSpeechError      8   speech ended before its end
 ├── WithoutAvatarError          9   spoken, but not through the avatar, which was required
+├── ThresholdError             10   what was measured is not as --assert wants it
 ├── AvatarError                 1   the avatar service did not do what it was asked
 ├── InstallError                1   a component could not be fetched, built or started
 ├── VoiceError                  1   text did not become sound
@@ -84,6 +85,10 @@ class WithoutAvatarError(LibaError):
 
 class InstallError(LibaError):
     pass
+
+
+class ThresholdError(LibaError):
+    exit_code = 10
 
 
 class AvatarError(LibaError):

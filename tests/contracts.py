@@ -99,7 +99,8 @@ class VoiceContract:
         await voice.aclose()
         await voice.aclose()
 
-    async def test_its_model_has_a_name(self, voice: Voice) -> None:
+    async def test_it_has_a_name_and_so_has_its_model(self, voice: Voice) -> None:
+        assert voice.name
         assert voice.model
 
 

@@ -7,8 +7,22 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
+from libacli.core.audio import FRAME_MS, is_audible
 from libacli.core.messages import FINAL_STATES, SayRequest, State
 from libacli.core.timeline import Timeline
+
+_TOLD = (
+    "reason",
+    "route",
+    "route_reason",
+    "voice",
+    "chunks",
+    "frames",
+    "speech_ms",
+    "underruns",
+    "t3_source",
+)
+"""Attributes of an utterance that are told as they are, where they are not empty."""
 
 
 class Refused(Exception):
@@ -34,9 +48,17 @@ class Utterance:
     """`tavus` or `fallback`, once chosen; `route_reason` says why it is `fallback`."""
 
     route_reason: str = ""
+    voice: str = ""
+    """Name of the speaker whose voice it is."""
+
     chunks: int = 0
     frames: int = 0
     """20 ms frames that the sink took, the silence at the end included."""
+
+    first_sound: int | None = None
+    """Number of the first frame with a sound in it, from 0; `last_sound` of the last one."""
+
+    last_sound: int = 0
 
     underruns: int = 0
     """Times the sink ran dry in the middle of the utterance."""
@@ -50,6 +72,18 @@ class Utterance:
     @property
     def id(self) -> str:
         return self.request.id
+
+    @property
+    def speech_ms(self) -> float:
+        """Milliseconds from the first to the last frame with a sound in it."""
+        return 0.0 if self.first_sound is None else (self.last_sound - self.first_sound + 1) * FRAME_MS
+
+    def took(self, frame: bytes) -> None:
+        """Counts a frame that the sink has taken."""
+        if is_audible(frame):
+            self.first_sound = self.frames if self.first_sound is None else self.first_sound
+            self.last_sound = self.frames
+        self.frames += 1
 
     @property
     def is_over(self) -> bool:
@@ -68,7 +102,7 @@ class Utterance:
     def report(self) -> dict[str, Any]:
         """What may be told to anybody in the room: no spoken text."""
         members: dict[str, Any] = {"id": self.id, "state": self.state}
-        for name in ("reason", "route", "route_reason", "chunks", "frames", "underruns", "t3_source"):
+        for name in _TOLD:
             if value := getattr(self, name):
                 members[name] = value
         if self.replayed:

@@ -119,6 +119,11 @@ class AvatarSink:
         if self._segment:
             self._segment.lose(reason)
 
+    @property
+    def state(self) -> str:
+        """`ready`, or why it is not."""
+        return self._absence or "ready"
+
     async def idle(self) -> None:
         """Waits until no utterance is on its way."""
         await self._idle.wait()

@@ -110,6 +110,7 @@ class OpenAIVoice:
         objection: Callable[[str], str | None] | None = None,
     ) -> None:
         self.model = model
+        self.name = voice
         self._client = client
         self._voice = voice
         self._speed = speed

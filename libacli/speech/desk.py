@@ -37,6 +37,8 @@ class Desk:
 
     A request that is not carried out is answered with `{"rejected": reason, "message": ...}`. Every answer
     and event carries `epoch`, which is another one after the agent was started anew: its queue is gone then.
+    `describe` tells what else every event and the status of the queue say of the agent; `wall_clock` the time
+    in POSIX seconds of a moment of the loop's clock.
     """
 
     def __init__(
@@ -44,12 +46,16 @@ class Desk:
         speaker: Speaker,
         *,
         epoch: str,
+        describe: Callable[[], Mapping[str, Any]],
+        wall_clock: Callable[[float], float],
         authorise: Authorise,
         announce: Callable[[dict[str, Any]], None],
         max_text_chars: int,
     ) -> None:
         self._speaker = speaker
         self._epoch = epoch
+        self._describe = describe
+        self._wall_clock = wall_clock
         self._authorise = authorise
         self._announce = announce
         self._max_text_chars = max_text_chars
@@ -67,7 +73,7 @@ class Desk:
 
         answer = self._answer(SAY_METHOD, payload, sender, carry_out)
         if "rejected" in answer:
-            self._announce({"state": "rejected"} | answer)
+            self._announce({"state": "rejected", **self._describe()} | answer)
         return answer
 
     def status(self, payload: bytes, sender: Sender, received_at: float) -> dict[str, Any]:
@@ -79,6 +85,7 @@ class Desk:
                 return utterance.report() if utterance else {"id": str(wanted), "state": "unknown"}
             speaking = self._speaker.speaking
             return {
+                **self._describe(),
                 "speaking": speaking.report() if speaking else None,
                 "waiting": [utterance.report() for utterance in self._speaker.waiting],
             }
@@ -93,7 +100,8 @@ class Desk:
 
     def report(self, utterance: Utterance) -> None:
         """Announces what has just become of an utterance."""
-        self._announce({"epoch": self._epoch} | utterance.report())
+        t0 = round(self._wall_clock(utterance.timeline.t0), 3)
+        self._announce({"epoch": self._epoch, **self._describe(), "t0": t0} | utterance.report())
 
     def _answer(
         self,

@@ -61,6 +61,7 @@ class ScriptedVoice:
         objection: Callable[[str], str | None] | None = None,
     ) -> None:
         self.model = "scripted"
+        self.name = "tone"
         self.texts: list[str] = []
         """Texts asked for, in order; a request counts when its first piece is asked for."""
 

@@ -57,6 +57,9 @@ class Voice(Protocol):
     model: str
     """Name of the speech model, for records."""
 
+    name: str
+    """Who speaks when `Style` names nobody."""
+
     def objection(self, text: str) -> str | None:
         """Why this voice cannot say `text`, in one clause ("this voice speaks English only"), or None.
 

@@ -77,6 +77,11 @@ class Speaker:
         return self._speaking
 
     @property
+    def queue_length(self) -> int:
+        """How many are waiting."""
+        return len(self._backlog)
+
+    @property
     def waiting(self) -> list[Utterance]:
         """The queue, next one first."""
         self._drop_stale()
@@ -97,9 +102,10 @@ class Speaker:
         t0 = self._now() if received_at is None else received_at
         receipt = self._backlog.offer(request, t0, speaking=self._speaking)
         if not receipt.duplicate and (utterance := self._backlog.find(receipt.id)):
-            self._on_change(utterance)
+            utterance.voice = request.voice or self._voice.name
             self._work.set()
             self._look_ahead()
+            self._on_change(utterance)
         return receipt
 
     def find(self, utterance_id: str) -> Utterance | None:
@@ -239,7 +245,7 @@ class Speaker:
         async with asyncio.timeout(self._pace.sink_timeout_s):
             await self._sink.write(frame)
         utterance.timeline.mark("t2", handed_over_at)
-        utterance.frames += 1
+        utterance.took(frame)
         self._runs_dry_at = max(self._runs_dry_at, self._now()) + FRAME_MS / 1000
 
     def _audible(self, utterance: Utterance) -> None:

@@ -18,7 +18,6 @@ import pytest
 from livekit import rtc
 from livekit.api import DeleteRoomRequest, LiveKitAPI
 
-from libacli.agent import RoomAgent
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.messages import FINAL_STATES, SayRequest
 from libacli.edges.agent_client import AgentClient
@@ -27,6 +26,7 @@ from libacli.edges.joining import joined
 from libacli.edges.ledger import Ledger
 from libacli.edges.listener import Listener
 from libacli.edges.livekit_api import LiveKitApi
+from libacli.room_agent import RoomAgent
 from libacli.speech.fakes import ScriptedVoice
 from tests.contracts import SinkContract
 from tests.faulty_avatar import FaultyAvatar, Script

@@ -26,6 +26,7 @@ class Office:
     def __init__(self, voice: ScriptedVoice, queue_limit: int) -> None:
         self.asked: list[tuple[str, dict[str, Any], str | None, Sender]] = []
         self.events: list[dict[str, Any]] = []
+        self.described: dict[str, Any] = {}
         self.speaker = Speaker(
             voice,
             RecordingSink(),
@@ -35,6 +36,8 @@ class Office:
         self.desk = Desk(
             self.speaker,
             epoch="e1",
+            describe=lambda: self.described,
+            wall_clock=lambda at: 1_000_000_000 + at,
             authorise=self._authorise,
             announce=self.events.append,
             max_text_chars=50,
@@ -101,6 +104,17 @@ async def test_the_first_mark_is_when_the_request_came() -> None:
         office.say({"text": "Hello.", "id": "a"}, received_at=4.0)
         await asyncio.sleep(5)
         assert office.status(id="a")["waited"] == 1000.0
+
+
+async def test_every_event_and_the_status_tell_what_else_is_to_be_told_of_the_agent() -> None:
+    async with open_office() as office:
+        office.described = {"room": "r1", "queue": 0}
+        office.say({"text": "Hello.", "id": "a"}, received_at=0.25)
+        office.say(b"{")
+        await asyncio.sleep(10)
+        told = [*office.events, office.status()]
+    assert all(event["room"] == "r1" for event in told)
+    assert {event["t0"] for event in office.events if event["state"] != "rejected"} == {1_000_000_000.25}
 
 
 async def test_events_tell_each_state_with_the_epoch_and_never_the_words() -> None:
