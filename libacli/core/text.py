@@ -68,11 +68,17 @@ class SentenceStream:
         """Returns the sentences that `text` completes, stripped, without empty ones."""
         self._rest += text
         sentences = []
-        while (end := _first_sentence_end(self._rest)) or len(self._rest) > self._max_chars:
-            end = end or _cut(self._rest, self._max_chars)
+        while end := self._end():
             sentences.append(self._rest[:end].strip())
             self._rest = self._rest[end:]
         return [sentence for sentence in sentences if sentence]
+
+    def _end(self) -> int:
+        """How many characters can be given out; 0 when there is no complete sentence yet."""
+        end = _first_sentence_end(self._rest)
+        if (end or len(self._rest)) > self._max_chars:
+            return _cut(self._rest, self._max_chars)
+        return end
 
     def flush(self) -> list[str]:
         """Returns what is left when no more text will come."""
