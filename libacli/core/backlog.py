@@ -156,8 +156,7 @@ class Backlog:
         self._forget(now)
         if known := self._known.get(request.id):
             return Receipt(request.id, self._position(known, speaking), duplicate=True)
-        if self._closed:
-            raise Refused("draining", "the agent is shutting down and takes nothing new")
+        self.check_open()
         if len(self._waiting) >= self._limit:
             raise Refused("queue_full", f"{self._limit} utterances are waiting already")
         utterance = Utterance(request, Timeline(t0=now))
@@ -191,6 +190,11 @@ class Backlog:
     def clear(self, now: float, *, reason: str) -> list[Utterance]:
         """Takes out everything that waits; it is `interrupted`."""
         return self._end(list(self._waiting), "interrupted", now, reason)
+
+    def check_open(self) -> None:
+        """Raises Refused once it was closed."""
+        if self._closed:
+            raise Refused("draining", "the agent is shutting down and takes nothing new")
 
     def close(self) -> None:
         """From now on everything new is refused."""

@@ -95,6 +95,7 @@ class Speaker:
         request = request if request.id else replace(request, id=uuid.uuid4().hex[:12])
         self._drop_stale()
         if not self._backlog.find(request.id):
+            self._backlog.check_open()
             if objection := self._voice.objection(request.text):
                 raise Refused("unsupported_text", objection)
             if request.interrupt:

@@ -1,0 +1,178 @@
+"""Whatever is asked of a speaker, and when: one speaks, the order is kept, each id ends exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from libacli.core.backlog import Refused, Utterance
+from libacli.core.messages import FINAL_STATES, SayRequest
+from libacli.errors import SinkError, VoiceError
+from libacli.speech.fakes import RecordingSink, ScriptedVoice, tone
+from libacli.speech.speaker import Speaker
+from tests.virtual_time import VirtualLoop
+
+T = TypeVar("T")
+
+LIMIT = 4
+IN_THE_MOUTH = {"speaking", "audible"}
+
+
+class SpeakerMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = VirtualLoop()
+        self.voice, self.sink = ScriptedVoice(), RecordingSink()
+        self.speaker = Speaker(self.voice, self.sink, on_change=self._on_change, queue_limit=LIMIT)
+        self.histories: dict[str, list[str]] = defaultdict(list)
+        self.keys: dict[str, tuple[int, int]] = {}
+        """Of what waits: priority and arrival; the least one is next."""
+
+        self.out_of_order: list[str] = []
+        self.said = 0
+        self.is_draining = False
+        self.running = self.loop.create_task(self.speaker.run())
+        self._settle()
+
+    def _on_change(self, utterance: Utterance) -> None:
+        history = self.histories[utterance.id]
+        history.append(utterance.state)
+        if utterance.state == "speaking" and utterance.id != min(self.keys, key=lambda one: self.keys[one]):
+            self.out_of_order.append(utterance.id)  # not raised here: the speaker would take it for its own
+        if utterance.state != "accepted":
+            self.keys.pop(utterance.id, None)
+
+    def _do(self, act: Callable[[], T]) -> T:
+        """Runs `act` where there is a loop, with nothing else happening meanwhile."""
+
+        async def run() -> T:
+            return act()
+
+        return self.loop.run_until_complete(run())
+
+    def _settle(self, seconds: float = 0.001) -> None:
+        """Lets everything happen that is due until then."""
+
+        async def wait() -> None:
+            await asyncio.sleep(seconds)
+
+        self.loop.run_until_complete(wait())
+
+    @rule(
+        burst=st.lists(st.tuples(st.integers(-1, 1), st.integers(10, 40)), min_size=1, max_size=LIMIT),
+        ttl_ms=st.sampled_from([None, None, 3000]),
+    )
+    def say(self, burst: list[tuple[int, int]], ttl_ms: int | None) -> None:
+        def say_all() -> None:  # at one moment: what has been taken out already is not overtaken
+            for priority, words in burst:
+                self._say(SayRequest("word " * words, priority=priority, ttl_ms=ttl_ms))
+
+        self._do(say_all)
+        self._settle()
+
+    @rule()
+    def interrupt(self) -> None:
+        self._do(lambda: self._say(SayRequest("word " * 10, interrupt=True)))
+        self._settle()
+
+    def _say(self, request: SayRequest) -> None:
+        self.said += 1
+        request = replace(request, id=f"u{self.said}")
+        before = self._snapshot()
+        self.keys[request.id] = (-request.priority, self.said)
+        try:
+            assert not self.speaker.say(request).duplicate
+        except Refused as refusal:
+            assert refusal.reason == ("draining" if self.is_draining else "queue_full")
+            assert self.histories == before, "a refused request did something"
+            del self.keys[request.id]
+
+    @precondition(lambda self: self.histories)
+    @rule(data=st.data(), interrupt=st.booleans())
+    def say_again(self, data: st.DataObject, interrupt: bool) -> None:
+        id = data.draw(st.sampled_from(sorted(self.histories)))
+        before = self._snapshot()
+        request = SayRequest("something else", id=id, interrupt=interrupt, priority=1)
+        assert self._do(lambda: self.speaker.say(request)).duplicate
+        assert self.histories == before, "a repeated request did something"
+        self._settle()
+
+    @rule()
+    def stop(self) -> None:
+        stopped = {utterance.id for utterance in self._do(self.speaker.stop)}
+        self._settle()
+        assert all(self.histories[id][-1] in FINAL_STATES for id in stopped)
+        assert self._waiting() == set()
+
+    @rule(seconds=st.floats(0.001, 5))
+    def wait(self, seconds: float) -> None:
+        self._settle(seconds)
+
+    @rule(failure=st.sampled_from([VoiceError("no sound"), SinkError("gone")]))
+    def something_fails(self, failure: VoiceError | SinkError) -> None:
+        if isinstance(failure, SinkError):
+            self.sink.failure = failure
+        else:
+            self.voice.play(tone(40), 0.1, failure)
+
+    @precondition(lambda self: self.said >= 5 and not self.is_draining)
+    @rule()
+    def begin_to_drain(self) -> None:
+        self.is_draining = True
+        self.draining = self.loop.create_task(self.speaker.drain())
+        self._settle()
+
+    @invariant()
+    def the_next_one_is_spoken_next(self) -> None:
+        assert self.out_of_order == []
+
+    @invariant()
+    def one_speaks_at_most(self) -> None:
+        assert sum(history[-1] in IN_THE_MOUTH for history in self.histories.values()) <= 1
+
+    @invariant()
+    def no_more_wait_than_may(self) -> None:
+        assert len(self._waiting()) <= LIMIT
+
+    @invariant()
+    def each_id_is_accepted_once_and_ends_at_most_once(self) -> None:
+        for history in self.histories.values():
+            assert history.count("accepted") == 1
+            assert sum(state in FINAL_STATES for state in history) <= 1
+            assert not set(history[:-1]) & FINAL_STATES, "something happened after the end"
+
+    @invariant()
+    def what_is_not_over_waits_or_is_spoken(self) -> None:
+        open_ones = {id for id, history in self.histories.items() if history[-1] not in FINAL_STATES}
+        waiting = self._waiting()
+        speaking = {self.speaker.speaking.id} if self.speaker.speaking else set()
+        assert open_ones <= waiting | speaking
+
+    def _snapshot(self) -> dict[str, list[str]]:
+        return {id: list(history) for id, history in self.histories.items()}
+
+    def _waiting(self) -> set[str]:
+        return {utterance.id for utterance in self._do(lambda: self.speaker.waiting)}
+
+    def teardown(self) -> None:
+        self._settle(600)
+        unfinished = {id for id, history in self.histories.items() if history[-1] not in FINAL_STATES}
+        if self.is_draining:
+            assert self.draining.done()
+        self.running.cancel()
+        with suppress(asyncio.CancelledError):
+            self.loop.run_until_complete(self.running)
+        self.loop.close()
+        assert unfinished == set()
+
+
+SpeakerMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestSpeakerMachine = SpeakerMachine.TestCase
