@@ -8,6 +8,7 @@ import logging
 import math
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from libacli.config import LiveKitCredentials, Settings
 from libacli.edges.ledger import Ledger
@@ -29,15 +30,19 @@ from livekit.agents import (
 )
 
 from libacli.edges.avatar_session import end_by_name, end_surely
+from libacli.edges.fleet import fleet
 from libacli.edges.joining import to_the_end
+from libacli.edges.meter_line import RoomMeter
+from libacli.edges.meters import Meter
+from libacli.edges.metrics_store import MetricsStore, metrics_path
 from libacli.edges.tavus import Tavus
 from libacli.room_agent import DRAIN_TIMEOUT_S, RoomAgent, conversations_path
 
 logger = logging.getLogger("liba.agent")
 
 
-def make_server(settings: Settings) -> AgentServer:
-    """A LiveKit Agents worker that takes rooms dispatched to `agent.name`."""
+def make_server(settings: Settings, *, meter_line: Path | None = None) -> AgentServer:
+    """A LiveKit Agents worker for rooms dispatched to `agent.name`; they tell metrics on `meter_line`."""
     credentials = settings.livekit()
     server = AgentServer(
         ws_url=credentials.ws_url,
@@ -74,7 +79,7 @@ def make_server(settings: Settings) -> AgentServer:
             entering -= 1
 
     server.rtc_session(
-        functools.partial(_join, settings),
+        functools.partial(_join, settings, meter_line),
         agent_name=settings.agent_name,
         on_request=accept,
         on_session_end=_leave,
@@ -92,7 +97,11 @@ async def serve(settings: Settings, *, rooms: Sequence[str] = ()) -> None:
         logger.warning("say.accept=anyone: everybody in the room may make the agent speak")
     await _check(credentials, settings.say_room)
     await _reap_what_was_left(settings)
-    server = make_server(settings)
+    async with fleet(settings, os.environ) as meter_line:
+        await _work(settings, make_server(settings, meter_line=meter_line), rooms)
+
+
+async def _work(settings: Settings, server: AgentServer, rooms: Sequence[str]) -> None:
     registered = asyncio.Event()
     server.on("worker_registered", lambda *_: registered.set())
     try:
@@ -100,7 +109,7 @@ async def serve(settings: Settings, *, rooms: Sequence[str] = ()) -> None:
             worker = tasks.create_task(server.run())
             try:
                 await registered.wait()
-                logger.info("worker is ready: agent=%s url=%s", settings.agent_name, credentials.url)
+                logger.info("worker is ready: agent=%s url=%s", settings.agent_name, settings.livekit_url)
                 await _enter(settings, rooms)
                 await asyncio.wait([worker])
             finally:
@@ -151,11 +160,20 @@ def _prewarm(settings: Settings, process: JobProcess) -> None:
     process.userdata["voice"] = make_voice(settings)
 
 
-async def _join(settings: Settings, context: JobContext) -> None:
+async def _join(settings: Settings, meter_line: Path | None, context: JobContext) -> None:
     await to_the_end(context.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE))
-    agent = RoomAgent(settings, context.room, context.proc.userdata["voice"])
+    meters = _meters(settings, meter_line)
+    agent = RoomAgent(settings, context.room, context.proc.userdata["voice"], meters=meters)
     context.proc.userdata["agent"] = agent
     await agent.start()
+
+
+def _meters(settings: Settings, meter_line: Path | None) -> list[Meter]:
+    meters: list[Meter] = [RoomMeter(meter_line)] if meter_line else []
+    if settings.metrics_store:
+        keep = {"keep_days": settings.metrics_keep_days, "keep_mb": settings.metrics_keep_mb}
+        meters.append(MetricsStore(metrics_path(), **keep))
+    return meters
 
 
 async def _leave(context: JobContext) -> None:

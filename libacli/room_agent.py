@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from libacli.edges.avatar_session import AvatarSession
 from libacli.edges.avatar_sink import AvatarSink
 from libacli.edges.ledger import Ledger
 from libacli.edges.livekit_room import RoomLink
+from libacli.edges.meters import Meter, Meters
 from libacli.edges.tavus import Tavus
 from libacli.edges.tokens import verify_request
 from libacli.edges.track_sink import TrackSink
@@ -41,7 +42,13 @@ class RoomAgent:
     """The agent in one room: `start` when connected, `close` before leaving."""
 
     def __init__(
-        self, settings: Settings, room: rtc.Room, voice: Voice, *, ledger: Ledger | None = None
+        self,
+        settings: Settings,
+        room: rtc.Room,
+        voice: Voice,
+        *,
+        ledger: Ledger | None = None,
+        meters: Sequence[Meter] = (),
     ) -> None:
         self._settings = settings
         self._ledger = ledger or Ledger(conversations_path())
@@ -52,6 +59,8 @@ class RoomAgent:
         self._sink: Sink = FallbackSink(self._avatar, self._track) if settings.has_avatar else self._track
         self._link = RoomLink(room)
         self._track_sid = ""
+        self._session: AvatarSession | None = None
+        self._meters = Meters(meters, avatar_time=lambda: self._session.seconds if self._session else 0.0)
         self.epoch = uuid.uuid4().hex[:8]
         self._speaker = Speaker(
             voice,
@@ -71,7 +80,7 @@ class RoomAgent:
             describe=self._describe,
             wall_clock=_wall_clock,
             authorise=authoriser(settings, room.name),
-            announce=self._link.announce,
+            announce=self._announce,
             max_text_chars=settings.say_max_text_chars,
         )
         self._running: asyncio.Task[None] | None = None
@@ -108,19 +117,21 @@ class RoomAgent:
             self._speaker.stop(reason="the agent stopped")
         self._running.cancel()
         await asyncio.wait([self._running])
+        await self._meters.aclose()
         await self._sink.aclose()
         await self._voice.aclose()
         self._ledger.close()
 
     async def _run(self) -> None:
         async with AsyncExitStack() as stack:
-            avatar = await stack.enter_async_context(self._avatar_session())
+            self._session = await stack.enter_async_context(self._avatar_session())
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._speaker.run())
                 tasks.create_task(self._link.run())
-                if avatar:
+                tasks.create_task(self._meters.run())
+                if self._session:
                     tasks.create_task(self._avatar.listen())
-                    tasks.create_task(self._keep_avatar(avatar))
+                    tasks.create_task(self._keep_avatar(self._session))
 
     async def _keep_avatar(self, session: AvatarSession) -> None:
         try:
@@ -164,6 +175,10 @@ class RoomAgent:
             "avatar": self._avatar.state if self._settings.has_avatar else "not configured",
             "queue": self._speaker.queue_length,
         }
+
+    def _announce(self, event: dict[str, Any]) -> None:
+        self._link.announce(event)
+        self._meters.take(event)
 
     def _report(self, utterance: Utterance) -> None:
         if utterance.state == "speaking" and self._settings.speech_captions:

@@ -17,7 +17,18 @@ MODULE_LINES = 300
 FUNCTION_LINES = 40
 CANARY_TEXT = "The canary sings at midnight."
 
-HEAVY = {"livekit.agents", "livekit.rtc", "openai", "fastapi", "numpy", "aiohttp", "av", "hibari", "rich"}
+HEAVY = {
+    "livekit.agents",
+    "livekit.rtc",
+    "openai",
+    "fastapi",
+    "numpy",
+    "aiohttp",
+    "av",
+    "hibari",
+    "rich",
+    "sqlite3",
+}
 """What takes long to load, or is large, and has no business in a command that runs for a moment."""
 
 PROBE = f"""

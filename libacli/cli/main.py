@@ -15,7 +15,7 @@ from libacli.cli.options import group
 from libacli.cli.output import output
 from libacli.errors import LibaError
 
-COMMANDS = ("demo", "agent", "say", "token", "record", "reap", "server", "avatar", "config")
+COMMANDS = ("demo", "agent", "say", "token", "record", "metrics", "reap", "server", "avatar", "config")
 """Modules of `libacli.cli`: each holds a group named `app`, or a function named as itself."""
 
 
@@ -82,6 +82,9 @@ def main() -> None:
     gc.set_threshold(50_000)
     try:
         app()
+    except BrokenPipeError:  # `liba ... | head`: who reads has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except Exception as error:  # a defect of ours: told in one line like the rest
         if output.verbose:
             raise

@@ -29,7 +29,7 @@ ConfigFile = Annotated[
     typer.Option("--config", envvar="LIBA_CONFIG", show_envvar=False, help="Settings file to use"),
 ]
 
-_DURATION = re.compile(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
+_DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 
 
@@ -51,10 +51,10 @@ def settings_from(config: Path | None = None, **flags: Any) -> "LoadedSettings":
 
 
 def seconds(duration: str) -> int:
-    """Reads `90s`, `5m`, `1h30m` or a bare number of seconds. Raises UsageError."""
+    """Reads `90s`, `5m`, `1h30m`, `7d` or a bare number of seconds. Raises UsageError."""
     duration = duration.strip()
     match = _DURATION.fullmatch(f"{duration}s" if _SECONDS.fullmatch(duration) else duration)
     if not match or not any(match.groups()):
         raise UsageError(f"{duration!r} is not a duration", hint="write it like 90s, 5m or 1h30m")
-    hours, minutes, rest = (int(group or 0) for group in match.groups())
-    return hours * 3600 + minutes * 60 + rest
+    days, hours, minutes, rest = (int(group or 0) for group in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + rest

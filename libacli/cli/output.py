@@ -24,6 +24,10 @@ class Output:
         """A line of what was asked for."""
         print(printable(text), flush=True)  # noqa: T201
 
+    def text(self, text: str) -> None:
+        """A piece of what was asked for, as it is; it must hold nothing that drives a terminal."""
+        sys.stdout.write(text)
+
     def json(self, value: Any) -> None:
         """What was asked for, as one indented JSON document."""
         print(_escaped(json.dumps(value, indent=2, ensure_ascii=False)), flush=True)  # noqa: T201

@@ -63,6 +63,8 @@ class AvatarSession:
         self._ledger = ledger
         self._epoch = uuid.uuid4().hex[:8]
         self._count = 0
+        self._spent_s = 0.0
+        self._begun_at: dict[str, float] = {}
         self._changed = asyncio.Event()
         for event in ("participant_connected", "participant_disconnected", "track_published"):
             room.on(event, lambda *_: self._changed.set())
@@ -91,6 +93,11 @@ class AvatarSession:
                 logger.error("no avatar: %s%s", error, _hint(error))
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    @property
+    def seconds(self) -> float:
+        """What conversations have cost so far, in seconds of avatar time; each counts from its request on."""
+        return self._spent_s + sum(self._now() - begun_at for begun_at in self._begun_at.values())
 
     async def _attend(self) -> None:
         """One avatar after the other, without a gap, until one fails or nobody watches."""
@@ -157,6 +164,8 @@ class AvatarSession:
                 room_token=token,
                 max_duration_s=duration_s,
             )
+            entry = replace(entry, id=conversation_id)
+            await asyncio.to_thread(self._ledger.write, entry)
         except AvatarError as error:
             if error.is_unsure:
                 await end_by_name(self._tavus, self._ledger, entry)
@@ -164,10 +173,9 @@ class AvatarSession:
                 self._ledger.forget(entry)
             raise
         except asyncio.CancelledError:
-            await end_by_name(self._tavus, self._ledger, entry)
+            await (end_surely if entry.id else end_by_name)(self._tavus, self._ledger, entry)
             raise
-        entry = replace(entry, id=conversation_id)
-        await asyncio.to_thread(self._ledger.write, entry)
+        self._begun_at[name] = asked_at
         return _Avatar(entry, identity, asked_at + duration_s)
 
     async def _joined(self, avatar: _Avatar) -> None:
@@ -178,7 +186,10 @@ class AvatarSession:
             raise AvatarError("never joined", is_permanent=False)
 
     async def _end(self, avatar: _Avatar) -> None:
-        await end_surely(self._tavus, self._ledger, avatar.entry)
+        try:
+            await end_surely(self._tavus, self._ledger, avatar.entry)
+        finally:
+            self._spent_s += self._now() - self._begun_at.pop(avatar.entry.name, self._now())
 
     def _shows_itself(self, identity: str) -> bool:
         participant = self._room.remote_participants.get(identity)

@@ -64,15 +64,16 @@ class Kind:
     env: Mapping[str, str] = field(default_factory=dict)
 
 
-def _liba(isolation: str) -> Kind:
-    agent_name = f"liba-{isolation}"  # LiveKit sends any worker of a name
+def liba(isolation: str, variant: str = "", **env: str) -> Kind:
+    """liba with rooms in processes or threads, and with settings of that variant."""
+    agent_name = f"liba-{isolation}{variant}"  # LiveKit sends any worker of a name
 
     def command(stack: Stack, rooms: Sequence[str]) -> list[str]:
         named = [part for room in rooms for part in ("--room", room)]
         options = ["--isolation", isolation, "--agent-name", agent_name, *named]
         return [sys.executable, "-m", "libacli", "agent", "run", *options]
 
-    return Kind(f"liba ({isolation})", command, agent_name=agent_name, tells=True)
+    return Kind(f"liba ({variant or isolation})", command, agent_name=agent_name, tells=True, env=env)
 
 
 def _stock(stack: Stack, rooms: Sequence[str]) -> list[str]:
@@ -90,8 +91,8 @@ def floor(sound_ms: float) -> Kind:
     return Kind("floor", command, has_voice=False)
 
 
-LIBA = _liba("process")
-LIBA_THREAD = _liba("thread")
+LIBA = liba("process")
+LIBA_THREAD = liba("thread")
 STOCK = Kind("stock", _stock, agent_name=AGENT_NAME)
 
 

@@ -1,0 +1,86 @@
+"""Many records in a few numbers."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from libacli.core.record import DURATIONS, Record
+from libacli.core.threshold import STATISTICS
+
+KEYS: Mapping[str, Callable[[Record], str]] = {
+    "route": lambda record: record.route or "none",
+    "voice": lambda record: record.voice or "none",
+    "model": lambda record: record.model or "none",
+    "room": lambda record: record.room,
+    "day": lambda record: datetime.fromtimestamp(record.t0, UTC).date().isoformat(),
+    "outcome": lambda record: record.outcome,
+}
+"""What records can be grouped by; a day is one of UTC."""
+
+_SHOWN = ("p50", "p95", "p99", "max")
+
+
+@dataclass
+class Summary:
+    """Records that have the same `key`."""
+
+    key: tuple[str, ...] = ()
+    outcomes: Counter[str] = field(default_factory=Counter)
+    routes: Counter[str] = field(default_factory=Counter)
+    replayed: int = 0
+    underruns: int = 0
+    chars: int = 0
+    values: dict[str, Sequence[float]] = field(default_factory=dict)
+    """Durations by name, in milliseconds, of the records that have them."""
+
+    @property
+    def count(self) -> int:
+        return self.outcomes.total()
+
+    def add(self, record: Record) -> None:
+        self.outcomes[record.outcome] += 1
+        self.routes[record.route or "none"] += 1
+        self.replayed += record.replayed
+        self.underruns += record.underruns
+        self.chars += record.chars
+        for name in DURATIONS:
+            value = getattr(record, name)
+            if value is not None:
+                self.values.setdefault(name, array("d")).append(value)  # type: ignore[attr-defined]
+
+    def statistics(self) -> dict[str, dict[str, float]]:
+        """By duration: its count, p50, p95, p99 and maximum."""
+        found = {}
+        for name in DURATIONS:
+            if values := sorted(self.values.get(name, ())):
+                shown = {statistic: round(STATISTICS[statistic](values), 2) for statistic in _SHOWN}
+                found[name] = {"count": len(values), **shown}
+        return found
+
+    def encode(self) -> dict[str, Any]:
+        return {
+            "count": self.count,
+            "outcomes": dict(self.outcomes),
+            "routes": dict(self.routes),
+            "replayed": self.replayed,
+            "underruns": self.underruns,
+            "chars": self.chars,
+            "durations_ms": self.statistics(),
+        }
+
+
+def summarise(records: Iterable[Record], by: Sequence[str] = ()) -> tuple[Summary, list[Summary]]:
+    """All of them together, and in groups with the same values of `by` (names in `KEYS`), sorted by them."""
+    everything = Summary()
+    groups: dict[tuple[str, ...], Summary] = {}
+    for record in records:
+        everything.add(record)
+        if by:
+            key = tuple(KEYS[name](record) for name in by)
+            groups.setdefault(key, Summary(key)).add(record)
+    return everything, [groups[key] for key in sorted(groups)]

@@ -1,0 +1,106 @@
+"""What becomes of the numbers: each goes to all meters, and none of them can do harm to speech."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from libacli.core.messages import FINAL_STATES
+from libacli.core.record import Record
+
+logger = logging.getLogger("liba.metrics")
+
+_TICK_S = 5.0
+_CLOSE_TIMEOUT_S = 2.0
+
+
+class Meter:
+    """Counts what happens in one room. As it stands it counts nothing; what it shall count is overridden.
+
+    All but `run` and `aclose` return at once.
+    """
+
+    def observe(self, record: Record) -> None:
+        """An utterance has ended."""
+
+    def refuse(self, reason: str) -> None:
+        """A request was rejected."""
+
+    def queue(self, length: int) -> None:
+        """So many utterances wait now."""
+
+    def avatar_seconds(self, seconds: float) -> None:
+        """An avatar was there for so much longer."""
+
+    async def run(self) -> None:
+        """Does what has to be done meanwhile, until cancelled; may return before."""
+
+    async def aclose(self) -> None:
+        """Brings what was counted to where it belongs; the bound is the caller's."""
+
+
+class Meters:
+    """All meters of one room. `avatar_time` tells the seconds of avatar time so far."""
+
+    def __init__(self, meters: Sequence[Meter], *, avatar_time: Callable[[], float]) -> None:
+        self._meters = meters
+        self._avatar_time = avatar_time
+        self._told_s = 0.0
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Counts an event of the agent, as everybody in the room gets it. Raises nothing."""
+        for meter in self._meters:
+            try:
+                _tell(meter, event)
+            except Exception as error:  # speech goes on, whatever a meter makes of it
+                logger.error("%s did not count an event", type(meter).__name__, exc_info=error)
+
+    async def run(self) -> None:
+        """Works until cancelled; a meter that breaks down is left out."""
+        async with asyncio.TaskGroup() as tasks:
+            for meter in self._meters:
+                tasks.create_task(_run(meter))
+            while True:
+                await asyncio.sleep(_TICK_S)
+                self._tell_avatar_time()
+
+    async def aclose(self) -> None:
+        """Finishes, within 2 s."""
+        self._tell_avatar_time()
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S), asyncio.TaskGroup() as tasks:
+                for meter in self._meters:
+                    tasks.create_task(_close(meter))
+        except TimeoutError:
+            logger.warning("metrics were not all written in time")
+
+    def _tell_avatar_time(self) -> None:
+        total_s = self._avatar_time()
+        for meter in self._meters:
+            meter.avatar_seconds(total_s - self._told_s)
+        self._told_s = total_s
+
+
+def _tell(meter: Meter, event: Mapping[str, Any]) -> None:
+    if "queue" in event:
+        meter.queue(event["queue"])
+    if event["state"] == "rejected":
+        meter.refuse(event["rejected"])
+    elif event["state"] in FINAL_STATES:
+        meter.observe(Record.read(event))
+
+
+async def _run(meter: Meter) -> None:
+    try:
+        await meter.run()
+    except Exception as error:
+        logger.error("%s does not work any more", type(meter).__name__, exc_info=error)
+
+
+async def _close(meter: Meter) -> None:
+    try:
+        await meter.aclose()
+    except Exception as error:
+        logger.error("%s did not finish", type(meter).__name__, exc_info=error)

@@ -1,0 +1,128 @@
+"""What rooms measured, for Prometheus: the worker counts, and answers scrapes for all of its rooms."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from libacli.core.record import OUTCOMES, Record
+from libacli.errors import ConfigError
+
+logger = logging.getLogger("liba.metrics")
+
+ROUTES = ("tavus", "fallback", "none")
+"""Values of the label `route`; `none`: it came to no sound."""
+
+REASONS = (
+    "draining", "malformed", "nothing_to_say", "queue_full", "text_too_long", "too_large",
+    "unauthorized", "unknown_sender", "unsupported_text", "other",
+)  # fmt: skip
+"""Values of the label `reason` of requests that were rejected."""
+
+DURATIONS = {
+    "d01": ("liba_voice", "From the request to the first sound of the voice (T0 to T1)",
+            (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.9, 1.2, 1.8, 3, 5, 10, 30, 60)),
+    "d12": ("liba_sink", "From the first sound of the voice to the first frame in the sink (T1 to T2)",
+            (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)),
+    "d2a": ("liba_audible", "From the first frame in the sink until the room can hear it (T2 to TA)",
+            (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 5)),
+    "total": ("liba_utterance", "From the request to the end of playback (T0 to T3)",
+              (0.5, 1, 2, 3, 5, 8, 13, 20, 30, 60, 120, 300)),
+}  # fmt: skip
+"""Duration of a record → the metric's name without its unit, what it means, and bounds in seconds."""
+
+
+class PrometheusMeter:
+    """Counts for all rooms of one worker, in a registry of its own. No label names a room or a person."""
+
+    def __init__(self) -> None:
+        if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):  # somebody's wish, and the client needs it
+            os.makedirs(folder, exist_ok=True)
+        self.registry = own = CollectorRegistry()
+        self._queues: dict[object, int] = {}
+        self._seconds = {
+            name: Histogram(metric, text, ["route"], unit="seconds", buckets=bounds, registry=own)
+            for name, (metric, text, bounds) in DURATIONS.items()
+        }
+        self._utterances = Counter(
+            "liba_utterances", "Requests to speak, by outcome", ["outcome", "route"], registry=own
+        )
+        self._rejected = Counter("liba_rejected", "Rejected requests, by reason", ["reason"], registry=own)
+        self._characters = Counter("liba_characters", "Characters handed to the voice", registry=own)
+        self._avatar = Counter("liba_avatar_seconds", "Seconds of avatar conversations", registry=own)
+        self._underruns = Counter("liba_underruns", "Times that speech broke off in its middle", registry=own)
+        self._replayed = Counter("liba_replayed", "Utterances begun again on the track", registry=own)
+        rooms = Gauge("liba_rooms", "Rooms with an agent of this worker", registry=own)
+        rooms.set_function(lambda: len(self._queues))
+        waiting = Gauge("liba_queue_length", "Utterances that wait, in all rooms", registry=own)
+        waiting.set_function(lambda: sum(tuple(self._queues.values())))
+        self._begin_at_zero()
+
+    def observe(self, record: Record) -> None:
+        """An utterance has ended."""
+        route = record.route if record.route in ROUTES else "none"
+        self._utterances.labels(record.outcome, route).inc()
+        for name, histogram in self._seconds.items():
+            if (milliseconds := getattr(record, name)) is not None:
+                histogram.labels(route).observe(milliseconds / 1000)
+        if record.chunks:  # without one it never came to its turn
+            self._characters.inc(record.chars)
+        self._underruns.inc(record.underruns)
+        self._replayed.inc(record.replayed)
+
+    def refuse(self, reason: str) -> None:
+        """A request was rejected; a reason that is not one of `REASONS` counts as `other`."""
+        self._utterances.labels("rejected", "none").inc()
+        self._rejected.labels(reason if reason in REASONS else "other").inc()
+
+    def room_opened(self, room: object) -> None:
+        """`room` is any key, for as long as the room is open."""
+        self._queues[room] = 0
+
+    def room_closed(self, room: object) -> None:
+        self._queues.pop(room, None)
+
+    def queue(self, room: object, length: int) -> None:
+        """Number of utterances that wait in an open room."""
+        if room in self._queues:
+            self._queues[room] = length
+
+    def avatar_seconds(self, seconds: float) -> None:
+        """So much more avatar time was used."""
+        self._avatar.inc(max(0.0, seconds))
+
+    def _begin_at_zero(self) -> None:
+        """An event that a series appears with is not seen as an increase: so all series are there before."""
+        for outcome, route in itertools.product(sorted(OUTCOMES), ROUTES):
+            self._utterances.labels(outcome, route)
+        self._utterances.labels("rejected", "none")
+        for reason in REASONS:
+            self._rejected.labels(reason)
+        for histogram, route in itertools.product(self._seconds.values(), ROUTES[:2]):
+            histogram.labels(route)
+
+
+@asynccontextmanager
+async def exposing(meter: PrometheusMeter, host: str, port: int) -> AsyncIterator[int]:
+    """Answers scrapes at `http://host:port/metrics`, from its own threads. Gives the port; 0: any free one.
+
+    Raises ConfigError when it cannot listen there.
+    """
+    try:
+        server, _ = start_http_server(port, host, meter.registry)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot answer Prometheus on {host} port {port}: {error.strerror or error}",
+            hint="metrics.prometheus_port and metrics.prometheus_host say where; port 0: it does not",
+        ) from error
+    try:
+        yield server.server_port
+    finally:
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()
