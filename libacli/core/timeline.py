@@ -18,7 +18,7 @@ class Timeline:
     """It was this utterance's turn to speak; before that it waited in the queue."""
 
     t1: float | None = None
-    """First PCM came out of the voice."""
+    """First PCM came out of the voice; when it had it before, the turn."""
 
     t2: float | None = None
     """First frame was handed to the sink."""

@@ -138,6 +138,18 @@ class AgentClient:
         """Stops what is spoken and clears the queue; ids of what that ended."""
         return list((await self._ask(STOP_METHOD, {}))["stopped"])
 
+    async def queue(self) -> dict[str, Any]:
+        """What the agent says of itself, and the reports of what it is `speaking` and what is `waiting`.
+
+        Raises NoAgentError when there is none, or none that answers.
+        """
+        if not await self.find():
+            raise NoAgentError(
+                f"there is no agent named {self._agent_name!r} in room {self._room!r}",
+                hint="start one: liba agent run",
+            )
+        return await self._ask(STATUS_METHOD, {})
+
     async def _poll(self, said: Acknowledgement) -> Acknowledgement:
         started = time.monotonic()
         report = await self._status(said.id)

@@ -65,9 +65,13 @@ def join_token(
     return _encode(credentials, claims, valid_for_s)
 
 
-def listener_token(credentials: LiveKitCredentials, *, room: str, identity: str) -> str:
-    """A token for a listener of liba's own, whose identity is one of the reserved ones; subscribes only."""
-    return _encode(credentials, {"sub": identity, "video": _video(room, Permissions())}, 600)
+def listener_token(credentials: LiveKitCredentials, *, room: str, identity: str, hidden: bool = False) -> str:
+    """A token for a listener of liba's own, whose identity is one of the reserved ones; subscribes only.
+
+    Participants are not told of one that is `hidden`: for the agent it is no viewer.
+    """
+    video = _video(room, Permissions()) | {"hidden": hidden}
+    return _encode(credentials, {"sub": identity, "video": video}, 600)
 
 
 def avatar_token(

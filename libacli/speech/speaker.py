@@ -233,7 +233,9 @@ class Speaker:
         async with aclosing(reading.pcm()) as pcm:
             async for piece in pcm:
                 if reading.first_pcm_at is not None:
-                    utterance.timeline.mark("t1", reading.first_pcm_at)
+                    # What the voice made ahead of its turn counts from there: it cannot be waited for before.
+                    turn = utterance.timeline.turn or 0.0
+                    utterance.timeline.mark("t1", max(reading.first_pcm_at, turn))
                 for frame in slicer.push(piece):
                     await self._write(utterance, frame)
         for frame in slicer.flush():

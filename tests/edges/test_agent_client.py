@@ -277,3 +277,23 @@ async def test_stop_names_what_it_stopped(server: TwirpServer, found: AgentClien
     assert await found.stop() == ["u1"]
     sent = calls(server, STOP_METHOD)[0].rpc
     verify_request(server.credentials, sent.pop("auth"), room="demo", method=STOP_METHOD, body=sent)
+
+
+async def test_the_queue_is_asked_of_the_agent_that_is_there(
+    server: TwirpServer, client: AgentClient
+) -> None:
+    server.play("PerformRpc", reply(epoch=EPOCH, queue=1, speaking=None, waiting=[{"id": "u1"}]))
+    assert (await client.queue())["waiting"] == [{"id": "u1"}]
+    sent = calls(server, STATUS_METHOD)[0].rpc
+    verify_request(server.credentials, sent.pop("auth"), room="demo", method=STATUS_METHOD, body=sent)
+    assert sent == {}
+
+
+async def test_where_no_agent_is_nobody_is_asked_for_the_queue(
+    server: TwirpServer, client: AgentClient
+) -> None:
+    server.participants = []
+    with pytest.raises(NoAgentError, match="no agent named 'liba' in room 'demo'") as caught:
+        await client.queue()
+    assert caught.value.hint == "start one: liba agent run"
+    assert calls(server, STATUS_METHOD) == []

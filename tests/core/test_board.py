@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libacli.core.board import SHOWN, Board
+from libacli.core.messages import FINAL_STATES
+from libacli.core.record import OUTCOMES, Record
+from libacli.core.row import Budgets, grade
+from libacli.core.timeline import percentile
+
+AGENT = {
+    "epoch": "e1",
+    "room": "demo",
+    "agent": "liba",
+    "model": "hibari",
+    "avatar": "ready",
+    "queue": 0,
+}
+MARKS: dict[str, Any] = {"waited": 0.2, "d01": 15.0, "d12": 0.5, "d2a": 70.0}
+
+
+def event(state: str, utterance_id: str = "u1", **members: Any) -> dict[str, Any]:
+    return AGENT | {"t0": 1.0, "id": utterance_id, "state": state} | members
+
+
+def done(utterance_id: str = "u1", **members: Any) -> dict[str, Any]:
+    return event("done", utterance_id, **{**MARKS, "d23": 1070.0, "total": 1085.5} | members)
+
+
+def states(board: Board) -> list[str]:
+    return [row.state for row in board.rows]
+
+
+def test_an_utterance_moves_on_in_its_row() -> None:
+    board = Board()
+    for state in ("accepted", "speaking", "audible"):
+        board.event(event(state), 1.0)
+        assert states(board) == [state]
+        assert board.is_live
+    board.event(done(), 2.0)
+    assert states(board) == ["done"]
+    assert not board.is_live
+    assert board.count == 1
+
+
+def test_the_newest_come_first() -> None:
+    board = Board()
+    for utterance_id in ("u1", "u2"):
+        board.event(event("accepted", utterance_id), 1.0)
+    board.event(done("u1"), 2.0)
+    assert [row.record.id for row in board.rows] == ["u2", "u1"]
+
+
+@pytest.mark.parametrize("late", ["accepted", "speaking", "audible", "done", "failed"])
+def test_what_has_ended_stays_ended_and_is_counted_once(late: str) -> None:
+    board = Board()
+    board.event(done(), 1.0)
+    assert board.event(event(late), 2.0) is None
+    assert states(board) == ["done"]
+    assert board.count == 1
+
+
+def test_the_durations_of_one_that_plays_grow_from_the_last_news() -> None:
+    board = Board()
+    row = board.event(event("accepted"), 10.0)
+    assert row and row.waiting_ms(10.5) == 500 and row.pending_ms(10.5) is None
+    row = board.event(event("speaking", waited=200.0), 11.0)
+    assert row and row.waiting_ms(12.0) == 200 and row.pending_ms(11.25) == 250
+    assert row.playing_ms(12.0) is None
+    row = board.event(event("audible", **MARKS), 12.0)
+    assert row and row.playing_ms(14.0) == 2000
+    row = board.event(done(), 15.0)
+    assert row and row.playing_ms(99.0) == 1000
+
+
+@pytest.mark.parametrize(
+    ("marks", "voice", "sink", "latency", "audible"),
+    [
+        ({"waited": 0.0, "d01": 300.0, "d12": 1.0, "d2a": 80.0}, 300, 1, 381, 381),
+        ({"waited": 3000.0, "d01": 3300.0, "d12": 1.0, "d2a": 80.0}, 300, 1, 381, 3381),
+        ({"waited": 3000.0, "d01": 2000.0, "d12": 1001.0, "d2a": 80.0}, 0, 1, 81, 3081),
+        ({"waited": 0.0, "d01": 300.0}, 300, None, None, None),
+        ({}, None, None, None, None),
+    ],
+    ids=["alone", "queued", "voice ahead of its turn", "not heard", "nothing known"],
+)
+def test_the_time_in_the_queue_is_not_the_voices_fault(
+    marks: dict[str, Any], voice: float, sink: float, latency: float, audible: float
+) -> None:
+    row = Board().event(event("failed", **marks), 1.0)
+    assert row
+    assert (row.voice_ms, row.sink_ms, row.latency_ms, row.audible_ms) == (voice, sink, latency, audible)
+
+
+def test_a_refused_request_is_no_utterance_even_when_it_has_the_id_of_one() -> None:
+    board = Board()
+    board.event(AGENT | {"state": "rejected", "rejected": "queue_full", "message": "…", "id": "u1"}, 1.0)
+    board.event(AGENT | {"state": "rejected", "rejected": "malformed", "message": "…"}, 1.0)
+    board.event(event("accepted"), 2.0)
+    board.event(done(), 3.0)
+    assert states(board) == ["done", "rejected", "rejected"]
+    assert [row.record.reason for row in board.rows] == ["", "malformed", "queue_full"]
+    assert board.count == 1
+
+
+def test_an_agent_that_was_started_anew_has_lost_what_was_on_its_way() -> None:
+    board = Board()
+    board.event(done("u1"), 1.0)
+    board.event(event("audible", "u2"), 1.0)
+    board.event(event("accepted", "u1", epoch="e2"), 2.0)
+    assert states(board) == ["accepted", "lost", "done"]
+    assert (board.restarts, board.facts.epoch) == (1, "e2")
+
+
+def test_two_agents_of_different_names_are_no_restart() -> None:
+    board = Board()
+    for _ in range(2):
+        board.event(event("audible", "u1"), 1.0)
+        board.event(event("audible", "u2", agent="other", epoch="e2"), 1.0)
+    assert board.restarts == 0
+    assert states(board) == ["audible", "audible"]
+
+
+def test_the_answer_of_an_agent_tells_what_is_on_its_way_and_what_is_not() -> None:
+    board = Board()
+    board.event(event("audible", "u1"), 1.0)
+    speaking = {"id": "u2", "state": "audible", "route": "tavus"} | MARKS
+    waiting = [{"id": "u3", "state": "accepted"}, "nonsense", {"id": 3, "state": "accepted"}]
+    board.answer(AGENT | {"queue": 1, "speaking": speaking, "waiting": waiting}, 2.0)
+    assert [(row.record.id, row.state) for row in board.rows] == [
+        ("u3", "accepted"),
+        ("u2", "audible"),
+        ("u1", "lost"),
+    ]
+    assert (board.facts.queue, board.has_agent, board.ignored) == (1, True, 1)
+
+
+def test_what_an_event_told_of_the_time_is_kept_when_an_answer_does_not_tell_it() -> None:
+    board = Board()
+    board.event(event("audible", t0=77.0), 1.0)
+    board.answer(AGENT | {"speaking": {"id": "u1", "state": "audible"}, "waiting": []}, 2.0)
+    assert [(row.record.t0, row.heard_at) for row in board.rows] == [(77.0, 1.0)]
+
+
+def test_without_an_agent_nothing_is_on_its_way() -> None:
+    board = Board()
+    board.event(event("audible"), 1.0)
+    board.no_agent()
+    assert states(board) == ["lost"]
+    assert board.has_agent is False
+    board.event(done(), 2.0)
+    assert (states(board), board.has_agent, board.count) == (["done"], True, 1)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"state": ["done"]},
+        event("lost"),
+        event("done", id=""),
+        event("done", t0="now"),
+        event("audible", d01="fast"),
+        event("audible", d01=-1),
+        event("audible", d01=float("nan")),
+    ],
+)
+def test_what_is_malformed_is_counted_and_changes_nothing_else(members: dict[str, Any]) -> None:
+    board = Board()
+    assert board.event(members, 1.0) is None
+    assert (board.ignored, board.rows, board.facts.agent) == (1, [], "")
+
+
+def test_captions_find_their_utterance_and_are_bounded() -> None:
+    board = Board(keep=3)
+    for number in range(5):
+        board.caption(f"u{number}", "x" * 9999)
+    board.caption("i" * 65, "too long an id")
+    row = board.event(event("speaking", "u4"), 1.0)
+    gone = board.event(event("speaking", "u0"), 1.0)
+    assert row and gone
+    assert (len(board.text(row)), board.text(gone)) == (4000, "")
+
+
+def test_grades_follow_the_budget() -> None:
+    assert [grade(ms, 50) for ms in (0, 50, 50.1, 100, 100.1)] == ["fine", "fine", "slow", "slow", "bad"]
+    assert Budgets(900, 50, 500).total == 1450
+
+
+durations = st.none() | st.floats(0, 1e6)
+records = st.builds(
+    Record,
+    id=st.text(min_size=1, max_size=3),
+    t0=st.floats(0, 1e9),
+    outcome=st.sampled_from(sorted(OUTCOMES)),
+    d01=durations,
+    d12=durations,
+    d2a=durations,
+    total=durations,
+)
+
+
+@given(st.lists(records, max_size=30), st.integers(1, 20))
+def test_percentiles_are_those_of_the_last_records(given_records: list[Record], window: int) -> None:
+    board = Board(window=window)
+    for record in given_records:
+        board.add(record)
+    for name in SHOWN:
+        values = [v for record in given_records[-window:] if (v := getattr(record, name)) is not None]
+        wanted = {f"p{at}": percentile(values, at) for at in (50, 95, 99)} if values else {}
+        assert board.statistics().get(name, {}) == wanted
+
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+likely = st.fixed_dictionaries(
+    {"state": st.sampled_from([*sorted(FINAL_STATES), "accepted", "speaking", "audible"])},
+    optional={
+        "id": st.sampled_from(["a", "b", "c", "d"]) | junk,
+        "epoch": st.sampled_from(["e1", "e2"]) | junk,
+        "agent": st.text(max_size=2) | junk,
+        "queue": junk,
+        "t0": st.floats(0, 1e9) | junk,
+        "d01": durations | junk,
+        "waited": durations,
+        "speaking": junk,
+        "waiting": junk,
+    },
+)
+any_message = likely | st.dictionaries(st.text(max_size=6), junk, max_size=4)
+
+
+@given(st.lists(st.tuples(st.booleans(), any_message), max_size=40), st.integers(1, 5))
+def test_whatever_comes_a_board_stays_bounded_and_consistent(
+    messages: list[tuple[bool, dict[str, Any]]], keep: int
+) -> None:
+    board = Board(keep=keep, window=4)
+    for now, (is_answer, members) in enumerate(messages):
+        version, count = board.version, board.count
+        if is_answer:
+            board.answer(members | {"speaking": members}, float(now))
+        else:
+            board.event(members, float(now))
+        assert board.version > version or board.count == count
+        assert len(board.rows) <= keep
+        assert len(board.latencies) <= 4
+        assert board.is_live == any(not row.is_over for row in board.rows)
+        assert board.facts.queue >= 0
+        for row in board.rows:
+            assert row.playing_ms(now + 1.0) is None or row.playing_ms(now + 1.0) >= 0  # type: ignore[operator]

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
+
+import httpx2
+import pytest
+from livekit import rtc
+
+from libacli.config import LiveKitCredentials
+from libacli.core.messages import SayRequest
+from libacli.core.names import EVENTS_TOPIC
+from libacli.edges.joining import joined
+from libacli.edges.room_events import Caption, Event, Link, News, RoomEvents, Status
+from libacli.edges.tokens import Permissions, _encode, join_token
+from tests.live.conftest import Scene, Shell
+
+pytestmark = pytest.mark.live
+
+LINE = SayRequest("The watcher sees this.", id="watched")
+STATES = ["accepted", "speaking", "audible", "done"]
+
+
+@contextmanager
+def watching(shell: Shell, room: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """`liba metrics watch`, once it is in the room; Ctrl-C ends it."""
+    with subprocess.Popen(
+        shell.command("metrics", "watch", "--room", room, *arguments),
+        env=shell.environment,
+        cwd=shell.folder,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            assert process.stderr
+            while "connected" not in (line := process.stderr.readline()):
+                assert line, "it ended"
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 130
+
+
+def room_events(scene: Scene, credentials: LiveKitCredentials, *, with_captions: bool = False) -> RoomEvents:
+    return RoomEvents(credentials, room=scene.room, agent_name="liba", with_captions=with_captions)
+
+
+async def status_of(stream: AsyncGenerator[News]) -> Status:
+    async with asyncio.timeout(20):
+        while not isinstance(news := await anext(stream), Status):
+            pass
+    return news
+
+
+async def until_connected(stream: AsyncGenerator[News]) -> list[str]:
+    links: list[str] = []
+    async with asyncio.timeout(30):
+        while "" not in links:
+            if isinstance(news := await anext(stream), Link):
+                links.append(news.state)
+    return links
+
+
+async def until_done(stream: AsyncGenerator[News]) -> list[News]:
+    told: list[News] = []
+    async with asyncio.timeout(20):
+        while not told or not (
+            isinstance(last := told[-1], Event) and (last.members or {})["state"] == "done"
+        ):
+            told.append(await anext(stream))
+    return told
+
+
+async def test_each_state_of_an_utterance_is_a_line_of_json(shell: Shell, scene: Scene) -> None:
+    def lines(process: subprocess.Popen[str]) -> list[str]:
+        assert process.stdout
+        return [process.stdout.readline() for _ in STATES]
+
+    watch = watching(shell, scene.room, "--json")
+    process = await asyncio.to_thread(watch.__enter__)
+    try:
+        await scene.client.say(LINE)
+        told = [json.loads(line) for line in await asyncio.to_thread(lines, process)]
+    finally:
+        await asyncio.to_thread(watch.__exit__, None, None, None)
+    assert [event["state"] for event in told] == STATES
+    assert {(event["id"], event["room"], event["agent"]) for event in told} == {
+        ("watched", scene.room, "liba")
+    }
+    assert LINE.text not in json.dumps(told)
+
+
+async def test_an_utterance_that_ended_is_a_line(shell: Shell, scene: Scene) -> None:
+    watch = watching(shell, scene.room)
+    process = await asyncio.to_thread(watch.__enter__)
+    try:
+        await scene.client.say(LINE)
+        assert process.stdout
+        line = await asyncio.to_thread(process.stdout.readline)
+    finally:
+        await asyncio.to_thread(watch.__exit__, None, None, None)
+    assert line.split()[1:4] == ["watched", "done", "fallback"]
+    assert "total=" in line and "observed" in line
+
+
+async def test_what_is_spoken_is_told_at_the_start(credentials: LiveKitCredentials, scene: Scene) -> None:
+    await scene.client.say(LINE)
+    async with aclosing(room_events(scene, credentials).news()) as stream:
+        status = await status_of(stream)
+    assert status.members
+    assert status.members["agent"] == "liba"
+    assert status.members["speaking"]["id"] == "watched"
+
+
+async def test_one_who_watches_is_no_viewer_and_takes_no_sound(
+    credentials: LiveKitCredentials, scene: Scene
+) -> None:
+    room = room_events(scene, credentials)
+    async with aclosing(room.news()) as stream:
+        await status_of(stream)
+        await scene.client.say(LINE)
+        await until_done(stream)  # a whole utterance long, nobody was told of it
+        assert [who for who in scene.listener.room.remote_participants if "watch" in who] == []
+
+
+async def test_texts_are_heard_only_where_they_are_asked_for(
+    credentials: LiveKitCredentials, scene: Scene
+) -> None:
+    async with (
+        aclosing(room_events(scene, credentials).news()) as without,
+        aclosing(room_events(scene, credentials, with_captions=True).news()) as with_text,
+    ):
+        await status_of(without)
+        await status_of(with_text)
+        await scene.client.say(LINE)
+        assert [news for news in await until_done(with_text) if isinstance(news, Caption)] == [
+            Caption("watched", LINE.text)
+        ]
+        assert [news for news in await until_done(without) if isinstance(news, Caption)] == []
+
+
+async def test_only_an_agent_can_tell_of_utterances(credentials: LiveKitCredentials, scene: Scene) -> None:
+    token = join_token(
+        credentials, room=scene.room, identity="mallory", permissions=Permissions(can_say=True)
+    )
+    async with (
+        aclosing(room_events(scene, credentials).news()) as stream,
+        joined(rtc.Room(), credentials.ws_url, token) as room,
+    ):
+        await status_of(stream)
+        forged = json.dumps({"state": "done", "id": "forged", "t0": 1.0})
+        await room.local_participant.publish_data(forged, topic=EVENTS_TOPIC)
+        async with asyncio.timeout(10):  # it did arrive in the room
+            await scene.listener.wait_for("forged", "done")
+        await scene.client.say(LINE)
+        told = [news.members for news in await until_done(stream) if isinstance(news, Event)]
+    assert {members["id"] for members in told if members} == {"watched"}
+
+
+async def test_a_room_that_was_closed_is_joined_again(credentials: LiveKitCredentials, scene: Scene) -> None:
+    async with aclosing(room_events(scene, credentials).news()) as stream:
+        await status_of(stream)
+        await close_room(credentials, scene.room)
+        links = await until_connected(stream)
+        assert links[0] == "reconnecting…"
+        await status_of(stream)
+        await scene.client.reach(timeout_s=30)
+        while (await status_of(stream)).members is None:
+            pass
+        await scene.client.say(LINE)
+        states = [
+            (news.members or {})["state"] for news in await until_done(stream) if isinstance(news, Event)
+        ]
+    assert states == STATES
+
+
+async def test_a_broken_connection_is_told_and_the_agent_asked_again(
+    credentials: LiveKitCredentials, scene: Scene
+) -> None:
+    room = rtc.Room()
+    events = RoomEvents(credentials, room=scene.room, agent_name="liba", new_room=lambda: room)
+    async with aclosing(events.news()) as stream:
+        await status_of(stream)
+        await room.simulate_scenario(rtc.SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
+        links = await until_connected(stream)
+        assert links == ["reconnecting…", ""]
+        assert (await status_of(stream)).members
+
+
+async def close_room(credentials: LiveKitCredentials, room: str) -> None:
+    token = _encode(credentials, {"video": {"roomCreate": True}}, 60)
+    async with httpx2.AsyncClient(base_url=credentials.http_url, trust_env=False) as client:
+        answer = await client.post(
+            "/twirp/livekit.RoomService/DeleteRoom",
+            json={"room": room},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+    assert answer.status_code == 200
