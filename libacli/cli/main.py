@@ -1,10 +1,11 @@
 """The command `liba`: what it consists of, and how it ends."""
 
+import atexit
 import gc
 import importlib
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -15,7 +16,21 @@ from libacli.cli.options import group
 from libacli.cli.output import output
 from libacli.errors import LibaError
 
-COMMANDS = ("demo", "agent", "say", "token", "record", "metrics", "reap", "server", "avatar", "config")
+COMMANDS = (
+    "demo",
+    "agent",
+    "say",
+    "stop",
+    "queue",
+    "token",
+    "metrics",
+    "probe",
+    "record",
+    "reap",
+    "server",
+    "avatar",
+    "config",
+)
 """Modules of `libacli.cli`: each holds a group named `app`, or a function named as itself."""
 
 
@@ -80,14 +95,35 @@ def main() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # What is loaded stays: at Python's own 700 a tenth of the start went into looking for garbage.
     gc.set_threshold(50_000)
+    _leave(_run())
+
+
+def _run() -> int:
+    """Runs the command; its exit code."""
     try:
         app()
+    except SystemExit as exit:
+        return exit.code if isinstance(exit.code, int) else int(exit.code is not None)
     except BrokenPipeError:  # `liba ... | head`: who reads has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return 0
     except Exception as error:  # a defect of ours: told in one line like the rest
         if output.verbose:
             raise
         hint = "liba --verbose shows where; please report it"
         output.error(LibaError(f"unexpected {type(error).__name__}: {error}", hint=hint))
-        sys.exit(1)
+        return 1
+    return 0
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends the process, at once where the LiveKit SDK is loaded.
+
+    Its threads may call back into a Python that is being taken apart, which aborts the process: signal 6.
+    """
+    if "livekit.rtc" in sys.modules:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

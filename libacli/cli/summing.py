@@ -5,19 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from libacli.cli.conditions import check_thresholds, read_thresholds
 from libacli.cli.options import seconds
 from libacli.cli.output import output, printable
 from libacli.core.record import DURATIONS, Record
 from libacli.core.summary import Summary, summarise
-from libacli.core.threshold import Threshold
-from libacli.errors import ConfigError, ThresholdError, UsageError
+from libacli.errors import ConfigError, UsageError
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would calculate."""
@@ -71,27 +71,6 @@ def summarise_store(
     else:
         _show(whole, groups, by)
     check_thresholds(thresholds, whole.values)
-
-
-def read_thresholds(conditions: Sequence[str], measures: Sequence[str]) -> list[Threshold]:
-    """Reads what `--assert` was given. Raises UsageError."""
-    try:
-        thresholds = [Threshold.parse(condition) for condition in conditions]
-    except ValueError as error:
-        raise UsageError(f"--assert {error}", hint=f"measures are {', '.join(measures)}") from error
-    for threshold in thresholds:
-        if threshold.measure not in measures:
-            raise UsageError(
-                f"--assert {threshold}: nothing measures {threshold.measure}",
-                hint=f"measures are {', '.join(measures)}",
-            )
-    return thresholds
-
-
-def check_thresholds(thresholds: Sequence[Threshold], values: Mapping[str, Sequence[float]]) -> None:
-    """Raises ThresholdError with all that does not hold."""
-    if failures := [told for threshold in thresholds if (told := threshold.check(values))]:
-        raise ThresholdError("; ".join(failures))
 
 
 def export_store(selection: Selection, format: str, to: Path | None) -> None:

@@ -28,7 +28,7 @@ _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
-_PATTERN = re.compile(r"\s*(\w+)\.(\w+)\s*(<=|>=|==|<|>)\s*(\d+(?:\.\d+)?)\s*", re.ASCII)
+_PATTERN = re.compile(r"\s*(\w+)\.(\w+)\s*(<=|>=|==|<|>)\s*(-?\d+(?:\.\d+)?)\s*", re.ASCII)
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
+from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from livekit import rtc
 
-from libacli.core.audio import SAMPLE_RATE, duration_s, first_audible_s, is_audible, level_dbfs
+from libacli.core.audio import SAMPLE_RATE, duration_s, first_audible_s, is_audible, level_dbfs, samples
+from libacli.core.messages import Malformed, parse_object
 from libacli.core.names import EVENTS_TOPIC
 from libacli.edges.joining import joined
 
 _FRAME_MS = 10
+_LEVELS_KEPT = 120 * 1000 // _FRAME_MS
+"""Two minutes of one track."""
 
 
 @dataclass
@@ -32,6 +35,13 @@ class Take:
     gaps_s: list[float] = field(default_factory=list)
     """Silences between sounds, in seconds, those below 50 ms left out."""
 
+    levels: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=_LEVELS_KEPT))
+    """For each frame of any track the moment of its middle, on the loop's clock, and how loud it is: mean of
+    the samples' absolute values. The newest ones."""
+
+    _source: str = ""
+    """Which track sounded last: the silence of another one, which stands ready beside it, is no gap."""
+
     _sound: bytearray = field(default_factory=bytearray)
     _pending: bytearray = field(default_factory=bytearray)
 
@@ -41,16 +51,25 @@ class Take:
         return duration_s(len(self._sound))
 
     @property
+    def span_s(self) -> float:
+        """Seconds from the first to the last sound, as they played: late frames do not change it."""
+        return duration_s(len(self.pcm))
+
+    @property
     def level_dbfs(self) -> float:
         """Level of what sounded."""
         return level_dbfs(bytes(self._sound))
 
-    def add(self, pcm: bytes, arrived_at: float) -> None:
-        """One more frame; `arrived_at` is when its last sample was there."""
+    def add(self, pcm: bytes, arrived_at: float, source: str = "") -> None:
+        """One more frame of the track `source`; `arrived_at` is when its last sample was there."""
+        values = samples(pcm)
+        level = sum(map(abs, values)) / max(1, len(values))
+        self.levels.append((arrived_at - duration_s(len(pcm)) / 2, level))
         if not is_audible(pcm):
-            if self.first_audible_at is not None:
+            if self.first_audible_at is not None and source == self._source:
                 self._pending += pcm
             return
+        self._source = source
         started_at = arrived_at - duration_s(len(pcm)) + (first_audible_s(pcm) or 0.0)
         if self.first_audible_at is None:
             self.first_audible_at = started_at
@@ -102,7 +121,7 @@ class Listener:
         try:
             async for event in stream:
                 self.subscribed.set()
-                self.take.add(bytes(event.frame.data), clock())
+                self.take.add(bytes(event.frame.data), clock(), track.sid)
         finally:
             await stream.aclose()
 
@@ -116,8 +135,10 @@ class Listener:
             self._tracks.put_nowait(track)
 
     def _on_data(self, packet: rtc.DataPacket) -> None:
-        if packet.topic == EVENTS_TOPIC and not self.events.full():
-            self.events.put_nowait(json.loads(packet.data))
+        if packet.topic != EVENTS_TOPIC or self.events.full():
+            return
+        with suppress(Malformed, UnicodeDecodeError):  # anybody who may publish data can send on that topic
+            self.events.put_nowait(parse_object(packet.data.decode()))
 
 
 @asynccontextmanager

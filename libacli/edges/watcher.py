@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy
@@ -11,8 +12,11 @@ from livekit import rtc
 _MOUTH = (slice(0.50, 0.85), slice(0.30, 0.70))
 """Rows and columns, as parts of the height and width, in which the mouth of a portrait is."""
 
-_LEAST_MOTION = 0.6
+LEAST_MOTION = 0.6
 """Mean change of brightness there from one picture to the next, of 255, that idle swaying does not reach."""
+
+_MOTION_KEPT = 120 * 30
+"""Two minutes, usually."""
 
 _SMALLEST_PX = 16
 """A track that has ended gives some black pictures of 8 by 8."""
@@ -25,13 +29,14 @@ class Sight:
     frames: int = 0
     width: int = 0
     height: int = 0
-    motion: list[float] = field(default_factory=list)
-    """Change from each picture to the next where the mouth is, mean of brightness, 0 to 255."""
+    motion: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=_MOTION_KEPT))
+    """For each picture when it arrived, on the loop's clock, and how it differs from the one before where the
+    mouth is: mean of brightness, 0 to 255. The newest ones."""
 
     @property
     def mouth_moved(self) -> bool:
         """Whether there was more than idle motion in a fair part of the pictures."""
-        return sum(change >= _LEAST_MOTION for change in self.motion) >= max(5, len(self.motion) // 10)
+        return sum(change >= LEAST_MOTION for _, change in self.motion) >= max(5, len(self.motion) // 10)
 
 
 class Watcher:
@@ -42,7 +47,6 @@ class Watcher:
         self.seen = asyncio.Event()
         """Set once a picture has arrived."""
 
-        self._before: numpy.ndarray | None = None
         self._tracks: asyncio.Queue[rtc.RemoteVideoTrack] = asyncio.Queue()
         room.on("track_subscribed", self._on_track)
 
@@ -58,16 +62,18 @@ class Watcher:
                 tasks.create_task(self._watch(await self._tracks.get()))
 
     async def _watch(self, track: rtc.RemoteVideoTrack) -> None:
+        clock = asyncio.get_running_loop().time
         stream = rtc.VideoStream(track, format=rtc.VideoBufferType.I420, capacity=5)
+        before: numpy.ndarray | None = None
         try:
             async for event in stream:
-                self._take(event.frame)
+                if min(event.frame.width, event.frame.height) >= _SMALLEST_PX:
+                    before = self._take(event.frame, before, clock())
         finally:
             await stream.aclose()
 
-    def _take(self, frame: rtc.VideoFrame) -> None:
-        if min(frame.width, frame.height) < _SMALLEST_PX:
-            return
+    def _take(self, frame: rtc.VideoFrame, before: numpy.ndarray | None, now: float) -> numpy.ndarray:
+        """Notes down one picture; returns its mouth, which is `before` for the next one of its track."""
         self.seen.set()
         brightness = numpy.frombuffer(frame.data, numpy.uint8, frame.width * frame.height)
         rows, columns = _MOUTH
@@ -75,11 +81,11 @@ class Watcher:
             int(rows.start * frame.height) : int(rows.stop * frame.height) : 2,
             int(columns.start * frame.width) : int(columns.stop * frame.width) : 2,
         ].astype(numpy.int16)
-        if self._before is not None and self._before.shape == mouth.shape:
-            self.sight.motion.append(float(numpy.abs(mouth - self._before).mean()))
-        self._before = mouth
+        if before is not None and before.shape == mouth.shape:
+            self.sight.motion.append((now, float(numpy.abs(mouth - before).mean())))
         self.sight.frames += 1
         self.sight.width, self.sight.height = frame.width, frame.height
+        return mouth
 
     def _on_track(
         self, track: rtc.Track, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant

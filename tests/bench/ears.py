@@ -21,8 +21,8 @@ class Hearing(Take):
     began: asyncio.Event = field(default_factory=asyncio.Event)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def add(self, pcm: bytes, arrived_at: float) -> None:
-        super().add(pcm, arrived_at)
+    def add(self, pcm: bytes, arrived_at: float, source: str = "") -> None:
+        super().add(pcm, arrived_at, source)
         if self.first_audible_at is not None:
             self.began.set()
             if duration_s(len(self._pending)) >= self.quiet_s:

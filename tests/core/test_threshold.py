@@ -33,7 +33,7 @@ def test_a_condition_that_does_not_hold_says_what_is(condition: str, told: str) 
     assert Threshold.parse(condition).check(VALUES) == told
 
 
-@pytest.mark.parametrize("text", ["", "d01", "d01<900", "d01.p95", "d01.p95<", "d01.p95<-1", "d01.p95<fast"])
+@pytest.mark.parametrize("text", ["", "d01", "d01<900", "d01.p95", "d01.p95<", "d01.p95<fast"])
 def test_what_is_no_condition_is_told_so(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not like d01\.p95<900"):
         Threshold.parse(text)

@@ -1,0 +1,142 @@
+"""One utterance as a viewer got it, beside what its agent says of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from libacli.core.record import Record
+from libacli.core.threshold import STATISTICS
+
+Verdict = Literal["HEARD", "CUT OFF", "NOT HEARD"]
+
+MEASURES = ("heard", "claim", "seen", "cut", "stretch", "gap", "lag")
+"""Names of the durations, in milliseconds; what they mean: `Heard`."""
+
+CUT_MS = 100.0
+"""What is missing by more than this is a syllable; below it, a sound that fades."""
+
+_SHOWN = ("p50", "p95", "max")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What one utterance was to a viewer. Times are in milliseconds, None where there was no such thing."""
+
+    id: str
+    outcome: str
+    """The state it ended in, as the agent says."""
+
+    route: str = ""
+    route_reason: str = ""
+    reason: str = ""
+    """Why the agent says that it was not `done`."""
+
+    heard: float | None = None
+    """From before it was sent until its first sound was here."""
+
+    seen: float | None = None
+    """From before it was sent until the first picture was here in which the mouth moves."""
+
+    claim: float | None = None
+    """What the agent says: d01 + d12 + d2a, from receiving it to its first sound."""
+
+    speech: float = 0.0
+    """How long the agent says it is, from the first to the last sound."""
+
+    span: float = 0.0
+    """How long it was here, from the first to the last sound."""
+
+    gap: float | None = None
+    """The longest silence inside. A pause of the voice is one, too."""
+
+    lag: float | None = None
+    """By how much the picture came later than its sound; negative: earlier."""
+
+    @classmethod
+    def of(
+        cls,
+        record: Record,
+        *,
+        heard: float | None,
+        span: float,
+        gap: float,
+        seen: float | None = None,
+        lag: float | None = None,
+    ) -> Heard:
+        """What the agent says of an utterance, and what was measured."""
+        parts = (record.d01, record.d12, record.d2a)
+        known = [part for part in parts if part is not None]
+        return cls(
+            id=record.id,
+            outcome=record.outcome,
+            route=record.route,
+            route_reason=record.route_reason,
+            reason=record.reason,
+            heard=heard,
+            seen=seen,
+            claim=sum(known) if len(known) == len(parts) else None,
+            speech=record.speech_ms,
+            span=span,
+            gap=None if heard is None else gap,
+            lag=lag,
+        )
+
+    @property
+    def cut(self) -> float:
+        """What is missing of it."""
+        return max(0.0, self.speech - self.span)
+
+    @property
+    def stretch(self) -> float | None:
+        """By how much it took longer here: it stalled on its way."""
+        return None if self.heard is None else max(0.0, self.span - self.speech)
+
+    @property
+    def verdict(self) -> Verdict:
+        """`HEARD` means: from its first to its last sound."""
+        if self.heard is None:
+            return "NOT HEARD"
+        if self.cut > CUT_MS or self.outcome in ("failed", "interrupted"):
+            return "CUT OFF"
+        return "HEARD"
+
+    def measure(self, name: str) -> float | None:
+        """The one of `MEASURES`."""
+        value: float | None = getattr(self, name)
+        return value
+
+    def encode(self) -> dict[str, Any]:
+        """All of it: durations end in `_ms`."""
+        durations = (*MEASURES, "speech", "span")
+        said = {name: value for name, value in asdict(self).items() if name not in durations}
+        values = ((f"{name}_ms", getattr(self, name)) for name in durations)
+        return {
+            "verdict": self.verdict,
+            **said,
+            **{name: None if value is None else round(value, 2) for name, value in values},
+        }
+
+
+def values_of(utterances: Sequence[Heard]) -> dict[str, list[float]]:
+    """By measure: what was measured."""
+    return {
+        name: [value for one in utterances if (value := one.measure(name)) is not None] for name in MEASURES
+    }
+
+
+def summary_of(utterances: Sequence[Heard]) -> dict[str, dict[str, float]]:
+    """By measure, those left out that nothing was measured of: its count, p50, p95 and maximum."""
+    return {
+        name: {"count": len(values)}
+        | {statistic: round(STATISTICS[statistic](values), 2) for statistic in _SHOWN}
+        for name, values in values_of(utterances).items()
+        if values
+    }
+
+
+def counts_of(utterances: Sequence[Heard], member: Literal["route", "verdict"]) -> dict[str, int]:
+    """How many have which `member`."""
+    return dict(Counter(str(getattr(one, member)) or "none" for one in utterances))
