@@ -6,8 +6,10 @@ import asyncio
 import functools
 import logging
 import math
+import multiprocessing
 import os
-from collections.abc import Sequence
+import signal
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from libacli.config import LiveKitCredentials, Settings
@@ -19,6 +21,7 @@ from libacli.errors import AvatarError, UnreachableError
 # Conversation models that liba never uses cost 244 MB; this is read when livekit.agents is imported.
 os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
 
+from livekit import rtc
 from livekit.agents import (
     NOT_GIVEN,
     AgentServer,
@@ -32,17 +35,33 @@ from livekit.agents import (
 from libacli.edges.avatar_session import end_by_name, end_surely
 from libacli.edges.fleet import fleet
 from libacli.edges.joining import to_the_end
+from libacli.edges.leader import is_leader, pulse
 from libacli.edges.meter_line import RoomMeter
 from libacli.edges.meters import Meter
 from libacli.edges.metrics_store import MetricsStore, metrics_path
+from libacli.edges.supervisor import Supervisor
 from libacli.edges.tavus import Tavus
 from libacli.room_agent import DRAIN_TIMEOUT_S, RoomAgent, conversations_path
 
 logger = logging.getLogger("liba.agent")
 
+_HURRY = signal.SIGUSR2
+"""Tells a room process to end its avatar and itself; an idle one just ends."""
 
-def make_server(settings: Settings, *, meter_line: Path | None = None) -> AgentServer:
-    """A LiveKit Agents worker for rooms dispatched to `agent.name`; they tell metrics on `meter_line`."""
+_in_threads: dict[RoomAgent, asyncio.AbstractEventLoop] = {}
+"""Agents of this process, when rooms are threads of it."""
+
+
+def make_server(
+    settings: Settings,
+    *,
+    meter_line: Path | None = None,
+    on_job: Callable[[str, str], None] = lambda room, identity: None,
+) -> AgentServer:
+    """A LiveKit Agents worker for rooms dispatched to `agent.name`; they tell metrics on `meter_line`.
+
+    `on_job(room, identity)` is called when an agent has been started for a room.
+    """
     credentials = settings.livekit()
     server = AgentServer(
         ws_url=credentials.ws_url,
@@ -74,7 +93,9 @@ def make_server(settings: Settings, *, meter_line: Path | None = None) -> AgentS
             return
         entering += 1
         try:
-            await request.accept(identity=f"liba-agent-{request.id[-8:]}", name="liba")
+            identity = f"liba-agent-{request.id[-8:]}"
+            await request.accept(identity=identity, name="liba")
+            on_job(request.room.name, identity)
         finally:
             entering -= 1
 
@@ -96,49 +117,54 @@ async def serve(settings: Settings, *, rooms: Sequence[str] = ()) -> None:
     if settings.say_accept == "anyone":
         logger.warning("say.accept=anyone: everybody in the room may make the agent speak")
     await _check(credentials, settings.say_room)
-    await _reap_what_was_left(settings)
-    async with fleet(settings, os.environ) as meter_line:
-        await _work(settings, make_server(settings, meter_line=meter_line), rooms)
+    await _reap_what_was_left(settings, within_s=60.0)
+    async with fleet(settings, os.environ) as meter_line, LiveKitApi(credentials) as api:
+        supervisor = Supervisor(
+            api,
+            settings.agent_name,
+            pulse=functools.partial(pulse, api, credentials),
+            is_running=lambda room: any(job.job.room.name == room for job in server.active_jobs),
+            clean_up=functools.partial(_reap_what_was_left, settings, within_s=5.0),
+        )
+        supervisor.pin(rooms)
+        server = make_server(settings, meter_line=meter_line, on_job=supervisor.watch)
+        await work(settings, server, supervisor)
 
 
-async def _work(settings: Settings, server: AgentServer, rooms: Sequence[str]) -> None:
+async def work(settings: Settings, server: AgentServer, supervisor: Supervisor) -> None:
+    """Runs a worker and looks after its rooms until cancelled, then drains it.
+
+    Raises UnreachableError when LiveKit is gone for longer than the worker goes on trying.
+    """
     registered = asyncio.Event()
     server.on("worker_registered", lambda *_: registered.set())
     try:
         async with asyncio.TaskGroup() as tasks:
-            worker = tasks.create_task(server.run())
+            tasks.create_task(server.run())
             try:
                 await registered.wait()
                 logger.info("worker is ready: agent=%s url=%s", settings.agent_name, settings.livekit_url)
-                await _enter(settings, rooms)
-                await asyncio.wait([worker])
+                await supervisor.run()
             finally:
                 await server.aclose()
     except* RuntimeError as group:  # what the worker raises when it has given up
         raise UnreachableError("LiveKit was gone for too long", hint="start the agent again") from group
 
 
-async def _reap_what_was_left(settings: Settings) -> None:
+async def _reap_what_was_left(settings: Settings, *, within_s: float) -> None:
     try:
-        if count := await reap(settings):
-            logger.warning("ended %d conversations that an earlier agent had left behind", count)
-    except AvatarError as error:
-        logger.warning("could not end what an earlier agent left behind: %s", error)
+        async with asyncio.timeout(within_s):
+            if count := await reap(settings):
+                logger.warning("ended %d conversations that an earlier agent had left behind", count)
+    except (AvatarError, TimeoutError) as error:
+        reason = error or "no answer"
+        logger.warning("could not end what an earlier agent left behind: %s; liba reap", reason)
 
 
 async def _check(credentials: LiveKitCredentials, room: str) -> None:
     """One cheap call, because the worker itself would only try again and again, whatever is wrong."""
     async with LiveKitApi(credentials) as api:
         await api.participants(room)
-
-
-async def _enter(settings: Settings, rooms: Sequence[str]) -> None:
-    async with LiveKitApi(settings.livekit()) as api:
-        for room in rooms:
-            if await api.find_agent(room, settings.agent_name):
-                logger.info("an agent is in room %s already", room)
-            else:
-                await api.dispatch(room, settings.agent_name)
 
 
 async def reap(settings: Settings) -> int:
@@ -162,10 +188,48 @@ def _prewarm(settings: Settings, process: JobProcess) -> None:
 
 async def _join(settings: Settings, meter_line: Path | None, context: JobContext) -> None:
     await to_the_end(context.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE))
-    meters = _meters(settings, meter_line)
-    agent = RoomAgent(settings, context.room, context.proc.userdata["voice"], meters=meters)
+    leads = functools.partial(_leads, settings, context.room)
+    if not await leads():
+        context.shutdown("already_running")
+        return
+    agent = RoomAgent(
+        settings,
+        context.room,
+        context.proc.userdata["voice"],
+        meters=_meters(settings, meter_line),
+        is_leader=leads,
+        leave=context.shutdown,
+    )
     context.proc.userdata["agent"] = agent
+    loop = asyncio.get_running_loop()
+    if context.proc.executor_type == JobExecutorType.PROCESS:
+        # Service managers signal all processes of a worker, and the SDK its own one when it has broken down.
+        loop.add_signal_handler(signal.SIGTERM, context.shutdown, "terminated")
+        loop.add_signal_handler(_HURRY, agent.end, functools.partial(os._exit, 128 + _HURRY))
+    else:
+        _in_threads[agent] = loop
     await agent.start()
+
+
+def end_at_once() -> None:
+    """Has all rooms of this process and of its room processes end their avatars at once, whatever they do.
+
+    Does not wait for it.
+    """
+    for room in multiprocessing.active_children():
+        if room.pid:
+            os.kill(room.pid, _HURRY)
+    for agent, loop in list(_in_threads.items()):
+        loop.call_soon_threadsafe(agent.end)
+
+
+async def _leads(settings: Settings, room: rtc.Room) -> bool:
+    credentials = settings.livekit()
+    identity = room.local_participant.identity
+    async with LiveKitApi(credentials) as api:
+        return await is_leader(
+            api, credentials, room=room.name, agent_name=settings.agent_name, identity=identity
+        )
 
 
 def _meters(settings: Settings, meter_line: Path | None) -> list[Meter]:
@@ -179,3 +243,4 @@ def _meters(settings: Settings, meter_line: Path | None) -> list[Meter]:
 async def _leave(context: JobContext) -> None:
     if agent := context.proc.userdata.get("agent"):
         await agent.close()
+        _in_threads.pop(agent, None)

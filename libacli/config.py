@@ -35,13 +35,19 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    livekit_url: str = Field(default="", description="Address of the LiveKit server: ws:// or wss://")
+    livekit_url: str = Field(
+        default="", repr=False, description="Address of the LiveKit server: ws:// or wss://"
+    )
     livekit_api_key: str = Field(default="", description="API key of the LiveKit project")
     livekit_api_secret: SecretStr | None = Field(default=None, description="Its secret")
+    livekit_previous_api_key: str = Field(
+        default="", description="While keys are changed: requests signed with this one are accepted too"
+    )
+    livekit_previous_api_secret: SecretStr | None = Field(default=None, description="Its secret")
 
     openai_api_key: SecretStr | None = Field(default=None, description="Key for OpenAI speech")
     openai_base_url: str = Field(
-        default="", description="Another server with the same speech API; empty: OpenAI's own"
+        default="", repr=False, description="Another server with the same speech API; empty: OpenAI's own"
     )
 
     tavus_api_key: SecretStr | None = Field(default=None, description="Key for the avatar service")
@@ -51,7 +57,9 @@ class Settings(BaseSettings):
     tavus_pal_id: str = Field(
         default="", description="The avatar's behaviour; older name: persona_id, TAVUS_PERSONA_ID"
     )
-    tavus_base_url: str = Field(default="https://tavusapi.com", description="Address of the avatar service")
+    tavus_base_url: str = Field(
+        default="https://tavusapi.com", repr=False, description="Address of the avatar service"
+    )
 
     tavus_ready_timeout: Seconds = Field(
         default=5.0, description="Seconds that speech waits for an avatar that is joining"
@@ -75,6 +83,12 @@ class Settings(BaseSettings):
 
     tavus_renew_before: Seconds = Field(
         default=60.0, description="Seconds before that end from which on a new conversation takes over"
+    )
+    tavus_max_minutes_per_day: float = Field(
+        default=240.0,
+        ge=0,
+        le=1_000_000,
+        description="Minutes of avatar a day (UTC) for all agents of this machine; 0: no cap",
     )
 
     voice_provider: Literal["auto", "openai", "embedded"] = Field(
@@ -119,6 +133,21 @@ class Settings(BaseSettings):
     say_max_text_chars: int = Field(default=4000, ge=1, le=4000, description="Longest text of one utterance")
     say_queue_limit: int = Field(
         default=32, ge=1, le=1000, description="Utterances that may wait; more are refused"
+    )
+    say_ttl: float = Field(
+        default=600.0,
+        ge=0,
+        le=86_400,
+        description="Seconds that an utterance may wait, if its sender does not say; 0: as long as it takes",
+    )
+    say_rate_per_minute: float = Field(
+        default=120.0,
+        ge=0,
+        le=1_000_000,
+        description="Utterances a minute from one sender, beyond a queue full; 0: no limit",
+    )
+    say_max_chars_per_hour: int = Field(
+        default=100_000, ge=0, description="Characters an hour that one agent speaks; 0: no cap"
     )
 
     agent_name: str = Field(
@@ -205,6 +234,18 @@ class Settings(BaseSettings):
                 hint="copy it from your LiveKit project's settings",
             )
         return LiveKitCredentials(self.livekit_url, self.livekit_api_key, SecretStr(secret))
+
+    def livekit_previous(self) -> LiveKitCredentials | None:
+        """The key that is being replaced, if one is named. Raises ConfigError for half of one."""
+        key, secret = self.livekit_previous_api_key, self.livekit_previous_api_secret
+        if not key and not secret:
+            return None
+        if not key or not secret:
+            raise ConfigError(
+                "of livekit.previous_api_key and livekit.previous_api_secret only one is set",
+                hint="set both while keys are changed, and none afterwards",
+            )
+        return LiveKitCredentials(self.livekit_url, key, secret)
 
 
 @dataclass(frozen=True)
@@ -293,6 +334,7 @@ def load(
         settings = Settings(**{name: value for name, (value, _) in found.items()})
     except ValidationError as error:
         raise _explained(error, origins) from None
+    settings.livekit_previous()
     return LoadedSettings(settings, origins)
 
 

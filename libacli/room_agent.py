@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,16 +18,18 @@ from platformdirs import user_state_path
 from libacli.config import Settings
 from libacli.core.backlog import Utterance
 from libacli.core.names import AGENT_ATTRIBUTE
+from libacli.edges.access import authoriser, say_caps
+from libacli.edges.avatar_minutes import AvatarMinutes, avatar_minutes
 from libacli.edges.avatar_session import AvatarSession
 from libacli.edges.avatar_sink import AvatarSink
 from libacli.edges.ledger import Ledger
 from libacli.edges.livekit_room import RoomLink
 from libacli.edges.meters import Meter, Meters
+from libacli.edges.steady_sink import RECONNECT_TIMEOUT_S, SteadySink
 from libacli.edges.tavus import Tavus
-from libacli.edges.tokens import verify_request
 from libacli.edges.track_sink import TrackSink
-from libacli.errors import LibaError, RefusedError
-from libacli.speech.desk import Authorise, Desk, Sender
+from libacli.errors import LibaError
+from libacli.speech.desk import Desk
 from libacli.speech.fallback import FallbackSink
 from libacli.speech.ports import Sink, Voice
 from libacli.speech.speaker import Pace, Speaker
@@ -36,10 +38,20 @@ logger = logging.getLogger("liba.agent")
 
 WARM_UP_TIMEOUT_S = 5.0
 DRAIN_TIMEOUT_S = 10.0
+LAST_WORD_S = 0.3
+"""How long an agent can still be asked about its last line: who waits for it asks ten times a second."""
+
+
+async def _always() -> bool:
+    return True
 
 
 class RoomAgent:
-    """The agent in one room: `start` when connected, `close` before leaving."""
+    """The agent in one room: `start` when connected, `close` before leaving.
+
+    `leave` is called, with the reason, when it cannot go on: it has to be closed then. `is_leader` tells
+    after each reconnect whether the room is still its own.
+    """
 
     def __init__(
         self,
@@ -48,16 +60,24 @@ class RoomAgent:
         voice: Voice,
         *,
         ledger: Ledger | None = None,
+        minutes: AvatarMinutes | None = None,
         meters: Sequence[Meter] = (),
+        is_leader: Callable[[], Awaitable[bool]] = _always,
+        leave: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._settings = settings
         self._ledger = ledger or Ledger(conversations_path())
+        self._minutes = minutes or avatar_minutes(settings)
         self._room = room
         self._voice = voice
         self._track = TrackSink(room, reason="not configured")
         self._avatar = AvatarSink(room, audible_timeout_s=settings.tavus_audible_timeout)
-        self._sink: Sink = FallbackSink(self._avatar, self._track) if settings.has_avatar else self._track
-        self._link = RoomLink(room)
+        self._sink: Sink = SteadySink(
+            room, FallbackSink(self._avatar, self._track) if settings.has_avatar else self._track
+        )
+        self._is_leader = is_leader
+        self._leave = leave
+        self._link = RoomLink(room, on_takeover=self._on_takeover)
         self._track_sid = ""
         self._session: AvatarSession | None = None
         self._meters = Meters(meters, avatar_time=lambda: self._session.seconds if self._session else 0.0)
@@ -71,6 +91,7 @@ class RoomAgent:
                 first_chunk_chars=settings.speech_first_chunk_chars,
                 silence_tail_ms=settings.speech_silence_tail_ms,
                 sink_timeout_s=settings.speech_sink_timeout,
+                open_timeout_s=RECONNECT_TIMEOUT_S + 1,
             ),
             queue_limit=settings.say_queue_limit,
         )
@@ -79,9 +100,12 @@ class RoomAgent:
             epoch=self.epoch,
             describe=self._describe,
             wall_clock=_wall_clock,
-            authorise=authoriser(settings, room.name),
+            authorise=authoriser(settings, room.name, agent=room.local_participant.identity),
             announce=self._announce,
             max_text_chars=settings.say_max_text_chars,
+            caps=say_caps(settings),
+            other_caps=self._minutes.usage,
+            ttl_s=settings.say_ttl,
         )
         self._running: asyncio.Task[None] | None = None
 
@@ -93,14 +117,13 @@ class RoomAgent:
         logger.info("Published audio track for speech: %s", self._track_sid)
         # The job owns this task: the framework calls `start` and `close` from tasks of its own.
         self._running = asyncio.get_running_loop().create_task(self._run())
+        self._running.add_done_callback(self._on_end)
         await self._warm_up()
         # What is loaded by now stays: without this a full collection would stop the audio for 50 ms and more.
         gc.collect()
         gc.freeze()
         self._link.serve(self._desk)
-        await self._room.local_participant.set_attributes(
-            {AGENT_ATTRIBUTE: self._settings.agent_name, f"{AGENT_ATTRIBUTE}.epoch": self.epoch}
-        )
+        await self._make_known()
         logger.info(
             "ready in room %s: agent=%s epoch=%s", self._room.name, self._settings.agent_name, self.epoch
         )
@@ -110,9 +133,13 @@ class RoomAgent:
         if self._running is None:
             return
         try:
-            async with asyncio.timeout(DRAIN_TIMEOUT_S if self._room.isconnected() else 0.01):
+            can_speak = self._room.isconnected() and not self._running.done()
+            is_busy = self._speaker.speaking or self._speaker.queue_length
+            async with asyncio.timeout(DRAIN_TIMEOUT_S if can_speak else 0.01):
                 await self._speaker.drain()
                 await self._link.flush()
+                if is_busy:
+                    await asyncio.sleep(LAST_WORD_S)
         except TimeoutError:
             self._speaker.stop(reason="the agent stopped")
         self._running.cancel()
@@ -122,6 +149,12 @@ class RoomAgent:
         await self._voice.aclose()
         self._ledger.close()
 
+    def end(self, then: Callable[[], None] = lambda: None) -> None:
+        """Ends the avatar without another word, and whatever else is going on; then calls `then`."""
+        if self._running:
+            self._running.cancel()
+            self._running.add_done_callback(lambda _: then())
+
     async def _run(self) -> None:
         async with AsyncExitStack() as stack:
             self._session = await stack.enter_async_context(self._avatar_session())
@@ -129,9 +162,38 @@ class RoomAgent:
                 tasks.create_task(self._speaker.run())
                 tasks.create_task(self._link.run())
                 tasks.create_task(self._meters.run())
+                tasks.create_task(self._stay_known())
                 if self._session:
                     tasks.create_task(self._avatar.listen())
                     tasks.create_task(self._keep_avatar(self._session))
+
+    def _on_end(self, running: asyncio.Task[None]) -> None:
+        if not running.cancelled() and (error := running.exception()):
+            logger.error("the agent in room %s cannot go on", self._room.name, exc_info=error)
+            self._leave("defect")
+
+    async def _make_known(self) -> None:
+        await self._room.local_participant.set_attributes(
+            {AGENT_ATTRIBUTE: self._settings.agent_name, f"{AGENT_ATTRIBUTE}.epoch": self.epoch}
+        )
+
+    async def _stay_known(self) -> None:
+        """After a reconnect: the server may know nothing of this agent, or another one be in its place."""
+        reconnected = asyncio.Event()
+        self._room.on("reconnected", lambda *_: reconnected.set())
+        while True:
+            await reconnected.wait()
+            reconnected.clear()
+            if not await self._is_leader():
+                self._speaker.stop(reason="another agent took its place")
+                self._leave("already_running")
+                return
+            try:
+                await self._make_known()
+            except Exception as error:  # the SDK has one class per call; mostly it is reconnecting once more
+                logger.warning("the agent is not known in the room: %s; trying again", error)
+                await asyncio.sleep(1.0)
+                reconnected.set()
 
     async def _keep_avatar(self, session: AvatarSession) -> None:
         try:
@@ -154,6 +216,7 @@ class RoomAgent:
                 settings=self._settings,
                 credentials=self._settings.livekit(),
                 ledger=self._ledger,
+                minutes=self._minutes,
             )
 
     async def _warm_up(self) -> None:
@@ -180,6 +243,9 @@ class RoomAgent:
         self._link.announce(event)
         self._meters.take(event)
 
+    def _on_takeover(self) -> None:
+        self._meters.take({"state": "rejected", "rejected": "takeover"})
+
     def _report(self, utterance: Utterance) -> None:
         if utterance.state == "speaking" and self._settings.speech_captions:
             self._link.caption(utterance.request.text, utterance_id=utterance.id, track_sid=self._track_sid)
@@ -188,31 +254,6 @@ class RoomAgent:
 
 def _wall_clock(at: float) -> float:
     return datetime.now(UTC).timestamp() + at - asyncio.get_running_loop().time()
-
-
-def authoriser(settings: Settings, room: str) -> Authorise:
-    """The rule who may make the agent of `room` speak."""
-    credentials = settings.livekit()
-
-    def authorise(method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> None:
-        if settings.say_accept == "anyone":
-            return
-        if auth is not None:
-            verify_request(credentials, auth, room=room, method=method, body=body)
-        elif not sender.identity:
-            raise RefusedError(
-                "the sender is not known: it is hidden, or joined a moment ago",
-                reason="unknown_sender",
-                hint="send it again in some seconds, or sign it",
-            )
-        elif not sender.may_say:
-            raise RefusedError(
-                "the request is not signed, and its sender's token does not allow it",
-                reason="unauthorized",
-                hint="send it with `liba say`, or from a participant with a token of `liba token --can-say`",
-            )
-
-    return authorise
 
 
 def conversations_path() -> Path:

@@ -256,10 +256,22 @@ def test_values_of_the_environment_become_what_they_mean(sources: Sources) -> No
 
 def test_no_secret_is_in_any_representation(sources: Sources) -> None:
     secrets = {variable_name(field): CANARY for field in Settings.model_fields if is_secret(field)}
-    loaded = sources.load(secrets | {"LIVEKIT_URL": "ws://x", "LIVEKIT_API_KEY": "key"})
+    keys = {"LIVEKIT_URL": "ws://x", "LIVEKIT_API_KEY": "key", "LIVEKIT_PREVIOUS_API_KEY": "old"}
+    loaded = sources.load(secrets | keys)
     shown = [loaded, loaded.settings, loaded.settings.livekit(), loaded.settings.model_dump()]
     assert "canary" not in f"{shown!r} {shown} {loaded.settings.model_dump_json()}"
-    assert secrets.keys() == {"LIVEKIT_API_SECRET", "OPENAI_API_KEY", "TAVUS_API_KEY"}
+    named = {"LIVEKIT_API_SECRET", "LIVEKIT_PREVIOUS_API_SECRET", "OPENAI_API_KEY", "TAVUS_API_KEY"}
+    assert secrets.keys() == named
+
+
+def test_a_key_that_is_being_replaced_is_known_with_its_secret_or_not_at_all(sources: Sources) -> None:
+    assert sources.load().settings.livekit_previous() is None
+    both = {"LIVEKIT_PREVIOUS_API_KEY": "old", "LIVEKIT_PREVIOUS_API_SECRET": CANARY}
+    previous = sources.load(both).settings.livekit_previous()
+    assert previous and (previous.api_key, previous.api_secret.get_secret_value()) == ("old", CANARY)
+    for half in both:
+        with pytest.raises(ConfigError, match="only one is set"):
+            sources.load({half: both[half]})
 
 
 def test_settings_do_not_change_once_made() -> None:

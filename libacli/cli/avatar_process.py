@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def run_avatar(settings: Settings, *, port: int | None, size: int, fps: float, as_json: bool) -> None:
     """Serves until a signal, then ends all conversations; a second signal does not wait."""
-    configure_log(settings.log_level)
+    configure_log(settings)
     key = settings.tavus_api_key or SecretStr(f"local-{secrets.token_urlsafe(24)}")
 
     asyncio.run(_run(key, port=port or 0, size=size // 2 * 2, fps=fps, as_json=as_json))

@@ -75,4 +75,7 @@ def path(config: ConfigFile = None) -> None:
 
 
 def _plain(value: object) -> object:
-    return str(value) if isinstance(value, Path) else value
+    from libacli.edges.masking import without_password
+
+    value = str(value) if isinstance(value, Path) else value
+    return without_password(value) if isinstance(value, str) else value

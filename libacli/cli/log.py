@@ -3,23 +3,41 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from collections.abc import Sequence
 
-from libacli.edges.masking import TokenMask  # noqa: TID253 - small, and loaded by workers alone
+from libacli.cli.output import printable
+from libacli.config import Settings
+from libacli.edges.masking import masked, secrets_of  # noqa: TID253 - small, and loaded by workers alone
 
 _NOISY = ("livekit", "livekit.agents", "httpx2", "httpcore2", "openai", "asyncio")
 
 
-def configure_log(level: str) -> None:
-    """Logs to stderr from `level` (`debug`, `info`, ...) on; libraries are quiet unless it is `debug`."""
+def configure_log(settings: Settings) -> None:
+    """Logs to stderr from `log.level` on; libraries are quiet unless it is `debug`."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(TokenMask())
-    logging.basicConfig(
-        level=level.upper(),
-        handlers=[handler],
-        format="%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s",
-        datefmt="%H:%M:%S",
-    )
-    if level != "debug":
+    handler.setFormatter(SafeFormatter(secrets_of(settings, os.environ)))
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
+    if settings.log_level != "debug":
         for name in _NOISY:
             logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class SafeFormatter(logging.Formatter):
+    """One line for a record, whatever is in it, then its traceback; none of `secrets` in either.
+
+    The records of room processes come here too: the framework hands them to the worker.
+    """
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        super().__init__("%(asctime)s.%(msecs)03d %(levelname)-7s %(name)s: %(message)s", "%H:%M:%S")
+        self._secrets = secrets
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        if record.exc_text:  # from a room process, with the traceback in its message as well
+            record.message = record.message.removesuffix("\n" + record.exc_text)
+        return super().formatMessage(record).replace("\n", "\\n")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(masked(super().format(record), self._secrets))

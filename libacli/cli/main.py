@@ -29,6 +29,7 @@ COMMANDS = (
     "reap",
     "server",
     "avatar",
+    "doctor",
     "config",
 )
 """Modules of `libacli.cli`: each holds a group named `app`, or a function named as itself."""
@@ -108,10 +109,12 @@ def _run() -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # a defect of ours: told in one line like the rest
-        if output.verbose:
-            raise
-        hint = "liba --verbose shows where; please report it"
-        output.error(LibaError(f"unexpected {type(error).__name__}: {error}", hint=hint))
+        defect = LibaError(
+            f"unexpected {type(error).__name__}: {error}",
+            hint="liba --verbose shows where; please report it",
+        )
+        defect.__cause__ = error
+        output.error(defect)
         return 1
     return 0
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from libacli.cli.output import output
 from libacli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ def settings_from(config: Path | None = None, **flags: Any) -> "LoadedSettings":
     """Settings with `flags` (fields by name, None where not given) on top."""
     from libacli.config import load
 
-    return load(flags=flags, config_file=config)
+    loaded = load(flags=flags, config_file=config)
+    output.settings = loaded.settings
+    return loaded
 
 
 def seconds(duration: str) -> int:

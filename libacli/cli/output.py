@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from libacli.errors import LibaError
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from libacli.config import Settings
+
 
 class Output:
     """How a command talks. `quiet` keeps status and progress to itself, never results or errors."""
@@ -19,6 +22,8 @@ class Output:
     def __init__(self) -> None:
         self.quiet = False
         self.verbose = False
+        self.settings: Settings | None = None
+        """Those in force, once they are known: an error does not tell the secrets among them."""
 
     def result(self, text: str) -> None:
         """A line of what was asked for."""
@@ -37,19 +42,28 @@ class Output:
         print(_escaped(json.dumps(value, ensure_ascii=False)), flush=True)  # noqa: T201
 
     def status(self, text: str) -> None:
-        """What is going on."""
+        """What is going on, in words of our own: a watch link in it keeps its token."""
         if not self.quiet:
-            print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
+            from libacli.edges.masking import without_password
+
+            print(printable(without_password(text)), file=sys.stderr, flush=True)  # noqa: T201
 
     def error(self, error: LibaError) -> None:
         """What is wrong, and the next step, in one line; where it came from too, when `verbose`."""
         if self.verbose:
             import traceback
 
-            traceback.print_exception(error)
+            trace = "".join(traceback.format_exception(error))
+            print(self._told(trace), end="", file=sys.stderr)  # noqa: T201
         hint = f" - {error.hint}" if error.hint else ""
         line = " ".join(f"liba: {error}{hint}".splitlines())
-        print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
+        print(self._told(line), file=sys.stderr, flush=True)  # noqa: T201
+
+    def _told(self, complaint: str) -> str:
+        from libacli.edges.masking import masked, secrets_of
+
+        secrets = secrets_of(self.settings, os.environ) if self.settings else []
+        return printable(masked(complaint, secrets))
 
     def table(self, table: Table) -> None:
         """What was asked for, as a table; as wide as it needs to be where there is no terminal."""

@@ -1,5 +1,6 @@
 """liba queue"""
 
+import math
 from typing import Any
 
 from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, settings_from
@@ -19,6 +20,7 @@ def queue(
     \b
     liba queue --room demo
     liba queue --json | jq '.waiting | length'
+    liba queue --json | jq '.caps[] | select(.used >= .limit)'
     """
     from libacli.cli.asking import ask
 
@@ -34,19 +36,26 @@ def queue(
 
 def _show(told: dict[str, Any]) -> None:
     output.result(
-        f"agent    {told['agent']} in room {told['room']}, epoch {told['epoch']}, avatar {told['avatar']}"
+        f"agent     {told['agent']} in room {told['room']}, epoch {told['epoch']}, avatar {told['avatar']}"
     )
-    for cap in told.get("caps", []):
-        output.result(f"cap      {cap['name']}: {cap['used']:g} of {cap['limit']:g} used")
+    for cap in told["caps"]:
+        output.result(f"cap       {_cap(cap)}")
     speaking = told["speaking"]
     if speaking:
-        output.result(f"{speaking['state']:<8} {_line(speaking)}")
+        output.result(f"{speaking['state']:<9} {_line(speaking)}")
     for place, waiting in enumerate(told["waiting"], 1):
-        output.result(f"{place:>6}.  {_line(waiting)}")
+        output.result(f"{place:>7}.  {_line(waiting)}")
     if not speaking and not told["waiting"]:
-        output.result("idle     nothing is spoken and nothing waits")
+        output.result("idle      nothing is spoken and nothing waits")
+
+
+def _cap(cap: dict[str, Any]) -> str:
+    used = f"{cap['name']}: {cap['used']:g} of {cap['limit']:g} {cap['unit']} used"
+    minutes = math.ceil(cap["resets_in_s"] / 60)
+    return f"{used}, none again in {minutes} min" if cap["used"] else used
 
 
 def _line(report: dict[str, Any]) -> str:
+    given_id = str(report["id"])
     route = f"  {report['route']}" if report.get("route") else ""
-    return f"id={report['id']}  {report['chars']} characters{route}"
+    return f"id={given_id if given_id.isprintable() else repr(given_id)}  {report['chars']} characters{route}"

@@ -14,8 +14,11 @@ def stop(
 ) -> None:
     """Stop what is being spoken in a room, and forget what waits.
 
+    Works at any time, whatever caps are used up. Ids of what it ended are the result.
+
     \b
     liba stop --room demo
+    liba stop --json | jq -r '.stopped[]'
     """
     from libacli.cli.asking import ask
 
@@ -27,6 +30,7 @@ def stop(
         output.json({"stopped": stopped})
         return
     for utterance_id in stopped:
-        output.result(f"stopped  id={utterance_id}")
+        printed = utterance_id if utterance_id.isprintable() else repr(utterance_id)
+        output.result(f"stopped  id={printed}")
     if not stopped:
         output.status("nothing was spoken and nothing waited")

@@ -13,19 +13,22 @@ from libacli.config import Settings
 from libacli.edges.tokens import check_name  # noqa: TID253 - this module is loaded by `liba agent run` alone
 
 _LEAVE_TIMEOUT_S = 15.0
-"""From the first signal to the end; the second one does not wait."""
+"""From the first signal to the end."""
+
+_HURRY_TIMEOUT_S = 1.5
+"""From the second one: long enough to end what costs money."""
 
 
 def run_worker(settings: Settings, *, rooms: Sequence[str]) -> None:
-    """Runs until a signal: the first one drains, the second one ends it at once."""
+    """Runs until a signal: the first one drains, the second one ends it within 2 s."""
     for room in rooms:
         check_name("room", room)
-    configure_log(settings.log_level)
+    configure_log(settings)
     asyncio.run(_run(settings, rooms))
 
 
 async def _run(settings: Settings, rooms: Sequence[str]) -> None:
-    from libacli.agent import serve
+    from libacli.agent import end_at_once, serve
 
     loop = asyncio.get_running_loop()
     main = asyncio.current_task()
@@ -33,7 +36,9 @@ async def _run(settings: Settings, rooms: Sequence[str]) -> None:
 
     def on_signal(number: int) -> None:
         if caught:
-            os._exit(128 + number)  # asked twice: waits for nothing; room processes end with their parent
+            loop.call_later(_HURRY_TIMEOUT_S, os._exit, 128 + number)
+            end_at_once()
+            return
         caught.append(number)
         logging.getLogger("liba").info("stopping; once more ends it at once")
         loop.call_later(_LEAVE_TIMEOUT_S, os._exit, 1)

@@ -7,7 +7,8 @@ import unicodedata
 
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, but for tab and newline
-    "\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]"  # zero-width and direction marks
+    "\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero width, marks
+    "\U000e0000-\U000e007f]"  # tags: whole sentences can be hidden in them
 )
 
 _SENTENCE_END = re.compile(r"""[.!?…]+["'”’»)\]]*(?=\s)|[。！？｡]+[」』”’）]*|\n+""")
@@ -29,8 +30,8 @@ def clean(text: str) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError("the text holds half a character (a lone surrogate)") from error
-    composed = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return _UNSEEN.sub("", composed).strip()
+    seen = _UNSEEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return unicodedata.normalize("NFC", seen).strip()
 
 
 def is_speakable(text: str) -> bool:

@@ -15,12 +15,17 @@ from libacli.edges.livekit_api import LiveKitApi
 from libacli.edges.tokens import sign_request
 from libacli.errors import (
     InterruptedSpeechError,
+    LibaError,
     NoAgentError,
     RefusedError,
     TimedOutError,
+    UnreachableError,
 )
 
 _POLL_S = 0.1
+_PATIENCE_S = 10.0
+"""How long an agent that is gone, or LiveKit, may take to come back: a queue may live meanwhile."""
+
 _LEVELS = ("accepted", "audible", "done")
 
 
@@ -53,12 +58,19 @@ class AgentClient:
     """Speaks to the agent named `agent_name` in `room`; brings one there if there is none."""
 
     def __init__(
-        self, api: LiveKitApi, credentials: LiveKitCredentials, *, room: str, agent_name: str
+        self,
+        api: LiveKitApi,
+        credentials: LiveKitCredentials,
+        *,
+        room: str,
+        agent_name: str,
+        patience_s: float = _PATIENCE_S,
     ) -> None:
         self._api = api
         self._credentials = credentials
         self._room = room
         self._agent_name = agent_name
+        self._patience_s = patience_s
         self._identity = ""
 
     async def reach(self, *, timeout_s: float) -> None:
@@ -117,7 +129,8 @@ class AgentClient:
         """Waits until `said` has reached `level` (`accepted`, `audible`, `done`).
 
         What was only `sent` comes back at once: who cannot ask the agent cannot ask about it either.
-        Raises InterruptedSpeechError when it ended before its end, or its agent did; TimedOutError.
+        Raises InterruptedSpeechError when it ended before its end, or its agent did; UnreachableError when
+        LiveKit does not come back; TimedOutError. An agent that comes back in time is asked again.
         """
         if said.level == "sent":
             return said
@@ -167,15 +180,18 @@ class AgentClient:
         return said
 
     async def _status(self, utterance_id: str) -> dict[str, Any]:
-        """The agent's report, or that of the one that came in its place."""
+        """The agent's report, or that of the one that came in its place: each may come back for a while."""
+        give_up_at = time.monotonic() + self._patience_s
         while True:
             try:
-                return await self._ask(STATUS_METHOD, {"id": utterance_id})
-            except NoAgentError as error:
-                if not await self.find():
-                    raise InterruptedSpeechError(
-                        "the agent left before the end", hint="is `liba agent run` still running?"
-                    ) from error
+                if self._identity or await self.find():
+                    return await self._ask(STATUS_METHOD, {"id": utterance_id})
+                failure: LibaError = _left()
+            except (NoAgentError, UnreachableError) as error:
+                failure = error if isinstance(error, UnreachableError) else _deaf()
+                self._identity = ""
+            if time.monotonic() > give_up_at:
+                raise failure
             await asyncio.sleep(_POLL_S)
 
     async def _ask(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -190,6 +206,20 @@ class AgentClient:
     def _signed(self, method: str, body: dict[str, Any]) -> str:
         auth = sign_request(self._credentials, room=self._room, method=method, body=body)
         return json.dumps(body | {"auth": auth}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _left() -> LibaError:
+    return InterruptedSpeechError(
+        "the agent left; whether it was spoken to its end is not known",
+        hint="is `liba agent run` still running?",
+    )
+
+
+def _deaf() -> LibaError:
+    return InterruptedSpeechError(
+        "the agent does not answer; whether it was spoken to its end is not known",
+        hint="it is replaced within 30 s if `liba agent run` still runs; then say it again",
+    )
 
 
 _HINTS = {

@@ -7,25 +7,28 @@ import ipaddress
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials, Settings, is_loopback
+from libacli.edges.avatar_ending import end_by_name as end_by_name
+from libacli.edges.avatar_ending import end_surely as end_surely
+from libacli.edges.avatar_minutes import AvatarMinutes
 from libacli.edges.avatar_sink import AvatarSink
-from libacli.edges.joining import to_the_end
 from libacli.edges.ledger import Entry, Ledger
 from libacli.edges.tavus import Tavus
-from libacli.edges.tokens import AVATAR_IDENTITY, avatar_token
+from libacli.edges.tokens import AVATAR_IDENTITY, ON_BEHALF_ATTRIBUTE, avatar_token
 from libacli.errors import AvatarError, LibaError
 
 logger = logging.getLogger("liba.avatar")
 
-_END_TRIES = 2
-_END_TIMEOUT_S = 4.5
+_RESOLVE_TIMEOUT_S = 4.5
 _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 60.0
+_COUNT_EVERY_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ class AvatarSession:
     """Creates conversations for a room and tells the sink which avatar is there. `run` until cancelled.
 
     A conversation is begun only while a viewer is there, ended when none has been for a while, renewed
-    before its longest duration is over, and ended once, whatever the way out.
+    before its longest duration is over, and ended once, whatever the way out. When the minutes of a day are
+    used up, the one that runs is ended between two utterances, and none is begun before the next day.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class AvatarSession:
         settings: Settings,
         credentials: LiveKitCredentials,
         ledger: Ledger,
+        minutes: AvatarMinutes,
     ) -> None:
         self._room = room
         self._sink = sink
@@ -61,13 +66,16 @@ class AvatarSession:
         self._settings = settings
         self._credentials = credentials
         self._ledger = ledger
+        self._minutes = minutes
         self._epoch = uuid.uuid4().hex[:8]
         self._count = 0
         self._spent_s = 0.0
         self._begun_at: dict[str, float] = {}
+        self._identities: set[str] = set()
         self._changed = asyncio.Event()
         for event in ("participant_connected", "participant_disconnected", "track_published"):
             room.on(event, lambda *_: self._changed.set())
+        room.on("participant_connected", self._on_connected)
 
     async def run(self) -> None:
         """Keeps the avatar until cancelled, or until the service refuses for good."""
@@ -77,6 +85,7 @@ class AvatarSession:
             return
         pause_s = _FIRST_PAUSE_S
         while True:
+            await self._minutes.until_some_are_left()
             await self._until(self._is_watched)
             self._sink.joining(timeout_s=self._settings.tavus_ready_timeout)
             try:
@@ -100,7 +109,11 @@ class AvatarSession:
         return self._spent_s + sum(self._now() - begun_at for begun_at in self._begun_at.values())
 
     async def _attend(self) -> None:
-        """One avatar after the other, without a gap, until one fails or nobody watches."""
+        """One avatar after the other, without a gap, until one fails, nobody watches or the cap is met."""
+        await self._minutes.count(self.seconds)
+        if self._minutes.are_used_up:
+            self._sink.absent("spend cap")
+            return
         avatar = await self._create()
         try:
             while True:
@@ -124,6 +137,11 @@ class AvatarSession:
         """Waits until the avatar has to be renewed (True), or is gone or not wanted any more (False)."""
         renew_at = avatar.ends_at - self._settings.tavus_renew_before
         while self._now() < renew_at:
+            await self._minutes.count(self.seconds)
+            if self._minutes.are_used_up:
+                await self._sink.idle()
+                self._sink.absent("spend cap")
+                return False
             if self._sink.trouble.is_set():
                 logger.warning("the avatar %s is given up; another one is asked for", avatar.identity)
                 return False
@@ -134,7 +152,8 @@ class AvatarSession:
                 self._sink.absent("not watched")
                 logger.info("nobody watches any more: the avatar is ended")
                 return False
-            await self._within(max(0.0, renew_at - self._now()), self._any_change())
+            wait_s = min(renew_at - self._now(), self._minutes.left_s, _COUNT_EVERY_S)
+            await self._within(max(0.0, wait_s), self._any_change())
         return True
 
     async def _create(self) -> _Avatar:
@@ -144,6 +163,7 @@ class AvatarSession:
         # Joining with an identity that is taken would kick its holder: an avatar that is being replaced.
         is_free = self._count == 1 and AVATAR_IDENTITY not in self._room.remote_participants
         identity = AVATAR_IDENTITY if is_free else f"{AVATAR_IDENTITY}-{self._epoch[:4]}{self._count}"
+        self._identities.add(identity)
         entry = Entry(name, self._room.name, self._settings.tavus_base_url, self._ledger.owner)
         duration_s = self._settings.tavus_max_duration
         token = avatar_token(
@@ -190,13 +210,33 @@ class AvatarSession:
             await end_surely(self._tavus, self._ledger, avatar.entry)
         finally:
             self._spent_s += self._now() - self._begun_at.pop(avatar.entry.name, self._now())
+            with suppress(LibaError):  # it is told when the next one is asked for
+                await self._minutes.count(self.seconds)
 
     def _shows_itself(self, identity: str) -> bool:
         participant = self._room.remote_participants.get(identity)
-        return participant is not None and any(
-            publication.kind == rtc.TrackKind.KIND_VIDEO
-            for publication in participant.track_publications.values()
+        return (
+            participant is not None
+            and self._is_ours(participant)
+            and any(
+                publication.kind == rtc.TrackKind.KIND_VIDEO
+                for publication in participant.track_publications.values()
+            )
         )
+
+    def _is_ours(self, participant: rtc.RemoteParticipant) -> bool:
+        """Whether it joined with a token that was made for an avatar of this agent."""
+        is_agent = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+        on_behalf_of = participant.attributes.get(ON_BEHALF_ATTRIBUTE)
+        return is_agent and on_behalf_of == self._room.local_participant.identity
+
+    def _on_connected(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.identity in self._identities and not self._is_ours(participant):
+            logger.error(
+                "TAKEOVER: somebody joined room %s as the avatar, %s, and put it out; it is given no sound",
+                self._room.name,
+                participant.identity,
+            )
 
     def _is_watched(self) -> bool:
         agent = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
@@ -231,44 +271,11 @@ class AvatarSession:
         return asyncio.get_running_loop().time()
 
 
-async def end_surely(tavus: Tavus, ledger: Ledger, entry: Entry) -> bool:
-    """Ends a conversation, in the face of cancellation too; it stays in the ledger if that failed."""
-    return await to_the_end(_end_with_retries(tavus, ledger, entry))
-
-
-async def end_by_name(tavus: Tavus, ledger: Ledger, entry: Entry) -> None:
-    """Looks whether a conversation was begun although its answer was lost, and ends it."""
-    try:
-        async with asyncio.timeout(_END_TIMEOUT_S):
-            begun = [found for found in await tavus.active() if found.name == entry.name]
-    except (AvatarError, TimeoutError) as error:
-        logger.error("cannot tell whether %s was begun: %s; `liba reap` will", entry.name, error)
-        return
-    for found in begun:
-        await end_surely(tavus, ledger, replace(entry, id=found.id))
-    ledger.forget(entry)
-
-
-async def _end_with_retries(tavus: Tavus, ledger: Ledger, entry: Entry) -> bool:
-    for attempt in range(_END_TRIES):
-        try:
-            async with asyncio.timeout(_END_TIMEOUT_S / _END_TRIES):
-                await tavus.end(entry.id)
-        except (AvatarError, TimeoutError) as error:
-            logger.warning("conversation %s was not ended: %s", entry.id, error or "no answer")
-            await asyncio.sleep(0.2 * attempt)
-        else:
-            ledger.forget(entry)
-            return True
-    logger.error("conversation %s may still run and cost money: liba reap", entry.id)
-    return False
-
-
 async def _is_public(url: str) -> bool:
     """Whether the internet can reach the host of `url`, as far as its addresses tell."""
     host = urlsplit(url).hostname or ""
     try:
-        async with asyncio.timeout(_END_TIMEOUT_S):
+        async with asyncio.timeout(_RESOLVE_TIMEOUT_S):
             found = await asyncio.get_running_loop().getaddrinfo(host, None)
     except (OSError, TimeoutError):
         return False

@@ -36,7 +36,12 @@ _CLEAR_TIMEOUT_S = 2.0
 _FINISH_MARGIN_S = 3.0
 _POSITION_TOLERANCE = 0.2
 _LEAST_PLAYED = 0.5
+_LEAST_PLAYED_AFTER_MISS = 0.95
+"""A report that is still due may come any time: one that comes before this utterance can be over is that."""
+
 _MISSES_ALLOWED = 2
+_LIKELY_WAY = 0.8
+"""What is heard sooner than in this part of the shortest time so far cannot be what was just sent."""
 
 
 @dataclass(eq=False)
@@ -53,6 +58,9 @@ class _Segment:
     """When the first frame went that is not silence."""
 
     is_heard: bool = False
+    follows_clear: bool = False
+    """What was cleared before it may still be heard for a moment."""
+
     is_closed: bool = False
     outcome: asyncio.Future[Playback] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -82,6 +90,8 @@ class AvatarSink:
         self._gate_until = 0.0
         self._segment: _Segment | None = None
         self._misses = 0
+        self._is_cleared = False
+        self._shortest_way_s = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
         self._tracks: asyncio.Queue[rtc.RemoteAudioTrack] = asyncio.Queue()
@@ -153,7 +163,8 @@ class AvatarSink:
             raise self._stalled() from error
         except Exception as error:  # the SDK has no narrower one for streams
             raise SinkError("left") from error
-        self._segment = _Segment(writer, on_audible)
+        self._segment = _Segment(writer, on_audible, follows_clear=self._is_cleared)
+        self._is_cleared = False
         self._idle.clear()
         return Route("tavus", target=identity)
 
@@ -194,6 +205,7 @@ class AvatarSink:
         self._idle.set()
         if segment is None:
             return
+        self._is_cleared = True
         segment.lose("cleared")
         if self._identity not in self._room.remote_participants:
             return
@@ -229,10 +241,18 @@ class AvatarSink:
                     and not segment.is_heard
                     and is_audible(bytes(event.frame.data))
                 ):
-                    segment.is_heard = True
-                    segment.on_audible()
+                    self._heard(segment, self._now() - segment.sounded_at)
         finally:
             await stream.aclose()
+
+    def _heard(self, segment: _Segment, took_s: float) -> None:
+        """Sound came, `took_s` seconds after this utterance's first; unless it is of one that was cleared."""
+        if segment.follows_clear and took_s < _LIKELY_WAY * self._shortest_way_s:
+            return
+        if not segment.follows_clear:
+            self._shortest_way_s = min(took_s, self._shortest_way_s or took_s)
+        segment.is_heard = True
+        segment.on_audible()
 
     async def _keep_pace(self, segment: _Segment, ahead_s: float) -> None:
         """Waits while too much is on its way already; a loss ends the wait."""
@@ -303,7 +323,8 @@ class AvatarSink:
         if not segment.is_closed or segment.outcome.done() or segment.began_at is None:
             return False
         is_long_enough = abs(position_s - segment.pushed_s) <= _POSITION_TOLERANCE * segment.pushed_s + 0.1
-        return is_long_enough and self._now() - segment.began_at >= _LEAST_PLAYED * segment.pushed_s
+        least_played = _LEAST_PLAYED_AFTER_MISS if self._misses else _LEAST_PLAYED
+        return is_long_enough and self._now() - segment.began_at >= least_played * segment.pushed_s
 
     async def _on_started(self, call: rtc.RpcInvocationData) -> str:
         return "ok"  # what counts is what is heard on its track

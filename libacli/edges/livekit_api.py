@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any
 
 import httpx2
+import jwt
 
 from libacli.config import LiveKitCredentials
 from libacli.core.names import AGENT_ATTRIBUTE
@@ -23,6 +25,8 @@ from libacli.errors import CredentialsError, LibaError, NoAgentError, RefusedErr
 _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 10.0
 _RPC_ERROR = re.compile(r"RpcError (\d+)")
+_JOB_ATTRIBUTE = "lk.agent.name"
+"""LiveKit puts the agent name of a job here, into the token that the job joins with."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,13 @@ class Participant:
     is_active: bool
     is_agent: bool
     attributes: dict[str, str]
+    joined_at_ms: int = 0
+    """Since 1970; 0 when the server does not tell."""
+
+    def is_named(self, agent_name: str) -> bool:
+        """Whether this is an agent of that name, be it that it takes requests already or is starting."""
+        names = (self.attributes.get(AGENT_ATTRIBUTE), self.attributes.get(_JOB_ATTRIBUTE))
+        return self.is_agent and agent_name in names
 
 
 class LiveKitApi:
@@ -68,20 +79,43 @@ class LiveKitApi:
                 is_active=found.get("state") == "ACTIVE",
                 is_agent=found.get("kind") == "AGENT",
                 attributes=found.get("attributes") or {},
+                joined_at_ms=int(found.get("joined_at_ms") or 0),
             )
             for found in answer.get("participants", [])
         ]
 
     async def find_agent(self, room: str, agent_name: str) -> str | None:
-        """Identity of an agent of that name which is in `room` and ready to be asked."""
-        for participant in await self.participants(room):
-            if (
-                participant.is_agent
-                and participant.is_active
-                and participant.attributes.get(AGENT_ATTRIBUTE) == agent_name
-            ):
-                return participant.identity
-        return None
+        """Identity of an agent of that name which is in `room` and ready to be asked.
+
+        Of several the one that came last: a killed one is listed for some 20 s after its end.
+        """
+        ready = [
+            participant
+            for participant in await self.participants(room)
+            if participant.is_agent
+            and participant.is_active
+            and participant.attributes.get(AGENT_ATTRIBUTE) == agent_name
+        ]
+        return max(ready, key=lambda agent: agent.joined_at_ms).identity if ready else None
+
+    async def remove(self, room: str, identity: str) -> None:
+        """Puts a participant out; one that has left already is none of our business any more."""
+        with suppress(NoAgentError):
+            request = {"room": room, "identity": identity}
+            await self._call("RoomService", "RemoveParticipant", room, request)
+
+    async def rooms_sent_for(self, agent_name: str) -> list[str]:
+        """Rooms for which an agent of that name was asked for at some time, by whomsoever."""
+        answer = await self._call("RoomService", "ListRooms", "", {})
+        names = [str(room["name"]) for room in answer.get("rooms", [])]
+        return [name for name in names if await self._was_sent_for(name, agent_name)]
+
+    async def _was_sent_for(self, room: str, agent_name: str) -> bool:
+        try:
+            answer = await self._call("AgentDispatchService", "ListDispatch", room, {"room": room})
+        except NoAgentError:  # closed a moment ago
+            return False
+        return any(found.get("agent_name") == agent_name for found in answer.get("agent_dispatches", []))
 
     async def dispatch(self, room: str, agent_name: str) -> str:
         """Asks the server to send an agent of that name into `room`, which is made if need be; its id."""
@@ -125,11 +159,12 @@ class LiveKitApi:
         await self._call("RoomService", "SendData", room, request)
 
     async def _call(self, service: str, method: str, room: str, request: dict[str, Any]) -> dict[str, Any]:
+        token = admin_token(self._credentials, room=room) if room else _list_token(self._credentials)
         with _translated(self._credentials.http_url):
             response = await self._client.post(
                 f"/twirp/livekit.{service}/{method}",
                 json=request,
-                headers={"Authorization": f"Bearer {admin_token(self._credentials, room=room)}"},
+                headers={"Authorization": f"Bearer {token}"},
             )
         answer = _object(response.text)
         if answer is None and response.status_code in (200, 404):
@@ -140,6 +175,18 @@ class LiveKitApi:
         if answer is None or response.status_code != 200:
             raise _error(response, method)
         return answer
+
+
+def _list_token(credentials: LiveKitCredentials) -> str:
+    """A token for the one call that is about no room of its own, valid for a minute."""
+    now = datetime.now(UTC)
+    claims = {
+        "iss": credentials.api_key,
+        "nbf": now,
+        "exp": now + timedelta(minutes=1),
+        "video": {"roomList": True},
+    }
+    return jwt.encode(claims, credentials.api_secret.get_secret_value(), algorithm="HS256")
 
 
 @contextmanager
@@ -162,6 +209,8 @@ def _error(response: httpx2.Response, method: str) -> LibaError:
     """What an answer other than 200 means. The server's words may hold a token: they are not passed on."""
     text = response.text
     if response.status_code in (401, 403):
+        # Before its words the server may repeat the token, in which any word can be.
+        text = text.rpartition("error:")[2]
         if text.startswith("invalid API key"):
             return CredentialsError("LiveKit does not know this API key", hint="check LIVEKIT_API_KEY")
         if "signature" in text:
@@ -169,7 +218,7 @@ def _error(response: httpx2.Response, method: str) -> LibaError:
                 "LiveKit refused the API secret: it does not belong to this key",
                 hint="check LIVEKIT_API_SECRET",
             )
-        if "exp" in text or "nbf" in text:
+        if any(word in text for word in ("exp", "nbf", "not valid yet")):
             return CredentialsError(
                 "LiveKit finds the token expired or too new", hint="set this machine's clock"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -24,15 +25,26 @@ logger = logging.getLogger("liba.room")
 
 _CAPTION_TOPIC = "lk.transcription"
 _OUTGOING_LIMIT = 1000
+_REJECTIONS_LIMIT = 100
+_UNREAD_LIMIT = 128
+"""Packets of one sender; what comes on top of them is left out."""
+
 _SEND_TIMEOUT_S = 5.0
 
 
 class RoomLink:
-    """Connects a desk with a room. Callbacks of the room only take in or queue; `run` does the sending."""
+    """Connects a desk with a room. Callbacks of the room only take in or queue; `run` does the sending.
 
-    def __init__(self, room: rtc.Room) -> None:
+    `on_takeover` is called when somebody has joined with the identity of this agent, which puts it out.
+    """
+
+    def __init__(self, room: rtc.Room, *, on_takeover: Callable[[], None] = lambda: None) -> None:
         self._room = room
+        self._on_takeover = on_takeover
         self._outgoing: asyncio.Queue[Callable[[], Any]] = asyncio.Queue(_OUTGOING_LIMIT)
+        self._incoming: asyncio.Queue[Callable[[], Any]] = asyncio.Queue()
+        self._unread: Counter[str] = Counter()
+        self._left_out = 0
 
     def serve(self, desk: Desk) -> None:
         """Takes requests from now on. The room must be connected."""
@@ -41,12 +53,15 @@ class RoomLink:
         def on_packet(packet: rtc.DataPacket) -> None:
             if packet.topic != SAY_TOPIC:
                 return
-            sender = self._packet_sender(packet)
-            identity = sender.identity if sender.identity.isprintable() else repr(sender.identity)
-            logger.info("Received data packet from %s: topic='say'", identity or "unknown")
-            desk.say(packet.data, sender, loop.time())
+            received_at, sender = loop.time(), self._sender(packet.participant)
+            if self._unread[sender.identity] < _UNREAD_LIMIT:
+                self._unread[sender.identity] += 1
+                self._incoming.put_nowait(lambda: self._read(desk, packet.data, sender, received_at))
+            else:
+                self._left_out += 1
 
         self._room.on("data_received", on_packet)
+        self._room.on("disconnected", self._on_disconnected)
         for method, handle in {
             SAY_METHOD: desk.say,
             STATUS_METHOD: desk.status,
@@ -61,7 +76,9 @@ class RoomLink:
             self._room.local_participant.register_rpc_method(method, on_call)
 
     def announce(self, event: dict[str, Any]) -> None:
-        """Queues an event for everybody in the room."""
+        """Queues an event for everybody in the room; of many rejections some are left out."""
+        if event["state"] == "rejected" and self._outgoing.qsize() >= _REJECTIONS_LIMIT:
+            return  # whoever floods us must not keep others from learning what became of their texts
         payload = json.dumps(event, ensure_ascii=False)
         self._queue(lambda: self._room.local_participant.publish_data(payload, topic=EVENTS_TOPIC))
 
@@ -77,7 +94,29 @@ class RoomLink:
         )
 
     async def run(self) -> None:
-        """Sends what is queued, in order, until cancelled."""
+        """Reads what came and sends what is queued, each in order, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._take())
+            tasks.create_task(self._send())
+
+    async def _take(self) -> None:
+        while True:
+            read = await self._incoming.get()
+            read()
+            if self._left_out:
+                logger.warning("packets come faster than they are read; %d are left out", self._left_out)
+                self._left_out = 0
+            await asyncio.sleep(0)  # the SDK hands over all packets of a burst at once: sound goes first
+
+    def _read(self, desk: Desk, payload: bytes, sender: Sender, received_at: float) -> None:
+        self._unread[sender.identity] -= 1
+        if not self._unread[sender.identity]:
+            del self._unread[sender.identity]
+        identity = sender.identity if sender.identity.isprintable() else repr(sender.identity)
+        logger.info("Received data packet from %s: topic='say'", identity or "unknown")
+        desk.say(payload, sender, received_at)
+
+    async def _send(self) -> None:
         while True:
             send = await self._outgoing.get()
             try:
@@ -99,13 +138,24 @@ class RoomLink:
             return
         self._outgoing.put_nowait(send)
 
-    def _packet_sender(self, packet: rtc.DataPacket) -> Sender:
-        return self._sender(packet.participant)
+    def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
+        if reason != rtc.DisconnectReason.DUPLICATE_IDENTITY:
+            return
+        logger.error(
+            "TAKEOVER: somebody joined room %s with the identity of this agent, %s, and put it out: "
+            "who can do that has the API secret, or tokens from somewhere that gives away agents' identities",
+            self._room.name,
+            self._room.local_participant.identity,
+        )
+        self._on_takeover()
 
     def _sender(self, participant: rtc.RemoteParticipant | None) -> Sender:
         # Nobody to name may be a hidden or a newly joined participant as well as the server: never trusted.
+        # Nor can it be asked for later: the SDK gives such a packet without its sender's identity.
         if participant is None:
             return Sender()
         is_agent = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-        may_say = participant.attributes.get(CAN_SAY_ATTRIBUTE) == "true" and not is_agent
+        # Who may change its own attributes may have given itself this one.
+        is_granted = not participant.permissions.can_update_metadata
+        may_say = participant.attributes.get(CAN_SAY_ATTRIBUTE) == "true" and is_granted and not is_agent
         return Sender(participant.identity, may_say)

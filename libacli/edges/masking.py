@@ -1,18 +1,78 @@
-"""Keeps tokens out of logs: the SDK tells one that the server refuses in full, as an error."""
+"""Keeps secrets out of logs and errors: servers and libraries quote them in their complaints."""
 
 from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
-_TOKEN = re.compile(r"eyJ[\w-]+\.[\w.-]+")
+if TYPE_CHECKING:  # an error of the command line is told before settings are loaded, and without
+    from libacli.config import Settings
+
+_SHORTEST = 8
+"""What is shorter is no secret: `livekit-server --dev` has the secret "secret", which is a word as well."""
+
+_LOGIN = re.compile(r"(://)[^/?#\s\"']*@")
+_RULES = (
+    (re.compile(r"eyJ[\w-]+\.[\w.-]+"), "[token]"),
+    (re.compile(r"(access_token=)(?!\[)[^&\s\"']+"), r"\1[token]"),
+    (re.compile(r"\b(Bearer|Basic)( |%20)(?!\[)[\w.~+/=*-]{6,}", re.IGNORECASE), r"\1\2[secret]"),
+    (
+        re.compile(r"(x-api-key[\"']?\s?[:=,]\s?(?!b?[\"']?\[)b?[\"']?)[^\s\"',;&)]+", re.IGNORECASE),
+        r"\1[secret]",
+    ),
+)
+"""What looks like a secret, whoever's it is: tokens, headers that hold a key."""
+
+_HEADER_VARIABLES = tuple(f"OTEL_EXPORTER_OTLP_{kind}HEADERS" for kind in ("", "TRACES_", "METRICS_"))
+
+
+def masked(text: str, secrets: Iterable[str] = ()) -> str:
+    """`text` without `secrets`, and without what looks like one."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "[secret]")
+    for pattern, told in _RULES:
+        text = pattern.sub(told, text)
+    return without_password(text)
+
+
+def without_password(text: str) -> str:
+    """Addresses as they may be shown: who logs in there stays out."""
+    return _LOGIN.sub(r"\1[secret]@", text)
+
+
+def secrets_of(settings: Settings, environment: Mapping[str, str]) -> list[str]:
+    """Every value that must not be told: secret settings, passwords in addresses, headers for a collector."""
+    from pydantic import SecretStr
+
+    found = []
+    for value in vars(settings).values():
+        if isinstance(value, SecretStr):
+            found.append(value.get_secret_value())
+        elif isinstance(value, str) and "://" in value:
+            found.append(_password(value))
+    for name in _HEADER_VARIABLES:
+        for header in environment.get(name, "").split(","):
+            value = header.partition("=")[2].strip()
+            found += [value, unquote(value)]
+    return [secret for secret in found if len(secret) >= _SHORTEST]
+
+
+def _password(address: str) -> str:
+    try:
+        return urlsplit(address).password or ""
+    except ValueError:  # no address at all
+        return ""
 
 
 class TokenMask(logging.Filter):
-    """Replaces every JWT in a record by `[token]`; for loggers and handlers."""
+    """Masks what looks like a secret in a record's message; for loggers of libraries."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         message = record.getMessage()
-        if "eyJ" in message:
-            record.msg, record.args = _TOKEN.sub("[token]", message), None
+        told = masked(message)
+        if told != message:
+            record.msg, record.args = told, None
         return True

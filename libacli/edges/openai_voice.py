@@ -7,6 +7,7 @@ mono s16le (https://platform.openai.com/docs/api-reference/audio/createSpeech).
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Literal, NotRequired, TypedDict, TypeVar
@@ -15,7 +16,7 @@ import httpx2
 import openai
 
 from libacli.config import is_loopback
-from libacli.core.audio import BYTES_PER_SAMPLE, duration_s, is_audible
+from libacli.core.audio import BYTES_PER_SAMPLE, SAMPLE_RATE, duration_s, is_audible
 from libacli.edges.openai_errors import pause_before_retry, translated
 from libacli.errors import VoiceError, VoiceRefusedError, VoiceStalledError, VoiceTruncatedError
 from libacli.speech.ports import Style
@@ -39,6 +40,8 @@ _NOT_PCM = (
     "audio/x-wav",
     "audio/ogg",
 )
+_FORMAT = re.compile(r";\s*(rate|channels)=\"?(\d{1,6})\b")
+_WANTED = {"rate": str(SAMPLE_RATE), "channels": "1"}
 _T = TypeVar("_T")
 
 
@@ -175,10 +178,9 @@ class OpenAIVoice:
         """One answer, open: its sound as it is received."""
         speech = self._client.audio.speech.with_streaming_response
         async with speech.create(**request) as response:
-            kind = response.headers.get("content-type", "")
-            if kind.startswith(_NOT_PCM):
+            if wrong := _what_else(response.headers.get("content-type", "")):
                 raise VoiceError(
-                    f"the speech service answered with {kind.split(';')[0]} where sound was asked for",
+                    f"the speech service answered with {wrong} where 24 kHz mono PCM was asked for",
                     hint="check OPENAI_BASE_URL; it usually ends in /v1",
                 )
             # The SDK's own iter_bytes, closed early, leaves the stream below it to the garbage collector.
@@ -214,6 +216,15 @@ class OpenAIVoice:
         return request
 
 
+def _what_else(content_type: str) -> str:
+    """What an answer of that type brings instead of 24 kHz mono PCM; empty when nothing says that it does."""
+    if content_type.startswith(_NOT_PCM):
+        return content_type.split(";")[0]
+    return ", ".join(
+        f"{name} {value}" for name, value in _FORMAT.findall(content_type) if value != _WANTED[name]
+    )
+
+
 class _Sound:
     """Keeps count of what came, to tell at the end whether it can have been all of the text."""
 
@@ -234,11 +245,11 @@ class _Sound:
             self._is_audible = is_audible(piece[:whole])
 
     def check(self) -> None:
-        """Raises VoiceTruncatedError for sound that is too short, VoiceError for none at all."""
+        """Raises VoiceTruncatedError for sound that is too short, VoiceRefusedError for none at all."""
         seconds = duration_s(self.bytes)
         if not self.bytes:
-            raise VoiceError("the voice made no sound of this text")
+            raise VoiceRefusedError("the voice made no sound of this text")
         if self.bytes % BYTES_PER_SAMPLE or seconds < self._shortest_s:
             raise VoiceTruncatedError(f"the sound ended after {seconds:.2f} s, before the text did")
         if not self._is_audible:
-            raise VoiceError(f"the voice made {seconds:.2f} s of silence of this text")
+            raise VoiceRefusedError(f"the voice made {seconds:.2f} s of silence of this text")

@@ -20,10 +20,11 @@ ROUTES = ("tavus", "fallback", "none")
 """Values of the label `route`; `none`: it came to no sound."""
 
 REASONS = (
-    "draining", "malformed", "nothing_to_say", "queue_full", "text_too_long", "too_large",
-    "unauthorized", "unknown_sender", "unsupported_text", "other",
+    "draining", "malformed", "nothing_to_say", "queue_full", "rate_limited", "spend_cap",
+    "takeover", "text_too_long", "too_large", "unauthorized", "unknown_sender", "unsupported_text",
+    "voice_unavailable", "other",
 )  # fmt: skip
-"""Values of the label `reason` of requests that were rejected."""
+"""Values of the label `reason` of requests that were rejected; `takeover`: the agent was put out itself."""
 
 DURATIONS = {
     "d01": ("liba_voice", "From the request to the first sound of the voice (T0 to T1)",

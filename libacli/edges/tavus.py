@@ -19,7 +19,6 @@ from pydantic import SecretStr
 
 from libacli.errors import AvatarError
 
-_TOTAL_TIMEOUT_S = 15.0
 _CONNECT_TIMEOUT_S = 5.0
 _PERMANENT = {400, 401, 402, 403, 404, 422}
 _CONCURRENCY = "concurrent"
@@ -36,18 +35,19 @@ class Conversation:
 class Tavus:
     """Calls to Tavus, or to a service that speaks the same. Use it as an async context manager.
 
-    Every call has a total bound of 15 s and is made once. Raises AvatarError.
+    Every call is made once, and has `timeout_s` seconds in all. Raises AvatarError.
     """
 
-    def __init__(self, api_key: SecretStr, base_url: str) -> None:
+    def __init__(self, api_key: SecretStr, base_url: str, *, timeout_s: float = 15.0) -> None:
         self._api_key = api_key
+        self._timeout_s = timeout_s
         self._url = f"{base_url.rstrip('/')}/v2"
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Tavus:
         self._session = aiohttp.ClientSession(
             headers={"x-api-key": self._api_key.get_secret_value()},
-            timeout=aiohttp.ClientTimeout(total=_TOTAL_TIMEOUT_S, sock_connect=_CONNECT_TIMEOUT_S),
+            timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=_CONNECT_TIMEOUT_S),
         )
         return self
 
@@ -87,7 +87,7 @@ class Tavus:
         if test_mode:
             extra["test_mode"] = True
         with _translated():
-            async with asyncio.timeout(_TOTAL_TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 return await api.create_conversation(
                     **({"face_id": face_id} if face_id else {}),
                     **({"pal_id": pal_id} if pal_id else {}),
@@ -108,10 +108,10 @@ class Tavus:
         """Conversations that run."""
         async with self._call("GET", "/conversations?status=active&limit=100") as answer:
             listed = await answer.json()
-        return [
-            Conversation(str(found["conversation_id"]), str(found.get("conversation_name", "")))
-            for found in listed.get("data", [])
-        ]
+            return [
+                Conversation(str(found["conversation_id"]), str(found.get("conversation_name", "")))
+                for found in listed.get("data", [])
+            ]
 
     @property
     def _opened(self) -> aiohttp.ClientSession:
@@ -138,7 +138,7 @@ def _translated() -> Iterator[None]:
     except APIConnectionError as error:
         is_unsure = not isinstance(error.__cause__, aiohttp.ClientConnectorError)
         raise AvatarError("not reachable", is_permanent=False, is_unsure=is_unsure) from error
-    except (aiohttp.ClientError, ValueError, KeyError) as error:
+    except (aiohttp.ClientError, ValueError, KeyError, TypeError, AttributeError) as error:
         is_unsure = not isinstance(error, aiohttp.ClientConnectorError)
         raise AvatarError("not reachable", is_permanent=False, is_unsure=is_unsure) from error
 

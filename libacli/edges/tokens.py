@@ -11,7 +11,7 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from libacli.errors import RefusedError, UsageError
 
 MAX_NAME_CHARS = 128
 AVATAR_IDENTITY = "tavus-avatar-agent"
+ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"
 SIGNATURE_VALID_S = 60
 CLOCK_SKEW_S = 30
 # How long the secret is was the server's choice: `livekit-server --dev` has the secret "secret".
@@ -92,7 +93,7 @@ def avatar_token(
         "name": identity,
         "kind": "agent",
         "video": video,
-        "attributes": {"lk.publish_on_behalf": on_behalf_of},
+        "attributes": {ON_BEHALF_ATTRIBUTE: on_behalf_of},
     }
     return _encode(credentials, claims, valid_for_s)
 
@@ -122,12 +123,30 @@ def check_identity(identity: str) -> None:
         )
 
 
-def sign_request(credentials: LiveKitCredentials, *, room: str, method: str, body: Mapping[str, Any]) -> str:
-    """The `auth` member for a request: a JWT bound to room, method and body, valid for a minute."""
+@dataclass(frozen=True)
+class Signature:
+    """What a signed request says of itself besides its contents."""
+
+    key: str
+    """The API key that it was made with."""
+
+    nonce: str
+    """Another one for each signature."""
+
+
+def sign_request(
+    credentials: LiveKitCredentials, *, room: str, method: str, body: Mapping[str, Any], agent: str = ""
+) -> str:
+    """The `auth` member for a request: a JWT bound to room, method and body, valid for a minute.
+
+    `agent` is the identity of the agent that it is for, which no agent after it will have; empty: whichever
+    is in the room.
+    """
     claims = {
         "aud": "liba",
         "jti": os.urandom(16).hex(),
         "room": room,
+        "agent": agent,
         "method": method,
         "body": _digest(body),
     }
@@ -135,29 +154,62 @@ def sign_request(credentials: LiveKitCredentials, *, room: str, method: str, bod
 
 
 def verify_request(
-    credentials: LiveKitCredentials, auth: str, *, room: str, method: str, body: Mapping[str, Any]
-) -> None:
-    """Raises RefusedError unless `auth` was made by `sign_request` for just this, not long ago."""
-    try:
-        claims = jwt.decode(
-            auth,
-            credentials.api_secret.get_secret_value(),
-            algorithms=["HS256"],
-            audience="liba",
-            issuer=credentials.api_key,
-            leeway=CLOCK_SKEW_S,
-            options={"require": ["exp", "nbf", "iss", "aud"]},
-        )
-    except jwt.ExpiredSignatureError as error:
-        raise _unauthorized("the signature has expired") from error
-    except jwt.ImmatureSignatureError as error:
-        raise _unauthorized("the signature is from the future: the sender's clock is ahead") from error
-    except (jwt.PyJWTError, ValueError) as error:  # ValueError: a string that is not even Unicode
-        raise _unauthorized("the signature is not valid") from error
+    credentials: LiveKitCredentials,
+    auth: str,
+    *,
+    room: str,
+    method: str,
+    body: Mapping[str, Any],
+    agent: str | None = None,
+    began_at: float = 0.0,
+    previous: LiveKitCredentials | None = None,
+) -> Signature:
+    """Raises RefusedError unless `auth` was made by `sign_request` for just this, not long ago.
+
+    `agent` is the identity of who is asked (None: it does not matter) and `began_at` when it began, in POSIX
+    seconds: it cannot know what its predecessor has carried out, so it takes no request that was meant for
+    that one. `previous` is a key that is accepted too.
+    """
+    claims = _verified([credentials, previous] if previous else [credentials], auth)
     wanted = {"room": room, "method": method, "body": _digest(body)}
     for claim, value in wanted.items():
         if claims.get(claim) != value:
             raise _unauthorized(f"the signature is for another {claim}")
+    addressee = claims.get("agent")
+    if addressee and agent is not None and addressee != agent:
+        raise _unauthorized("the signature is for another agent", hint="send it again, with a new signature")
+    # Whoever names no agent may have a clock that is behind: what was signed just before may pass again.
+    if not addressee and float(claims["nbf"]) < began_at - CLOCK_SKEW_S:
+        raise _unauthorized("it was signed before this agent began", hint="send it again, signed anew")
+    return Signature(claims["iss"], str(claims["jti"]))
+
+
+def _verified(accepted: Iterable[LiveKitCredentials], auth: str) -> dict[str, Any]:
+    """The claims of `auth`, if it is a signature by one of these and holds now. Raises RefusedError."""
+    for credentials in accepted:
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                auth,
+                credentials.api_secret.get_secret_value(),
+                algorithms=["HS256"],
+                audience="liba",
+                issuer=credentials.api_key,
+                leeway=CLOCK_SKEW_S,
+                options={"require": ["exp", "nbf", "iss", "aud", "jti"]},
+            )
+            is_short = float(claims["exp"]) - float(claims["nbf"]) <= SIGNATURE_VALID_S
+        except (jwt.InvalidSignatureError, jwt.InvalidIssuerError):
+            continue  # the other key's, perhaps
+        except jwt.ExpiredSignatureError as error:
+            raise _unauthorized("the signature has expired") from error
+        except jwt.ImmatureSignatureError as error:
+            raise _unauthorized("the signature is from the future: the sender's clock is ahead") from error
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:  # not even Unicode, or 1e999
+            raise _unauthorized("the signature is not valid") from error
+        if not is_short:  # nobody could remember for so long that it was carried out
+            raise _unauthorized(f"the signature is for more than {SIGNATURE_VALID_S} s")
+        return claims
+    raise _unauthorized("the signature is by a key that is not accepted here")
 
 
 def _video(room: str, permissions: Permissions) -> dict[str, Any]:
@@ -171,8 +223,10 @@ def _video(room: str, permissions: Permissions) -> dict[str, Any]:
     }
 
 
-def _unauthorized(message: str) -> RefusedError:
-    return RefusedError(message, reason="unauthorized", hint="check LIVEKIT_API_KEY and LIVEKIT_API_SECRET")
+def _unauthorized(
+    message: str, *, hint: str = "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET"
+) -> RefusedError:
+    return RefusedError(message, reason="unauthorized", hint=hint)
 
 
 def _digest(body: Mapping[str, Any]) -> str:

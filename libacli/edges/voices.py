@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from libacli.config import Settings
 from libacli.errors import CredentialsError
+from libacli.speech.breaker import BreakerVoice
 from libacli.speech.ports import Voice
 
 
@@ -11,7 +12,7 @@ def make_voice(settings: Settings) -> Voice:
     """The voice of `voice.provider`; `auto` is OpenAI where there is a key or address for it, else embedded.
 
     Raises CredentialsError when OpenAI is asked for without a key, ConfigError when the embedded voice is
-    not installed. Needs no event loop.
+    not installed. Needs no event loop. A service that fails time and again is left alone for a while.
     """
     has_openai = bool(settings.openai_api_key or settings.openai_base_url)
     provider = settings.voice_provider
@@ -30,7 +31,7 @@ def make_voice(settings: Settings) -> Voice:
     from libacli.edges.openai_voice import OpenAIVoice, open_client
 
     key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
-    return OpenAIVoice(
+    service = OpenAIVoice(
         open_client(key, settings.openai_base_url),
         model=settings.voice_model,
         voice=settings.voice_name,
@@ -39,3 +40,4 @@ def make_voice(settings: Settings) -> Voice:
         first_pcm_timeout_s=settings.voice_first_pcm_timeout,
         stall_timeout_s=settings.voice_stall_timeout,
     )
+    return BreakerVoice(service)

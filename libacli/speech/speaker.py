@@ -242,11 +242,11 @@ class Speaker:
             await self._write(utterance, frame)
 
     async def _write(self, utterance: Utterance, frame: bytes) -> None:
-        if utterance.frames and self._now() > self._runs_dry_at:
-            utterance.underruns += 1
         handed_over_at = self._now()
         async with asyncio.timeout(self._pace.sink_timeout_s):
             await self._sink.write(frame)
+        if utterance.frames and self._now() > self._runs_dry_at:  # the voice was late, or the sink, or we
+            utterance.underruns += 1
         utterance.timeline.mark("t2", handed_over_at)
         utterance.took(frame)
         self._runs_dry_at = max(self._runs_dry_at, self._now()) + FRAME_MS / 1000

@@ -19,7 +19,7 @@ from libacli.core.audio import (
 
 
 @given(st.lists(st.binary(max_size=3000)))
-def test_frames_are_the_bytes_that_went_in_and_padding(pieces: list[bytes]) -> None:
+def test_fault_41_frames_are_the_bytes_that_went_in_however_they_were_cut(pieces: list[bytes]) -> None:
     slicer = FrameSlicer()
     frames = [frame for piece in pieces for frame in slicer.push(piece)] + list(slicer.flush())
     given_bytes = b"".join(pieces)

@@ -22,7 +22,7 @@ def parse(payload: bytes) -> SayRequest:
 @given(
     st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass"))
 )
-def test_bytes_of_any_kind_are_read_or_refused(payload: bytes) -> None:
+def test_fault_57_bytes_of_any_kind_are_read_or_refused(payload: bytes) -> None:
     try:
         request = parse(payload)
     except Malformed as error:
@@ -36,7 +36,7 @@ def test_bytes_of_any_kind_are_read_or_refused(payload: bytes) -> None:
         st.sampled_from(["text", "id", "voice", "speed", "priority", "ttl_ms", "interrupt", "auth"]), JSON
     )
 )
-def test_members_of_any_type_are_read_or_refused(members: dict[str, object]) -> None:
+def test_fault_57_members_of_any_type_are_read_or_refused(members: dict[str, object]) -> None:
     try:
         parse(json.dumps(members).encode())
     except Malformed as error:
@@ -74,6 +74,14 @@ def test_members_nobody_knows_are_passed_over() -> None:
         (b'{"text": "hi", "text": "ho"}', "malformed", "stands twice"),
         (b'{"text": "hi", "speed": NaN}', "malformed", "NaN"),
         (b'{"text": "hi", "speed": 1e999}', "malformed", "0.25 to 4"),
+        (b'{"text": "hi", "x": {"a": 1, "a": 2}}', "malformed", "stands twice"),
+        (b'{"text": "hi", "speed": -Infinity}', "malformed", "Infinity"),
+        (b'{"text": "hi", "priority": 1e400}', "malformed", "-100 to 100"),
+        (b'{"text": "hi", "priority": ' + b"9" * 400 + b"}", "malformed", "-100 to 100"),
+        (b'{"text": "hi", "priority": ' + b"9" * 5000 + b"}", "malformed", "not valid JSON"),
+        (b'{"text": "hi"}\x00', "malformed", "not valid JSON"),
+        (b'{"text": ["hi"]}', "malformed", "must be a string, not an array"),
+        (b'{"text": ' + b"[" * 8000 + b"]" * 8000 + b"}", "malformed", "not valid JSON"),
         (b"[]", "malformed", "not an array"),
         (b'["hi"]', "malformed", "not an array"),
         (b'"hi"', "malformed", "not a string"),
@@ -100,7 +108,7 @@ def test_members_nobody_knows_are_passed_over() -> None:
         (b"a" * (MAX_REQUEST_BYTES + 1), "too_large", "16385"),
     ],
 )
-def test_a_bad_request_is_refused_with_its_reason(payload: bytes, reason: str, words: str) -> None:
+def test_fault_57_a_bad_request_is_refused_with_its_reason(payload: bytes, reason: str, words: str) -> None:
     with pytest.raises(Malformed, match=words) as caught:
         parse(payload)
     assert caught.value.reason == reason

@@ -12,7 +12,7 @@ from libacli.core.names import SAY_METHOD, STATUS_METHOD, STOP_METHOD
 from libacli.edges.agent_client import Acknowledgement, AgentClient
 from libacli.edges.livekit_api import LiveKitApi
 from libacli.edges.tokens import verify_request
-from libacli.errors import InterruptedSpeechError, NoAgentError, RefusedError, TimedOutError
+from libacli.errors import InterruptedSpeechError, NoAgentError, RefusedError, TimedOutError, UnreachableError
 from tests.twirp_server import (
     AGENT_GONE,
     EPOCH,
@@ -25,6 +25,7 @@ from tests.twirp_server import (
     agent,
     people,
     reply,
+    twirp_error,
 )
 
 HELLO = SayRequest("Hello.", id="u1", speed=1.5)
@@ -45,7 +46,7 @@ def server() -> Iterator[TwirpServer]:
 @pytest.fixture
 async def client(server: TwirpServer) -> AsyncGenerator[AgentClient]:
     async with LiveKitApi(server.credentials) as api:
-        yield AgentClient(api, server.credentials, room="demo", agent_name="liba")
+        yield AgentClient(api, server.credentials, room="demo", agent_name="liba", patience_s=0.5)
 
 
 @pytest.fixture
@@ -68,11 +69,14 @@ async def test_an_agent_that_is_there_is_not_sent_for(server: TwirpServer, clien
     assert server.asked("CreateDispatch") == []
 
 
-async def test_an_agent_is_sent_for_once_and_waited_for(server: TwirpServer, client: AgentClient) -> None:
+async def test_fault_29_an_agent_is_sent_for_once_and_not_asked_while_it_is_joining(
+    server: TwirpServer, client: AgentClient
+) -> None:
     server.play("ListParticipants", people(), people(agent(state="JOINING")), people(agent()))
     await client.reach(timeout_s=5)
     assert [asked.body["agent_name"] for asked in server.asked("CreateDispatch")] == ["liba"]
     assert server.asked("DeleteDispatch") == []
+    assert server.asked("PerformRpc") == []
 
 
 async def test_the_dispatch_is_withdrawn_when_nobody_came(server: TwirpServer, client: AgentClient) -> None:
@@ -234,7 +238,9 @@ async def test_an_id_that_the_agent_forgot_is_told(server: TwirpServer, found: A
         await found.wait(ACCEPTED, "done", timeout_s=5)
 
 
-async def test_another_epoch_means_that_the_queue_is_gone(server: TwirpServer, found: AgentClient) -> None:
+async def test_fault_34_another_epoch_means_that_the_queue_is_gone(
+    server: TwirpServer, found: AgentClient
+) -> None:
     server.play("PerformRpc", report("unknown", epoch="epoch-2"))
     with pytest.raises(InterruptedSpeechError, match="started anew") as caught:
         await found.wait(ACCEPTED, "done", timeout_s=5)
@@ -261,7 +267,42 @@ async def test_a_status_call_that_was_lost_does_not_end_the_wait(
 async def test_an_agent_that_left_ends_the_wait(server: TwirpServer, found: AgentClient) -> None:
     server.play("PerformRpc", NO_RESPONSE)
     server.participants = []
-    with pytest.raises(InterruptedSpeechError, match="left before the end"):
+    with pytest.raises(InterruptedSpeechError, match="the agent left") as caught:
+        await found.wait(ACCEPTED, "done", timeout_s=5)
+    assert "not known" in str(caught.value)
+
+
+async def test_an_agent_that_comes_back_with_its_queue_is_asked_again(
+    server: TwirpServer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", NO_RESPONSE, report("done"))
+    server.play("ListParticipants", people(), people(agent("liba-agent-1", state="JOINING")))
+    assert (await found.wait(ACCEPTED, "done", timeout_s=5)).level == "done"
+    assert server.queued == []
+
+
+async def test_fault_35_livekit_that_is_away_for_a_moment_does_not_end_the_wait(
+    server: TwirpServer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", twirp_error(502, "internal", "bad gateway"), report("done"))
+    server.play("ListParticipants", twirp_error(502, "internal", "bad gateway"))
+    assert (await found.wait(ACCEPTED, "done", timeout_s=5)).level == "done"
+
+
+async def test_livekit_that_does_not_come_back_ends_the_wait_as_what_it_is(
+    server: TwirpServer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", twirp_error(502, "internal", "bad gateway"))
+    server.play("ListParticipants", *[twirp_error(502, "internal", "bad gateway")] * 20)
+    with pytest.raises(UnreachableError, match="status 502"):
+        await found.wait(ACCEPTED, "done", timeout_s=5)
+
+
+async def test_an_agent_that_is_listed_and_never_answers_ends_the_wait(
+    server: TwirpServer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", *[NO_RESPONSE] * 20)
+    with pytest.raises(InterruptedSpeechError, match="the agent does not answer"):
         await found.wait(ACCEPTED, "done", timeout_s=5)
 
 

@@ -34,7 +34,9 @@ os.kill(os.getpid(), 9)
 """
 
 
-def test_what_a_process_that_was_killed_left_behind_is_an_orphan(ledger: Ledger, tmp_path: Path) -> None:
+def test_fault_01_what_a_process_that_was_killed_left_behind_is_an_orphan(
+    ledger: Ledger, tmp_path: Path
+) -> None:
     ledger.write(entry(ledger))
     subprocess.run([sys.executable, "-c", WRITE_AND_DIE, str(tmp_path / "conversations")])
     assert [(orphan.name, orphan.id) for orphan in Ledger(tmp_path / "conversations").orphans()] == [
@@ -63,7 +65,7 @@ def test_an_entry_that_was_crossed_out_is_forgotten(ledger: Ledger) -> None:
     assert ledger.entries() == []
 
 
-def test_nobody_else_may_read_it(ledger: Ledger, tmp_path: Path) -> None:
+def test_fault_01_nobody_else_may_read_what_is_noted_down(ledger: Ledger, tmp_path: Path) -> None:
     ledger.write(entry(ledger))
     (file,) = (tmp_path / "conversations").glob("*.json")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -77,7 +79,7 @@ def test_half_a_file_is_passed_over(ledger: Ledger, tmp_path: Path) -> None:
     assert ledger.entries() == [entry(ledger)]
 
 
-def test_a_ledger_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+def test_fault_01_a_ledger_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     ledger = Ledger(tmp_path / "file" / "conversations")
     with pytest.raises(LibaError, match="cannot note down"):

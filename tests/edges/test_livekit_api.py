@@ -130,7 +130,7 @@ async def test_data_goes_out_reliably_and_in_base64(server: TwirpServer, api: Li
         (Answer("<html>", 429), LibaError, "429 .no reason given."),
     ],
 )
-async def test_an_answer_other_than_200_is_explained(
+async def test_fault_62_an_answer_other_than_200_is_explained(
     server: TwirpServer, api: LiveKitApi, answer: Answer, kind: type[LibaError], words: str
 ) -> None:
     server.play("PerformRpc", answer)

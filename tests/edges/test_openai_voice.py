@@ -61,6 +61,16 @@ async def voice_of(
     )
 
 
+async def heard_before(error: type[VoiceError], voice: Voice) -> bytes:
+    """What comes of `TEXT` before it ends with that error."""
+    heard = bytearray()
+    with pytest.raises(error):
+        async with aclosing(speak(voice, TEXT)) as pieces:
+            async for piece in pieces:
+                heard += piece
+    return bytes(heard)
+
+
 class TestOpenAIVoice(VoiceContract):
     @pytest.fixture
     def voice(self, voice: OpenAIVoice) -> Voice:
@@ -71,7 +81,7 @@ async def test_what_the_server_sends_comes_out_byte_for_byte(voice: OpenAIVoice)
     assert await pcm_of(voice, TEXT) == tone(60 * len(TEXT))
 
 
-async def test_one_byte_pieces_lose_nothing(server: SpeechServer, voice: OpenAIVoice) -> None:
+async def test_fault_41_one_byte_pieces_lose_nothing(server: SpeechServer, voice: OpenAIVoice) -> None:
     server.play(Script(piece_bytes=1, ms_per_char=30))
     assert await pcm_of(voice, "One byte") == tone(30 * len("One byte"))
 
@@ -119,23 +129,27 @@ async def test_texts_one_after_the_other_share_one_connection(
 
 
 @pytest.mark.parametrize(
-    ("script", "hint"),
-    [
-        (Script(status=400), "voice.name"),
-        (Script(status=401), "OPENAI_API_KEY"),
-        (Script(status=403), "OPENAI_API_KEY"),
-        (Script(status=404), "OPENAI_BASE_URL"),
-        (QUOTA_USED_UP, "billing"),
-    ],
+    ("status", "hint"),
+    [(400, "voice.name"), (401, "OPENAI_API_KEY"), (403, "OPENAI_API_KEY"), (404, "OPENAI_BASE_URL")],
 )
-async def test_a_refusal_is_final_and_says_what_to_change(
-    server: SpeechServer, voice: OpenAIVoice, script: Script, hint: str
+async def test_fault_43_a_refusal_is_final_and_says_what_to_change(
+    server: SpeechServer, voice: OpenAIVoice, status: int, hint: str
 ) -> None:
-    server.play(script)
+    server.play(Script(status=status))
     with pytest.raises(VoiceRefusedError) as caught:
         await pcm_of(voice, TEXT)
     assert hint in caught.value.hint
     assert isinstance(caught.value.__cause__, openai.APIStatusError)
+    assert server.calls == 1
+
+
+async def test_fault_44_a_quota_that_is_used_up_is_asked_for_once_and_told_apart_from_a_rate_limit(
+    server: SpeechServer, voice: OpenAIVoice
+) -> None:
+    server.play(QUOTA_USED_UP)
+    with pytest.raises(VoiceRefusedError, match="no quota left") as caught:
+        await pcm_of(voice, TEXT)
+    assert "billing" in caught.value.hint
     assert server.calls == 1
 
 
@@ -172,7 +186,7 @@ async def test_a_complaint_about_a_setting_is_passed_on(server: SpeechServer, vo
     ],
     ids=["500", "503", "429 with Retry-After", "429", "hung up"],
 )
-async def test_what_may_pass_is_tried_a_second_time(
+async def test_fault_25_what_broke_before_its_first_sound_is_tried_a_second_time(
     server: SpeechServer, voice: OpenAIVoice, hiccup: Script
 ) -> None:
     server.play(hiccup)
@@ -180,7 +194,7 @@ async def test_what_may_pass_is_tried_a_second_time(
     assert server.calls == 2
 
 
-async def test_the_second_try_waits_as_long_as_the_server_asked(
+async def test_fault_44_the_second_try_waits_as_long_as_the_server_asked(
     server: SpeechServer, voice: OpenAIVoice
 ) -> None:
     server.play(rate_limited("0.4"))
@@ -189,7 +203,7 @@ async def test_the_second_try_waits_as_long_as_the_server_asked(
     assert 0.4 <= asyncio.get_running_loop().time() - started < 1.4
 
 
-async def test_a_rate_limit_that_lasts_too_long_is_not_waited_for(
+async def test_fault_44_a_rate_limit_that_lasts_too_long_is_not_waited_for(
     server: SpeechServer, voice: OpenAIVoice
 ) -> None:
     server.play(rate_limited("30"))
@@ -203,7 +217,9 @@ async def test_a_rate_limit_that_lasts_too_long_is_not_waited_for(
     [Script(status=500), Script(status=429), Script(ending="aborted")],
     ids=["500", "429", "hung up"],
 )
-async def test_there_is_no_third_try(server: SpeechServer, voice: OpenAIVoice, trouble: Script) -> None:
+async def test_fault_44_there_is_no_third_try(
+    server: SpeechServer, voice: OpenAIVoice, trouble: Script
+) -> None:
     server.default = trouble
     with pytest.raises(VoiceError) as caught:
         await pcm_of(voice, TEXT)
@@ -220,7 +236,7 @@ async def test_a_server_that_is_not_there_is_said_to_be_unreachable(server: Spee
     await voice.aclose()
 
 
-async def test_no_first_sound_within_the_bound_is_a_stall(server: SpeechServer) -> None:
+async def test_fault_42_no_first_sound_within_the_bound_is_a_stall(server: SpeechServer) -> None:
     server.default = Script(first_byte_s=5)
     voice = await voice_of(server, first_pcm_timeout_s=0.1)
     with pytest.raises(VoiceStalledError, match=r"nothing for 0\.1 s"):
@@ -228,7 +244,9 @@ async def test_no_first_sound_within_the_bound_is_a_stall(server: SpeechServer) 
     await voice.aclose()
 
 
-async def test_the_bound_of_the_first_sound_holds_for_both_tries_together(server: SpeechServer) -> None:
+async def test_fault_42_the_bound_of_the_first_sound_holds_for_both_tries_together(
+    server: SpeechServer,
+) -> None:
     server.play(Script(status=500, first_byte_s=0.2), Script(first_byte_s=0.2))
     voice = await voice_of(server, first_pcm_timeout_s=0.4)
     with pytest.raises(VoiceStalledError):
@@ -237,7 +255,7 @@ async def test_the_bound_of_the_first_sound_holds_for_both_tries_together(server
     assert server.calls == 2
 
 
-async def test_headers_without_sound_do_not_count_as_first_sound(server: SpeechServer) -> None:
+async def test_fault_42_headers_without_sound_do_not_count_as_first_sound(server: SpeechServer) -> None:
     server.play(Script(ending="stalled"))
     voice = await voice_of(server, first_pcm_timeout_s=0.1)
     with pytest.raises(VoiceStalledError):
@@ -245,20 +263,15 @@ async def test_headers_without_sound_do_not_count_as_first_sound(server: SpeechS
     await voice.aclose()
 
 
-async def test_silence_of_the_network_in_the_middle_is_a_stall(server: SpeechServer) -> None:
+async def test_fault_42_silence_of_the_network_in_the_middle_is_a_stall(server: SpeechServer) -> None:
     server.play(Script(ending="stalled", ending_after_bytes=24_000))
     voice = await voice_of(server, stall_timeout_s=0.1)
-    heard = bytearray()
-    with pytest.raises(VoiceStalledError, match=r"nothing for 0\.1 s"):
-        async with aclosing(speak(voice, TEXT)) as pieces:
-            async for piece in pieces:
-                heard += piece
+    assert len(await heard_before(VoiceStalledError, voice)) == 24_000
     await voice.aclose()
-    assert len(heard) == 24_000
     assert server.calls == 1
 
 
-async def test_a_trickle_that_never_stalls_meets_the_total_bound(server: SpeechServer) -> None:
+async def test_fault_42_a_trickle_that_never_stalls_meets_the_total_bound(server: SpeechServer) -> None:
     server.play(Script(piece_bytes=480, pace=0.2))
     voice = await voice_of(server, total_timeout_s=0.3)
     with pytest.raises(VoiceStalledError, match=r"longer than 0\.3 s"):
@@ -276,24 +289,21 @@ async def test_a_slow_listener_is_not_taken_for_a_slow_voice(server: SpeechServe
 
 
 @pytest.mark.parametrize(
-    "script",
-    [
-        Script(ending="truncated", ending_after_bytes=24_000),
-        Script(ending="truncated", ending_after_bytes=100_001),
-        Script(ending="aborted", ending_after_bytes=24_000),
-    ],
-    ids=["too short for the text", "half a sample at the end", "connection reset"],
+    "length", [24_000, 100_001], ids=["too short for the text", "half a sample at the end"]
 )
-async def test_sound_that_ends_before_the_text_is_an_error_and_is_not_asked_for_again(
-    server: SpeechServer, voice: OpenAIVoice, script: Script
+async def test_fault_24_a_clean_end_before_the_text_is_spoken_is_an_error(
+    server: SpeechServer, voice: OpenAIVoice, length: int
 ) -> None:
-    server.play(script)
-    heard = bytearray()
-    with pytest.raises(VoiceTruncatedError):
-        async with aclosing(speak(voice, TEXT)) as pieces:
-            async for piece in pieces:
-                heard += piece
-    assert len(heard) == script.ending_after_bytes
+    server.play(Script(ending="truncated", ending_after_bytes=length))
+    assert await heard_before(VoiceTruncatedError, voice) == tone(60 * len(TEXT))[:length]
+    assert server.calls == 1
+
+
+async def test_fault_25_a_reset_in_the_middle_is_an_error_and_the_beginning_does_not_come_again(
+    server: SpeechServer, voice: OpenAIVoice
+) -> None:
+    server.play(Script(ending="aborted", ending_after_bytes=24_000))
+    assert await heard_before(VoiceTruncatedError, voice) == tone(60 * len(TEXT))[:24_000]
     assert server.calls == 1
 
 
@@ -317,16 +327,25 @@ async def test_a_text_without_sound_is_an_error(
     server: SpeechServer, voice: OpenAIVoice, body: bytes
 ) -> None:
     server.play(Script(body=body))
-    with pytest.raises(VoiceError, match=r"no sound|silence"):
+    with pytest.raises(VoiceRefusedError, match=r"no sound|silence"):
         await pcm_of(voice, "Hi.")
 
 
-@pytest.mark.parametrize("kind", ["application/json", "text/html; charset=utf-8", "audio/mpeg"])
-async def test_an_answer_that_is_not_pcm_is_not_played(
-    server: SpeechServer, voice: OpenAIVoice, kind: str
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("application/json", "application/json"),
+        ("text/html; charset=utf-8", "text/html"),
+        ("audio/mpeg", "audio/mpeg"),
+        ("audio/pcm;rate=16000", "rate 16000"),
+        ("audio/L16; rate=24000; channels=2", "channels 2"),
+    ],
+)
+async def test_fault_41_an_answer_that_is_not_pcm_of_24_khz_is_not_played(
+    server: SpeechServer, voice: OpenAIVoice, kind: str, told: str
 ) -> None:
     server.play(Script(content_type=kind, body=b'{"ok": true}' * 5000))
-    with pytest.raises(VoiceError, match=kind.split(";")[0]) as caught:
+    with pytest.raises(VoiceError, match=f"answered with {told} where") as caught:
         await pcm_of(voice, TEXT)
     assert "OPENAI_BASE_URL" in caught.value.hint
 

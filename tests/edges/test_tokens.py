@@ -15,6 +15,7 @@ from libacli.core.names import SAY_METHOD, STOP_METHOD
 from libacli.edges.tokens import (
     MAX_NAME_CHARS,
     Permissions,
+    Signature,
     admin_token,
     check_identity,
     check_name,
@@ -41,12 +42,13 @@ def signed(**changes: Any) -> str:
     return jwt.encode({name: value for name, value in made.items() if value is not None}, SECRET)
 
 
-def sign() -> str:
-    return sign_request(CREDENTIALS, room="demo", method=SAY_METHOD, body=BODY)
+def sign(*, agent: str = "") -> str:
+    return sign_request(CREDENTIALS, room="demo", method=SAY_METHOD, body=BODY, agent=agent)
 
 
-def verify(auth: str, **changes: Any) -> None:
-    verify_request(CREDENTIALS, auth, **{"room": "demo", "method": SAY_METHOD, "body": BODY} | changes)
+def verify(auth: str, **changes: Any) -> Signature:
+    members: dict[str, Any] = {"room": "demo", "method": SAY_METHOD, "body": BODY} | changes
+    return verify_request(CREDENTIALS, auth, **members)
 
 
 def test_a_viewer_may_join_one_room_and_subscribe_and_nothing_else() -> None:
@@ -100,7 +102,7 @@ def test_an_admin_token_is_for_one_room_and_one_minute() -> None:
     "identity",
     ["liba-x", "LIBA-agent-1", "agent-AJ_1", "Agent-", "tavus-avatar-agent", "tavus-avatar-agent-2"],
 )
-def test_identities_of_agents_are_not_given_away(identity: str) -> None:
+def test_fault_07_identities_of_agents_are_not_given_away(identity: str) -> None:
     with pytest.raises(RefusedError) as caught:
         join_token(CREDENTIALS, room="demo", identity=identity)
     assert (caught.value.reason, caught.value.exit_code) == ("reserved_identity", 6)
@@ -131,7 +133,9 @@ def test_a_name_is_taken_or_refused_and_never_breaks_anything(name: str) -> None
 
 
 def test_a_signature_holds_for_what_was_signed() -> None:
-    verify(sign())
+    signature = verify(sign())
+    assert signature.key == "key"
+    assert len(signature.nonce) == 32
 
 
 def test_a_signature_holds_whatever_the_order_of_the_members() -> None:
@@ -139,7 +143,7 @@ def test_a_signature_holds_whatever_the_order_of_the_members() -> None:
 
 
 def test_two_signatures_of_the_same_request_are_not_the_same() -> None:
-    assert sign() != sign()
+    assert verify(sign()).nonce != verify(sign()).nonce
 
 
 @pytest.mark.parametrize(
@@ -151,7 +155,7 @@ def test_two_signatures_of_the_same_request_are_not_the_same() -> None:
         ({"body": {}}, "body"),
     ],
 )
-def test_a_signature_holds_for_nothing_else(changes: dict[str, Any], what: str) -> None:
+def test_fault_56_a_signature_holds_for_nothing_else(changes: dict[str, Any], what: str) -> None:
     with pytest.raises(RefusedError, match=f"for another {what}") as caught:
         verify(sign(), **changes)
     assert caught.value.reason == "unauthorized"
@@ -162,22 +166,32 @@ def test_a_signature_holds_for_nothing_else(changes: dict[str, Any], what: str) 
     [
         ({"exp": int(time.time()) - 31}, "has expired"),  # noqa: TID251
         ({"nbf": int(time.time()) + 3600}, "from the future"),  # noqa: TID251
+        ({"exp": 4_000_000_000}, "for more than 60 s"),
+        ({"nbf": 0}, "for more than 60 s"),
         ({"exp": None}, "not valid"),
+        ({"jti": None}, "not valid"),
+        ({"nbf": 1e999}, "not valid"),
         ({"nbf": None}, "not valid"),
         ({"aud": None}, "not valid"),
         ({"aud": "someone-else"}, "not valid"),
-        ({"iss": "other-key"}, "not valid"),
+        ({"iss": "other-key"}, "a key that is not accepted"),
         ({"exp": "soon"}, "not valid"),
     ],
 )
-def test_a_signature_of_the_wrong_kind_or_time_does_not_hold(changes: dict[str, Any], words: str) -> None:
+def test_fault_56_a_signature_of_the_wrong_kind_or_time_does_not_hold_and_says_why(
+    changes: dict[str, Any], words: str
+) -> None:
     with pytest.raises(RefusedError, match=words):
         verify(signed(**changes))
 
 
 def test_a_clock_that_is_half_a_minute_off_is_forgiven() -> None:
-    verify(signed(nbf=int(time.time()) + 25))  # noqa: TID251
-    verify(signed(exp=int(time.time()) - 25))  # noqa: TID251
+    now = int(time.time())  # noqa: TID251
+    verify(signed(nbf=now + 25, exp=now + 85))
+    verify(signed(nbf=now - 85, exp=now - 25))
+    for nbf, words in ((now + 35, "from the future"), (now - 95, "has expired")):
+        with pytest.raises(RefusedError, match=words):
+            verify(signed(nbf=nbf, exp=nbf + 60))
 
 
 @pytest.mark.parametrize(
@@ -202,3 +216,27 @@ def test_what_is_no_signature_of_ours_is_refused_and_raises_nothing_else(auth: s
 def test_a_join_token_is_no_signature() -> None:
     with pytest.raises(RefusedError):
         verify(join_token(CREDENTIALS, room="demo", identity="viewer"))
+
+
+def test_a_signature_is_for_one_agent_and_none_that_comes_after_it() -> None:
+    verify(sign(agent="liba-agent-1"), agent="liba-agent-1")
+    with pytest.raises(RefusedError, match="for another agent"):
+        verify(sign(agent="liba-agent-1"), agent="liba-agent-2")
+
+
+def test_a_signature_for_whichever_agent_is_not_for_one_that_began_later() -> None:
+    now = time.time()  # noqa: TID251
+    verify(sign(), agent="liba-agent-1", began_at=now + 25)
+    with pytest.raises(RefusedError, match="before this agent began"):
+        verify(sign(), agent="liba-agent-1", began_at=now + 35)
+    verify(sign(agent="liba-agent-1"), agent="liba-agent-1", began_at=now + 35)
+
+
+def test_a_previous_key_is_accepted_as_well_and_its_requests_are_judged_alike() -> None:
+    newer = LiveKitCredentials(CREDENTIALS.url, "newer", SecretStr("another-secret-of-thirty-two-chars"))
+    request: dict[str, Any] = {"room": "demo", "method": SAY_METHOD, "body": BODY}
+    assert verify_request(newer, sign(), **request, previous=CREDENTIALS).key == "key"
+    with pytest.raises(RefusedError, match="a key that is not accepted"):
+        verify_request(newer, sign(), **request)
+    with pytest.raises(RefusedError, match="has expired"):
+        verify_request(newer, signed(nbf=100, exp=160), **request, previous=CREDENTIALS)

@@ -6,14 +6,20 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
+import jwt
 import pytest
 from livekit import rtc
+from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
 from libacli.core.messages import FINAL_STATES, SayRequest
-from libacli.core.names import SAY_METHOD, SAY_TOPIC, STATUS_METHOD
+from libacli.core.names import CAN_SAY_ATTRIBUTE, SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD
 from libacli.edges.joining import joined
+from libacli.edges.livekit_api import LiveKitApi
 from libacli.edges.tokens import Permissions, join_token, sign_request
 from tests.live.conftest import Scene
 
@@ -32,6 +38,42 @@ async def guest(
     )
     async with joined(rtc.Room(), credentials.ws_url, token) as there:
         yield there
+
+
+def made_token(
+    credentials: LiveKitCredentials, room: str, identity: str, grants: dict[str, bool], **claims: Any
+) -> str:
+    """A token that liba would not make: by hand, with the secret."""
+    made = {
+        "iss": credentials.api_key,
+        "sub": identity,
+        "exp": 4_000_000_000,
+        "video": {"roomJoin": True, "room": room, "canSubscribe": True} | grants,
+    }
+    return jwt.encode(made | claims, credentials.api_secret.get_secret_value(), algorithm="HS256")
+
+
+def signed_payload(
+    credentials: LiveKitCredentials, room: str, method: str, body: dict[str, Any], *, agent: str = ""
+) -> str:
+    auth = sign_request(credentials, room=room, method=method, body=body, agent=agent)
+    return json.dumps(body | {"auth": auth})
+
+
+def reclaimed(credentials: LiveKitCredentials, room: str, body: dict[str, Any], shift_s: int) -> str:
+    """A say request signed by somebody whose clock is so many seconds ahead."""
+    secret = credentials.api_secret.get_secret_value()
+    auth = json.loads(signed_payload(credentials, room, SAY_METHOD, body))["auth"]
+    claims = jwt.decode(auth, secret, algorithms=["HS256"], audience="liba")
+    shifted = {name: claims[name] + shift_s for name in ("nbf", "exp")}
+    return json.dumps(body | {"auth": jwt.encode(claims | shifted, secret, algorithm="HS256")})
+
+
+async def identity_of_agent(scene: Scene, credentials: LiveKitCredentials) -> str:
+    async with LiveKitApi(credentials) as api:
+        identity = await api.find_agent(scene.room, "liba")
+    assert identity
+    return identity
 
 
 async def agent_in(room: rtc.Room) -> str:
@@ -86,7 +128,7 @@ async def test_a_call_from_a_guest_with_can_say_is_answered_and_spoken(
             assert (await scene.listener.wait_for("c1", *FINAL_STATES))["state"] == "done"
 
 
-async def test_a_packet_from_a_viewer_does_not_even_arrive(
+async def test_fault_04_a_packet_from_a_viewer_does_not_even_arrive(
     scene: Scene, credentials: LiveKitCredentials
 ) -> None:
     take = scene.listener.start_take()
@@ -98,28 +140,187 @@ async def test_a_packet_from_a_viewer_does_not_even_arrive(
     assert take.speech_s == 0
 
 
-async def test_a_newcomer_is_told_that_it_is_not_known_yet(
+async def test_fault_05_a_newcomer_is_told_that_it_is_not_known_yet_and_is_heard_once_it_is(
     scene: Scene, credentials: LiveKitCredentials
 ) -> None:
     async with guest(credentials, scene.room, can_say=True) as there:
+        for after_s in (0.0, 0.3):
+            await asyncio.sleep(after_s)
+            await there.local_participant.publish_data(b'{"text": "Hello.", "id": "n1"}', topic=SAY_TOPIC)
+            async with asyncio.timeout(10):
+                event = await scene.listener.wait_for("n1", "rejected", *FINAL_STATES)
+            assert event["rejected"] == "unknown_sender"
+            assert "try again" in event["message"]
+        await asyncio.sleep(3.5)
         await there.local_participant.publish_data(b'{"text": "Hello.", "id": "n1"}', topic=SAY_TOPIC)
         async with asyncio.timeout(10):
-            event = await scene.listener.wait_for("n1", "rejected", *FINAL_STATES)
-    assert event["rejected"] == "unknown_sender"
+            assert (await scene.listener.wait_for("n1", "rejected", *FINAL_STATES))["state"] == "done"
+
+
+async def test_fault_05_a_hidden_participant_is_never_trusted_whatever_its_token_says(
+    scene: Scene, credentials: LiveKitCredentials
+) -> None:
+    grants = {"canPublishData": True, "hidden": True}
+    token = made_token(credentials, scene.room, "ghost", grants, attributes={CAN_SAY_ATTRIBUTE: "true"})
+    async with joined(rtc.Room(), credentials.ws_url, token) as there:
+        for number in range(5):
+            payload = json.dumps({"text": "Hello.", "id": f"h{number}"})
+            await there.local_participant.publish_data(payload, topic=SAY_TOPIC)
+            async with asyncio.timeout(10):
+                event = await scene.listener.wait_for(f"h{number}", "accepted", "rejected")
+            assert event["rejected"] == "unknown_sender"
+            await asyncio.sleep(1)
+
+
+async def test_fault_06_a_text_stream_is_no_way_in_whoever_it_says_has_sent_it(
+    scene: Scene, credentials: LiveKitCredentials
+) -> None:
+    attributes = {CAN_SAY_ATTRIBUTE: "true"}
+    grants = {"canPublishData": True, "agent": True}
+    token = made_token(credentials, scene.room, "other-agent", grants, kind="agent", attributes=attributes)
+    take = scene.listener.start_take()
+    async with (
+        guest(credentials, scene.room, can_say=True) as honest,
+        joined(rtc.Room(), credentials.ws_url, token) as there,
+    ):
+        await agent_in(honest)
+        for topic in (SAY_TOPIC, "lk.chat"):
+            stream = await there.local_participant.stream_text(topic=topic, sender_identity="guest")
+            await stream.write('{"text": "Hello.", "id": "s1"}')
+            await stream.aclose()
+        # An agent's own packet, too: its kind never may, whatever attributes its token has.
+        await there.local_participant.publish_data(b'{"text": "Hello.", "id": "s2"}', topic=SAY_TOPIC)
+        async with asyncio.timeout(10):
+            event = await scene.listener.wait_for("s2", "accepted", "rejected")
+        assert event["rejected"] in ("unauthorized", "unknown_sender")
+        await asyncio.sleep(1)
+    assert scene.listener.events.empty()
+    assert take.speech_s == 0
+
+
+async def test_fault_07_who_joins_as_the_agent_is_noticed_and_reported(
+    scene: Scene, credentials: LiveKitCredentials, worker: Path
+) -> None:
+    async with guest(credentials, scene.room, can_say=True) as there:
+        agent = await agent_in(there)
+    token = made_token(credentials, scene.room, agent, {"canPublishData": True})
+    async with joined(rtc.Room(), credentials.ws_url, token), asyncio.timeout(10):
+        while f"TAKEOVER: somebody joined room {scene.room}" not in worker.read_text():  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    assert f"agent, {agent}, and put it out" in worker.read_text()
+
+
+async def test_an_attribute_that_somebody_could_have_given_itself_is_worth_nothing(
+    scene: Scene, credentials: LiveKitCredentials
+) -> None:
+    grants = {"canPublishData": True, "canUpdateOwnMetadata": True}
+    token = made_token(credentials, scene.room, "climber", grants)
+    async with joined(rtc.Room(), credentials.ws_url, token) as there:
+        await there.local_participant.set_attributes({CAN_SAY_ATTRIBUTE: "true"})
+        await agent_in(there)
+        await asyncio.sleep(1)
+        await there.local_participant.publish_data(b'{"text": "Hello.", "id": "c1"}', topic=SAY_TOPIC)
+        async with asyncio.timeout(10):
+            event = await scene.listener.wait_for("c1", "accepted", "rejected")
+    assert event["rejected"] == "unauthorized"
+
+
+async def test_fault_31_a_request_that_livekit_delivers_again_is_carried_out_once(
+    scene: Scene, credentials: LiveKitCredentials
+) -> None:
+    agent = await identity_of_agent(scene, credentials)
+    say = signed_payload(credentials, scene.room, SAY_METHOD, {"text": "Hello."})
+    stop = signed_payload(credentials, scene.room, STOP_METHOD, {})
+    async with LiveKitApi(credentials) as api:
+        answers = {await api.perform_rpc(scene.room, agent, SAY_METHOD, say) for _ in range(3)}
+        assert len(answers) == 1
+        said = json.loads(answers.pop())["id"]
+        stopped = await api.perform_rpc(scene.room, agent, STOP_METHOD, stop)
+        assert json.loads(stopped)["stopped"] == [said]
+        await scene.client.say(SayRequest("Hello again.", id="later"))
+        assert await api.perform_rpc(scene.room, agent, STOP_METHOD, stop) == stopped
+        assert await api.perform_rpc(scene.room, agent, SAY_METHOD, say)
+    states: dict[str, list[str]] = {said: [], "later": []}
+    async with asyncio.timeout(20):
+        while "done" not in states["later"]:
+            event = await scene.listener.events.get()
+            states[event["id"]].append(event["state"])
+    assert states[said][-1] == "interrupted"
+    assert states[said].count("accepted") == 1
+
+
+async def test_fault_56_each_way_a_signature_can_be_wrong_is_told_and_none_is_spoken(
+    scene: Scene, credentials: LiveKitCredentials
+) -> None:
+    agent = await identity_of_agent(scene, credentials)
+    body = {"text": "Hello."}
+    stranger = replace(credentials, api_secret=SecretStr("a-secret-that-nobody-knows-of-32-chars"))
+    other_key = replace(credentials, api_key="APIother")
+    wrong = {
+        "by a key that is not accepted": [
+            signed_payload(stranger, scene.room, SAY_METHOD, body),
+            signed_payload(other_key, scene.room, SAY_METHOD, body),
+        ],
+        "for another room": [signed_payload(credentials, "other", SAY_METHOD, body)],
+        "for another method": [signed_payload(credentials, scene.room, STOP_METHOD, body)],
+        "for another body": [
+            json.dumps(
+                json.loads(signed_payload(credentials, scene.room, SAY_METHOD, body)) | {"text": "Bye."}
+            )
+        ],
+        "for another agent": [
+            signed_payload(credentials, scene.room, SAY_METHOD, body, agent="liba-agent-that-is-gone")
+        ],
+        "has expired": [reclaimed(credentials, scene.room, body, -200)],
+        "is from the future": [reclaimed(credentials, scene.room, body, 200)],
+        "is not valid": [
+            json.dumps(body | {"auth": jwt.encode({"aud": "liba"}, None, algorithm="none")}),
+            json.dumps(body | {"auth": "rubbish"}),
+        ],
+    }
+    async with LiveKitApi(credentials) as api:
+        for words, payloads in wrong.items():
+            for payload in payloads:
+                answer = json.loads(await api.perform_rpc(scene.room, agent, SAY_METHOD, payload))
+                assert answer["rejected"] == "unauthorized"
+                assert words in answer["message"]
+        for shift_s in (-28, 28):  # clocks may differ by half a minute
+            payload = reclaimed(credentials, scene.room, body, shift_s)
+            assert "id" in json.loads(await api.perform_rpc(scene.room, agent, SAY_METHOD, payload))
+
+
+async def test_fault_50_a_hundred_lines_at_once_are_taken_or_refused_and_none_is_forgotten(
+    scene: Scene, credentials: LiveKitCredentials
+) -> None:
+    async with guest(credentials, scene.room, can_say=True) as there:
+        await agent_in(there)
+        for number in range(100):
+            payload = json.dumps({"text": f"Line {number}.", "id": f"b{number}"})
+            await there.local_participant.publish_data(payload, topic=SAY_TOPIC)
+        told: dict[str, str] = {}
+        async with asyncio.timeout(20):
+            while len(told) < 100:
+                event = await scene.listener.events.get()
+                if event["state"] in ("accepted", "rejected"):
+                    told[event["id"]] = event.get("rejected", "accepted")
+    taken = [id for id, outcome in told.items() if outcome == "accepted"]
+    assert 32 <= len(taken) <= 36
+    assert set(told.values()) <= {"accepted", "queue_full", "rate_limited"}
+    assert sorted(await scene.client.stop())
+    assert await still_speaks(scene)
+
+
+async def test_the_queue_shows_its_caps(scene: Scene) -> None:
+    await scene.client.say(SayRequest("Hello.", id="q1"))
+    caps = {cap["name"]: cap for cap in (await scene.client.queue())["caps"]}
+    assert (caps["speech"]["used"], caps["speech"]["limit"]) == (6, 100_000)
+    assert (caps["your requests"]["used"], caps["your requests"]["limit"]) == (1, 33)
 
 
 async def test_a_guest_that_may_send_data_but_not_say_is_refused_with_an_event(
     scene: Scene, credentials: LiveKitCredentials
 ) -> None:
-    import jwt
-
-    claims = {
-        "iss": credentials.api_key,
-        "sub": "guest",
-        "exp": 4_000_000_000,
-        "video": {"roomJoin": True, "room": scene.room, "canPublishData": True, "canUpdateOwnMetadata": True},
-    }
-    token = jwt.encode(claims, credentials.api_secret.get_secret_value(), algorithm="HS256")
+    token = made_token(credentials, scene.room, "guest", {"canPublishData": True})
     take = scene.listener.start_take()
     async with joined(rtc.Room(), credentials.ws_url, token) as there:
         await agent_in(there)

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
+from libacli.core.audio import FRAME_MS
 from libacli.edges.joining import joined
 from libacli.edges.tokens import Permissions, join_token
 from libacli.edges.track_sink import TrackSink
+from libacli.speech.fakes import tone
 from tests.contracts import SinkContract
 from tests.live.conftest import Listen
 
 pytestmark = pytest.mark.live
+
+
+@asynccontextmanager
+async def track_in(credentials: LiveKitCredentials, room: str) -> AsyncIterator[TrackSink]:
+    token = join_token(credentials, room=room, identity="speaker", permissions=Permissions(can_publish=True))
+    async with joined(rtc.Room(), credentials.ws_url, token) as there:
+        sink = TrackSink(there, reason="not configured")
+        await sink.open()
+        yield sink
+        await sink.aclose()
 
 
 class TestTrackSink(SinkContract):
@@ -22,11 +36,21 @@ class TestTrackSink(SinkContract):
     async def sink(
         self, credentials: LiveKitCredentials, room: str, listen: Listen
     ) -> AsyncIterator[TrackSink]:
-        token = join_token(
-            credentials, room=room, identity="speaker", permissions=Permissions(can_publish=True)
-        )
-        async with listen(), joined(rtc.Room(), credentials.ws_url, token) as there:
-            sink = TrackSink(there, reason="not configured")
-            await sink.open()
+        async with listen(), track_in(credentials, room) as sink:
             yield sink
-            await sink.aclose()
+
+
+async def test_fault_40_a_line_that_nobody_is_there_to_hear_ends_when_its_sound_does(
+    credentials: LiveKitCredentials, room: str
+) -> None:
+    async with track_in(credentials, room) as sink:
+        for _ in range(2):
+            loop = asyncio.get_running_loop()
+            began_at = loop.time()
+            await sink.start(lambda: None)
+            for _ in range(100):
+                async with asyncio.timeout(1.5):
+                    await sink.write(tone(FRAME_MS))
+            playback = await sink.finish()
+            assert loop.time() - began_at == pytest.approx(2.0, abs=0.3)
+            assert playback.source == "observed"

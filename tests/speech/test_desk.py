@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libacli.core.caps import SayCaps, Usage
 from libacli.core.messages import MAX_REQUEST_BYTES
 from libacli.errors import RefusedError
-from libacli.speech.desk import Desk, Sender
+from libacli.speech.desk import Desk, Permit, Sender
 from libacli.speech.fakes import RecordingSink, ScriptedVoice
 from libacli.speech.speaker import Speaker
+from tests.virtual_time import VirtualLoop
 
 VIEWER = Sender("viewer", may_say=True)
 STRANGER = Sender("stranger")
@@ -23,7 +25,7 @@ STRANGER = Sender("stranger")
 class Office:
     """A desk in front of a speaker that is at work, and what it announced."""
 
-    def __init__(self, voice: ScriptedVoice, queue_limit: int) -> None:
+    def __init__(self, voice: ScriptedVoice, queue_limit: int, caps: SayCaps, ttl_s: float) -> None:
         self.asked: list[tuple[str, dict[str, Any], str | None, Sender]] = []
         self.events: list[dict[str, Any]] = []
         self.described: dict[str, Any] = {}
@@ -41,11 +43,15 @@ class Office:
             authorise=self._authorise,
             announce=self.events.append,
             max_text_chars=50,
+            caps=caps,
+            other_caps=lambda: [Usage("avatar", 3.0, 240.0, "minutes", 3600.0)],
+            ttl_s=ttl_s,
         )
 
-    def say(self, body: object, sender: Sender = VIEWER, received_at: float = 0.0) -> dict[str, Any]:
+    def say(self, body: object, sender: Sender = VIEWER, received_at: float | None = None) -> dict[str, Any]:
         payload = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.desk.say(payload, sender, received_at)
+        now = asyncio.get_running_loop().time()
+        return self.desk.say(payload, sender, now if received_at is None else received_at)
 
     def status(self, **body: object) -> dict[str, Any]:
         return self.desk.status(json.dumps(body).encode(), VIEWER, 0.0)
@@ -56,15 +62,25 @@ class Office:
     def states(self, id: str) -> list[str]:
         return [event["state"] for event in self.events if event.get("id") == id]
 
-    def _authorise(self, method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> None:
+    def _authorise(self, method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> Permit:
         self.asked.append((method, dict(body), auth, sender))
         if not sender.may_say:
             raise RefusedError("you may not", reason="unauthorized")
+        return Permit(sender.identity, nonce=auth or "")
 
 
 @asynccontextmanager
-async def open_office(*, voice: ScriptedVoice | None = None, queue_limit: int = 32) -> AsyncIterator[Office]:
-    office = Office(voice or ScriptedVoice(), queue_limit)
+async def open_office(
+    *,
+    voice: ScriptedVoice | None = None,
+    queue_limit: int = 32,
+    rate_per_minute: float = 0,
+    burst: int = 1,
+    max_chars_per_hour: int = 0,
+    ttl_s: float = 0.0,
+) -> AsyncIterator[Office]:
+    caps = SayCaps(rate_per_minute=rate_per_minute, burst=burst, max_chars_per_hour=max_chars_per_hour)
+    office = Office(voice or ScriptedVoice(), queue_limit, caps, ttl_s)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(office.speaker.run())
         await asyncio.sleep(0)
@@ -216,7 +232,7 @@ async def test_an_id_is_repeated_in_a_refusal_as_far_as_an_id_may_be_long() -> N
         assert office.say({"text": "", "id": "x" * 100})["id"] == "x" * 64
 
 
-async def test_a_full_queue_refuses_until_something_was_spoken() -> None:
+async def test_fault_50_a_full_queue_refuses_with_an_event_until_something_was_spoken() -> None:
     async with open_office(queue_limit=1) as office:
         office.say({"text": "One.", "id": "a"})
         await asyncio.sleep(0.1)
@@ -250,7 +266,8 @@ async def test_the_status_of_an_id_that_nobody_knows_is_unknown() -> None:
 
 async def test_the_status_without_an_id_is_who_speaks_and_who_waits() -> None:
     async with open_office() as office:
-        assert office.status() == {"epoch": "e1", "speaking": None, "waiting": []}
+        caps = [{"name": "avatar", "used": 3.0, "limit": 240.0, "unit": "minutes", "resets_in_s": 3600.0}]
+        assert office.status() == {"epoch": "e1", "speaking": None, "waiting": [], "caps": caps}
         for id in "abc":
             office.say({"text": "A canary sings.", "id": id})
         await asyncio.sleep(0.5)
@@ -279,3 +296,170 @@ async def test_a_rejection_is_logged_without_the_words(caplog: pytest.LogCapture
     assert "liba.say from stranger rejected: you may not" in caplog.text
     assert len(caplog.records) == 3
     assert "canary" not in caplog.text
+
+
+async def test_fault_31_a_signed_request_that_comes_three_times_is_carried_out_once() -> None:
+    async with open_office() as office:
+        first = office.say({"text": "Hello.", "auth": "s1"})
+        assert [office.say({"text": "Hello.", "auth": "s1"}) for _ in range(2)] == [first, first]
+        await asyncio.sleep(10)
+        assert office.say({"text": "Hello.", "auth": "s1"}) == first
+        await asyncio.sleep(10)
+    assert [event["state"] for event in office.events] == ["accepted", "speaking", "audible", "done"]
+
+
+async def test_a_stop_that_was_recorded_and_comes_again_stops_nothing_more() -> None:
+    async with open_office() as office:
+        office.say({"text": "Hello.", "id": "a"})
+        recorded = b'{"auth": "s1"}'
+        stopped = office.desk.stop(recorded, VIEWER, 0.0)
+        assert stopped["stopped"] == ["a"]
+        office.say({"text": "Hello.", "id": "b"})
+        assert office.desk.stop(recorded, VIEWER, 0.0) == stopped
+        await asyncio.sleep(10)
+        assert office.states("b")[-1] == "done"
+
+
+async def test_a_refusal_that_comes_again_is_the_same_and_is_announced_once() -> None:
+    async with open_office() as office:
+        refusal = office.say({"text": "...", "id": "a", "auth": "s1"})
+        assert office.say({"text": "...", "id": "a", "auth": "s1"}) == refusal
+    assert office.states("a") == ["rejected"]
+
+
+async def test_what_is_known_of_an_utterance_is_told_anew_however_often_it_is_asked_for() -> None:
+    async with open_office() as office:
+        office.say({"text": "Hello.", "id": "a"})
+        assert office.status(id="a", auth="s1")["state"] == "accepted"
+        await asyncio.sleep(10)
+        assert office.status(id="a", auth="s1")["state"] == "done"
+
+
+async def test_signed_requests_are_remembered_in_bounded_number() -> None:
+    async with open_office() as office:
+        for number in range(5000):
+            office.desk.stop(json.dumps({"auth": f"s{number}"}).encode(), VIEWER, 0.0)
+    assert len(office.desk._answered) == 4096
+
+
+@given(order=st.permutations([0, 0, 0, 1, 1, 2, 2, 3]))
+def test_fault_32_an_id_that_is_sent_again_at_any_time_has_the_same_answer_and_one_utterance(
+    order: list[int],
+) -> None:
+    async def send() -> None:
+        async with open_office() as office:
+            answers: dict[int, dict[str, Any]] = {}
+            for number in order:
+                answer = office.say({"text": "Hello.", "id": f"u{number}"})
+                assert answer["duplicate"] == (number in answers)
+                first = answers.setdefault(number, answer)
+                assert (answer["id"], answer["epoch"]) == (first["id"], first["epoch"])
+                await asyncio.sleep(0.3)
+            await asyncio.sleep(20)
+            for number in range(4):
+                assert office.states(f"u{number}").count("accepted") == 1
+                assert office.states(f"u{number}").count("done") == 1
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(send())
+
+
+async def test_fault_09_a_sender_that_is_too_fast_is_refused_and_told_when_to_try_again() -> None:
+    async with open_office(rate_per_minute=6, burst=2) as office:
+        for id in "ab":
+            assert "rejected" not in office.say({"text": "Hello.", "id": id})
+        refusal = office.say({"text": "Hello.", "id": "c"})
+        assert (refusal["rejected"], refusal["retry_in_s"]) == ("rate_limited", 10)
+        assert refusal["message"].endswith("try again in 10 s")
+        assert office.states("c") == ["rejected"]
+        assert "rejected" not in office.say({"text": "Hello.", "id": "d"}, Sender("another", may_say=True))
+        await asyncio.sleep(10)
+        assert "rejected" not in office.say({"text": "Hello.", "id": "c"})
+
+
+async def test_fault_09_ten_thousand_requests_cost_no_more_than_the_caps_allow(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    voice = ScriptedVoice()
+    async with open_office(voice=voice, rate_per_minute=120, burst=33, max_chars_per_hour=500) as office:
+        for number in range(10_000):
+            office.say({"text": "0123456789", "id": f"u{number}", "interrupt": number % 2 == 0})
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(60)
+    assert 1 <= len(voice.texts) <= 50
+    told = {event["rejected"] for event in office.events if event["state"] == "rejected"}
+    assert told == {"rate_limited", "spend_cap"}
+    assert 30 <= sum("rejected" in record.message for record in caplog.records) <= 30 + 3 * 60
+
+
+async def test_a_request_that_is_known_or_refused_otherwise_uses_nothing_up() -> None:
+    async with open_office(rate_per_minute=1, burst=2, queue_limit=1) as office:
+        office.say({"text": "Hello.", "id": "a"})
+        for _ in range(5):
+            assert office.say({"text": "Hello.", "id": "a"})["duplicate"]
+            assert office.say({"text": "..."})["rejected"] == "nothing_to_say"
+            assert "rejected" not in office.status(id="a")
+        await asyncio.sleep(0.1)
+        assert "rejected" not in office.say({"text": "Hello.", "id": "b"})
+
+
+async def test_an_interruption_is_no_way_around_a_cap_and_interrupts_nothing_then() -> None:
+    async with open_office(rate_per_minute=1, burst=1) as office:
+        office.say({"text": "Hello.", "id": "a"})
+        refusal = office.say({"text": "Hello.", "id": "b", "interrupt": True})
+        assert refusal["rejected"] == "rate_limited"
+        await asyncio.sleep(10)
+    assert office.states("a")[-1] == "done"
+
+
+async def test_stop_works_whatever_is_used_up() -> None:
+    async with open_office(rate_per_minute=1, burst=1, max_chars_per_hour=6) as office:
+        office.say({"text": "Hello.", "id": "a"})
+        for _ in range(100):
+            assert "rejected" not in office.stop()
+
+
+async def test_characters_that_never_reached_the_voice_are_given_back() -> None:
+    async with open_office(max_chars_per_hour=50) as office:
+        for id in "abc":
+            office.say({"text": "x" * 16, "id": id})
+        await asyncio.sleep(0.1)
+        refusal = office.say({"text": "x" * 16, "id": "d"})
+        assert (refusal["rejected"], refusal["retry_in_s"]) == ("spend_cap", 3660)
+        office.stop()
+        await asyncio.sleep(0.1)
+        speech = next(cap for cap in office.status()["caps"] if cap["name"] == "speech")
+        assert (speech["used"], speech["limit"], speech["unit"]) == (16, 50, "characters")
+        assert "rejected" not in office.say({"text": "x" * 16, "id": "d"})
+
+
+async def test_fault_51_what_waited_longer_than_its_sender_or_the_setting_says_is_not_spoken() -> None:
+    async with open_office(ttl_s=2.0) as office:
+        office.say({"text": "x" * 50, "id": "long"})
+        office.say({"text": "Hello.", "id": "default"})
+        office.say({"text": "Hello.", "id": "patient", "ttl_ms": 60_000})
+        office.say({"text": "Hello.", "id": "hasty", "ttl_ms": 500})
+        await asyncio.sleep(20)
+    ends = {id: office.states(id)[-1] for id in ("long", "default", "patient", "hasty")}
+    assert ends == {"long": "done", "default": "expired", "patient": "done", "hasty": "expired"}
+
+
+async def test_fault_51_without_a_bound_an_utterance_waits_as_long_as_it_takes() -> None:
+    async with open_office(ttl_s=0.0) as office:
+        for number in range(20):
+            office.say({"text": "x" * 50, "id": f"u{number}"})
+        await asyncio.sleep(600)
+    assert office.states("u19")[-1] == "done"
+
+
+async def test_fault_33_two_senders_are_spoken_in_the_order_in_which_they_were_accepted() -> None:
+    async with open_office() as office:
+        senders = [Sender("one", may_say=True), Sender("two", may_say=True)]
+        positions = [
+            office.say({"text": "Hello.", "id": f"u{number}"}, senders[number % 3 % 2])["position"]
+            for number in range(9)
+        ]
+        await asyncio.sleep(60)
+    assert positions == list(range(9))
+    spoken = [event["id"] for event in office.events if event["state"] == "speaking"]
+    assert spoken == [f"u{number}" for number in range(9)]

@@ -70,7 +70,9 @@ async def test_waiting_for_the_avatar_and_for_the_voice_happens_at_the_same_time
     assert (spoken.timeline.t2 or 0) - spoken.timeline.t0 == pytest.approx(0.3)
 
 
-async def test_a_line_that_is_lost_while_it_is_written_is_repeated_whole_on_the_track(pair: Pair) -> None:
+async def test_fault_20_a_line_that_is_lost_while_it_is_written_is_repeated_whole_on_the_track(
+    pair: Pair,
+) -> None:
     async with on_stage(sink=pair.sink) as stage:  # type: ignore[arg-type]
         stage.say("A line of some length, to be lost in its middle.", "a")
         await asyncio.sleep(1)
@@ -83,7 +85,7 @@ async def test_a_line_that_is_lost_while_it_is_written_is_repeated_whole_on_the_
     assert pair.avatar.clears == 1
 
 
-async def test_a_line_that_is_lost_before_its_end_is_confirmed_is_repeated_too(pair: Pair) -> None:
+async def test_fault_20_a_line_that_is_lost_before_its_end_is_confirmed_is_repeated_too(pair: Pair) -> None:
     pair.avatar.lost = "stalled"
     async with on_stage(sink=pair.sink) as stage:  # type: ignore[arg-type]
         stage.say("A line of quite some length, longer than the queue of a sink is.", "a")

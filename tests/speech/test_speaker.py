@@ -210,7 +210,7 @@ async def test_a_repeated_interrupting_request_interrupts_nothing() -> None:
         assert (await stage.spoken("a")).state == "done"
 
 
-async def test_a_voice_that_breaks_off_is_heard_out_and_called_failed() -> None:
+async def test_fault_26_a_voice_that_breaks_off_is_heard_out_and_called_failed() -> None:
     voice = ScriptedVoice()
     voice.play(0.3, tone(200), VoiceError("the stream was cut"))
     async with on_stage(voice) as stage:

@@ -1,0 +1,49 @@
+"""Secrets and words that are recognised wherever they come out."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from tests.twirp_server import API_SECRET
+
+WORDS = "The canary sings at midnight."
+"""What is spoken in tests that look for it afterwards."""
+
+KEYS = {
+    "LIVEKIT_API_SECRET": API_SECRET,
+    "LIVEKIT_PREVIOUS_API_SECRET": "canary-previous-secret-0123456789-0123456789",
+    "OPENAI_API_KEY": "canary-openai-key-0123456789",
+    "TAVUS_API_KEY": "canary-tavus-key-0123456789",
+}
+PASSWORDS = {"OPENAI_BASE_URL": "canary-openai-password", "TAVUS_BASE_URL": "canary-tavus-password"}
+COLLECTOR_KEY = "canary-collector-key"
+
+
+def secret_settings(*, openai: str, tavus: str) -> dict[str, str]:
+    """An environment whose every secret is a canary; the services are at these `host:port`."""
+    return KEYS | {
+        "OPENAI_BASE_URL": f"http://user:{PASSWORDS['OPENAI_BASE_URL']}@{openai}/v1",
+        "TAVUS_BASE_URL": f"http://user:{PASSWORDS['TAVUS_BASE_URL']}@{tavus}",
+        "LIVEKIT_PREVIOUS_API_KEY": "previous",
+        "TAVUS_FACE_ID": "face",
+        "OTEL_EXPORTER_OTLP_HEADERS": f"api-key={COLLECTOR_KEY}",
+    }
+
+
+def secrets_in(text: str, others: Mapping[str, str] | None = None) -> list[str]:
+    """Names of the canaries (and of `others`) that stand in `text`, also if encoded for HTTP."""
+    secrets = KEYS | {f"password of {name}": value for name, value in PASSWORDS.items()}
+    secrets |= {"OTEL_EXPORTER_OTLP_HEADERS": COLLECTOR_KEY, **(others or {})}
+    return [name for name, value in secrets.items() if any(form in text for form in _forms(value))]
+
+
+def words_in(text: str) -> bool:
+    """Whether the spoken words, or some of them, stand in `text`."""
+    return "canary sings" in text or "at midnight" in text
+
+
+def _forms(value: str) -> tuple[str, ...]:
+    encoded = (base64.b64encode(form.encode()).decode().rstrip("=") for form in (value, f"user:{value}"))
+    return (value, quote(value, safe=""), *(form[:-1] for form in encoded))

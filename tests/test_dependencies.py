@@ -1,0 +1,70 @@
+"""What stands between us and hostile input is new enough: no known hole in what is installed or asked for.
+
+The vulnerability data of the package index is not reachable from everywhere; this list is. Add to it when an
+advisory appears for something in the resolved set, and raise the floor in `pyproject.toml` if it is ours.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).parent.parent
+
+FLOORS = {
+    "aiohttp": "3.14.4",  # PYSEC-2026-4369, and request smuggling before
+    "h11": "0.16.0",  # CVE-2025-43859
+    "idna": "3.15",  # CVE-2026-45409
+    "protobuf": "6.33.5",  # CVE-2026-0994
+    "pygments": "2.20.0",  # CVE-2026-4539
+    "pyjwt": "2.13.0",  # GHSA-xgmm-8j9v-c9wx, GHSA-w7vc-732c-9m39; CVE-2026-32597 before
+    "requests": "2.33.0",  # CVE-2026-25645
+    "urllib3": "2.7.0",  # CVE-2026-44431, CVE-2026-44432
+}
+"""The first release without a hole that is known, of each package that parses what others send."""
+
+
+def asked_for() -> dict[str, Requirement]:
+    """What `pyproject.toml` names itself, by package."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+    ]
+    return {requirement.name.lower(): requirement for requirement in map(Requirement, named)}
+
+
+@pytest.mark.parametrize("package", sorted(FLOORS))
+def test_what_is_installed_has_no_known_hole(package: str) -> None:
+    try:
+        installed = version(package)
+    except PackageNotFoundError:
+        pytest.skip("not part of the resolved set any more")
+    assert Version(installed) >= Version(FLOORS[package])
+
+
+@pytest.mark.parametrize("package", sorted(FLOORS.keys() & asked_for().keys()))
+def test_what_is_asked_for_lets_in_nothing_older(package: str) -> None:
+    floor = Version(FLOORS[package])
+    lowest = min(
+        Version(part.version) for part in asked_for()[package].specifier if part.operator in (">=", "==")
+    )
+    assert lowest >= floor
+
+
+def test_what_is_imported_by_name_is_asked_for_by_name() -> None:
+    """Otherwise its version is somebody else's choice."""
+    assert {"aiohttp", "pyjwt"} <= asked_for().keys()
+
+
+def test_every_dependency_has_a_floor() -> None:
+    without = [
+        name for name, requirement in asked_for().items() if name != "libacli" and not requirement.specifier
+    ]
+    assert without == []
+    assert requires("libacli")
