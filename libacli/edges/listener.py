@@ -94,7 +94,9 @@ class Listener:
         """Set once the sound of a track arrives here."""
 
         self._tracks: asyncio.Queue[rtc.RemoteAudioTrack] = asyncio.Queue()
+        self._hearing: dict[str, asyncio.Task[None]] = {}
         room.on("track_subscribed", self._on_track)
+        room.on("track_unsubscribed", self._on_track_gone)
         room.on("data_received", self._on_data)
 
     def start_take(self) -> Take:
@@ -113,7 +115,8 @@ class Listener:
         """Listens until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             while True:
-                tasks.create_task(self._hear(await self._tracks.get()))
+                track = await self._tracks.get()
+                self._hearing[track.sid] = tasks.create_task(self._hear(track))
 
     async def _hear(self, track: rtc.RemoteAudioTrack) -> None:
         clock = asyncio.get_running_loop().time
@@ -133,6 +136,11 @@ class Listener:
             and participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
         ):
             self._tracks.put_nowait(track)
+
+    def _on_track_gone(self, track: rtc.Track, *_: object) -> None:
+        # Left open, its stream would go on with the sound of the next track that takes its place.
+        if hearing := self._hearing.pop(track.sid, None):
+            hearing.cancel()
 
     def _on_data(self, packet: rtc.DataPacket) -> None:
         if packet.topic != EVENTS_TOPIC or self.events.full():

@@ -1,0 +1,186 @@
+"""Speech under trouble, for as long as one likes: `python -m tests.bench.soak --utterances 2000 --seed 1`.
+
+A real server, a worker with rooms as processes, avatars and a voice that fail now and then; every 20 s
+something is killed or put out. A viewer in each room hears which utterance was spoken, by its pitch. What was
+accepted must be spoken once, in order, or whoever said it must be told that it was not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import re
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+from aiohttp import web
+
+from libacli.edges.livekit_api import LiveKitApi
+from libacli.errors import LibaError
+from tests.bench.local_stack import Stack, local_server
+from tests.bench.soak_ear import spoken
+from tests.bench.soak_room import Room, Tally
+from tests.bench.soak_worker import Worker
+from tests.faulty_avatar import FaultyAvatar
+from tests.faulty_avatar import Script as AvatarScript
+from tests.speech_server import Script, SpeechServer
+
+_ROOMS = 3
+_TROUBLE_EVERY_S = 20.0
+_MOST_RSS_MB_PER_MIN = 3.0
+_MOST_FDS_PER_MIN = 1.0
+
+
+class FaultyVoice(SpeechServer):
+    """Says numbers as tones, and fails at one request in twenty."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__()
+        self._chance = chance
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        number = int(re.findall(r"\d+", str((await request.json())["input"]))[0])
+        fine = Script(body=spoken(number))
+        faults = (
+            Script(status=500),
+            replace(fine, ending="aborted", ending_after_bytes=4_800),
+            Script(status=503),
+        )
+        self.play(self._chance.choice(faults) if self._chance.random() < 0.05 else fine)
+        return await super()._answer(request)
+
+
+def avatar_scripts(chance: random.Random, count: int = 2000) -> list[AvatarScript]:
+    """How conversations go: most well, some not."""
+    bad = [
+        AvatarScript(create=500),
+        AvatarScript(create="lost"),
+        AvatarScript(create="too many"),
+        AvatarScript(joins=False),
+        AvatarScript(leaves_after_frames=300),
+        AvatarScript(report="never"),
+        AvatarScript(report="twice"),
+        AvatarScript(report="malformed"),
+    ]
+    return [chance.choice(bad) if chance.random() < 0.4 else AvatarScript() for _ in range(count)]
+
+
+async def _trouble(
+    worker: Worker, stack: Stack, rooms: Sequence[Room], chance: random.Random, done: Counter[str]
+) -> None:
+    """Kills or puts something out every 20 s, until cancelled; what that was is counted in `done`."""
+    while True:
+        await asyncio.sleep(_TROUBLE_EVERY_S)
+        kind = chance.choice(["room process", "room process", "agent removed", "worker"])
+        if kind == "worker":
+            await asyncio.to_thread(worker.kill)
+        elif kind == "room process":
+            with suppress(psutil.Error, IndexError):
+                os.kill(chance.choice(worker.rooms()).pid, signal.SIGKILL)
+        else:
+            await _put_out(stack, chance.choice(rooms).name)
+        done[kind] += 1
+
+
+async def _put_out(stack: Stack, room: str) -> None:
+    with suppress(LibaError):
+        async with LiveKitApi(stack.credentials) as api:
+            if identity := await api.find_agent(room, "liba"):
+                await api.remove(room, identity)
+
+
+@asynccontextmanager
+async def _beside(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(coroutine) for coroutine in coroutines]
+        yield
+        for task in tasks:
+            task.cancel()
+
+
+async def main(utterances: int, seed: int) -> bool:
+    """Runs the soak, prints what came of it, and says whether nothing was lost, doubled, or stuck."""
+    chance = random.Random(seed)
+    async with AsyncExitStack() as undo:
+        folder = Path(undo.enter_context(tempfile.TemporaryDirectory()))
+        stack = undo.enter_context(local_server(folder))
+        voice = await undo.enter_async_context(FaultyVoice(random.Random(seed + 1)))
+        tavus = await undo.enter_async_context(FaultyAvatar())
+        tavus.play(*avatar_scripts(random.Random(seed + 2)))
+        worker = Worker(stack, _environment(voice, tavus))
+        worker.start()
+        rooms = [Room(stack, f"soak-{number}") for number in range(_ROOMS)]
+        troubles: Counter[str] = Counter()
+        started = time.monotonic()
+        try:
+            async with (
+                _beside(_trouble(worker, stack, rooms, chance, troubles), worker.sample()),
+                asyncio.TaskGroup() as tasks,
+            ):
+                for room in rooms:
+                    tasks.create_task(room.run(utterances // _ROOMS))
+        finally:
+            code = await asyncio.to_thread(worker.stop)
+        tally = Tally()
+        for room in rooms:
+            room.judge(tally)
+        await asyncio.sleep(1)
+        print(
+            f"{len(tally.said)} utterances, {time.monotonic() - started:.0f} s, seed {seed}: {dict(troubles)}"
+        )
+        return _report(tally, tavus, worker, code)
+
+
+def _environment(voice: FaultyVoice, tavus: FaultyAvatar) -> dict[str, str]:
+    return {
+        "OPENAI_BASE_URL": voice.base_url,
+        "OPENAI_API_KEY": "none",
+        "TAVUS_API_KEY": tavus.api_key.get_secret_value(),
+        "TAVUS_BASE_URL": tavus.base_url,
+        "TAVUS_PAL_ID": "pal",
+        "TAVUS_MAX_MINUTES_PER_DAY": "0",
+        "LIBA_SAY_RATE_PER_MINUTE": "0",
+        "LIBA_SAY_MAX_CHARS_PER_HOUR": "0",
+    }
+
+
+def _report(tally: Tally, tavus: FaultyAvatar, worker: Worker, code: int) -> bool:
+    mb, fds = worker.slopes()
+    active = len(tavus.active)
+    print(f"outcomes          {dict(Counter(said.outcome or 'none' for said in tally.said))}")
+    print(f"replayed          {sum(said.replayed for said in tally.said)}")
+    print(f"conversations     {tavus.creates} asked for, {len(set(tavus.ends))} ended, {active} still active")
+    print(f"worker            exit code {code}; {mb:+.2f} MB and {fds:+.2f} file descriptors a minute")
+    checks = {
+        "lost": tally.lost,
+        "doubled": tally.doubled,
+        "out of order": tally.disordered,
+        "stuck": tally.stuck,
+        "conversations left": tavus.active,
+        "growing": [f"{mb:.1f} MB"] * (mb > _MOST_RSS_MB_PER_MIN)
+        + [f"{fds:.1f} fds"] * (fds > _MOST_FDS_PER_MIN),
+    }
+    for name, found in checks.items():
+        print(f"{name:18}{len(found)} {'' if not found else ' '.join(found[:8])}")
+    return not any(checks.values()) and any(said.outcome == "done" for said in tally.said)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--utterances", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    sys.exit(0 if asyncio.run(main(arguments.utterances, arguments.seed)) else 1)

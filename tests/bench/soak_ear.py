@@ -1,0 +1,78 @@
+"""The soak's voice says each number as a tone of its own pitch; this makes the tones, and hears them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from array import array
+from dataclasses import dataclass, field
+
+from libacli.core.audio import SAMPLE_RATE, is_audible, samples
+from libacli.edges.listener import Take
+
+CODES = 40
+TONE_MS = 400
+_LOWEST_HZ, _STEP_HZ = 400, 50
+_WHOLE_S = 0.8 * TONE_MS / 1000
+_QUIET_FRAMES = 4
+"""So many frames of silence, 10 ms each, end a tone."""
+
+
+def spoken(number: int) -> bytes:
+    """PCM of utterance `number`: a tone; the same again after `CODES` of them."""
+    hertz = _LOWEST_HZ + number % CODES * _STEP_HZ
+    step = 2 * math.pi * hertz / SAMPLE_RATE
+    return array(
+        "h", (round(8000 * math.sin(step * n)) for n in range(SAMPLE_RATE * TONE_MS // 1000))
+    ).tobytes()
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One tone that was heard to an end."""
+
+    code: int
+    """`number % CODES` of what was said."""
+
+    at: float
+    """When it began, on the loop's clock."""
+
+    is_whole: bool
+    source: str = ""
+    """The track."""
+
+
+@dataclass
+class _Tone:
+    began_at: float
+    pcm: bytearray = field(default_factory=bytearray)
+    quiet: int = 0
+
+
+@dataclass
+class ToneTake(Take):
+    """A take that keeps no sound, only which tones it consisted of, track by track."""
+
+    tones: list[Heard] = field(default_factory=list)
+    _open: dict[str, _Tone] = field(default_factory=dict)
+
+    def add(self, pcm: bytes, arrived_at: float, source: str = "") -> None:
+        tone = self._open.get(source)
+        if is_audible(pcm):
+            tone = self._open.setdefault(source, _Tone(arrived_at))
+            tone.pcm += pcm
+            tone.quiet = 0
+        elif tone:
+            tone.quiet += 1
+            if tone.quiet >= _QUIET_FRAMES:
+                self.tones.append(_read(self._open.pop(source), source))
+
+
+def _read(tone: _Tone, source: str) -> Heard:
+    values = samples(bytes(tone.pcm))
+    length_s = len(values) / SAMPLE_RATE
+    # Only the middle: coding blurs both ends.
+    middle = values[len(values) // 5 : len(values) * 4 // 5]
+    crossings = sum((a < 0) != (b < 0) for a, b in itertools.pairwise(middle))
+    hertz = crossings / 2 / (len(middle) / SAMPLE_RATE) if middle else 0.0
+    return Heard(round((hertz - _LOWEST_HZ) / _STEP_HZ) % CODES, tone.began_at, length_s >= _WHOLE_S, source)

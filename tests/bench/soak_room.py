@@ -1,0 +1,166 @@
+"""One room of the soak: says numbers, and compares what was told of them with what was heard."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from livekit import rtc
+
+from libacli.core.messages import FINAL_STATES, SayRequest
+from libacli.edges.agent_client import Acknowledgement, AgentClient
+from libacli.edges.joining import joined
+from libacli.edges.listener import Listener
+from libacli.edges.livekit_api import LiveKitApi
+from libacli.edges.tokens import listener_token
+from libacli.errors import InterruptedSpeechError, LibaError, RefusedError, TimedOutError
+from tests.bench.local_stack import Stack
+from tests.bench.soak_ear import CODES, Heard, ToneTake
+
+_STUCK_S = 90.0
+_AHEAD = 4
+"""Utterances on their way in a room at a time; far fewer than `CODES`."""
+
+_SETTLE_S = 2.0
+
+
+@dataclass
+class Said:
+    """One utterance from its request to its end."""
+
+    number: int
+    id: str
+    outcome: str = ""
+    """Final state; `told` when the sender was told that it is gone; `refused`; empty: nobody knows."""
+
+    replayed: bool = False
+    at: float = 0.0
+
+
+@dataclass
+class Tally:
+    """What came of it all."""
+
+    said: list[Said] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    disordered: list[str] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+
+
+class Room:
+    """One room: says numbers, and hears which of them were spoken."""
+
+    def __init__(self, stack: Stack, name: str) -> None:
+        self.name = name
+        self._stack = stack
+        self._listener: Listener
+        self._waiting: dict[str, asyncio.Future[dict[str, object]]] = {}
+        self._acks: dict[str, Acknowledgement] = {}
+        self.said: list[Said] = []
+
+    @property
+    def tones(self) -> list[Heard]:
+        take = self._listener.take
+        assert isinstance(take, ToneTake)
+        return take.tones
+
+    async def run(self, count: int) -> None:
+        """Says `count` numbers, some on their way at a time, and waits until each has ended."""
+        credentials = self._stack.credentials
+        token = listener_token(credentials, room=self.name, identity=f"liba-soak-{self.name}")
+        there = rtc.Room()
+        self._listener = Listener(there)
+        self._listener.take = ToneTake()
+        gate = asyncio.Semaphore(_AHEAD)
+        async with (
+            joined(there, credentials.ws_url, token),
+            LiveKitApi(credentials) as api,
+            asyncio.TaskGroup() as tasks,
+        ):
+            helpers = [tasks.create_task(self._listener.run()), tasks.create_task(self._take_events())]
+            client = AgentClient(api, credentials, room=self.name, agent_name="liba")
+            with suppress(LibaError):
+                await client.reach(timeout_s=40)
+            async with asyncio.TaskGroup() as sayings:
+                for number in range(count):
+                    await gate.acquire()
+                    said = Said(number, f"{self.name}-{number}", at=asyncio.get_running_loop().time())
+                    self.said.append(said)
+                    if await self._hand_over(client, said):
+                        sayings.create_task(self._wait(client, said, gate))
+                    else:
+                        gate.release()
+            await asyncio.sleep(_SETTLE_S)
+            for helper in helpers:
+                helper.cancel()
+
+    async def _hand_over(self, client: AgentClient, said: Said) -> bool:
+        self._waiting[said.id] = asyncio.get_running_loop().create_future()
+        try:
+            self._acks[said.id] = await client.say(SayRequest(f"Line {said.number}.", id=said.id))
+        except RefusedError as error:
+            said.outcome = "refused"
+            await asyncio.sleep(1.0 if error.reason == "voice_unavailable" else 0.2)
+            return False
+        except LibaError:  # no agent, or no answer: the sender was told
+            said.outcome = "told"
+            await asyncio.sleep(1.0)
+            return False
+        return True
+
+    async def _wait(self, client: AgentClient, said: Said, gate: asyncio.Semaphore) -> None:
+        """Until an event tells its end, or the agent, when asked, that it knows nothing of it any more."""
+        waiting, deadline = self._waiting[said.id], said.at + _STUCK_S
+        try:
+            while not said.outcome and asyncio.get_running_loop().time() < deadline:
+                await asyncio.wait([waiting], timeout=5.0)
+                if waiting.done():
+                    event = waiting.result()
+                    said.outcome, said.replayed = str(event["state"]), bool(event.get("replayed"))
+                    return
+                try:
+                    done = await client.wait(self._acks[said.id], "done", timeout_s=0.5)
+                    said.outcome = done.level
+                    said.replayed = bool((done.report or {}).get("replayed"))
+                except TimedOutError:
+                    continue
+                except InterruptedSpeechError:
+                    said.outcome = "told"
+                except LibaError:
+                    await asyncio.sleep(1.0)
+        finally:
+            gate.release()
+
+    async def _take_events(self) -> None:
+        while True:
+            event = await self._listener.events.get()
+            waiting = self._waiting.get(str(event.get("id")))
+            if event.get("state") in FINAL_STATES and waiting and not waiting.done():
+                waiting.set_result(event)
+
+    def judge(self, tally: Tally) -> None:
+        """Compares what was told with what was heard."""
+        heard: dict[int, list[Heard]] = {said.number: [] for said in self.said}
+        for tone in self.tones:
+            candidates = [s for s in self.said if s.number % CODES == tone.code and s.at <= tone.at + 0.5]
+            if candidates:
+                heard[candidates[-1].number].append(tone)
+        first_heard = []
+        for said in self.said:
+            tally.said.append(said)
+            whole = [tone for tone in heard[said.number] if tone.is_whole]
+            if not said.outcome:
+                tally.stuck.append(said.id)
+            if said.outcome == "done" and not whole:
+                tally.lost.append(said.id)
+            if len(whole) > 1 and not said.replayed:
+                tally.doubled.append(said.id)
+            if whole and said.outcome == "done":
+                first_heard.append((whole[0].at, said.number))
+        numbers = [number for _, number in sorted(first_heard)]
+        tally.disordered += [
+            f"{self.name}-{after}" for before, after in itertools.pairwise(numbers) if after < before
+        ]
