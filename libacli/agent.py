@@ -32,7 +32,7 @@ from livekit.agents import (
     JobRequest,
 )
 
-from libacli.edges.avatar_session import end_by_name, end_surely
+from libacli.edges.avatar_ending import end_by_name, end_surely
 from libacli.edges.fleet import fleet
 from libacli.edges.joining import to_the_end
 from libacli.edges.leader import is_leader, pulse
@@ -138,6 +138,7 @@ async def work(settings: Settings, server: AgentServer, supervisor: Supervisor) 
     """
     registered = asyncio.Event()
     server.on("worker_registered", lambda *_: registered.set())
+    server.on("worker_registered", lambda *_: supervisor.ask_again())
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run())

@@ -17,7 +17,7 @@ from platformdirs import user_state_path
 
 from libacli.config import Settings
 from libacli.core.backlog import Utterance
-from libacli.core.names import AGENT_ATTRIBUTE
+from libacli.core.names import AGENT_ATTRIBUTE, EPOCH_ATTRIBUTE
 from libacli.edges.access import authoriser, say_caps
 from libacli.edges.avatar_minutes import AvatarMinutes, avatar_minutes
 from libacli.edges.avatar_session import AvatarSession
@@ -132,6 +132,7 @@ class RoomAgent:
         """Finishes what was accepted, within 10 s, and releases everything."""
         if self._running is None:
             return
+        await self._link.look_for_takeover(self._settings.livekit(), self.epoch)
         try:
             can_speak = self._room.isconnected() and not self._running.done()
             is_busy = self._speaker.speaking or self._speaker.queue_length
@@ -174,7 +175,7 @@ class RoomAgent:
 
     async def _make_known(self) -> None:
         await self._room.local_participant.set_attributes(
-            {AGENT_ATTRIBUTE: self._settings.agent_name, f"{AGENT_ATTRIBUTE}.epoch": self.epoch}
+            {AGENT_ATTRIBUTE: self._settings.agent_name, EPOCH_ATTRIBUTE: self.epoch}
         )
 
     async def _stay_known(self) -> None:

@@ -109,7 +109,7 @@ class Saying:
                     try:
                         return await client.say(request)
                     except RefusedError as error:
-                        if error.reason != "queue_full":
+                        if error.reason not in ("queue_full", "rate_limited"):
                             raise
                     await asyncio.sleep(_QUEUE_POLL_S)
         except TimeoutError as error:

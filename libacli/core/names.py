@@ -11,3 +11,6 @@ CAN_SAY_ATTRIBUTE = "liba.say"
 
 AGENT_ATTRIBUTE = "liba.agent"
 """An agent's participant carries its agent name here, once it can take requests."""
+
+EPOCH_ATTRIBUTE = f"{AGENT_ATTRIBUTE}.epoch"
+"""And here its epoch, which is another one after it was started anew."""

@@ -105,22 +105,27 @@ class AgentClient:
         return bool(self._identity)
 
     async def say(self, request: SayRequest) -> Acknowledgement:
-        """Hands an utterance over; the request's id is kept if the call has to be made again.
+        """Hands an utterance over; the request's id is kept when the call has to be made again, for 10 s.
 
         Raises RefusedError when the agent will not say it, NoAgentError when it does not answer.
         """
         body = request.encode()
-        try:
-            answer = await self._ask(SAY_METHOD, body)
-        except NoAgentError:
-            # It may have left, or taken the request and lost the reply: the id keeps it from speaking twice.
-            await self.reach(timeout_s=10.0)
-            answer = await self._ask(SAY_METHOD, body)
-        except RefusedError as error:
-            if error.reason != "unsupported_server":
-                raise
-            await self._api.send_data(self._room, SAY_TOPIC, self._signed(SAY_METHOD, body).encode())
-            return Acknowledgement(request.id, "sent")
+        give_up_at = time.monotonic() + self._patience_s
+        while True:
+            try:
+                answer = await self._ask(SAY_METHOD, body)
+                break
+            except NoAgentError:
+                # It may have left, or taken the request: its id keeps it from being spoken twice.
+                if time.monotonic() > give_up_at:
+                    raise
+                await asyncio.sleep(_POLL_S)
+                await self.reach(timeout_s=10.0)
+            except RefusedError as error:
+                if error.reason != "unsupported_server":
+                    raise
+                await self._api.send_data(self._room, SAY_TOPIC, self._signed(SAY_METHOD, body).encode())
+                return Acknowledgement(request.id, "sent")
         return Acknowledgement(
             answer["id"], "accepted", answer["epoch"], answer["position"], answer["duplicate"]
         )
@@ -204,7 +209,9 @@ class AgentClient:
         return answer
 
     def _signed(self, method: str, body: dict[str, Any]) -> str:
-        auth = sign_request(self._credentials, room=self._room, method=method, body=body)
+        auth = sign_request(
+            self._credentials, room=self._room, method=method, body=body, agent=self._identity
+        )
         return json.dumps(body | {"auth": auth}, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -226,5 +233,8 @@ _HINTS = {
     "queue_full": "try again when something has been spoken, or go first: --interrupt",
     "unsupported_text": "use another voice: set OPENAI_API_KEY",
     "unauthorized": "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
+    "voice_unavailable": "try again in a while; the agent's log says why the voice fails",
+    "rate_limited": "send fewer, or raise say.rate_per_minute where the agent runs",
+    "spend_cap": "liba queue shows what is used up; the caps are settings of the agent",
     "draining": "it comes back when the agent is started again",
 }

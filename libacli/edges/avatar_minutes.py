@@ -121,7 +121,7 @@ def _open_private(path: Path) -> IO[str]:
 
 def avatar_minutes(settings: Settings) -> AvatarMinutes:
     """The count of this machine's avatar time; a service that runs on it costs nothing."""
-    costs = not is_loopback(settings.tavus_base_url)
+    costs = settings.has_avatar and not is_loopback(settings.tavus_base_url)
     return AvatarMinutes(
         user_state_path("liba") / "avatar-minutes.json",
         max_minutes=settings.tavus_max_minutes_per_day if costs else 0,

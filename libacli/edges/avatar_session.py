@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials, Settings, is_loopback
-from libacli.edges.avatar_ending import end_by_name as end_by_name
-from libacli.edges.avatar_ending import end_surely as end_surely
+from libacli.edges.avatar_ending import end_by_name, end_surely
 from libacli.edges.avatar_minutes import AvatarMinutes
 from libacli.edges.avatar_sink import AvatarSink
 from libacli.edges.ledger import Entry, Ledger
@@ -163,16 +162,8 @@ class AvatarSession:
         # Joining with an identity that is taken would kick its holder: an avatar that is being replaced.
         is_free = self._count == 1 and AVATAR_IDENTITY not in self._room.remote_participants
         identity = AVATAR_IDENTITY if is_free else f"{AVATAR_IDENTITY}-{self._epoch[:4]}{self._count}"
-        self._identities.add(identity)
         entry = Entry(name, self._room.name, self._settings.tavus_base_url, self._ledger.owner)
         duration_s = self._settings.tavus_max_duration
-        token = avatar_token(
-            self._credentials,
-            room=self._room.name,
-            identity=identity,
-            on_behalf_of=self._room.local_participant.identity,
-            valid_for_s=duration_s,
-        )
         await asyncio.to_thread(self._ledger.write, entry)
         asked_at = self._now()
         try:
@@ -181,7 +172,7 @@ class AvatarSession:
                 face_id=self._settings.tavus_face_id,
                 pal_id=self._settings.tavus_pal_id,
                 livekit_url=self._credentials.ws_url,
-                room_token=token,
+                room_token=self._token(identity, valid_for_s=duration_s),
                 max_duration_s=duration_s,
             )
             entry = replace(entry, id=conversation_id)
@@ -197,6 +188,16 @@ class AvatarSession:
             raise
         self._begun_at[name] = asked_at
         return _Avatar(entry, identity, asked_at + duration_s)
+
+    def _token(self, identity: str, *, valid_for_s: int) -> str:
+        self._identities.add(identity)
+        return avatar_token(
+            self._credentials,
+            room=self._room.name,
+            identity=identity,
+            on_behalf_of=self._room.local_participant.identity,
+            valid_for_s=valid_for_s,
+        )
 
     async def _joined(self, avatar: _Avatar) -> None:
         """Waits until the avatar is in the room with its picture. Raises AvatarError."""

@@ -25,7 +25,7 @@ _TRIES = 2
 async def pulse(api: LiveKitApi, credentials: LiveKitCredentials, room: str, identity: str) -> Pulse:
     """Asks an agent of `room` for a sign of life; within 3 s. Raises LibaError when it cannot be asked."""
     body = {"id": "heartbeat"}
-    auth = sign_request(credentials, room=room, method=STATUS_METHOD, body=body)
+    auth = sign_request(credentials, room=room, method=STATUS_METHOD, body=body, agent=identity)
     payload = json.dumps(body | {"auth": auth})
     try:
         async with asyncio.timeout(_ANSWER_TIMEOUT_S + 1):

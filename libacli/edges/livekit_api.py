@@ -227,7 +227,8 @@ def _error(response: httpx2.Response, method: str) -> LibaError:
         )
     if rpc_error := _RPC_ERROR.search(text):
         return _rpc_error(int(rpc_error[1]), method)
-    if method == "PerformRpc" and response.status_code == 503:  # no node of the server holds the participant
+    # 503: no node of the server holds the participant; 500: it has no way to it, as while it rejoins.
+    if method == "PerformRpc" and response.status_code in (500, 503):
         return NoAgentError("the agent is not there any more", hint="is `liba agent run` still running?")
     if response.status_code == 404 and "bad_route" in text:
         return RefusedError(

@@ -11,14 +11,18 @@ from typing import Any
 
 from livekit import rtc
 
+from libacli.config import LiveKitCredentials
 from libacli.core.names import (
     CAN_SAY_ATTRIBUTE,
+    EPOCH_ATTRIBUTE,
     EVENTS_TOPIC,
     SAY_METHOD,
     SAY_TOPIC,
     STATUS_METHOD,
     STOP_METHOD,
 )
+from libacli.edges.livekit_api import LiveKitApi
+from libacli.errors import LibaError
 from libacli.speech.desk import Desk, Sender
 
 logger = logging.getLogger("liba.room")
@@ -30,6 +34,7 @@ _UNREAD_LIMIT = 128
 """Packets of one sender; what comes on top of them is left out."""
 
 _SEND_TIMEOUT_S = 5.0
+_TAKEOVER_TIMEOUT_S = 0.5
 
 
 class RoomLink:
@@ -41,6 +46,7 @@ class RoomLink:
     def __init__(self, room: rtc.Room, *, on_takeover: Callable[[], None] = lambda: None) -> None:
         self._room = room
         self._on_takeover = on_takeover
+        self._is_taken_over = False
         self._outgoing: asyncio.Queue[Callable[[], Any]] = asyncio.Queue(_OUTGOING_LIMIT)
         self._incoming: asyncio.Queue[Callable[[], Any]] = asyncio.Queue()
         self._unread: Counter[str] = Counter()
@@ -138,9 +144,31 @@ class RoomLink:
             return
         self._outgoing.put_nowait(send)
 
-    def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
-        if reason != rtc.DisconnectReason.DUPLICATE_IDENTITY:
+    async def look_for_takeover(self, credentials: LiveKitCredentials, epoch: str) -> None:
+        """Asks LiveKit who has the identity of this agent, of that epoch, now that its job ends.
+
+        The end of a job that LiveKit ended because of it may come sooner than the reason.
+        """
+        identity = self._room.local_participant.identity
+        if self._room.local_participant.attributes.get(EPOCH_ATTRIBUTE) != epoch:
+            return  # it has not been made known itself
+        try:
+            async with asyncio.timeout(_TAKEOVER_TIMEOUT_S), LiveKitApi(credentials) as api:
+                present = await api.participants(self._room.name)
+        except (LibaError, TimeoutError):
             return
+        holders = [found for found in present if found.identity == identity]
+        if any(holder.attributes.get(EPOCH_ATTRIBUTE) != epoch for holder in holders):
+            self._report_takeover()
+
+    def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
+        if reason == rtc.DisconnectReason.DUPLICATE_IDENTITY:
+            self._report_takeover()
+
+    def _report_takeover(self) -> None:
+        if self._is_taken_over:
+            return
+        self._is_taken_over = True
         logger.error(
             "TAKEOVER: somebody joined room %s with the identity of this agent, %s, and put it out: "
             "who can do that has the API secret, or tokens from somewhere that gives away agents' identities",

@@ -108,6 +108,11 @@ class Supervisor:
         """An agent of this worker goes into `room` under that identity."""
         self._rooms.setdefault(room, _Watch()).identity = identity
 
+    def ask_again(self) -> None:
+        """The worker has registered anew: what was dispatched before that is never served."""
+        for watch in self._rooms.values():
+            watch.pause_s, watch.next_dispatch_at = _FIRST_PAUSE_S, 0.0
+
     async def run(self) -> None:
         """Looks after the rooms, also after those that had an agent of that name before this worker ran."""
         await self._adopt()

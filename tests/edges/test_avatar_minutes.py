@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from libacli.config import Settings
 from libacli.edges.avatar_minutes import AvatarMinutes, avatar_minutes
@@ -127,6 +128,8 @@ def test_processes_that_count_at_once_lose_nothing(tmp_path: Path) -> None:
 
 
 def test_the_service_of_this_machine_costs_nothing_and_has_no_cap() -> None:
-    at_home = Settings(tavus_base_url="http://127.0.0.1:8000")
-    assert [cap.limit for cap in avatar_minutes(Settings()).usage()] == [240]
-    assert avatar_minutes(at_home).usage() == []
+    key, home = SecretStr("key"), "http://127.0.0.1:8000"
+    costly = Settings(tavus_api_key=key, tavus_face_id="face")
+    at_home = Settings(tavus_api_key=key, tavus_face_id="face", tavus_base_url=home)
+    assert [cap.limit for cap in avatar_minutes(costly).usage()] == [240]
+    assert avatar_minutes(at_home).usage() == avatar_minutes(Settings()).usage() == []

@@ -69,7 +69,7 @@ async def test_a_sign_of_life_is_asked_for_signed(
 
 
 async def test_a_server_that_cannot_be_asked_is_no_dead_agent(server: TwirpServer, api: LiveKitApi) -> None:
-    server.play("PerformRpc", twirp_error(500, "internal", "down"))
+    server.play("PerformRpc", twirp_error(502, "internal", "down"))
     with pytest.raises(UnreachableError):
         await pulse(api, server.credentials, "demo", "liba-agent-1")
 

@@ -84,6 +84,39 @@ async def test_an_agent_counts_when_it_is_active_and_says_its_name(
     assert await api.find_agent("demo", "liba") == "c"
 
 
+async def test_of_two_agents_the_one_that_came_last_counts_as_a_killed_one_is_listed_for_a_while(
+    server: TwirpServer, api: LiveKitApi
+) -> None:
+    server.participants = [
+        agent("killed") | {"joined_at_ms": "1000"},
+        agent("living") | {"joined_at_ms": "2000"},
+        agent("killed-too") | {"joined_at_ms": "1500"},
+    ]
+    assert await api.find_agent("demo", "liba") == "living"
+
+
+async def test_a_participant_is_put_out_and_one_that_has_left_is_none_of_our_business(
+    server: TwirpServer, api: LiveKitApi
+) -> None:
+    server.play("RemoveParticipant", Answer({}), twirp_error(404, "not_found", "no such participant"))
+    await api.remove("demo", "liba-agent-1")
+    await api.remove("demo", "liba-agent-1")
+    assert server.requests[0].body == {"room": "demo", "identity": "liba-agent-1"}
+
+
+async def test_rooms_that_an_agent_was_sent_for_are_found(server: TwirpServer, api: LiveKitApi) -> None:
+    server.play("ListRooms", Answer({"rooms": [{"name": "one"}, {"name": "two"}, {"name": "closed"}]}))
+    server.play(
+        "ListDispatch",
+        Answer({"agent_dispatches": [{"agent_name": "other"}, {"agent_name": "liba"}]}),
+        Answer({"agent_dispatches": [{"agent_name": "other"}]}),
+        twirp_error(404, "not_found", "no such room"),
+    )
+    assert await api.rooms_sent_for("liba") == ["one"]
+    assert server.requests[0].grants["video"] == {"roomList": True}
+    assert server.requests[1].grants["video"] == {"roomAdmin": True, "room": "one"}
+
+
 async def test_a_dispatch_is_made_and_taken_back(server: TwirpServer, api: LiveKitApi) -> None:
     assert await api.dispatch("demo", "liba") == "AD_1"
     await api.withdraw("demo", "AD_1")
@@ -123,7 +156,8 @@ async def test_data_goes_out_reliably_and_in_base64(server: TwirpServer, api: Li
         (UNKNOWN_METHOD, RefusedError, "does not take such requests"),
         (TOO_LARGE, RefusedError, "too large"),
         (NO_RESPONSE, NoAgentError, "not there any more"),
-        (twirp_error(500, "internal", "?"), UnreachableError, "status 500"),
+        (twirp_error(500, "internal", "no data channel"), NoAgentError, "not there any more"),
+        (twirp_error(502, "internal", "?"), UnreachableError, "status 502"),
         (OLD_SERVER, RefusedError, "has no PerformRpc"),
         (twirp_error(404, "not_found", "participant does not exist"), NoAgentError, "no such room"),
         (twirp_error(412, "failed_precondition", "?"), LibaError, "412 .failed_precondition."),

@@ -331,6 +331,17 @@ async def test_a_dispatch_that_nobody_serves_is_withdrawn_before_the_next_and_th
     assert world.moments("withdraw") == sent[1:]
 
 
+async def test_a_worker_that_registers_anew_has_what_it_missed_sent_for_again_at_the_next_look() -> None:
+    world = World(serve_after_s=None, rooms={"demo": [Someone("viewer")]}, sent_for=["demo"])
+    async with world.supervised():
+        await asyncio.sleep(16)
+        world.serve_after_s = 2.0
+        world.supervisor.ask_again()
+        await asyncio.sleep(LOOK_EVERY_S)
+    assert world.moments("dispatch") == [5, 15, 20]
+    assert world.moments("withdraw") == [15, 20]
+
+
 async def test_a_dispatch_that_is_being_served_slowly_is_not_withdrawn() -> None:
     world = World(serve_after_s=24.0, rooms={"demo": [Someone("viewer")]}, sent_for=["demo"])
     async with world.supervised():

@@ -239,6 +239,21 @@ async def test_fault_55_two_workers_and_two_dispatches_give_one_agent_that_speak
         await place.ready()  # also when the agent was that of the worker that has just ended
 
 
+async def test_a_worker_that_was_killed_goes_back_into_its_rooms_when_it_is_started_again(
+    place: Place, shell: Shell, listen: Listen, tmp_path: Path
+) -> None:
+    there = Place(place.api, place.credentials, place.room, f"again-{place.room}")
+    run = ("--agent-name", there.name)
+    async with listen() as listener:
+        with working(shell, tmp_path / "first.log", *run) as first:
+            await there.client.reach(timeout_s=REPLACED_S)
+            (killed,) = await there.agents()
+            for process in psutil.Process(first.process.pid).children(recursive=True):
+                process.kill()
+        with working(shell, tmp_path / "second.log", *run):
+            assert await there.say(await there.ready(but=killed), listener) == "done"
+
+
 async def test_fault_37_a_room_that_is_deleted_while_it_is_spoken_in_is_left_alone(
     place: Place, worker: Worker, listen: Listen
 ) -> None:
