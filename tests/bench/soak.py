@@ -50,8 +50,8 @@ class FaultyVoice(SpeechServer):
         self._chance = chance
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        number = int(re.findall(r"\d+", str((await request.json())["input"]))[0])
-        fine = Script(body=spoken(number))
+        numbers = re.findall(r"\d+", str((await request.json())["input"]))
+        fine = Script(body=spoken(int(numbers[0]))) if numbers else Script()  # none: it warms up
         faults = (
             Script(status=500),
             replace(fine, ending="aborted", ending_after_bytes=4_800),
@@ -82,7 +82,7 @@ async def _trouble(
     """Kills or puts something out every 20 s, until cancelled; what that was is counted in `done`."""
     while True:
         await asyncio.sleep(_TROUBLE_EVERY_S)
-        kind = chance.choice(["room process", "room process", "agent removed", "worker"])
+        kind = chance.choice(["room process"] * 4 + ["agent removed"] * 2 + ["worker"])
         if kind == "worker":
             await asyncio.to_thread(worker.kill)
         elif kind == "room process":
