@@ -122,7 +122,7 @@ class Room:
                     said.outcome, said.replayed = str(event["state"]), bool(event.get("replayed"))
                     return
                 try:
-                    done = await client.wait(self._acks[said.id], "done", timeout_s=0.5)
+                    done = await client.wait(self._acks[said.id], "done", timeout_s=30)
                     said.outcome = done.level
                     said.replayed = bool((done.report or {}).get("replayed"))
                 except TimedOutError:
