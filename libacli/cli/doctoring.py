@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import traceback
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -202,8 +201,7 @@ class Doctoring:
         except LibaError as error:
             self._tell(failure(name, error))
         except Exception as error:  # what it says may hold anything: it is not told
-            if output.verbose:
-                output.status("".join(traceback.format_exception(error)))
+            output.trace(error)
             fix = "liba --verbose doctor shows where; please report it"
             self._tell(Finding(name, "fail", f"internal: the check broke ({type(error).__name__})", fix))
         return None

@@ -50,14 +50,18 @@ class Output:
 
     def error(self, error: LibaError) -> None:
         """What is wrong, and the next step, in one line; where it came from too, when `verbose`."""
-        if self.verbose:
-            import traceback
-
-            trace = "".join(traceback.format_exception(error))
-            print(self._told(trace), end="", file=sys.stderr)  # noqa: T201
+        self.trace(error)
         hint = f" - {error.hint}" if error.hint else ""
         line = " ".join(f"liba: {error}{hint}".splitlines())
         print(self._told(line), file=sys.stderr, flush=True)  # noqa: T201
+
+    def trace(self, error: BaseException) -> None:
+        """Where an error came from, when `verbose`; without the secrets that it may hold."""
+        if self.verbose:
+            import traceback
+
+            told = "".join(traceback.format_exception(error))
+            print(self._told(told), end="", file=sys.stderr)  # noqa: T201
 
     def _told(self, complaint: str) -> str:
         from libacli.edges.masking import masked, secrets_of

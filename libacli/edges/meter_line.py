@@ -91,7 +91,7 @@ class _Line(asyncio.Protocol):
             try:
                 self._take(json.loads(text))
             except Exception as error:  # what cannot be counted must not end the line
-                logger.warning("what a room told was not counted: %s", type(error).__name__)
+                logger.warning("what a room told was not counted", exc_info=error)
         if len(self._rest) > _LINE_BYTES:
             self.cut()
 

@@ -159,6 +159,18 @@ def test_a_check_that_breaks_is_a_failure_of_its_own_and_the_rest_go_on(
     assert OTHER_SECRET not in ended.stdout + ended.stderr
 
 
+def test_the_trace_of_a_check_that_breaks_tells_where_and_no_secret(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(folders: object) -> Finding:
+        raise RuntimeError(f"refused {API_SECRET}")
+
+    monkeypatch.setattr(machine, "disk", breaks)
+    ended = shell.run("--verbose", "doctor", "--offline", env={"LIVEKIT_API_SECRET": API_SECRET})
+    assert "in breaks" in ended.stderr
+    assert API_SECRET not in ended.stdout + ended.stderr
+
+
 @pytest.mark.parametrize(
     ("verdicts", "is_strict", "code"),
     [
