@@ -15,12 +15,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from libacli.errors import ConfigError, CredentialsError
 
-SECTIONS = ("livekit", "openai", "tavus", "voice", "speech", "say", "agent", "metrics", "server", "log")
+SECTIONS = (
+    "livekit",
+    "openai",
+    "tavus",
+    "voice",
+    "speech",
+    "say",
+    "agent",
+    "metrics",
+    "serve",
+    "server",
+    "log",
+)
 _VENDOR_SECTIONS = ("livekit", "openai", "tavus")
 _OLDER_NAMES = {"tavus_replica_id": "tavus_face_id", "tavus_persona_id": "tavus_pal_id"}
 PROJECT_FILE = Path("liba.toml")
@@ -28,6 +40,14 @@ DOTENV_FILE = Path(".env")
 CONFIG_VARIABLE = "LIBA_CONFIG"
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+def _split(value: Any) -> Any:
+    """A list as an environment variable has it: with commas."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
@@ -187,6 +207,25 @@ class Settings(BaseSettings):
     metrics_budget_d2a: float = Field(
         default=500.0, gt=0, description="The same for T2 to TA: from the sink until it can be heard"
     )
+
+    serve_host: str = Field(
+        default="127.0.0.1", min_length=1, description="Address to bind; another one than loopback needs keys"
+    )
+    serve_port: int = Field(default=8080, ge=0, le=65535, description="Port of the web page and the HTTP API")
+    serve_keys: Words = Field(
+        default=(), repr=False, description="API keys, hashed: what `liba serve --new-key NAME` prints"
+    )
+    serve_origins: Words = Field(
+        default=(), description="Other websites whose pages may call the HTTP API: https://example.org"
+    )
+    serve_public_url: str = Field(
+        default="", description="Address that others reach the page at, if it is not the one that is bound"
+    )
+    serve_rate_per_minute: int = Field(
+        default=600, ge=0, le=1_000_000, description="Requests a minute from one key or address; 0: no limit"
+    )
+    serve_tls_cert: Path | None = Field(default=None, description="Certificate chain (PEM), to speak HTTPS")
+    serve_tls_key: Path | None = Field(default=None, description="Its private key (PEM)")
 
     server_binary: Path | None = Field(
         default=None, description="A livekit-server to use instead of finding one"

@@ -15,9 +15,10 @@ from typing import Any
 
 from libacli.cli.output import output
 from libacli.config import Settings
+from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.messages import Malformed, SayRequest, read_say
 from libacli.core.text import SentenceStream, is_speakable
-from libacli.edges.agent_client import Acknowledgement, AgentClient  # noqa: TID253 - loaded by `liba say` alone
+from libacli.edges.agent_client import AgentClient  # noqa: TID253 - loaded by `liba say` alone
 from libacli.edges.livekit_api import LiveKitApi  # noqa: TID253
 from libacli.edges.tokens import check_name  # noqa: TID253
 from libacli.errors import RefusedError, TimedOutError, UsageError, WithoutAvatarError

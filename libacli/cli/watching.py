@@ -156,7 +156,8 @@ class _Watching:
         return self._from_store() if self._room is None else self._from_room(self._room)
 
     async def _from_room(self, room: str) -> AsyncGenerator[Told]:
-        from libacli.edges.room_events import Caption, Event, Link, RoomEvents, Status
+        from libacli.core.news import Caption, Event, Link, Status
+        from libacli.edges.room_events import RoomEvents
 
         board = self._board
         events = RoomEvents(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from libacli.config import LiveKitCredentials
+from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.messages import FINAL_STATES, SayRequest
 from libacli.core.names import SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD
 from libacli.edges.livekit_api import LiveKitApi
@@ -27,31 +28,6 @@ _PATIENCE_S = 10.0
 """How long an agent that is gone, or LiveKit, may take to come back: a queue may live meanwhile."""
 
 _LEVELS = ("accepted", "audible", "done")
-
-
-@dataclass(frozen=True)
-class Acknowledgement:
-    """What is known of an utterance: never more than somebody said who knows."""
-
-    id: str
-    level: str
-    """`sent`, `accepted`, `audible`, `done` or `unconfirmed`."""
-
-    epoch: str = ""
-    position: int = 0
-    duplicate: bool = False
-    report: dict[str, Any] | None = None
-    """The agent's own words on it: state, route, durations."""
-
-    def encode(self) -> dict[str, Any]:
-        members = {
-            "id": self.id,
-            "level": self.level,
-            "epoch": self.epoch,
-            "position": self.position,
-            "duplicate": self.duplicate,
-        }
-        return members | (self.report or {})
 
 
 class AgentClient:

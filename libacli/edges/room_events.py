@@ -7,14 +7,14 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
 from libacli.core.messages import Malformed, parse_object
 from libacli.core.names import AGENT_ATTRIBUTE, EVENTS_TOPIC
+from libacli.core.news import Caption, Event, Link, News, Status
 from libacli.edges.agent_client import AgentClient
 from libacli.edges.joining import joined
 from libacli.edges.livekit_api import LiveKitApi
@@ -30,38 +30,6 @@ _CAPTION_TIMEOUT_S = 2.0
 _QUEUE_LIMIT = 2000
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 15.0
-
-
-@dataclass(frozen=True)
-class Event:
-    """An agent told what became of an utterance; None: it told something that nobody understands."""
-
-    members: dict[str, Any] | None
-
-
-@dataclass(frozen=True)
-class Status:
-    """An agent's answer to what it speaks and what waits; None: there is no agent."""
-
-    members: dict[str, Any] | None
-
-
-@dataclass(frozen=True)
-class Caption:
-    """What an utterance says."""
-
-    utterance_id: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Link:
-    """The state of our connection, in words; empty: it is well."""
-
-    state: str
-
-
-News: TypeAlias = Event | Status | Caption | Link
 
 
 class RoomEvents:

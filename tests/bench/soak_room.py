@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from livekit import rtc
 
+from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.messages import FINAL_STATES, SayRequest
-from libacli.edges.agent_client import Acknowledgement, AgentClient
+from libacli.edges.agent_client import AgentClient
 from libacli.edges.joining import joined
 from libacli.edges.listener import Listener
 from libacli.edges.livekit_api import LiveKitApi

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.messages import SayRequest
 from libacli.core.names import SAY_METHOD, STATUS_METHOD, STOP_METHOD
-from libacli.edges.agent_client import Acknowledgement, AgentClient
+from libacli.edges.agent_client import AgentClient
 from libacli.edges.livekit_api import LiveKitApi
 from libacli.edges.tokens import verify_request
 from libacli.errors import InterruptedSpeechError, NoAgentError, RefusedError, TimedOutError, UnreachableError

@@ -23,8 +23,9 @@ from livekit.api import CreateRoomRequest, DeleteRoomRequest, LiveKitAPI
 
 from libacli.agent import make_server, work
 from libacli.config import LiveKitCredentials, Settings
+from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.messages import FINAL_STATES, SayRequest
-from libacli.edges.agent_client import Acknowledgement, AgentClient
+from libacli.edges.agent_client import AgentClient
 from libacli.edges.joining import joined
 from libacli.edges.leader import pulse
 from libacli.edges.ledger import Ledger

@@ -14,8 +14,9 @@ from livekit import rtc
 from libacli.config import LiveKitCredentials
 from libacli.core.messages import SayRequest
 from libacli.core.names import EVENTS_TOPIC
+from libacli.core.news import Caption, Event, Link, News, Status
 from libacli.edges.joining import joined
-from libacli.edges.room_events import Caption, Event, Link, News, RoomEvents, Status
+from libacli.edges.room_events import RoomEvents
 from libacli.edges.tokens import Permissions, _encode, join_token
 from tests.live.conftest import Scene, Shell
 

@@ -1,0 +1,66 @@
+"""What the web asks for: somebody who can reach agents in rooms. It knows no vendor."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.messages import SayRequest
+from libacli.core.news import News
+
+
+@dataclass(frozen=True)
+class Join:
+    """What a browser needs to join a room."""
+
+    url: str
+    """ws:// or wss:// address of the LiveKit server."""
+
+    token: str
+
+
+class Gateway(Protocol):
+    """Rooms of one LiveKit server, and the agents of one name in them.
+
+    Besides what is said of each method, all raise UnreachableError, CredentialsError and UsageError for a
+    name that cannot be a room's.
+    """
+
+    async def say(self, room: str, request: SayRequest, *, timeout_s: float) -> Acknowledgement:
+        """Hands an utterance over; brings an agent into the room if none is there.
+
+        Raises RefusedError, NoAgentError, TimedOutError.
+        """
+
+    async def wait(
+        self, room: str, said: Acknowledgement, level: str, *, timeout_s: float
+    ) -> Acknowledgement:
+        """Waits until `said` has reached `level`: `accepted`, `audible`, `done`.
+
+        Raises InterruptedSpeechError when it ended before, TimedOutError.
+        """
+
+    async def report(self, room: str, utterance_id: str) -> dict[str, Any]:
+        """What the agent knows of one utterance: `id`, `epoch`, `state` (`unknown` too), route, durations.
+
+        Raises NoAgentError, RefusedError.
+        """
+
+    async def stop(self, room: str) -> list[str]:
+        """Stops what is spoken and clears the queue; ids of what that ended. Raises NoAgentError."""
+
+    async def status(self, room: str) -> dict[str, Any] | None:
+        """What the agent says of itself: `epoch`, `room`, `agent`, `model`, `avatar`, `queue`, `speaking`,
+        `waiting`, `caps`; None when there is none.
+        """
+
+    def news(self, room: str) -> AsyncGenerator[News]:
+        """All that the room's agents tell, captions included, without end."""
+
+    def join(self, room: str, identity: str, *, name: str, valid_for_s: int, can_say: bool) -> Join:
+        """A least-privilege token. Raises RefusedError for an identity that is reserved."""
+
+    async def check(self) -> None:
+        """Raises UnreachableError or CredentialsError when LiveKit cannot be used."""
