@@ -1,15 +1,15 @@
 """Speech under trouble, for as long as one likes: `python -m tests.bench.soak --utterances 2000 --seed 1`.
 
 A real server, a worker with rooms as processes, avatars and a voice that fail now and then; every 20 s
-something is killed or put out. A viewer in each room hears which utterance was spoken, by its pitch. What was
-accepted must be spoken once, in order, or whoever said it must be told that it was not.
+something is killed, put out, or cut off. A viewer in each room hears which utterance was spoken, by its
+pitch. What was accepted must be spoken once, in order, or whoever said it must be told that it was not.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
+import math
 import random
 import re
 import signal
@@ -34,12 +34,16 @@ from tests.bench.soak_room import Room, Tally
 from tests.bench.soak_worker import Worker
 from tests.faulty_avatar import FaultyAvatar
 from tests.faulty_avatar import Script as AvatarScript
+from tests.inside import RECONNECT, RESUME
 from tests.speech_server import Script, SpeechServer
 
 _ROOMS = 3
 _TROUBLE_EVERY_S = 20.0
-_MOST_RSS_MB_PER_MIN = 3.0
-_MOST_FDS_PER_MIN = 1.0
+_MOST_PER_MIN = {"mb": 3.0, "files": 1.0, "tasks": 1.0}
+
+
+_SIGNALS = {"room killed": signal.SIGKILL, "resumed": RESUME, "reconnected": RECONNECT}
+"""What is sent to a room process, by what happens to it then."""
 
 
 class FaultyVoice(SpeechServer):
@@ -79,17 +83,17 @@ def avatar_scripts(chance: random.Random, count: int = 2000) -> list[AvatarScrip
 async def _trouble(
     worker: Worker, stack: Stack, rooms: Sequence[Room], chance: random.Random, done: Counter[str]
 ) -> None:
-    """Kills or puts something out every 20 s, until cancelled; what that was is counted in `done`."""
+    """Kills something or cuts it off every 20 s, until cancelled; what happened is counted in `done`."""
     while True:
         await asyncio.sleep(_TROUBLE_EVERY_S)
-        kind = chance.choice(["room process"] * 4 + ["agent removed"] * 2 + ["worker"])
-        if kind == "worker":
+        kind = chance.choice([*_SIGNALS, *_SIGNALS, "agent removed", "agent removed", "worker killed"])
+        if kind == "worker killed":
             await asyncio.to_thread(worker.kill)
-        elif kind == "room process":
-            with suppress(psutil.Error, IndexError):
-                os.kill(chance.choice(worker.rooms()).pid, signal.SIGKILL)
-        else:
+        elif kind == "agent removed":
             await _put_out(stack, chance.choice(rooms).name)
+        else:
+            with suppress(psutil.Error, IndexError):
+                chance.choice(worker.rooms()).send_signal(_SIGNALS[kind])
         done[kind] += 1
 
 
@@ -109,8 +113,8 @@ async def _beside(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]
             task.cancel()
 
 
-async def main(utterances: int, seed: int) -> bool:
-    """Runs the soak, prints what came of it, and says whether nothing was lost, doubled, or stuck."""
+async def main(utterances: int, seed: int, for_s: float = math.inf) -> bool:
+    """Runs the soak, for `for_s` at most; prints what came of it, and says whether promises were kept."""
     chance = random.Random(seed)
     async with AsyncExitStack() as undo:
         folder = Path(undo.enter_context(tempfile.TemporaryDirectory()))
@@ -129,7 +133,7 @@ async def main(utterances: int, seed: int) -> bool:
                 asyncio.TaskGroup() as tasks,
             ):
                 for room in rooms:
-                    tasks.create_task(room.run(utterances // _ROOMS))
+                    tasks.create_task(room.run(utterances // _ROOMS, started + for_s))
         finally:
             code = await asyncio.to_thread(worker.stop)
         tally = Tally()
@@ -156,20 +160,23 @@ def _environment(voice: FaultyVoice, tavus: FaultyAvatar) -> dict[str, str]:
 
 
 def _report(tally: Tally, tavus: FaultyAvatar, worker: Worker, code: int) -> bool:
-    mb, fds = worker.slopes()
+    growing = []
     active = len(tavus.active)
     print(f"outcomes          {dict(Counter(said.outcome or 'none' for said in tally.said))}")
     print(f"replayed          {sum(said.replayed for said in tally.said)}")
     print(f"conversations     {tavus.creates} asked for, {len(set(tavus.ends))} ended, {active} still active")
-    print(f"worker            exit code {code}; {mb:+.2f} MB and {fds:+.2f} file descriptors a minute")
+    print(f"worker            exit code {code}")
+    for kind, slopes in worker.slopes().items():
+        told = [f"{getattr(slopes, name):+.2f} {name}" for name in _MOST_PER_MIN]
+        print(f"{kind + ' process':18}lived {slopes.life_s:.0f} s; {', '.join(told)} a minute")
+        growing += [f"{kind} {name}" for name, most in _MOST_PER_MIN.items() if getattr(slopes, name) > most]
     checks = {
         "lost": tally.lost,
         "doubled": tally.doubled,
         "out of order": tally.disordered,
         "stuck": tally.stuck,
         "conversations left": tavus.active,
-        "growing": [f"{mb:.1f} MB"] * (mb > _MOST_RSS_MB_PER_MIN)
-        + [f"{fds:.1f} fds"] * (fds > _MOST_FDS_PER_MIN),
+        "growing": growing,
     }
     for name, found in checks.items():
         print(f"{name:18}{len(found)} {'' if not found else ' '.join(found[:8])}")
@@ -182,5 +189,6 @@ if __name__ == "__main__":
     )
     parser.add_argument("--utterances", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=math.inf, help="Say nothing new after that")
     arguments = parser.parse_args()
-    sys.exit(0 if asyncio.run(main(arguments.utterances, arguments.seed)) else 1)
+    sys.exit(0 if asyncio.run(main(arguments.utterances, arguments.seed, arguments.seconds)) else 1)

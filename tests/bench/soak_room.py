@@ -25,6 +25,7 @@ _AHEAD = 4
 """Utterances on their way in a room at a time; far fewer than `CODES`."""
 
 _SETTLE_S = 2.0
+_SUBSCRIBE_S = 10.0
 
 
 @dataclass
@@ -68,8 +69,9 @@ class Room:
         assert isinstance(take, ToneTake)
         return take.tones
 
-    async def run(self, count: int) -> None:
-        """Says `count` numbers, some on their way at a time, and waits until each has ended."""
+    async def run(self, count: int, ends_at: float) -> None:
+        """Says `count` numbers, or until `ends_at`, and waits until each has ended; some are under way at a
+        time."""
         credentials = self._stack.credentials
         token = listener_token(credentials, room=self.name, identity=f"liba-soak-{self.name}")
         there = rtc.Room()
@@ -85,10 +87,15 @@ class Room:
             client = AgentClient(api, credentials, room=self.name, agent_name="liba")
             with suppress(LibaError):
                 await client.reach(timeout_s=40)
+            async with asyncio.timeout(_SUBSCRIBE_S):  # what was said before there was an ear counts as lost
+                await self._listener.subscribed.wait()
+            loop = asyncio.get_running_loop()
             async with asyncio.TaskGroup() as sayings:
                 for number in range(count):
                     await gate.acquire()
-                    said = Said(number, f"{self.name}-{number}", at=asyncio.get_running_loop().time())
+                    if loop.time() > ends_at:
+                        break
+                    said = Said(number, f"{self.name}-{number}", at=loop.time())
                     self.said.append(said)
                     if await self._hand_over(client, said):
                         sayings.create_task(self._wait(client, said, gate))

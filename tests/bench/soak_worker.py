@@ -1,43 +1,71 @@
-"""The worker under soak: killed and started anew, its memory and files watched."""
+"""The worker under soak: killed and started anew; its memory, files and tasks watched."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from libacli.local.guard import GuardedProcess
 from tests.bench.local_stack import Stack
+from tests.inside import Inside
 
 _SAMPLE_EVERY_S = 5.0
 _LEAST_LIFE_S = 60.0
+_HELD: Sequence[Callable[[Sample], float]] = (
+    lambda sample: sample.mb,
+    lambda sample: sample.files,
+    lambda sample: sample.tasks,
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What one process held at a moment."""
+
+    at: float
+    mb: float
+    files: float
+    tasks: float
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """Growth a minute of what a process holds."""
+
+    life_s: float
+    mb: float
+    files: float
+    tasks: float
 
 
 class Worker:
-    """The worker under test: started anew when it was killed; its memory and files are watched."""
+    """The worker under test: started anew when it was killed; what its processes hold is watched."""
 
     def __init__(self, stack: Stack, env: dict[str, str]) -> None:
         self._stack = stack
-        self._env = stack.env | env
+        self._inside = Inside(stack.folder / "inside")
+        self._env = stack.env | env | self._inside.env
         self._process: GuardedProcess
-        self.lives: list[list[tuple[float, float, float]]] = []
-        """Samples of each life: seconds, MB, file descriptors; of the worker itself, without its rooms."""
+        self._lives: dict[str, dict[int, list[Sample]]] = {"worker": {}, "room": {}}
 
     def start(self) -> None:
         log = (self._stack.folder / "worker.log").open("ab")
+        path = os.pathsep.join([self._inside.env["PYTHONPATH"], str(Path.cwd())])
         with log:
             self._process = GuardedProcess.start(
                 [sys.executable, "-m", "libacli", "agent", "run", "--max-rooms", "20"],
-                env=self._env | {"PYTHONPATH": str(Path.cwd())},
+                env=self._env | {"PYTHONPATH": path},
                 cwd=self._stack.folder,
                 stdout=log,
             )
-        self.lives.append([])
 
     def stop(self) -> int:
         return self._process.terminate()
@@ -47,8 +75,7 @@ class Worker:
 
     def rooms(self) -> list[psutil.Process]:
         """Its room processes, idle ones included."""
-        below = self._main().children(recursive=True)
-        return [one for one in below if "forkserver" in " ".join(one.cmdline()) or one.num_threads() > 5]
+        return [one for one in self._inside.processes(self._process.pid) if one.pid != self._main().pid]
 
     def kill(self) -> None:
         for process in [self._main(), *self._main().children(recursive=True)]:
@@ -58,21 +85,32 @@ class Worker:
         self.start()
 
     async def sample(self) -> None:
+        """Looks at all processes every 5 s, until cancelled."""
         started = time.monotonic()
         while True:
             with suppress(psutil.Error, IndexError):
-                main = self._main()
-                row = (time.monotonic() - started, main.memory_info().rss / 1e6, float(main.num_fds()))
-                self.lives[-1].append(row)
+                main = self._main().pid
+                processes = self._inside.processes(self._process.pid)
+                tasks = await self._inside.tasks(processes)
+                for process in processes:
+                    life = self._lives["worker" if process.pid == main else "room"]
+                    held = (process.memory_info().rss / 1e6, process.num_fds(), tasks.get(process.pid, 0))
+                    life.setdefault(process.pid, []).append(Sample(time.monotonic() - started, *held))
             await asyncio.sleep(_SAMPLE_EVERY_S)
 
-    def slopes(self) -> tuple[float, float]:
-        """MB and file descriptors a minute, in the longest life, but for its first third; 0 if short."""
-        life = max(self.lives, key=len)
-        life = life[len(life) // 3 :]
-        if not life or life[-1][0] - life[0][0] < _LEAST_LIFE_S:
-            return 0.0, 0.0
-        return _slope([(t, mb) for t, mb, _ in life]) * 60, _slope([(t, fds) for t, _, fds in life]) * 60
+    def slopes(self) -> dict[str, Slopes]:
+        """Of the `worker` and the `room` process that lived longest, but for the first third of that life."""
+        return {kind: _slopes(max(lives.values(), key=len)) for kind, lives in self._lives.items() if lives}
+
+
+def _slopes(life: Sequence[Sample]) -> Slopes:
+    """All 0 when it was too short to tell."""
+    length_s = life[-1].at - life[0].at
+    later = life[len(life) // 3 :]
+    if later[-1].at - later[0].at < _LEAST_LIFE_S:
+        return Slopes(length_s, 0.0, 0.0, 0.0)
+    growth = [_slope([(s.at / 60, value(s)) for s in later]) for value in _HELD]
+    return Slopes(length_s, *growth)
 
 
 def _slope(points: Sequence[tuple[float, float]]) -> float:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import re
-import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -30,6 +27,7 @@ from libacli.edges.livekit_api import LiveKitApi
 from libacli.edges.tokens import Permissions, join_token
 from libacli.errors import RefusedError
 from libacli.local.guard import GuardedProcess
+from tests.inside import Inside
 from tests.live.conftest import READY_TIMEOUT_S, Listen, Shell, wait_for_line
 from tests.live.test_access import agent_in
 from tests.speech_server import SpeechServer
@@ -108,21 +106,6 @@ def made_up(count: int) -> list[bytes]:
     return found
 
 
-COUNTER = """
-import asyncio, contextlib, os, pathlib, signal
-
-def tell(*_):
-    with contextlib.suppress(RuntimeError):  # no loop in this process, or none yet
-        count = len(asyncio.all_tasks())
-        pathlib.Path(os.environ["TEST_TASKS"], str(os.getpid())).write_text(f"{count}\\n")
-
-signal.signal(signal.SIGRTMIN + 1, tell)
-"""
-"""A `sitecustomize` by which every Python process of the worker counts its tasks at COUNT."""
-
-COUNT = signal.SIGRTMIN + 1
-
-
 @dataclass(frozen=True)
 class Agent:
     """A worker with an agent in the test's room."""
@@ -130,47 +113,31 @@ class Agent:
     name: str
     process: GuardedProcess
     log: Path
-    counts: Path
+    inside: Inside
 
     def processes(self) -> list[psutil.Process]:
         """The worker, its room processes, and what else it consists of."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in children if _catches(child.pid, COUNT)]
+        return self.inside.processes(self.process.pid)
 
     def rss_mb(self) -> float:
         return float(sum(process.memory_info().rss for process in self.processes())) / 1e6
 
     async def tasks(self) -> int:
         """How many asyncio tasks there are in all of them."""
-        for old in self.counts.iterdir():
-            old.unlink()
-        for process in self.processes():
-            process.send_signal(COUNT)
-        await asyncio.sleep(1)
-        return sum(int(count.read_text()) for count in self.counts.iterdir())
-
-
-def _catches(pid: int, number: int) -> bool:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return bool(int(re.findall(r"SigCgt:\s*([0-9a-f]+)", status)[0], 16) >> (number - 1) & 1)
+        return sum((await self.inside.tasks(self.processes())).values())
 
 
 @contextmanager
 def working(shell: Shell, room: str, folder: Path, **environment: str) -> Iterator[Agent]:
-    log, counts, site = folder / "agent.log", folder / "counts", folder / "site"
-    counts.mkdir()
-    site.mkdir()
-    (site / "sitecustomize.py").write_text(COUNTER)
+    log, inside = folder / "agent.log", Inside(folder / "inside")
     environment |= {
         "LIBA_SAY_RATE_PER_MINUTE": "0",
         "LIBA_SAY_MAX_CHARS_PER_HOUR": "0",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")])),
-        "TEST_TASKS": str(counts),
     }
-    there = Shell(shell.folder, shell.environment | environment)
+    there = Shell(shell.folder, shell.environment | environment | inside.env)
     with there.running("agent", "run", "--agent-name", room, "--room", room, log=log) as process:
         wait_for_line(log, "ready in room", process)
-        yield Agent(room, process, log, counts)
+        yield Agent(room, process, log, inside)
 
 
 @pytest.fixture
