@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -38,7 +39,13 @@ class Said:
     """Final state; `told` when the sender was told that it is gone; `refused`; empty: nobody knows."""
 
     replayed: bool = False
+    route: str = ""
     at: float = 0.0
+    """When it was said, on the loop's clock."""
+
+    def ended(self, outcome: str, report: Mapping[str, object]) -> None:
+        self.outcome, self.replayed = outcome, bool(report.get("replayed"))
+        self.route = str(report.get("route") or "none")
 
 
 @dataclass
@@ -127,12 +134,11 @@ class Room:
                 await asyncio.wait([waiting], timeout=5.0)
                 if waiting.done():
                     event = waiting.result()
-                    said.outcome, said.replayed = str(event["state"]), bool(event.get("replayed"))
+                    said.ended(str(event["state"]), event)
                     return
                 try:
                     done = await client.wait(self._acks[said.id], "done", timeout_s=30)
-                    said.outcome = done.level
-                    said.replayed = bool((done.report or {}).get("replayed"))
+                    said.ended(done.level, done.report or {})
                 except TimedOutError:
                     continue
                 except InterruptedSpeechError:
@@ -149,7 +155,7 @@ class Room:
             if event.get("state") in FINAL_STATES and waiting and not waiting.done():
                 waiting.set_result(event)
 
-    def judge(self, tally: Tally) -> None:
+    def judge(self, tally: Tally, started: float) -> None:
         """Compares what was told with what was heard."""
         heard: dict[int, list[Heard]] = {said.number: [] for said in self.said}
         for tone in self.tones:
@@ -163,7 +169,10 @@ class Room:
             if not said.outcome:
                 tally.stuck.append(said.id)
             if said.outcome == "done" and not whole:
-                tally.lost.append(said.id)
+                part = "in part" if heard[said.number] else "not at all"
+                tally.lost.append(
+                    f"{said.id} ({said.route}, said at {said.at - started:.0f} s, heard {part})"
+                )
             if len(whole) > 1 and not said.replayed:
                 tally.doubled.append(said.id)
             if whole and said.outcome == "done":
