@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from libacli.config import LiveKitCredentials, Settings
-from libacli.edges.ledger import Ledger
+from libacli.edges.ledger import Ledger, conversations_path
 from libacli.edges.livekit_api import LiveKitApi
 from libacli.edges.voices import make_voice
 from libacli.errors import AvatarError, UnreachableError
@@ -41,7 +41,7 @@ from libacli.edges.meters import Meter
 from libacli.edges.metrics_store import MetricsStore, metrics_path
 from libacli.edges.supervisor import Supervisor
 from libacli.edges.tavus import Tavus
-from libacli.room_agent import DRAIN_TIMEOUT_S, RoomAgent, conversations_path
+from libacli.room_agent import DRAIN_TIMEOUT_S, RoomAgent
 
 logger = logging.getLogger("liba.agent")
 

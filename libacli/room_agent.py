@@ -9,11 +9,9 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from livekit import rtc
-from platformdirs import user_state_path
 
 from libacli.config import Settings
 from libacli.core.backlog import Utterance
@@ -22,7 +20,7 @@ from libacli.edges.access import authoriser, say_caps
 from libacli.edges.avatar_minutes import AvatarMinutes, avatar_minutes
 from libacli.edges.avatar_session import AvatarSession
 from libacli.edges.avatar_sink import AvatarSink
-from libacli.edges.ledger import Ledger
+from libacli.edges.ledger import Ledger, conversations_path
 from libacli.edges.livekit_room import RoomLink
 from libacli.edges.meters import Meter, Meters
 from libacli.edges.steady_sink import RECONNECT_TIMEOUT_S, SteadySink
@@ -255,8 +253,3 @@ class RoomAgent:
 
 def _wall_clock(at: float) -> float:
     return datetime.now(UTC).timestamp() + at - asyncio.get_running_loop().time()
-
-
-def conversations_path() -> Path:
-    """Where conversations are noted down until they have ended."""
-    return user_state_path("liba") / "conversations"

@@ -16,6 +16,7 @@ from libacli.cli.output import output
 from libacli.config import LiveKitCredentials, LoadedSettings, Settings
 from libacli.edges.checks import machine  # noqa: TID253 - this module is loaded by `liba doctor` alone
 from libacli.edges.checks.finding import Finding, Verdict, failure  # noqa: TID253
+from libacli.edges.ledger import conversations_path  # noqa: TID253
 from libacli.edges.metrics_file import metrics_path  # noqa: TID253
 from libacli.errors import ConfigError, LibaError, UnreachableError
 
@@ -94,7 +95,7 @@ class Doctoring:
         await self._local("packages", machine.packages)
         await self._local("disk", lambda: machine.disk({"records": state, "downloads": cache}))
         await self._local("metrics", lambda: machine.metrics(metrics_path()))
-        await self._local("conversations", lambda: machine.conversations(state / "conversations"))
+        await self._local("conversations", lambda: machine.conversations(conversations_path()))
         await self._local("local parts", machine.local_parts)
         if settings is None:
             return

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
+from platformdirs import user_state_path
+
 from libacli.errors import LibaError
 
 
@@ -98,3 +100,8 @@ class Ledger:
             except (OSError, ValueError, TypeError):  # half a file, or crossed out just now
                 continue
         return entries
+
+
+def conversations_path() -> Path:
+    """Where this user's agents note conversations down until they have ended."""
+    return user_state_path("liba") / "conversations"

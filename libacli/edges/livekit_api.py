@@ -10,16 +10,14 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any
 
 import httpx2
-import jwt
 
 from libacli.config import LiveKitCredentials
 from libacli.core.names import AGENT_ATTRIBUTE
-from libacli.edges.tokens import admin_token
+from libacli.edges.tokens import admin_token, list_token
 from libacli.errors import CredentialsError, LibaError, NoAgentError, RefusedError, UnreachableError
 
 _CONNECT_TIMEOUT_S = 5.0
@@ -159,7 +157,7 @@ class LiveKitApi:
         await self._call("RoomService", "SendData", room, request)
 
     async def _call(self, service: str, method: str, room: str, request: dict[str, Any]) -> dict[str, Any]:
-        token = admin_token(self._credentials, room=room) if room else _list_token(self._credentials)
+        token = admin_token(self._credentials, room=room) if room else list_token(self._credentials)
         with _translated(self._credentials.http_url):
             response = await self._client.post(
                 f"/twirp/livekit.{service}/{method}",
@@ -175,18 +173,6 @@ class LiveKitApi:
         if answer is None or response.status_code != 200:
             raise _error(response, method)
         return answer
-
-
-def _list_token(credentials: LiveKitCredentials) -> str:
-    """A token for the one call that is about no room of its own, valid for a minute."""
-    now = datetime.now(UTC)
-    claims = {
-        "iss": credentials.api_key,
-        "nbf": now,
-        "exp": now + timedelta(minutes=1),
-        "video": {"roomList": True},
-    }
-    return jwt.encode(claims, credentials.api_secret.get_secret_value(), algorithm="HS256")
 
 
 @contextmanager

@@ -103,6 +103,11 @@ def admin_token(credentials: LiveKitCredentials, *, room: str) -> str:
     return _encode(credentials, {"video": {"roomAdmin": True, "room": room}}, 60)
 
 
+def list_token(credentials: LiveKitCredentials) -> str:
+    """A token for the one server call that is about no room of its own, valid for a minute."""
+    return _encode(credentials, {"video": {"roomList": True}}, 60)
+
+
 def check_name(what: str, name: str) -> None:
     """Raises UsageError when `name` cannot be the name of a room or participant."""
     if not name or name != name.strip() or len(name) > MAX_NAME_CHARS or not name.isprintable():
