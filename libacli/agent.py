@@ -9,7 +9,7 @@ import math
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
 from libacli.config import LiveKitCredentials, Settings
@@ -73,7 +73,7 @@ def make_server(
         num_idle_processes=1,
         # Rooms, not CPU: a busy machine would silently get no job, and LiveKit does not ask again.
         load_fnc=lambda server: len(server.active_jobs) / settings.agent_max_rooms,
-        # A threshold would make the worker refuse a second room while it enters its first; see `accept`.
+        # A threshold would make the worker refuse a second room while it enters its first; see `_taking`.
         load_threshold=math.inf,
         setup_fnc=functools.partial(_prewarm, settings),
         preload_modules=["libacli.agent", "libacli.edges.openai_voice"],  # once, for all room processes
@@ -81,14 +81,25 @@ def make_server(
         shutdown_process_timeout=3.0,
         http_proxy=None if credentials.is_loopback else NOT_GIVEN,
     )
+    server.rtc_session(
+        functools.partial(_join, settings, meter_line),
+        agent_name=settings.agent_name,
+        on_request=_taking(server, settings.agent_max_rooms, on_job),
+        on_session_end=_leave,
+    )
+    return server
+
+
+def _taking(
+    server: AgentServer, max_rooms: int, on_job: Callable[[str, str], None]
+) -> Callable[[JobRequest], Coroutine[None, None, None]]:
+    """Takes rooms as long as there are fewer than `max_rooms`, those that are being entered included."""
     entering = 0
 
-    async def accept(request: JobRequest) -> None:
+    async def take(request: JobRequest) -> None:
         nonlocal entering
-        if len(server.active_jobs) + entering >= settings.agent_max_rooms:
-            logger.warning(
-                "room %s is refused: %d rooms are taken", request.room.name, settings.agent_max_rooms
-            )
+        if len(server.active_jobs) + entering >= max_rooms:
+            logger.warning("room %s is refused: %d rooms are taken", request.room.name, max_rooms)
             await request.reject()
             return
         entering += 1
@@ -99,13 +110,7 @@ def make_server(
         finally:
             entering -= 1
 
-    server.rtc_session(
-        functools.partial(_join, settings, meter_line),
-        agent_name=settings.agent_name,
-        on_request=accept,
-        on_session_end=_leave,
-    )
-    return server
+    return take
 
 
 async def serve(settings: Settings, *, rooms: Sequence[str] = ()) -> None:

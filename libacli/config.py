@@ -1,6 +1,5 @@
-"""Settings: what they are, where they come from, which of them are secret.
+"""Settings: what they are, what they are called, which of them are secret.
 
-Order, first wins: flags > environment > `.env` > `--config FILE` or `./liba.toml` > user's file > defaults.
 A field `section_key` is `key` in table `[section]` of a TOML file, and an environment variable:
 `LIVEKIT_*`, `OPENAI_*` and `TAVUS_*` by their own names, everything else as `LIBA_SECTION_KEY`.
 """
@@ -8,36 +7,16 @@ A field `section_key` is `key` in table `[section]` of a TOML file, and an envir
 from __future__ import annotations
 
 import json
-import os
-import tomllib
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from libacli.errors import ConfigError, CredentialsError
 
-SECTIONS = (
-    "livekit",
-    "openai",
-    "tavus",
-    "voice",
-    "speech",
-    "say",
-    "agent",
-    "metrics",
-    "serve",
-    "server",
-    "log",
-)
 _VENDOR_SECTIONS = ("livekit", "openai", "tavus")
-_OLDER_NAMES = {"tavus_replica_id": "tavus_face_id", "tavus_persona_id": "tavus_pal_id"}
-PROJECT_FILE = Path("liba.toml")
-DOTENV_FILE = Path(".env")
-CONFIG_VARIABLE = "LIBA_CONFIG"
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
@@ -51,7 +30,7 @@ Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
 class Settings(BaseSettings):
-    """Every setting of liba. Made by `load`; a frozen value from then on."""
+    """Every setting of liba. Made by `config_sources.load`; a frozen value from then on."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -244,7 +223,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """`load` brings the values of all sources, with a note of where each came from."""
+        """`config_sources.load` brings the values of all sources, with a note of where each came from."""
         return (init_settings,)
 
     @property
@@ -329,61 +308,6 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-@dataclass(frozen=True)
-class LoadedSettings:
-    """Settings together with their origins."""
-
-    settings: Settings
-    origins: dict[str, str]
-    """Field name → where its value came from: `flag`, `environment NAME`, a file's path, or `default`."""
-
-
-def load(
-    *,
-    flags: Mapping[str, Any] | None = None,
-    config_file: Path | None = None,
-    environment: Mapping[str, str] | None = None,
-    folder: Path | None = None,
-    user_file: Path | None = None,
-) -> LoadedSettings:
-    """Reads all sources. `flags` are fields by name; None means not given.
-
-    Raises ConfigError for a file that cannot be read, an unknown key, or an invalid value.
-    """
-    environment = os.environ if environment is None else environment
-    folder = folder or Path()
-    layers: list[dict[str, tuple[Any, str]]] = [
-        {name: (value, "flag") for name, value in (flags or {}).items() if value is not None},
-        _from_variables(environment, "environment"),
-        _from_dotenv(folder / DOTENV_FILE),
-    ]
-    if config_file:
-        layers.append(_from_toml(config_file))
-    elif (folder / PROJECT_FILE).is_file():
-        layers.append(_from_toml(folder / PROJECT_FILE))
-    user_file = user_file or user_config_file()
-    if user_file.is_file():
-        layers.append(_from_toml(user_file))
-
-    found: dict[str, tuple[Any, str]] = {}
-    for layer in reversed(layers):
-        found |= layer
-    origins = {name: found[name][1] if name in found else "default" for name in Settings.model_fields}
-    try:
-        settings = Settings(**{name: value for name, (value, _) in found.items()})
-    except ValidationError as error:
-        raise _explained(error, origins) from None
-    settings.livekit_previous()
-    return LoadedSettings(settings, origins)
-
-
-def user_config_file() -> Path:
-    """The settings file of this user, whether it is there or not."""
-    from platformdirs import user_config_path
-
-    return user_config_path("liba") / "config.toml"
-
-
 def variable_name(field: str) -> str:
     """Name of the environment variable that sets `field`."""
     return field.upper() if field.startswith(_VENDOR_SECTIONS) else f"LIBA_{field.upper()}"
@@ -414,78 +338,3 @@ def example() -> str:
 
 def is_secret(field: str) -> bool:
     return "SecretStr" in str(Settings.model_fields[field].annotation)
-
-
-def _from_variables(variables: Mapping[str, str], origin: str) -> dict[str, tuple[Any, str]]:
-    known = {older.upper(): field for older, field in _OLDER_NAMES.items()}
-    known |= {variable_name(field): field for field in Settings.model_fields}
-    for name in variables:
-        if name.startswith("LIBA_") and name not in known and name != CONFIG_VARIABLE:
-            raise ConfigError(f"{name} is not a setting of liba", hint=_nearest(name, known))
-    # The newer spelling comes later in `known` and so wins where both are set.
-    return {
-        field: (variables[name], f"{origin} {name}") for name, field in known.items() if variables.get(name)
-    }
-
-
-def _from_dotenv(file: Path) -> dict[str, tuple[Any, str]]:
-    if not file.is_file():
-        return {}
-    from dotenv import dotenv_values
-
-    try:
-        values = {name: value for name, value in dotenv_values(file).items() if value}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot read {file}: {_short(error)}", hint="it must be a text file in UTF-8"
-        ) from error
-    return _from_variables(values, str(file))
-
-
-def _from_toml(file: Path) -> dict[str, tuple[Any, str]]:
-    try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot read {file}: {_short(error)}", hint="`liba config init` writes one"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file} is not valid TOML: {error}", hint="see config.example.toml") from error
-    found = {}
-    for section, table in tables.items():
-        if section not in SECTIONS:
-            raise ConfigError(f"{file}: unknown table [{section}]", hint=_nearest(section, SECTIONS))
-        if not isinstance(table, dict):
-            raise ConfigError(f"{file}: {section} must be a table", hint=f"write [{section}] above its keys")
-        for key, value in table.items():
-            field = _OLDER_NAMES.get(f"{section}_{key}", f"{section}_{key}")
-            if field not in Settings.model_fields:
-                known = [toml_name(name) for name in Settings.model_fields]
-                raise ConfigError(
-                    f"{file}: unknown setting {section}.{key}", hint=_nearest(f"{section}.{key}", known)
-                )
-            if value == "" or (f"{section}_{key}" in _OLDER_NAMES and field in found):
-                continue  # empty is the same as not set, as in the environment; the newer spelling wins
-            found[field] = (value, str(file))
-    return found
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    import difflib
-
-    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"did you mean {match[0]}?" if match else "`liba config show` lists all settings"
-
-
-def _short(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
-
-
-def _explained(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
-    first = error.errors(include_input=False, include_url=False)[0]
-    field = str(first["loc"][0]) if first["loc"] else ""
-    message = first["msg"][0].lower() + first["msg"][1:]
-    return ConfigError(
-        f"{toml_name(field)}: {message} (from {origins.get(field, 'unknown')})",
-        hint="config.example.toml describes every setting",
-    )

@@ -84,28 +84,26 @@ class RoomAgent:
             voice,
             self._sink,
             on_change=self._report,
-            pace=Pace(
-                max_chunk_chars=settings.speech_max_chunk_chars,
-                first_chunk_chars=settings.speech_first_chunk_chars,
-                silence_tail_ms=settings.speech_silence_tail_ms,
-                sink_timeout_s=settings.speech_sink_timeout,
-                open_timeout_s=RECONNECT_TIMEOUT_S + 1,
-            ),
+            pace=_pace(settings),
             queue_limit=settings.say_queue_limit,
         )
-        self._desk = Desk(
+        self._desk = self._make_desk()
+        self._running: asyncio.Task[None] | None = None
+
+    def _make_desk(self) -> Desk:
+        settings = self._settings
+        return Desk(
             self._speaker,
             epoch=self.epoch,
             describe=self._describe,
             wall_clock=_wall_clock,
-            authorise=authoriser(settings, room.name, agent=room.local_participant.identity),
+            authorise=authoriser(settings, self._room.name, agent=self._room.local_participant.identity),
             announce=self._announce,
             max_text_chars=settings.say_max_text_chars,
             caps=say_caps(settings),
             other_caps=self._minutes.usage,
             ttl_s=settings.say_ttl,
         )
-        self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Publishes the track, warms the voice up, and lets it be known that requests are taken."""
@@ -249,6 +247,16 @@ class RoomAgent:
         if utterance.state == "speaking" and self._settings.speech_captions:
             self._link.caption(utterance.request.text, utterance_id=utterance.id, track_sid=self._track_sid)
         self._desk.report(utterance)
+
+
+def _pace(settings: Settings) -> Pace:
+    return Pace(
+        max_chunk_chars=settings.speech_max_chunk_chars,
+        first_chunk_chars=settings.speech_first_chunk_chars,
+        silence_tail_ms=settings.speech_silence_tail_ms,
+        sink_timeout_s=settings.speech_sink_timeout,
+        open_timeout_s=RECONNECT_TIMEOUT_S + 1,
+    )
 
 
 def _wall_clock(at: float) -> float:

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from libacli import errors
 from libacli.cli.main import app
-from libacli.config import Settings, example, load
+from libacli.config import Settings, example
+from libacli.config_sources import load
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -22,7 +22,8 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there")] = False,
 ) -> None:
     """Write a settings file in which every setting is described."""
-    from libacli.config import PROJECT_FILE, example, user_config_file
+    from libacli.config import example
+    from libacli.config_sources import PROJECT_FILE, user_config_file
 
     target = user_config_file() if user else PROJECT_FILE
     try:
@@ -68,7 +69,7 @@ def show(as_json: AsJson = False, config: ConfigFile = None) -> None:
 @app.command()
 def path(config: ConfigFile = None) -> None:
     """Print the settings files that are read, first wins."""
-    from libacli.config import DOTENV_FILE, PROJECT_FILE, user_config_file
+    from libacli.config_sources import DOTENV_FILE, PROJECT_FILE, user_config_file
 
     for file in (DOTENV_FILE, config or PROJECT_FILE, user_config_file()):
         output.result(f"{'read   ' if file.is_file() else 'missing'}  {file.absolute()}")

@@ -44,7 +44,7 @@ def doctor(
             hint="give it on standard input: --token -",
         )
     from libacli.cli.doctoring import Doctoring
-    from libacli.config import LoadedSettings
+    from libacli.config_sources import LoadedSettings
 
     doctoring = Doctoring(
         room=room,

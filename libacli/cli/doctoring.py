@@ -13,7 +13,8 @@ from typing import TypeVar
 from platformdirs import user_cache_path, user_state_path
 
 from libacli.cli.output import output
-from libacli.config import LiveKitCredentials, LoadedSettings, Settings
+from libacli.config import LiveKitCredentials, Settings
+from libacli.config_sources import LoadedSettings
 from libacli.edges.checks import machine  # noqa: TID253 - this module is loaded by `liba doctor` alone
 from libacli.edges.checks.finding import Finding, Verdict, failure  # noqa: TID253
 from libacli.edges.ledger import conversations_path  # noqa: TID253

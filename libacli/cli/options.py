@@ -10,7 +10,7 @@ from libacli.cli.output import output
 from libacli.errors import UsageError
 
 if TYPE_CHECKING:
-    from libacli.config import LoadedSettings
+    from libacli.config_sources import LoadedSettings
 
 Url = Annotated[str | None, typer.Option("--url", help="LiveKit server URL [env: LIVEKIT_URL]")]
 ApiKey = Annotated[str | None, typer.Option("--api-key", help="LiveKit API key [env: LIVEKIT_API_KEY]")]
@@ -46,7 +46,7 @@ def group(help: str = "") -> typer.Typer:
 
 def settings_from(config: Path | None = None, **flags: Any) -> "LoadedSettings":
     """Settings with `flags` (fields by name, None where not given) on top."""
-    from libacli.config import load
+    from libacli.config_sources import load
 
     loaded = load(flags=flags, config_file=config)
     output.settings = loaded.settings

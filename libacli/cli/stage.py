@@ -21,7 +21,8 @@ from pydantic import SecretStr
 from libacli.cli.output import InstallProgress, output
 from libacli.cli.proof import Proof, write_wav
 from libacli.cli.token import watch_link
-from libacli.config import CONFIG_VARIABLE, LiveKitCredentials, Settings
+from libacli.config import LiveKitCredentials, Settings
+from libacli.config_sources import CONFIG_VARIABLE
 from libacli.core.messages import FINAL_STATES, Malformed, SayRequest, read_say
 from libacli.edges.agent_client import AgentClient  # noqa: TID253
 from libacli.edges.joining import joined  # noqa: TID253

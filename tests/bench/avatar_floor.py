@@ -12,7 +12,8 @@ import sys
 import aiohttp
 from pydantic import SecretStr
 
-from libacli.config import LiveKitCredentials, load
+from libacli.config import LiveKitCredentials
+from libacli.config_sources import load
 from tests.bench.floor_agent import requests_to
 from tests.bench.voice_process import steady_tone
 from tests.live.avatar_peers import TavusClient, agent_in

@@ -13,7 +13,8 @@ from typer.main import get_command
 from libacli.cli.log import SafeFormatter
 from libacli.cli.main import app
 from libacli.cli.output import Output
-from libacli.config import Settings, is_secret, load, variable_name
+from libacli.config import Settings, is_secret, variable_name
+from libacli.config_sources import load
 from libacli.edges.masking import secrets_of
 from libacli.errors import LibaError
 from tests.canaries import KEYS, PASSWORDS, WORDS, secret_settings, secrets_in, words_in

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from libacli.cli.options import ConfigFile
-from libacli.config import CONFIG_VARIABLE, Settings, toml_name
+from libacli.config import Settings, toml_name
+from libacli.config_sources import CONFIG_VARIABLE
 from tests.cli.conftest import Shell
 from tests.twirp_server import API_SECRET
 

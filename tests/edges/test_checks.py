@@ -14,7 +14,8 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from libacli.config import LiveKitCredentials, LoadedSettings, Settings, load
+from libacli.config import LiveKitCredentials, Settings
+from libacli.config_sources import LoadedSettings, load
 from libacli.edges.checks import grants, machine, media, server, vendors
 from libacli.edges.ledger import Entry, Ledger
 from libacli.edges.tokens import Permissions, join_token

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from libacli.config import Settings, load
+from libacli.config import Settings
+from libacli.config_sources import load
 from libacli.core.backlog import Refused
 from libacli.edges.voices import make_voice
 from libacli.errors import CredentialsError, VoiceStalledError

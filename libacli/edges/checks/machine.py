@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
-from libacli.config import LoadedSettings, is_secret, toml_name
+from libacli.config import is_secret, toml_name
+from libacli.config_sources import LoadedSettings
 from libacli.edges.checks.finding import Finding, Verdict
 from libacli.errors import ConfigError
 
