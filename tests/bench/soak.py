@@ -162,6 +162,8 @@ def _report(tally: Tally, tavus: FaultyAvatar, worker: Worker, code: int) -> boo
     growing = []
     active = len(tavus.active)
     print(f"outcomes          {dict(Counter(said.outcome or 'none' for said in tally.said))}")
+    for news, count in Counter(said.news for said in tally.said if said.news).most_common(6):
+        print(f"{'told':18}{count} x {news}")
     print(f"replayed          {sum(said.replayed for said in tally.said)}")
     print(f"conversations     {tavus.creates} asked for, {len(set(tavus.ends))} ended, {active} still active")
     print(f"worker            exit code {code}")

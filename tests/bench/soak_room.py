@@ -43,6 +43,12 @@ class Said:
     at: float = 0.0
     """When it was said, on the loop's clock."""
 
+    news: str = ""
+    """What the sender was told, without the id."""
+
+    def told(self, error: LibaError) -> None:
+        self.outcome, self.news = "told", str(error).replace(self.id, "it")
+
     def ended(self, outcome: str, report: Mapping[str, object]) -> None:
         self.outcome, self.replayed = outcome, bool(report.get("replayed"))
         self.route = str(report.get("route") or "none")
@@ -120,8 +126,8 @@ class Room:
             said.outcome = "refused"
             await asyncio.sleep(1.0 if error.reason == "voice_unavailable" else 0.2)
             return False
-        except LibaError:  # no agent, or no answer: the sender was told
-            said.outcome = "told"
+        except LibaError as error:  # no agent, or no answer
+            said.told(error)
             await asyncio.sleep(1.0)
             return False
         return True
@@ -141,8 +147,8 @@ class Room:
                     said.ended(done.level, done.report or {})
                 except TimedOutError:
                     continue
-                except InterruptedSpeechError:
-                    said.outcome = "told"
+                except InterruptedSpeechError as error:
+                    said.told(error)
                 except LibaError:
                     await asyncio.sleep(1.0)
         finally:
