@@ -137,11 +137,7 @@ class AgentClient:
 
         Raises NoAgentError when there is none, or none that answers.
         """
-        if not await self.find():
-            raise NoAgentError(
-                f"there is no agent named {self._agent_name!r} in room {self._room!r}",
-                hint="start one: liba agent run",
-            )
+        self._identity = ""  # whoever is there now
         return await self._ask(STATUS_METHOD, {})
 
     async def _poll(self, said: Acknowledgement) -> Acknowledgement:
@@ -176,11 +172,20 @@ class AgentClient:
             await asyncio.sleep(_POLL_S)
 
     async def _ask(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The answer of the agent that was found, or is found now. Raises NoAgentError, RefusedError."""
+        if not self._identity and not await self.find():
+            raise NoAgentError(
+                f"there is no agent named {self._agent_name!r} in room {self._room!r}",
+                hint="start one: liba agent run",
+            )
         reply = await self._api.perform_rpc(self._room, self._identity, method, self._signed(method, body))
         answer: dict[str, Any] = json.loads(reply)
         if reason := answer.get("rejected"):
             raise RefusedError(
-                f"the agent refused: {answer['message']}", reason=reason, hint=_HINTS.get(reason, "")
+                f"the agent refused: {answer['message']}",
+                reason=reason,
+                hint=_HINTS.get(reason, ""),
+                retry_in_s=answer.get("retry_in_s"),
             )
         return answer
 

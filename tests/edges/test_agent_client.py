@@ -80,6 +80,14 @@ async def test_fault_29_an_agent_is_sent_for_once_and_not_asked_while_it_is_join
     assert server.asked("PerformRpc") == []
 
 
+async def test_who_has_lost_sight_of_the_agent_looks_for_it_before_asking_it(
+    server: TwirpServer, client: AgentClient
+) -> None:
+    server.play("PerformRpc", reply(id="u1", epoch=EPOCH, position=0, duplicate=False))
+    assert (await client.say(HELLO)).level == "accepted"
+    assert calls(server, SAY_METHOD)[0].body["destination_identity"] == agent()["identity"]
+
+
 async def test_the_dispatch_is_withdrawn_when_nobody_came(server: TwirpServer, client: AgentClient) -> None:
     server.participants = []
     with pytest.raises(
