@@ -16,6 +16,7 @@ def demo(
     record: Annotated[
         Path | None, typer.Option("--record", help="Where the recording goes [default: liba-demo.wav]")
     ] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser")] = False,
     room: Room = None,
     config: ConfigFile = None,
 ) -> None:
@@ -23,12 +24,14 @@ def demo(
 
     \b
     With LIVEKIT_URL and its key set it uses that server; with OPENAI_API_KEY set, that voice.
-    On a terminal it stays and speaks each line that you type; Ctrl-C ends it, and all it started.
+    On a terminal it stays, prints the link of a page to watch and speak with, and speaks each line that
+    you type; Ctrl-C ends it, and all it started.
     """
     import asyncio
 
     from libacli.cli.stage import Stage
 
     settings = settings_from(config).settings
-    stage = Stage(settings, room=settings.say_room if room is None else room, config_file=config)
+    room = settings.say_room if room is None else room
+    stage = Stage(settings, room=room, config_file=config, opens=open_page)
     asyncio.run(stage.perform(text, once=once, record=record))

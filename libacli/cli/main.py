@@ -19,6 +19,7 @@ from libacli.errors import LibaError
 COMMANDS = (
     "demo",
     "agent",
+    "serve",
     "say",
     "stop",
     "queue",

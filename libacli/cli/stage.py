@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
+import importlib.util
 import secrets
 import sys
 import time
 import uuid
+import webbrowser
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from livekit import rtc  # noqa: TID253 - loaded by `liba demo` alone
 from platformdirs import user_cache_path, user_state_path
 from pydantic import SecretStr
 
+from libacli.cli.children import Child, running
 from libacli.cli.output import InstallProgress, output
 from libacli.cli.proof import Proof, write_wav
 from libacli.cli.token import watch_link
@@ -31,35 +32,18 @@ from libacli.edges.livekit_api import LiveKitApi  # noqa: TID253
 from libacli.edges.recorder import Recorder  # noqa: TID253
 from libacli.edges.tokens import join_token, listener_token  # noqa: TID253
 from libacli.edges.watcher import Watcher  # noqa: TID253
-from libacli.errors import InstallError, LibaError, NoAgentError, RefusedError, TimedOutError
-from libacli.local.guard import GuardedProcess  # noqa: TID253
+from libacli.errors import NoAgentError, RefusedError, TimedOutError
 from libacli.local.server_binary import ensure_server  # noqa: TID253
 from libacli.local.server_process import run_server  # noqa: TID253
 
 _AVATAR_TIMEOUT_S = 20.0
+_PAGE_TIMEOUT_S = 30.0
 _WORKER_TIMEOUT_S = 40.0
 _SUBSCRIBE_TIMEOUT_S = 10.0
 _NETWORK_TAIL_S = 0.3
 """How long the last sound may be on its way after the agent played it."""
 
 _RECORDING = Path("liba-demo.wav")
-
-
-@dataclass(frozen=True)
-class _Child:
-    """A process of the demo's, which ends with it, and its log."""
-
-    process: GuardedProcess
-    log_path: Path
-
-    def log(self) -> str:
-        return self.log_path.read_text(errors="replace")
-
-    def ended(self, what: str) -> LibaError:
-        lines = self.log().strip().splitlines()
-        return InstallError(
-            f"{what} ended: {lines[-1] if lines else 'it said nothing'}", hint=f"its log: {self.log_path}"
-        )
 
 
 @dataclass(frozen=True)
@@ -72,12 +56,13 @@ class _Cast:
 
 
 class Stage:
-    """One run of the demo in `room`."""
+    """One run of the demo in `room`; `opens` its page in a browser."""
 
-    def __init__(self, settings: Settings, *, room: str, config_file: Path | None) -> None:
+    def __init__(self, settings: Settings, *, room: str, config_file: Path | None, opens: bool) -> None:
         self._settings = settings
         self._room = room
         self._config_file = config_file
+        self._opens = opens
         self._avatar_name = "Tavus"
         self._has_spoken = False
 
@@ -93,7 +78,11 @@ class Stage:
             self._settings = await asyncio.to_thread(stack.enter_context, self._avatar())
             cast = await stack.enter_async_context(self._cast(credentials))
             if not once:
-                self._tell_where_to_watch(credentials)
+                page = await asyncio.to_thread(stack.enter_context, self._page(credentials))
+                output.status(f"page     {page}")
+                output.status("type a line to have it spoken; Ctrl-C ends everything")
+                if self._opens:
+                    await asyncio.to_thread(webbrowser.open, page)
             await self._say_and_record(cast, request, record or (_RECORDING if once else None))
             if not once:
                 await self._say_what_is_typed(cast)
@@ -151,12 +140,8 @@ class Stage:
             return
         key = SecretStr(f"local-{secrets.token_urlsafe(24)}")
         environment = {"TAVUS_API_KEY": key.get_secret_value()}
-        with self._child("demo-avatar.log", ["avatar", "run", "--json"], environment) as child:
-            deadline = time.monotonic() + _AVATAR_TIMEOUT_S
-            while not (url := _announced(child.log(), "TAVUS_BASE_URL")):
-                if child.process.poll() is not None or time.monotonic() > deadline:
-                    raise child.ended("the local avatar")
-                time.sleep(0.05)
+        with running("the local avatar", ["avatar", "run", "--json"], environment) as child:
+            url = child.announced(timeout_s=_AVATAR_TIMEOUT_S)["TAVUS_BASE_URL"]
             output.status(f"avatar   local avatar at {url}")
             self._avatar_name = "local avatar"
             yield self._settings.model_copy(
@@ -185,44 +170,46 @@ class Stage:
                         await asyncio.wait(senses)
 
     @contextmanager
-    def _worker(self, credentials: LiveKitCredentials) -> Iterator[_Child]:
+    def _worker(self, credentials: LiveKitCredentials) -> Iterator[Child]:
         key = self._settings.tavus_api_key
-        environment = {
-            "LIVEKIT_URL": credentials.url,
-            "LIVEKIT_API_KEY": credentials.api_key,
-            "LIVEKIT_API_SECRET": credentials.api_secret.get_secret_value(),
+        environment = self._environment(credentials) | {
             "LIBA_SAY_ACCEPT": self._settings.say_accept,
             "TAVUS_API_KEY": key.get_secret_value() if key else "",
             "TAVUS_BASE_URL": self._settings.tavus_base_url,
             "TAVUS_FACE_ID": self._settings.tavus_face_id,
             "TAVUS_PAL_ID": self._settings.tavus_pal_id,
         }
-        if self._config_file:
-            environment[CONFIG_VARIABLE] = str(self._config_file.absolute())
-        with self._child("demo-agent.log", ["agent", "run", "--room", self._room], environment) as child:
+        with running("the worker", ["agent", "run", "--room", self._room], environment) as child:
             yield child
 
     @contextmanager
-    def _child(self, log_name: str, arguments: list[str], environment: dict[str, str]) -> Iterator[_Child]:
-        """`liba` itself, as a process that ends with us; its log is nobody else's to read."""
-        logs = user_state_path("liba") / "logs"
-        logs.mkdir(parents=True, exist_ok=True)
-        path = logs / log_name
-        path.unlink(missing_ok=True)
-        path.touch(mode=0o600)
-        command = [sys.executable, "-m", "libacli", *arguments]
-        with (
-            path.open("wb") as log,
-            GuardedProcess.start(command, env=os.environ | environment, stdout=log) as process,
-        ):
-            yield _Child(process, path)
+    def _page(self, credentials: LiveKitCredentials) -> Iterator[str]:
+        """Address of the page to watch and speak with: our own, or LiveKit's where `web` is not installed."""
+        if not importlib.util.find_spec("fastapi"):
+            token = join_token(credentials, room=self._room, identity=f"viewer-{uuid.uuid4().hex[:6]}")
+            yield watch_link(credentials.ws_url, token)
+            return
+        environment = self._environment(credentials) | {"LIBA_SAY_ROOM": self._room}
+        with running("the page", ["serve", "--port", "0", "--json"], environment) as child:
+            yield child.announced(timeout_s=_PAGE_TIMEOUT_S)["page"]
 
-    async def _wait_for_agent(self, client: AgentClient, worker: _Child) -> None:
+    def _environment(self, credentials: LiveKitCredentials) -> dict[str, str]:
+        """What a child has to know to find the server, and the settings that we were given."""
+        environment = {
+            "LIVEKIT_URL": credentials.url,
+            "LIVEKIT_API_KEY": credentials.api_key,
+            "LIVEKIT_API_SECRET": credentials.api_secret.get_secret_value(),
+        }
+        if self._config_file:
+            environment[CONFIG_VARIABLE] = str(self._config_file.absolute())
+        return environment
+
+    async def _wait_for_agent(self, client: AgentClient, worker: Child) -> None:
         output.status("agent    starting...")
         deadline = time.monotonic() + _WORKER_TIMEOUT_S
         while not await client.find():
             if worker.process.poll() is not None:
-                raise worker.ended("the worker")
+                raise worker.ended()
             if time.monotonic() > deadline:
                 raise NoAgentError(
                     f"the worker did not come into the room within {_WORKER_TIMEOUT_S:g} s",
@@ -261,26 +248,12 @@ class Stage:
         self._has_spoken = True
         return proof
 
-    def _tell_where_to_watch(self, credentials: LiveKitCredentials) -> None:
-        identity = f"viewer-{uuid.uuid4().hex[:6]}"
-        token = join_token(credentials, room=self._room, identity=identity)
-        output.status(f"watch    {watch_link(credentials.ws_url, token)}")
-        output.status("type a line to have it spoken; Ctrl-C ends everything")
-
     def _request(self, text: str) -> SayRequest:
         try:
             members = {"text": text, "id": uuid.uuid4().hex[:12]}
             return read_say(members, max_text_chars=self._settings.say_max_text_chars)
         except Malformed as error:
             raise RefusedError(str(error), reason=error.reason) from error
-
-
-def _announced(log: str, name: str) -> str:
-    """The value that a child of ours announced as JSON; empty as long as it did not."""
-    for line in log.splitlines():
-        if line.startswith("{"):
-            return str(json.loads(line).get(name, ""))
-    return ""
 
 
 async def _typed_lines() -> AsyncIterator[str]:

@@ -44,13 +44,16 @@ class RoomGateway:
 
     Use it as an async context manager. Calls may run at the same time, for one room too: only one of them
     has an agent sent, and the others wait for that. An agent that has answered once is asked at once from
-    then on. Raises, besides what the methods say, UnreachableError, CredentialsError, UsageError for a room
-    that is no name.
+    then on; of the last `rooms_kept` rooms that is remembered. Raises, besides what the methods say,
+    UnreachableError, CredentialsError, UsageError for a room that is no name.
     """
 
-    def __init__(self, credentials: LiveKitCredentials, *, agent_name: str) -> None:
+    def __init__(
+        self, credentials: LiveKitCredentials, *, agent_name: str, rooms_kept: int = _ROOMS_KEPT
+    ) -> None:
         self._credentials = credentials
         self._agent_name = agent_name
+        self._rooms_kept = rooms_kept
         self._api = LiveKitApi(credentials)
         self._doors: OrderedDict[str, _Door] = OrderedDict()
 
@@ -134,10 +137,10 @@ class RoomGateway:
         check_name("room", room)
         door = self._doors.setdefault(room, _Door())
         self._doors.move_to_end(room)
-        if len(self._doors) > _ROOMS_KEPT:
+        if len(self._doors) > self._rooms_kept:
             # Not one where an agent is being sent for: who came next would send for another.
             idle = (name for name, other in self._doors.items() if not other.lock.locked())
-            del self._doors[next(idle)]
+            self._doors.pop(next(idle))
         return _Visitor(self._api, self._credentials, room, self._agent_name, door, timeout_s)
 
 
@@ -178,7 +181,9 @@ class _Visitor(AgentClient):
                 raise NoAgentError(str(failure), hint=failure.hint)
             left_s = min(timeout_s, self._give_up_at - self._clock())
             if left_s <= 0:
-                raise TimedOutError("LiveKit did not answer in time", hint="try again in a moment")
+                raise TimedOutError(
+                    f"nobody in room {self._room!r} answered in time", hint="try again in a moment"
+                )
             try:
                 await super().reach(timeout_s=left_s)
             except NoAgentError as error:
@@ -191,13 +196,8 @@ class _Visitor(AgentClient):
             try:
                 return await self._ask(method, body)
             except NoAgentError:
-                pass  # another one may have come in its place
-        if not await self.find():
+                self._identity = ""  # another one may have come in its place
+        try:
+            return await self._ask(method, body)
+        finally:
             self.remember()
-            raise NoAgentError(
-                f"there is no agent named {self._agent_name!r} in room {self._room!r}",
-                hint="start one: liba agent run",
-            )
-        answer = await self._ask(method, body)
-        self.remember()
-        return answer

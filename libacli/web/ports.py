@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.join import Join
 from libacli.core.messages import SayRequest
 from libacli.core.news import News
-
-
-@dataclass(frozen=True)
-class Join:
-    """What a browser needs to join a room."""
-
-    url: str
-    """ws:// or wss:// address of the LiveKit server."""
-
-    token: str
 
 
 class Gateway(Protocol):

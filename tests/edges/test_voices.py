@@ -11,7 +11,7 @@ import pytest
 from libacli.config import Settings
 from libacli.config_sources import load
 from libacli.core.backlog import Refused
-from libacli.edges.voices import make_voice
+from libacli.edges.voices import make_voice, voice_names
 from libacli.errors import CredentialsError, VoiceStalledError
 from libacli.speech.fakes import tone
 from libacli.speech.ports import Voice
@@ -183,3 +183,26 @@ async def test_fault_45_after_three_lines_that_failed_the_next_is_refused_and_no
             stage.say("Hello.", "d")
         assert refused.value.reason == "voice_unavailable"
     assert server.calls == 6
+
+
+@pytest.mark.parametrize(
+    ("environment", "first", "others"),
+    [
+        ({}, "heart", set()),
+        ({"OPENAI_API_KEY": KEY}, "alloy", {"marin", "nova", "verse"}),
+        ({"OPENAI_API_KEY": KEY, "LIBA_VOICE_NAME": "nova"}, "nova", {"alloy", "marin"}),
+        ({"OPENAI_API_KEY": KEY, "LIBA_VOICE_MODEL": "tts-1"}, "alloy", {"nova", "shimmer"}),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "LIBA_VOICE_NAME": "af"}, "af", set()),
+        ({"OPENAI_API_KEY": KEY, "LIBA_VOICE_MODEL": "of-my-own"}, "alloy", set()),
+    ],
+)
+def test_the_speakers_to_choose_from_are_those_of_the_voice_that_is_configured(
+    nowhere: Path, environment: dict[str, str], first: str, others: set[str]
+) -> None:
+    names = voice_names(settings_of(nowhere, **environment))
+    assert names[0] == first
+    assert others <= set(names)
+    assert bool(others) == (len(names) > 1)
+    assert len(set(names)) == len(names)
+    if environment.get("LIBA_VOICE_MODEL") == "tts-1":
+        assert "verse" not in names

@@ -1,0 +1,30 @@
+"""The addresses that backends written by hand had before: /say and /token."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from libacli.web import say, token
+from libacli.web.callers import CallerDependency
+from libacli.web.models import RoomQuery, Said, Token, TokenBody
+from libacli.web.problems import responses
+
+router = APIRouter(tags=["older names"], deprecated=True)
+_PROBLEMS = responses(401, 403, 413, 415, 422, 429, 502, 503, 504)
+
+router.post(
+    "/say",
+    status_code=202,
+    response_model=Said,
+    summary="POST /api/say",
+    responses=_PROBLEMS | {200: {"model": Said}},
+)(say.say)
+router.post("/token", summary="POST /api/token", responses=_PROBLEMS)(token.token)
+
+
+@router.get("/token", summary="POST /api/token", responses=_PROBLEMS)
+async def get_token(
+    request: Request, caller: CallerDependency, room: RoomQuery = None, identity: str | None = None
+) -> Token:
+    """A token to join and watch; for more there is `POST /api/token`."""
+    return token.join(request, caller, TokenBody(room=room, identity=identity or None))

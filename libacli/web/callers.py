@@ -1,0 +1,140 @@
+"""Who calls, what he may do, and how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+
+from libacli.config import Settings, is_loopback
+from libacli.errors import ConfigError
+from libacli.web.keys import find, parse_keys
+from libacli.web.problems import Problem
+from libacli.web.sessions import Sessions
+
+WRONG_PER_MINUTE = 20
+"""Wrong keys and codes from one address; after that nothing is compared for it any more."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who was let in."""
+
+    name: str
+    room: str | None
+    """The one room he may ask for; None: any."""
+
+    can_say: bool
+
+    def room_or(self, default: str, wanted: str | None) -> str:
+        """The room that he means. Raises Problem when it is not his."""
+        if self.room is None:
+            return default if wanted is None else wanted
+        if wanted is not None and wanted != self.room:
+            raise Problem(403, "other_room", "this session is for another room")
+        return self.room
+
+    def check_can_say(self) -> None:
+        """Raises Problem when he may only watch."""
+        if not self.can_say:
+            raise Problem(403, "watch_only", "this session may watch, not speak")
+
+
+def check_bind(settings: Settings) -> bool:
+    """Whether `serve.host` is loopback. Raises ConfigError when others could come in and there is no key."""
+    host = settings.serve_host
+    loopback = is_loopback(f"http://[{host}]" if ":" in host else f"http://{host}")
+    if not loopback and not parse_keys(settings.serve_keys):
+        raise ConfigError(
+            f"whoever reaches {host} could speak: there is no API key",
+            hint="make one: liba serve --new-key NAME; or stay on 127.0.0.1",
+        )
+    return loopback
+
+
+class Callers:
+    """Lets callers in: by key, by session, and on loopback without keys as who they are.
+
+    Limits count by caller and by the address that the connection comes from; what a proxy says about whom
+    it speaks for is not believed. Of both only what counts in the last minute is kept.
+    """
+
+    def __init__(self, settings: Settings, sessions: Sessions, *, host_is_loopback: bool) -> None:
+        self._keys = parse_keys(settings.serve_keys)
+        self._sessions = sessions
+        self.needs_key = bool(self._keys) or not host_is_loopback
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        per_minute = settings.serve_rate_per_minute
+        self._most = RateLimitItemPerMinute(per_minute) if per_minute else None
+        self._most_wrong = RateLimitItemPerMinute(WRONG_PER_MINUTE)
+
+    async def let_in(self, authorization: str | None, address: str) -> Caller:
+        """Who sent this header from there. Raises Problem."""
+        await self._count("address", address)
+        if authorization is None and not self.needs_key:
+            return Caller("local", None, True)
+        await self.check_guesses(address)
+        caller = self._known(authorization)
+        if caller is None:
+            await self.wrong(address)
+            raise Problem(
+                401,
+                "unauthorized",
+                "a key is needed" if authorization is None else "this key or session is not known",
+                hint="send it as Authorization: Bearer KEY",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        await self._count("caller", caller.name)
+        return caller
+
+    async def check_guesses(self, address: str) -> None:
+        """Raises Problem when too much that came from there was wrong."""
+        if not await self._limiter.test(self._most_wrong, "wrong", address):
+            raise _too_many("too many wrong keys or codes came from this address")
+
+    async def wrong(self, address: str) -> None:
+        """Something that came from there was wrong."""
+        await self._limiter.hit(self._most_wrong, "wrong", address)
+
+    def _known(self, authorization: str | None) -> Caller | None:
+        scheme, _, presented = (authorization or "").partition(" ")
+        presented = presented.strip()
+        if scheme.lower() != "bearer" or not presented:
+            return None
+        if key := find(self._keys, presented):
+            return Caller(f"key {key.name}", None, True)
+        if session := self._sessions.find(presented):
+            return Caller(session.name, session.room, session.can_say)
+        return None
+
+    async def _count(self, what: str, name: str) -> None:
+        if self._most and not await self._limiter.hit(self._most, what, name):
+            raise _too_many(f"more than {self._most.amount} requests a minute")
+
+
+def _too_many(detail: str) -> Problem:
+    return Problem(429, "rate_limited", detail, retry_in_s=60.0)
+
+
+def address_of(request: Request) -> str:
+    """The address that the connection comes from."""
+    return request.client.host if request.client else ""
+
+
+_bearer = HTTPBearer(auto_error=False, description="A key of `liba serve --new-key`, or a session")
+
+
+async def caller(
+    request: Request, documented: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Caller:
+    """The caller of a request. Raises Problem."""
+    callers: Callers = request.app.state.callers
+    return await callers.let_in(request.headers.get("authorization"), address_of(request))
+
+
+CallerDependency = Annotated[Caller, Depends(caller)]

@@ -1,0 +1,237 @@
+"""What goes in and out, as OpenAPI describes it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from libacli.core.messages import MAX_ID_CHARS
+
+_MAX_NAME_CHARS = 128
+
+RoomName = Annotated[
+    str, Path(min_length=1, max_length=_MAX_NAME_CHARS, description="Name of the room", examples=["demo"])
+]
+RoomQuery = Annotated[
+    str | None,
+    Query(min_length=1, max_length=_MAX_NAME_CHARS, description="Room; default: the caller's, or `say.room`"),
+]
+Room = Annotated[
+    str | None,
+    Field(
+        min_length=1,
+        max_length=_MAX_NAME_CHARS,
+        description="Room; default: the caller's, or `say.room`",
+    ),
+]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class SayBody(_Body):
+    """A text to be spoken."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "examples": [
+                {"text": "Hello."},
+                {"text": "One moment, please.", "room": "demo", "interrupt": True, "speed": 1.1},
+            ]
+        },
+    )
+
+    text: str = Field(description="What to say")
+    room: Room = None
+    id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_ID_CHARS,
+        description="Chosen by the sender; the same id is spoken once",
+    )
+    voice: str | None = Field(default=None, min_length=1, max_length=MAX_ID_CHARS, description="Speaker")
+    speed: float | None = Field(default=None, ge=0.25, le=4.0, description="Pace, 1 is normal")
+    instructions: str | None = Field(default=None, max_length=1000, description="Tone and manner")
+    interrupt: bool | None = Field(
+        default=None, description="Stop what is spoken, clear the queue, then say this"
+    )
+    priority: int | None = Field(default=None, ge=-100, le=100, description="Higher goes first")
+    ttl_ms: int | None = Field(
+        default=None, ge=1, le=86_400_000, description="Not worth saying if it had to wait longer"
+    )
+
+
+class Said(BaseModel):
+    """What is known of an utterance: never more than somebody said who knows."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "61c08bdc0353",
+                    "room": "demo",
+                    "level": "accepted",
+                    "epoch": "5c89a277",
+                    "position": 0,
+                    "duplicate": False,
+                    "state": "accepted",
+                    "report": None,
+                }
+            ]
+        }
+    )
+
+    id: str
+    room: str
+    level: str = Field(description="`sent`, `accepted`, `audible`, `done` or `unconfirmed`")
+    epoch: str = Field(description="Another one after the agent was started anew: its queue is gone then")
+    position: int = Field(description="How many go before it")
+    duplicate: bool = Field(description="The agent had this id already; it is spoken once")
+    state: str = Field(
+        description="`accepted`, `speaking`, `audible`, `done`, `interrupted`, `failed`, `expired`, "
+        "`unconfirmed`; `lost` when its agent is gone"
+    )
+    report: dict[str, Any] | None = Field(description="The agent's own words: route, durations in ms")
+
+
+class UtteranceState(BaseModel):
+    """What became of an utterance."""
+
+    id: str
+    room: str
+    epoch: str
+    state: str = Field(description="As in the answer to `POST /api/say`")
+    report: dict[str, Any] | None
+
+
+class RoomBody(_Body):
+    """Which room."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"room": "demo"}]})
+
+    room: Room = None
+
+
+class Stopped(BaseModel):
+    """What was ended."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"room": "demo", "stopped": ["61c08bdc0353"]}]})
+
+    room: str
+    stopped: list[str] = Field(description="Ids of what was spoken and of what waited")
+
+
+class AgentState(BaseModel):
+    """An agent that takes requests."""
+
+    name: str
+    model: str = Field(description="Model of its voice")
+    epoch: str
+
+
+class RoomState(BaseModel):
+    """A room, as its agent tells it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "room": "demo",
+                    "agent": {"name": "liba", "model": "hibari", "epoch": "5c89a277"},
+                    "avatar": "ready",
+                    "queue": 0,
+                    "speaking": None,
+                    "waiting": [],
+                    "caps": [],
+                }
+            ]
+        }
+    )
+
+    room: str
+    agent: AgentState | None = Field(description="null: there is none, or none that answers")
+    avatar: str | None = Field(description="`ready`, or the reason why not")
+    queue: int = Field(description="Utterances that wait")
+    speaking: dict[str, Any] | None = Field(description="Report of what is spoken")
+    waiting: list[dict[str, Any]] = Field(description="Reports of what waits, next one first")
+    caps: list[dict[str, Any]] = Field(description="What may be spent, and what is used up")
+
+
+class TokenBody(_Body):
+    """Whom a token is for."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "examples": [{"room": "demo"}, {"room": "demo", "identity": "ann", "can_say": True}]
+        },
+    )
+
+    room: Room = None
+    identity: str | None = Field(
+        default=None, min_length=1, max_length=_MAX_NAME_CHARS, description="Default: one of its own"
+    )
+    name: str = Field(default="", max_length=_MAX_NAME_CHARS, description="Shown to others")
+    can_say: bool = Field(default=False, description="May make the agent speak, from inside the room")
+    valid_for_s: int = Field(default=600, ge=1, le=86_400, description="Seconds in which it may join")
+
+
+class Token(BaseModel):
+    """The right to join one room and watch."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "url": "wss://example.livekit.cloud",
+                    "room": "demo",
+                    "identity": "viewer-3f9a1c",
+                    "token": "eyJ...",
+                    "valid_for_s": 600,
+                    "can_say": False,
+                }
+            ]
+        }
+    )
+
+    url: str = Field(description="Address of the LiveKit server")
+    room: str
+    identity: str
+    token: str
+    valid_for_s: int
+    can_say: bool
+
+
+class Budgets(BaseModel):
+    """Milliseconds that are fine for each part of the latency."""
+
+    d01: float
+    d12: float
+    d2a: float
+
+
+class Page(BaseModel):
+    """What the page has to know before anybody is let in."""
+
+    room: str
+    agent: str = Field(description="Name that the agent is dispatched by")
+    needs_key: bool
+    max_text_chars: int
+    voices: list[str] = Field(description="Speakers to choose from; others may exist")
+    budgets: Budgets
+    version: str
+    video: bool = Field(description="Whether the LiveKit client is there, which shows picture and sound")
+
+
+class Health(BaseModel):
+    """That it is well."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
+
+    status: str

@@ -1,0 +1,183 @@
+"""POST /api/say and GET /api/say/{id}: a text goes to the agent; what became of it."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+
+from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.messages import MAX_ID_CHARS, Malformed, SayRequest, read_say
+from libacli.errors import InterruptedSpeechError, NoAgentError, TimedOutError
+from libacli.web.callers import Caller, CallerDependency
+from libacli.web.models import RoomQuery, Said, SayBody, UtteranceState
+from libacli.web.ports import Gateway
+from libacli.web.problems import Problem, responses
+
+router = APIRouter(tags=["speech"])
+
+REACH_TIMEOUT_S = 10.0
+"""How long an agent may take to come into the room."""
+
+_LONGEST_WAIT_S = 600.0
+_REMEMBERED = 4096
+
+Level = Literal["accepted", "audible", "done"]
+
+
+@dataclass(frozen=True)
+class _Sent:
+    room: str
+    epoch: str
+
+
+class Memory:
+    """Where the newest utterances went: room and epoch by id."""
+
+    def __init__(self) -> None:
+        self._sent: OrderedDict[tuple[str, str], _Sent] = OrderedDict()
+
+    def keep(self, caller: Caller, room: str, said: Acknowledgement) -> None:
+        self._sent[caller.name, said.id] = _Sent(room, said.epoch)
+        if len(self._sent) > _REMEMBERED:
+            self._sent.popitem(last=False)
+
+    def find(self, caller: Caller, utterance_id: str) -> _Sent | None:
+        return self._sent.get((caller.name, utterance_id))
+
+
+@router.post(
+    "/api/say",
+    summary="Say something",
+    status_code=202,
+    response_model=Said,
+    responses={
+        200: {"description": "It has reached what was waited for, or ended before", "model": Said},
+        **responses(401, 403, 413, 415, 422, 429, 502, 503, 504),
+    },
+)
+async def say(
+    request: Request,
+    response: Response,
+    caller: CallerDependency,
+    body: SayBody,
+    wait: Annotated[Level, Query(description="What to wait for")] = "accepted",
+    timeout_s: Annotated[
+        float | None,
+        Query(gt=0, le=_LONGEST_WAIT_S, description="How long to wait; default: it fits the text"),
+    ] = None,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=255,
+            pattern=r"^[\x21-\x7e]+$",
+            description="The same key is spoken once, however often it is sent",
+        ),
+    ] = None,
+) -> Said:
+    """Hands a text to the agent of a room, and brings an agent there if there is none.
+
+    202 says that it was accepted, or more if more is known by then. With `wait` the answer comes when the
+    text can be heard, or has been spoken to its end; `state` tells how it ended.
+    """
+    caller.check_can_say()
+    state = request.app.state
+    room = caller.room_or(state.settings.say_room, body.room)
+    asked = _request(body, idempotency_key, max_text_chars=state.settings.say_max_text_chars)
+    said = await state.gateway.say(room, asked, timeout_s=REACH_TIMEOUT_S)
+    state.memory.keep(caller, room, said)
+    response.headers["Location"] = f"/api/say/{quote(said.id, safe='')}?room={quote(room, safe='')}"
+    told = _told(room, said)
+    if wait != "accepted" and said.level != "sent":
+        bound_s = timeout_s or min(_LONGEST_WAIT_S, 40 + 0.2 * len(asked.text))
+        told, is_over = await _waited(state.gateway, room, said, wait, bound_s)
+        response.status_code = 200 if is_over else 202
+    return told
+
+
+@router.get(
+    "/api/say/{id}",
+    summary="What became of it",
+    responses=responses(401, 403, 404, 422, 429, 502, 503),
+)
+async def find(
+    request: Request,
+    caller: CallerDependency,
+    utterance_id: Annotated[
+        str, Path(alias="id", min_length=1, max_length=MAX_ID_CHARS, description="Id of the utterance")
+    ],
+    room: RoomQuery = None,
+) -> UtteranceState:
+    """The agent's report of an utterance, for ten minutes after its end."""
+    state = request.app.state
+    sent = state.memory.find(caller, utterance_id)
+    wanted = caller.room_or(sent.room if sent else state.settings.say_room, room)
+    epoch = sent.epoch if sent and sent.room == wanted else ""
+    report = await _report(state.gateway, wanted, utterance_id, epoch)
+    if report["state"] == "unknown":
+        raise Problem(404, "unknown_utterance", "the agent knows of no utterance with this id")
+    return UtteranceState(
+        id=utterance_id, room=wanted, epoch=report["epoch"], state=report["state"], report=report
+    )
+
+
+def _request(body: SayBody, key: str | None, *, max_text_chars: int) -> SayRequest:
+    members = body.model_dump(exclude_none=True, exclude={"room"})
+    try:
+        return read_say({"id": _id(key)} | members, max_text_chars=max_text_chars)
+    except Malformed as error:
+        raise Problem(422, error.reason, str(error)) from error
+
+
+def _id(key: str | None) -> str:
+    """An id of its own, or the one that a key stands for."""
+    if key is None:
+        return uuid.uuid4().hex[:12]
+    return key if len(key) <= MAX_ID_CHARS else hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+async def _waited(
+    gateway: Gateway, room: str, said: Acknowledgement, level: str, bound_s: float
+) -> tuple[Said, bool]:
+    """What is known in the end, and whether there is nothing left to wait for."""
+    try:
+        return _told(room, await gateway.wait(room, said, level, timeout_s=bound_s)), True
+    except TimedOutError:
+        return _told(room, said), False
+    except InterruptedSpeechError:
+        report = await _report(gateway, room, said.id, said.epoch)
+        lost = {"unknown": "lost"}.get(report["state"], report["state"])
+        return _told(room, said, state=lost, report=report), True
+
+
+async def _report(gateway: Gateway, room: str, utterance_id: str, epoch: str) -> dict[str, Any]:
+    """What its agent knows of it. `epoch` is that of the agent it went to, if that is known: it is `lost`
+    with that agent."""
+    lost = {"id": utterance_id, "epoch": epoch, "state": "lost"}
+    try:
+        report = await gateway.report(room, utterance_id)
+    except NoAgentError:
+        if epoch:
+            return lost
+        raise
+    return lost if epoch and report["epoch"] != epoch else report
+
+
+def _told(room: str, said: Acknowledgement, *, state: str = "", report: dict[str, Any] | None = None) -> Said:
+    report = report or said.report
+    return Said(
+        id=said.id,
+        room=room,
+        level=said.level,
+        epoch=said.epoch,
+        position=said.position,
+        duplicate=said.duplicate,
+        state=state or str((report or {}).get("state", said.level)),
+        report=report,
+    )

@@ -1,0 +1,46 @@
+"""POST /api/token: the right to join a room and watch."""
+
+from __future__ import annotations
+
+import os
+
+from fastapi import APIRouter, Request
+
+from libacli.web.callers import Caller, CallerDependency
+from libacli.web.models import Token, TokenBody
+from libacli.web.problems import responses
+
+router = APIRouter(tags=["rooms"])
+
+
+@router.post(
+    "/api/token",
+    summary="Join a room",
+    responses=responses(401, 403, 413, 415, 422, 429),
+)
+async def token(request: Request, caller: CallerDependency, body: TokenBody | None = None) -> Token:
+    """A LiveKit token for one participant of one room: it may watch, and with `can_say` make it speak.
+
+    It never grants to publish camera or microphone, nor to change its own name or attributes.
+    """
+    return join(request, caller, body or TokenBody())
+
+
+def join(request: Request, caller: Caller, body: TokenBody) -> Token:
+    """The token that `body` asks for. Raises Problem or RefusedError."""
+    if body.can_say:
+        caller.check_can_say()
+    state = request.app.state
+    room = caller.room_or(state.settings.say_room, body.room)
+    identity = body.identity or f"viewer-{os.urandom(3).hex()}"
+    joined = state.gateway.join(
+        room, identity, name=body.name, valid_for_s=body.valid_for_s, can_say=body.can_say
+    )
+    return Token(
+        url=joined.url,
+        room=room,
+        identity=identity,
+        token=joined.token,
+        valid_for_s=body.valid_for_s,
+        can_say=body.can_say,
+    )

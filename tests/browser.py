@@ -1,0 +1,230 @@
+"""A real browser for tests: Debian's Chromium, an ear for what a page plays, and axe-core."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from platformdirs import user_cache_path
+from playwright.async_api import Browser, Page, async_playwright
+
+from libacli.web.npm import AXE, fetch
+
+SPEECH_FLOOR = 0.01
+"""Root mean square of samples between -1 and 1 (-40 dBFS): speech is above, an open line far below."""
+
+_POLL_S = 0.05
+
+EAR = """
+// Runs before any script of the page. Hears all that the page plays, wherever the element is: every 10 ms the
+// loudness of the last 21 ms of the live tracks of elements that play, unmuted.
+window.ear = {samples: [], elements: new Set(), clicks: [], captures: 0};
+{
+  const {set, get} = Object.getOwnPropertyDescriptor(HTMLMediaElement.prototype, "srcObject");
+  Object.defineProperty(HTMLMediaElement.prototype, "srcObject", {
+    get, set(stream) { ear.elements.add(this); set.call(this, stream); },
+  });
+  for (const name of ["getUserMedia", "getDisplayMedia"]) {
+    const devices = navigator.mediaDevices;
+    if (!devices) continue;  // not a secure context
+    const original = devices[name].bind(devices);
+    devices[name] = (...given) => { ear.captures += 1; return original(...given); };
+  }
+  const {play} = HTMLMediaElement.prototype;
+  HTMLMediaElement.prototype.play = function () {
+    const started = play.call(this);
+    started.catch((error) => console.debug(`ear: ${error.name}`));
+    return started;
+  };
+  addEventListener("click", (event) => ear.clicks.push(event.timeStamp), {capture: true});
+  ear.playing = () => [...ear.elements].filter(
+    (element) => element.srcObject?.getAudioTracks().length && !element.paused && !element.muted
+      && element.volume > 0);
+  ear.listen = () => {
+    if (ear.context) return;
+    ear.context = new AudioContext();
+    const analyser = new AnalyserNode(ear.context, {fftSize: 1024});
+    const values = new Float32Array(analyser.fftSize);
+    const sources = new Map();
+    setInterval(() => {
+      const tracks = new Set(ear.playing().flatMap((element) => element.srcObject.getAudioTracks()));
+      for (const track of tracks) {
+        if (sources.has(track)) continue;
+        const source = ear.context.createMediaStreamSource(new MediaStream([track]));
+        source.connect(analyser);
+        sources.set(track, source);
+      }
+      for (const [track, source] of sources) {
+        if (!tracks.has(track)) { source.disconnect(); sources.delete(track); }
+      }
+      analyser.getFloatTimeDomainData(values);
+      const sum = values.reduce((total, value) => total + value * value, 0);
+      ear.samples.push([performance.now(), Math.sqrt(sum / values.length)]);
+    }, 10);
+  };
+}
+"""
+
+
+@asynccontextmanager
+async def chromium(*arguments: str, sound_needs_a_gesture: bool = False) -> AsyncIterator[Browser]:
+    """Chromium without a window. A machine that has none fails the test: it is not passed over.
+
+    With `sound_needs_a_gesture`, mind that all that Playwright evaluates in a page, a locator too, counts as
+    a gesture: wait for `sound_refused` first.
+    """
+    program = shutil.which("chromium")
+    if not program:
+        pytest.fail("there is no chromium on PATH: `apt install chromium`, or your system's like")
+    policy = "document-user-activation-required" if sound_needs_a_gesture else "no-user-gesture-required"
+    flags = ["--no-sandbox", f"--autoplay-policy={policy}", *arguments]
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=flags)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def sound_refused(page: Page, *, timeout_s: float = 15.0) -> AsyncIterator[None]:
+    """Until the browser has refused, in what is done inside, to play something without a gesture."""
+    told = "ear: NotAllowedError"
+    async with page.expect_console_message(lambda one: one.text == told, timeout=timeout_s * 1000):
+        yield
+
+
+class Ear:
+    """What a page plays, measured in the page: times are milliseconds of its `performance.now()`.
+
+    That is after decoding and the jitter buffer, and before the sound card, which adds its own delay.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+
+    @classmethod
+    async def of(cls, page: Page) -> Ear:
+        """An ear that listens from now on. `page` must have been opened with EAR as an init script."""
+        await page.evaluate("ear.listen()")
+        return cls(page)
+
+    async def now(self) -> float:
+        return float(await self._page.evaluate("performance.now()"))
+
+    async def last_click(self) -> float:
+        return float(await self._page.evaluate("ear.clicks.at(-1)"))
+
+    async def samples(self, since: float = 0.0) -> list[tuple[float, float]]:
+        """Moment and loudness (0 to 1), every 10 ms or so."""
+        taken = await self._page.evaluate("since => ear.samples.filter(([at]) => at > since)", since)
+        return [(at, loudness) for at, loudness in taken]
+
+    async def loud(self, since: float = 0.0) -> list[float]:
+        """The moments when speech sounded."""
+        return [at for at, loudness in await self.samples(since) if loudness > SPEECH_FLOOR]
+
+    async def hear(self, since: float | None = None, *, timeout_s: float = 15.0) -> float:
+        """Waits for sound after `since`, else from now on; when it began."""
+        since = await self.now() if since is None else since
+        async with asyncio.timeout(timeout_s):
+            while True:
+                if heard := await self.loud(since):
+                    return heard[0]
+                await asyncio.sleep(_POLL_S)
+
+    async def silence(self, for_s: float, *, timeout_s: float = 15.0) -> None:
+        """Waits until nothing has sounded for so long."""
+        since = await self.now()
+        async with asyncio.timeout(timeout_s):
+            while True:
+                now = await self.now()
+                if now - max([since, *await self.loud(since)]) > for_s * 1000:
+                    return
+                await asyncio.sleep(_POLL_S)
+
+
+@dataclass(frozen=True)
+class Focused:
+    """A control that Tab has reached."""
+
+    name: str
+    """Its tag, its id and its words: `button#speak Speak`."""
+
+    is_visible: bool
+    """Whether one sees that the focus is there: an outline or a shadow that it has not without the focus."""
+
+
+_CONTROLS = """
+() => {
+  window.nameOf = (element) => `${element.localName}#${element.id} `
+    + (element.getAttribute("aria-label") || element.labels?.[0]?.textContent || element.textContent).trim();
+  return [...document.querySelectorAll("a[href], button, input, select, summary, textarea, [tabindex='0']")]
+    .filter((element) => !element.disabled && element.checkVisibility({visibilityProperty: true})
+      && !element.closest("[inert]"))
+    .map(nameOf);
+}
+"""
+
+_FOCUSED = """
+() => {
+  const element = document.activeElement;
+  if (!element || element === document.body) return null;
+  const look = () => {
+    const {outlineStyle, outlineWidth, outlineColor, boxShadow} = getComputedStyle(element);
+    return outlineStyle === "none" || outlineWidth === "0px" ? boxShadow
+      : [outlineStyle, outlineWidth, outlineColor, boxShadow].join();
+  };
+  const seen = look();
+  element.blur();
+  const unseen = look();
+  element.focus({focusVisible: true, preventScroll: true});
+  return {name: nameOf(element), is_visible: seen !== unseen};
+}
+"""
+
+
+async def controls(page: Page) -> list[str]:
+    """All that a keyboard must reach, named as `Focused.name`."""
+    return [str(name) for name in await page.evaluate(_CONTROLS)]
+
+
+async def tab_round(page: Page, *, most: int = 60) -> list[Focused]:
+    """What Tab reaches from the top of the page on, in order, once around."""
+    await controls(page)
+    await page.evaluate("document.activeElement?.blur()")
+    reached: list[Focused] = []
+    for _ in range(most):
+        await page.keyboard.press("Tab")
+        found = await page.evaluate(_FOCUSED)
+        if not found or (reached and found["name"] == reached[0].name):
+            break
+        reached.append(Focused(**found))
+    return reached
+
+
+@functools.cache
+def _axe_script() -> str:
+    folder = user_cache_path("liba") / "npm" / f"{AXE.package}-{AXE.version}"
+    fetch(*AXE, folder)
+    return (folder / "axe.min.js").read_text(encoding="utf-8")
+
+
+async def axe(page: Page) -> list[str]:
+    """What axe-core finds that shuts people out: rule, what it wants, and the elements that break it.
+
+    Needs npm, once. Raises InstallError.
+    """
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(await asyncio.to_thread(_axe_script))
+    found: list[dict[str, Any]] = await page.evaluate("axe.run().then(({violations}) => violations)")
+    return [
+        f"{one['id']}: {one['help']}: {'; '.join(str(node['target']) for node in one['nodes'])}"
+        for one in found
+    ]

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+
+from tests.cli.conftest import Shell
+from tests.twirp_server import API_SECRET, TwirpServer
+
+ENTRY = f"laptop:{hashlib.sha256(b'liba_' + b'x' * 43).hexdigest()}"
+
+
+@dataclass
+class Served:
+    """A running `liba serve`."""
+
+    process: subprocess.Popen[str]
+    url: str
+    page: str
+    log: Path
+
+    def get(self, path: str, **headers: str) -> httpx2.Response:
+        port = urlsplit(self.url).port
+        return httpx2.get(f"http://127.0.0.1:{port}{path}", headers=headers, trust_env=False, timeout=10)
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(10)
+
+
+@contextmanager
+def serving(shell: Shell, *arguments: str, **environment: str) -> Iterator[Served]:
+    """`liba serve --json` on a free port, once it serves; nothing it prints holds the API secret."""
+    log = shell.folder / "serve.log"
+    ours = ("LIBA_", "LIVEKIT_", "OPENAI_", "TAVUS_")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen(
+            [sys.executable, "-m", "libacli", "serve", "--port", "0", "--json", *arguments],
+            env=inherited | shell.env | environment,
+            cwd=shell.folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        ) as process,
+    ):
+        try:
+            assert process.stdout
+            line = process.stdout.readline()
+            assert line, log.read_text()
+            told = json.loads(line)
+            assert set(told) == {"url", "page"}
+            yield Served(process, told["url"], told["page"], log)
+        finally:
+            process.kill()
+    assert API_SECRET not in log.read_text()
+
+
+def test_it_serves_on_loopback_tells_where_and_ends_well_on_sigterm(shell: Shell) -> None:
+    with serving(shell) as served:
+        assert served.url.startswith("http://127.0.0.1:")
+        assert served.page == f"{served.url}/#room=demo"
+        assert served.get("/healthz").json() == {"status": "ok"}
+        assert served.get("/readyz").status_code == 200
+        assert "server" not in served.get("/healthz").headers
+        assert served.end() == 0
+        assert f"page     {served.page}" in served.log.read_text()
+
+
+def test_ctrl_c_ends_it_with_130(shell: Shell) -> None:
+    with serving(shell) as served:
+        assert served.end(signal.SIGINT) == 130
+        assert "Traceback" not in served.log.read_text()
+
+
+def test_without_livekit_it_serves_and_says_that_it_is_not_ready(shell: Shell, server: TwirpServer) -> None:
+    with serving(shell, LIVEKIT_URL="ws://127.0.0.1:1") as served:
+        assert served.get("/healthz").status_code == 200
+        assert served.get("/readyz").status_code == 503
+
+
+def test_with_keys_the_page_gets_a_code_that_works_once(shell: Shell) -> None:
+    with serving(shell, LIBA_SERVE_KEYS=ENTRY, LIBA_SAY_ROOM="lobby") as served:
+        fragment = dict(part.split("=") for part in urlsplit(served.page).fragment.split("&"))
+        assert fragment["room"] == "lobby"
+        assert urlsplit(served.page).query == ""
+        assert served.get("/api/rooms/lobby").status_code == 401
+        post = [
+            httpx2.post(f"{served.url}/api/session", json={"code": fragment["code"]}, trust_env=False)
+            for _ in range(2)
+        ]
+        assert [answer.status_code for answer in post] == [200, 401]
+        assert post[0].json()["room"] == "lobby"
+
+
+def test_a_room_with_a_strange_name_is_still_one_word_of_the_link(shell: Shell) -> None:
+    with serving(shell, LIBA_SAY_ROOM="a room & more") as served:
+        assert served.page.endswith("/#room=a%20room%20%26%20more")
+
+
+def test_for_others_it_wants_a_key_and_warns_of_plain_http(shell: Shell) -> None:
+    refused = shell.spawn("serve", "--host", "0.0.0.0", "--port", "0")
+    assert refused.code == 3
+    assert "--new-key" in refused.stderr
+    with serving(shell, "--host", "0.0.0.0", LIBA_SERVE_KEYS=ENTRY) as served:
+        assert urlsplit(served.url).hostname != "0.0.0.0"
+        assert "warning" in served.log.read_text()
+        assert served.get("/api/rooms/demo").status_code == 401
+
+
+def test_behind_a_proxy_the_link_is_its_address_and_there_is_no_warning(shell: Shell) -> None:
+    address = "https://liba.example.org"
+    with serving(
+        shell, "--host", "0.0.0.0", LIBA_SERVE_KEYS=ENTRY, LIBA_SERVE_PUBLIC_URL=f"{address}/"
+    ) as served:
+        assert served.page.startswith(f"{address}/#room=demo&code=")
+        assert "warning" not in served.log.read_text()
+
+
+def test_a_port_that_is_taken_is_told_with_the_next_step(shell: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = shell.run("serve", "--port", str(port))
+    assert (ended.code, ended.stdout) == (2, "")
+    assert f"port {port} of 127.0.0.1 is taken" in ended.stderr
+    assert "--port 0" in ended.stderr
+
+
+def test_an_address_of_another_machine_cannot_be_bound(shell: Shell) -> None:
+    ended = shell.run("serve", "--host", "192.0.2.1", env={"LIBA_SERVE_KEYS": ENTRY})
+    assert ended.code == 2
+    assert "cannot listen on 192.0.2.1" in ended.stderr
+
+
+def test_certificate_and_key_must_both_be_there_and_be_some(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "file.pem"
+    file.write_text("nothing of that kind")
+    half = shell.spawn("serve", "--port", "0", env={"LIBA_SERVE_TLS_CERT": str(file)})
+    assert half.code == 3
+    assert "only one is set" in half.stderr
+    both = {"LIBA_SERVE_TLS_CERT": str(file), "LIBA_SERVE_TLS_KEY": str(file)}
+    broken = shell.spawn("serve", "--port", "0", env=both)
+    assert broken.code == 3
+    assert "PEM" in broken.stderr
+
+
+def test_without_credentials_it_does_not_begin(bare_shell: Shell) -> None:
+    ended = bare_shell.run("serve", "--port", "0")
+    assert ended.code == 3
+    assert "LIVEKIT_URL" in ended.stderr
+
+
+def test_a_new_key_is_printed_with_the_setting_that_lets_it_in(bare_shell: Shell) -> None:
+    ended = bare_shell.run("serve", "--new-key", "phone", env={"LIBA_SERVE_KEYS": ENTRY})
+    key = ended.stdout.strip()
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    assert ended.code == 0
+    assert key.startswith("liba_") and len(key) == 48
+    assert f'keys = ["{ENTRY}", "phone:{digest}"]' in ended.stderr
+    assert key not in ended.stderr
+
+
+def test_a_new_key_can_be_had_as_json_and_is_another_one_each_time(bare_shell: Shell) -> None:
+    told = [bare_shell.run("serve", "--new-key", "phone", "--json").json for _ in range(2)]
+    for one in told:
+        assert one["entry"] == f"phone:{hashlib.sha256(one['key'].encode()).hexdigest()}"
+    assert told[0]["key"] != told[1]["key"]
+
+
+def test_without_the_extra_it_says_what_to_install(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "uvicorn.py").write_text("raise ModuleNotFoundError('none', name='uvicorn')")
+    ended = shell.spawn("serve", env={"PYTHONPATH": str(tmp_path)})
+    assert ended.code == 3
+    assert "pip install 'libacli[web]'" in ended.stderr

@@ -1,0 +1,372 @@
+"""The page in a real browser, on a real server, with the local avatar: what a viewer sees, hears and does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx2
+import pytest
+from livekit.api import ListParticipantsRequest, LiveKitAPI, RoomParticipantIdentity
+from playwright.async_api import Browser, WebSocketRoute, expect
+
+from libacli.config import LiveKitCredentials
+from libacli.web.npm import LIVEKIT_CLIENT, VENDOR, fetch
+from tests.browser import Ear, axe, chromium, controls, sound_refused, tab_round
+from tests.live.conftest import Shell, wait_for_line
+from tests.live.visiting import ROOM, Served, Visit, fresh_context, serving
+
+pytestmark = pytest.mark.live
+
+LINE = "The quick brown fox jumps over the lazy dog."
+LONG = " ".join(["This is a long story about nothing at all, and it goes on and on without any pause."] * 8)
+SPEAK_S = 15.0
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def stage(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A worker in `ROOM` with the local avatar; livekit-client as the build brings it."""
+    fetch(*LIVEKIT_CLIENT, VENDOR)
+    folder = tmp_path_factory.mktemp("stage")
+    avatar_log, log = folder / "avatar.log", folder / "worker.log"
+    with shell.running("avatar", "run", "--json", "--size", "256", log=avatar_log) as avatar:
+        wait_for_line(avatar_log, "TAVUS_API_KEY", avatar)
+        told = json.loads(next(one for one in avatar_log.read_text().splitlines() if one.startswith("{")))
+        keys = {"TAVUS_BASE_URL": told["TAVUS_BASE_URL"], "TAVUS_API_KEY": told["TAVUS_API_KEY"]}
+        with shell.running("agent", "run", "--room", ROOM, log=log, TAVUS_FACE_ID="local", **keys) as worker:
+            wait_for_line(log, "worker is ready", worker)
+            yield
+
+
+@pytest.fixture(scope="module")
+def served(shell: Shell, stage: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(shell, tmp_path_factory.mktemp("serve"), "--port", "0") as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    async with chromium() as browser:
+        yield browser
+
+
+Open = Callable[..., AbstractAsyncContextManager[Visit]]
+
+
+@pytest.fixture
+async def visit(browser: Browser, served: Served) -> AsyncIterator[Open]:
+    """Opens the page as a browser of its own; at the end nothing is spoken any more."""
+
+    @asynccontextmanager
+    async def opening(url: str = served.page, *, state: str = "live", **context: Any) -> AsyncIterator[Visit]:
+        async with fresh_context(browser, **context) as fresh:
+            visit = Visit(await fresh.new_page())
+            await visit.page.goto(url)
+            await visit.state(state)
+            yield visit
+
+    yield opening
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        await client.post(f"{served.url}/api/stop", json={})
+
+
+async def test_it_joins_and_the_picture_moves(visit: Open) -> None:
+    async with visit() as one:
+        await one.sees(25)
+        await expect(one.status).to_contain_text("Ready")
+        await expect(one.status).to_contain_text("avatar")
+        assert await one.page.evaluate("document.getElementById('stage-video').videoWidth") == 256
+        assert one.complaints == []
+
+
+async def test_a_spoken_line_is_heard_while_it_is_spoken_and_only_then(visit: Open) -> None:
+    async with visit() as one:
+        await one.sees()
+        ear = await Ear.of(one.page)
+        await ear.silence(1.0)
+        await one.says(LINE)
+        said_at = await ear.last_click()
+        began_at = await ear.hear(said_at)
+        await expect(one.status).to_contain_text("Speaking")
+        await ear.silence(1.0)
+        loud = await ear.loud(said_at)
+        assert 100 < began_at - said_at < 3000
+        assert 1500 < loud[-1] - began_at < 8000
+        await expect(one.status).to_contain_text("Ready")
+        assert one.complaints == []
+
+
+async def test_a_spoken_line_shows_in_captions_and_as_a_row_of_latency(visit: Open) -> None:
+    async with visit() as one:
+        await one.says(LINE)
+        await expect(one.captions).to_contain_text("The quick brown fox", timeout=SPEAK_S * 1000)
+        await expect(one.latency).to_contain_text(re.compile(r"\d+\s*ms"), timeout=SPEAK_S * 1000)
+        await expect(one.latency).to_contain_text(re.compile("p50"))
+        await expect(one.text_box).to_have_value("")
+
+
+async def test_ctrl_enter_speaks(visit: Open) -> None:
+    async with visit() as one:
+        ear = await Ear.of(one.page)
+        await ear.silence(0.5)
+        await one.text_box.fill(LINE)
+        await one.text_box.press("Control+Enter")
+        await ear.hear()
+
+
+async def test_stop_silences_the_page_within_300_ms_of_the_click(visit: Open) -> None:
+    """From the click's own time stamp to the last sound that the browser has decoded and plays."""
+    async with visit() as one:
+        ear = await Ear.of(one.page)
+        await ear.silence(0.5)
+        await one.says(LONG)
+        await ear.hear()
+        await asyncio.sleep(1.0)
+        await one.button("Stop").click()
+        clicked_at = await ear.last_click()
+        await ear.silence(2.0)  # longer than any pause in the text, which had some 30 s to go
+        loud = await ear.loud()
+        assert any(clicked_at - 500 < at < clicked_at for at in loud)
+        assert loud[-1] - clicked_at < 300
+        await expect(one.status).to_contain_text("Ready")
+
+
+async def test_a_refused_line_is_told_beside_the_text_which_stays(visit: Open) -> None:
+    async with visit() as one:
+        await one.says("😀😀")
+        alert = one.page.get_by_role("alert").filter(has_text=re.compile(r"\w"))
+        await expect(alert).to_be_visible()
+        await expect(one.text_box).to_have_value("😀😀")
+        told, box = await alert.bounding_box(), await one.text_box.bounding_box()
+        assert told and box
+        assert abs(told["y"] - box["y"]) < box["height"] + 200
+        await one.says(LINE)
+        await expect(alert).to_be_hidden()
+
+
+async def test_the_queue_shows_what_waits(visit: Open) -> None:
+    async with visit() as one:
+        for _ in range(3):
+            await one.says(LONG)
+            await expect(one.text_box).to_have_value("")
+        queue = one.page.get_by_role("list", name="Queue")
+        await expect(queue.get_by_role("listitem")).not_to_have_count(0)
+        await one.button("Stop").click()
+        await expect(queue.get_by_role("listitem")).to_have_count(0)
+
+
+async def test_it_comes_back_when_liba_serve_was_killed_and_started_again(
+    shell: Shell, stage: None, tmp_path: Path, browser: Browser
+) -> None:
+    port = str(_free_port())
+    async with fresh_context(browser) as context:
+        visit = Visit(await context.new_page())
+        with serving(shell, tmp_path, "--port", port) as served:
+            await visit.page.goto(served.page)
+            await visit.state("live")
+        await visit.state("reconnecting", "offline")
+        await expect(visit.status).to_contain_text(
+            re.compile("reconnecting|offline|not reached", re.IGNORECASE)
+        )
+        with serving(shell, tmp_path, "--port", port):
+            await visit.state("live")
+            await visit.sees()
+            await visit.says(LINE)
+            await expect(visit.captions).to_contain_text("The quick brown fox", timeout=SPEAK_S * 1000)
+
+
+async def test_it_comes_back_when_the_connection_to_livekit_was_cut(
+    visit: Open, browser: Browser, served: Served
+) -> None:
+    """Its signalling is closed and refused for three seconds."""
+    open_sockets: list[WebSocketRoute] = []
+    is_cut = False
+
+    async def connect(route: WebSocketRoute) -> None:
+        if is_cut:
+            await route.close(code=1011)
+            return
+        route.connect_to_server()
+        open_sockets.append(route)
+
+    async with fresh_context(browser) as context:
+        await context.route_web_socket(re.compile("/rtc"), connect)
+        one = Visit(await context.new_page())
+        await one.page.goto(served.page)
+        await one.state("live")
+        await one.sees()
+        is_cut = True
+        for cut in open_sockets:
+            await cut.close(code=1011)
+        await one.state("reconnecting")
+        await asyncio.sleep(3)
+        is_cut = False
+        await one.state("live", timeout_s=30)
+        await one.sees(25)
+        ear = await Ear.of(one.page)
+        await one.says(LINE)
+        await ear.hear()
+
+
+async def test_it_joins_anew_when_the_server_has_put_it_out(
+    visit: Open, credentials: LiveKitCredentials
+) -> None:
+    async with visit() as one:
+        await one.sees()
+        secret = credentials.api_secret.get_secret_value()
+        async with LiveKitAPI(credentials.http_url, credentials.api_key, secret) as livekit:
+            there = await livekit.room.list_participants(ListParticipantsRequest(room=ROOM))
+            for viewer in (who.identity for who in there.participants if who.identity.startswith("viewer-")):
+                await livekit.room.remove_participant(RoomParticipantIdentity(room=ROOM, identity=viewer))
+        await one.sees(25, timeout_s=30)
+        await one.state("live")
+
+
+async def test_where_no_agent_is_it_says_how_to_start_one(visit: Open, served: Served) -> None:
+    async with visit(f"{served.url}/#room=nobody-is-here", state="no-agent") as one:
+        await expect(one.status).to_contain_text("The agent is not here")
+        await expect(one.page.get_by_text("liba agent run")).to_be_visible()
+
+
+async def test_blocked_sound_is_told_and_one_click_turns_it_on(served: Served) -> None:
+    async with chromium(sound_needs_a_gesture=True) as strict, fresh_context(strict) as context:
+        one = Visit(await context.new_page())
+        async with sound_refused(one.page):
+            await one.page.goto(served.page)
+        await expect(one.button("Click to listen")).to_be_visible()
+        assert await one.page.evaluate("ear.playing().length") == 0
+        await one.button("Click to listen").click()
+        await expect(one.button("Click to listen")).to_be_hidden()
+        ear = await Ear.of(one.page)
+        await one.says(LINE)
+        await ear.hear()
+
+
+async def test_nothing_asks_to_click_where_sound_may_play(visit: Open) -> None:
+    async with visit() as one:
+        await one.sees()
+        await expect(one.button("Click to listen")).to_be_hidden()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_on_a_phone_nothing_is_wider_than_the_screen_and_speak_is_in_sight(
+    visit: Open, scheme: Literal["light", "dark"]
+) -> None:
+    async with visit(viewport=PHONE, color_scheme=scheme) as one:
+        await one.sees()
+        assert await one.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        await expect(one.button("Speak")).to_be_in_viewport(ratio=1)
+        await expect(one.text_box).to_be_in_viewport()
+        await one.button("Link for another screen").click()
+        await expect(one.page.get_by_role("dialog")).to_be_visible()
+        assert await one.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+async def test_the_keyboard_alone_reaches_all_and_one_sees_where_it_is(visit: Open) -> None:
+    async with visit() as one:
+        await one.text_box.fill(LINE)
+        wanted = await controls(one.page)
+        reached = await tab_round(one.page)
+        assert {*wanted} - {where.name for where in reached} == set()
+        assert [where.name for where in reached if not where.is_visible] == []
+        assert [where.name for where in reached] == wanted  # in the order of the page
+
+
+async def test_the_keyboard_alone_opens_and_closes_the_link_and_comes_back_to_its_button(visit: Open) -> None:
+    async with visit() as one:
+        await one.button("Link for another screen").press("Enter")
+        dialog = one.page.get_by_role("dialog")
+        await expect(dialog).to_be_visible()
+        assert await dialog.evaluate("dialog => dialog.contains(document.activeElement)")
+        await one.page.keyboard.press("Escape")
+        await expect(dialog).to_be_hidden()
+        await expect(one.button("Link for another screen")).to_be_focused()
+
+
+async def test_the_link_for_another_screen_opens_the_page_there(visit: Open, served: Served) -> None:
+    async with visit() as one:
+        await one.button("Link for another screen").click()
+        dialog = one.page.get_by_role("dialog")
+        code = dialog.get_by_role("img")
+        await expect(code).to_be_visible()
+        assert await code.get_attribute("alt") or await code.get_attribute("aria-label")
+        shown = await dialog.evaluate(
+            "dialog => dialog.querySelector('a[href]')?.href ?? dialog.querySelector('input').value"
+        )
+        assert shown.startswith(f"{served.url}/#room={ROOM}")
+        async with visit(shown) as other:
+            await other.sees()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_that_shuts_people_out(visit: Open, scheme: Literal["light", "dark"]) -> None:
+    async with visit(color_scheme=scheme) as one:
+        await one.says(LINE)
+        await expect(one.captions).to_contain_text("The quick brown fox", timeout=SPEAK_S * 1000)
+        assert await axe(one.page) == []
+        await one.says("😀")
+        await expect(one.page.get_by_role("alert").filter(has_text=re.compile(r"\w"))).to_be_visible()
+        assert await axe(one.page) == []
+        await one.button("Link for another screen").click()
+        await expect(one.page.get_by_role("dialog")).to_be_visible()
+        assert await axe(one.page) == []
+
+
+async def test_it_asks_for_no_camera_and_no_microphone(visit: Open) -> None:
+    async with visit() as one:
+        await one.sees()
+        await one.says(LINE)
+        await expect(one.captions).to_contain_text("The quick brown fox", timeout=SPEAK_S * 1000)
+        assert await one.page.evaluate("ear.captures") == 0
+
+
+async def test_without_livekit_client_it_says_so_and_speaks_still(browser: Browser, served: Served) -> None:
+    async with fresh_context(browser) as context:
+        await context.route("**/static/vendor/livekit-client.esm.mjs", lambda route: route.abort())
+        one = Visit(await context.new_page())
+        await one.page.goto(served.page)
+        await expect(
+            one.page.get_by_text(re.compile("no video|without video", re.IGNORECASE)).first
+        ).to_be_visible()
+        await one.says(LINE)
+        await expect(one.captions).to_contain_text("The quick brown fox", timeout=SPEAK_S * 1000)
+        await expect(one.latency).to_contain_text(re.compile(r"\d+\s*ms"), timeout=SPEAK_S * 1000)
+
+
+async def test_a_code_leaves_the_address_bar_and_no_secret_goes_into_an_address(
+    shell: Shell, stage: None, tmp_path: Path, browser: Browser
+) -> None:
+    """Sockets are left out: LiveKit's own protocol has the room's token in the address of its signalling."""
+    entry = json.loads(shell.run("serve", "--new-key", "test", "--json").stdout)["entry"]
+    with serving(shell, tmp_path, "--port", "0", LIBA_SERVE_KEYS=entry) as served:
+        code = served.page.partition("code=")[2]
+        assert len(code) > 20
+        async with fresh_context(browser) as context:
+            one = Visit(await context.new_page())
+            await one.page.goto(served.page)
+            await one.state("live")
+            assert code not in one.page.url
+            assert await one.page.evaluate("history.length") <= 2
+            await one.says(LINE)
+            await expect(one.captions).to_contain_text("The quick brown fox", timeout=SPEAK_S * 1000)
+            secrets = re.compile(rf"{re.escape(code)}|lss_|liba_|eyJ|access_token")
+            assert [url for url in one.urls if secrets.search(url.partition("#")[0])] == []
+            await one.page.reload()
+            await one.state("live")
+        async with fresh_context(browser) as context:
+            late = Visit(await context.new_page())
+            await late.page.goto(served.page)
+            await late.state("key")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

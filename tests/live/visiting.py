@@ -1,0 +1,112 @@
+"""Visitors of the page: `liba serve` as a process, and browsers that open what it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
+
+from tests.browser import EAR
+from tests.live.conftest import Shell, wait_for_line
+
+ROOM = "page"
+JOIN_S = 20.0
+DESKTOP = {"width": 1280, "height": 900}
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running `liba serve`."""
+
+    url: str
+    page: str
+    """What it prints as the page's address."""
+
+
+@contextmanager
+def serving(shell: Shell, folder: Path, *arguments: str, **environment: str) -> Iterator[Served]:
+    log = folder / "serve.log"
+    with shell.running("serve", "--json", *arguments, log=log, LIBA_SAY_ROOM=ROOM, **environment) as process:
+        wait_for_line(log, '"page"', process)
+        line = next(line for line in log.read_text().splitlines() if line.startswith("{"))
+        told = json.loads(line)
+        yield Served(told["url"], told["page"])
+
+
+class Visit:
+    """Somebody at the page, and what their browser asked for and complained of."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.urls: list[str] = []
+        self.sockets: list[str] = []
+        self.complaints: list[str] = []
+        page.on("request", lambda request: self.urls.append(request.url))
+        page.on("websocket", lambda opened: self.sockets.append(opened.url))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
+
+    @property
+    def text_box(self) -> Locator:
+        return self.page.get_by_role("textbox", name="What to say")
+
+    @property
+    def captions(self) -> Locator:
+        return self.page.get_by_role("log", name="Captions")
+
+    @property
+    def latency(self) -> Locator:
+        return self.page.get_by_role("table", name="Latency").or_(
+            self.page.get_by_role("figure", name="Latency")
+        )
+
+    @property
+    def status(self) -> Locator:
+        return self.page.get_by_role("status", name="Status")
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    async def state(self, *wanted: str, timeout_s: float = JOIN_S) -> None:
+        """Waits until the page says that it is in one of these states."""
+        one_of = re.compile("^(" + "|".join(wanted) + ")$")
+        await expect(self.page.locator("html")).to_have_attribute(
+            "data-state", one_of, timeout=timeout_s * 1000
+        )
+
+    async def frames(self) -> int:
+        """Pictures that the video has shown so far."""
+        shown = "document.getElementById('stage-video').getVideoPlaybackQuality().totalVideoFrames"
+        return int(await self.page.evaluate(shown))
+
+    async def sees(self, count: int = 10, *, timeout_s: float = JOIN_S) -> None:
+        """Waits until so many more pictures have been shown."""
+        goal = await self.frames() + count
+        async with asyncio.timeout(timeout_s):
+            while True:
+                if await self.frames() >= goal:
+                    return
+                await asyncio.sleep(0.1)
+
+    async def says(self, text: str) -> None:
+        await self.text_box.fill(text)
+        await self.button("Speak").click()
+
+
+@asynccontextmanager
+async def fresh_context(browser: Browser, **options: Any) -> AsyncIterator[BrowserContext]:
+    """A browser of its own: nothing is known of earlier visits."""
+    context = await browser.new_context(**({"viewport": DESKTOP} | options))
+    context.set_default_timeout(JOIN_S * 1000)
+    await context.add_init_script(EAR)
+    try:
+        yield context
+    finally:
+        await context.close()

@@ -1,0 +1,212 @@
+"""Rooms and agents in memory: what the web gets instead of LiveKit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Any
+
+from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.join import Join
+from libacli.core.messages import FINAL_STATES, SayRequest
+from libacli.core.news import Event, News, Status
+from libacli.errors import InterruptedSpeechError, NoAgentError, RefusedError, TimedOutError, UsageError
+
+_LEVELS = ("accepted", "audible", "done")
+
+
+@dataclass
+class FakeAgent:
+    """One life of an agent in a room: it forgets nothing, and speaks when it is told to."""
+
+    room: str
+    epoch: str
+    reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By id, in the order in which they came."""
+
+    requests: list[SayRequest] = field(default_factory=list)
+    """What was handed over and is no duplicate."""
+
+    def reports_in(self, *states: str) -> list[dict[str, Any]]:
+        return [report for report in self.reports.values() if report["state"] in states]
+
+    def status(self) -> dict[str, Any]:
+        """As a real one answers, see Desk.status."""
+        waiting = self.reports_in("accepted")
+        return {
+            "epoch": self.epoch,
+            "room": self.room,
+            "agent": "liba",
+            "model": "hibari",
+            "avatar": "ready",
+            "queue": len(waiting),
+            "speaking": next(iter(self.reports_in("speaking", "audible")), None),
+            "waiting": waiting,
+            "caps": [],
+        }
+
+
+class FakeGateway:
+    """A Gateway without a server.
+
+    An agent comes into a room when something is said there, unless `has_worker` is false. What is said waits
+    until `becomes` tells what became of it; with `is_quick` it is done at once.
+    """
+
+    def __init__(self) -> None:
+        self.agents: dict[str, FakeAgent] = {}
+        self.failures: dict[str, Exception] = {}
+        """What a method raises, by its name."""
+
+        self.has_worker = True
+        self.is_quick = False
+        self.calls: list[str] = []
+        """Names of the methods that were called."""
+
+        self._lives = 0
+        self._changed = asyncio.Event()
+        self._listeners: defaultdict[str, list[asyncio.Queue[News]]] = defaultdict(list)
+
+    def comes(self, room: str) -> FakeAgent:
+        """A new agent in `room`, in the place of the one that was there, whose queue is gone."""
+        self._lives += 1
+        self.agents[room] = FakeAgent(room, f"epoch{self._lives}")
+        self.tell(room, Status(self.agents[room].status()))
+        self._wake()
+        return self.agents[room]
+
+    def leaves(self, room: str) -> None:
+        """The agent of `room` is gone, and no other one comes."""
+        del self.agents[room]
+        self.has_worker = False
+        self.tell(room, Status(None))
+        self._wake()
+
+    def becomes(self, room: str, utterance_id: str, state: str, **members: Any) -> None:
+        """The agent of `room` finds its utterance in `state`; `members` are the rest of its report."""
+        agent = self.agents[room]
+        agent.reports[utterance_id] |= {"state": state, **members}
+        self.tell(room, Event({"epoch": agent.epoch, **agent.reports[utterance_id]}))
+        self._wake()
+
+    def tell(self, room: str, *news: News) -> None:
+        """Whoever follows `room` hears `news`."""
+        for listener in self._listeners[room]:
+            for item in news:
+                listener.put_nowait(item)
+
+    async def say(self, room: str, request: SayRequest, *, timeout_s: float) -> Acknowledgement:
+        self._called("say", room)
+        agent = self.agents.get(room)
+        if not agent:
+            if not self.has_worker:
+                await asyncio.sleep(timeout_s)
+                raise NoAgentError(
+                    f"no agent named 'liba' came into room {room!r} within {timeout_s:g} s",
+                    hint="start one: liba agent run",
+                )
+            agent = self.comes(room)
+        if request.id in agent.reports:
+            return Acknowledgement(request.id, "accepted", agent.epoch, 0, True)
+        position = len(agent.reports_in("accepted"))
+        agent.requests.append(request)
+        agent.reports[request.id] = {"id": request.id, "state": "accepted"}
+        if self.is_quick:
+            self.becomes(room, request.id, "done", route="track")
+        return Acknowledgement(request.id, "accepted", agent.epoch, position, False)
+
+    async def wait(
+        self, room: str, said: Acknowledgement, level: str, *, timeout_s: float
+    ) -> Acknowledgement:
+        self._called("wait", room)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    reached = self._reached(room, said)
+                    if reached.level == "unconfirmed":
+                        return reached
+                    if _LEVELS.index(reached.level) >= _LEVELS.index(level):
+                        return reached
+                    await self._changed.wait()
+        except TimeoutError as error:
+            raise TimedOutError(f"{said.id} was not {level} after {timeout_s:g} s") from error
+
+    async def report(self, room: str, utterance_id: str) -> dict[str, Any]:
+        self._called("report", room)
+        agent = self._agent(room)
+        unknown = {"id": utterance_id, "state": "unknown"}
+        return {"epoch": agent.epoch, **agent.reports.get(utterance_id, unknown)}
+
+    async def stop(self, room: str) -> list[str]:
+        self._called("stop", room)
+        agent = self._agent(room)
+        stopped = [report["id"] for report in agent.reports_in("accepted", "speaking", "audible")]
+        for utterance_id in stopped:
+            self.becomes(room, utterance_id, "interrupted", reason="stopped")
+        return stopped
+
+    async def status(self, room: str) -> dict[str, Any] | None:
+        self._called("status", room)
+        agent = self.agents.get(room)
+        return agent.status() if agent else None
+
+    def news(self, room: str) -> AsyncGenerator[News]:
+        self._called("news", room)
+        return self._news(room)
+
+    def join(self, room: str, identity: str, *, name: str, valid_for_s: int, can_say: bool) -> Join:
+        self._called("join", room)
+        _check_name(identity)
+        if identity.startswith(("liba-", "agent-")):
+            raise RefusedError(f"the identity {identity!r} is reserved", reason="reserved_identity")
+        return Join("ws://127.0.0.1:7880", f"token of {identity} for {room}")
+
+    async def check(self) -> None:
+        self._called("check", "liba-check")
+
+    async def _news(self, room: str) -> AsyncGenerator[News]:
+        heard: asyncio.Queue[News] = asyncio.Queue()
+        self._listeners[room].append(heard)
+        try:
+            agent = self.agents.get(room)
+            yield Status(agent.status() if agent else None)
+            while True:
+                yield await heard.get()
+        finally:
+            self._listeners[room].remove(heard)
+
+    def _reached(self, room: str, said: Acknowledgement) -> Acknowledgement:
+        agent = self.agents.get(room)
+        if not agent or agent.epoch != said.epoch:
+            raise InterruptedSpeechError("the agent was started anew and its queue is gone")
+        report = dict(agent.reports[said.id])
+        state = report["state"]
+        if state in ("audible", "done", "unconfirmed"):
+            return Acknowledgement(said.id, state, said.epoch, said.position, said.duplicate, report)
+        if state in FINAL_STATES:
+            raise InterruptedSpeechError(f"{said.id} was {state}")
+        return said
+
+    def _agent(self, room: str) -> FakeAgent:
+        if room not in self.agents:
+            raise NoAgentError(
+                f"there is no agent named 'liba' in room {room!r}", hint="start one: liba agent run"
+            )
+        return self.agents[room]
+
+    def _called(self, method: str, room: str) -> None:
+        self.calls.append(method)
+        if failure := self.failures.get(method):
+            raise failure
+        _check_name(room)
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+def _check_name(name: str) -> None:
+    if not name or name != name.strip() or len(name) > 128 or not name.isprintable():
+        raise UsageError("a name must be 1 to 128 printable characters without spaces around them")

@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx2
+import pytest
+
+from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.messages import SayRequest
+from libacli.errors import RefusedError, UnreachableError
+from tests.web.fake_gateway import FakeGateway
+
+
+async def say(client: httpx2.AsyncClient, query: str = "", **members: Any) -> httpx2.Response:
+    return await client.post(f"/api/say{query}", json={"text": "Hello.", "id": "u1"} | members)
+
+
+async def later(gateway: FakeGateway, *states: str) -> None:
+    """A second apart, u1 comes into each of `states`."""
+    for state in states:
+        await asyncio.sleep(1)
+        gateway.becomes("demo", "u1", state)
+
+
+async def test_it_hands_the_text_over_and_tells_where_to_ask_about_it(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    answer = await say(client)
+    assert answer.status_code == 202
+    assert answer.json() == {
+        "id": "u1",
+        "room": "demo",
+        "level": "accepted",
+        "epoch": "epoch1",
+        "position": 0,
+        "duplicate": False,
+        "state": "accepted",
+        "report": None,
+    }
+    asked = await client.get(answer.headers["location"])
+    assert asked.json()["state"] == "accepted"
+    assert gateway.agents["demo"].requests == [SayRequest("Hello.", "u1")]
+
+
+async def test_all_that_can_be_asked_for_comes_to_the_agent(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    wishes: dict[str, Any] = {
+        "voice": "nova",
+        "speed": 1.5,
+        "instructions": "Calmly.",
+        "interrupt": True,
+        "priority": 7,
+        "ttl_ms": 5000,
+    }
+    assert (await say(client, room="lobby", **wishes)).status_code == 202
+    assert gateway.agents["lobby"].requests == [SayRequest("Hello.", "u1", **wishes)]
+
+
+async def test_null_means_that_nothing_is_wished(client: httpx2.AsyncClient, gateway: FakeGateway) -> None:
+    answer = await say(client, id=None, room=None, voice=None, speed=None, interrupt=None, ttl_ms=None)
+    assert answer.status_code == 202
+    [request] = gateway.agents["demo"].requests
+    assert request == SayRequest("Hello.", answer.json()["id"])
+
+
+async def test_without_an_id_each_utterance_gets_one_of_its_own(client: httpx2.AsyncClient) -> None:
+    ids = {(await client.post("/api/say", json={"text": "Hello."})).json()["id"] for _ in range(3)}
+    assert len(ids) == 3
+
+
+async def test_the_same_idempotency_key_is_spoken_once(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    answers = [
+        await client.post("/api/say", json={"text": "Hello."}, headers={"Idempotency-Key": "order-17"})
+        for _ in range(2)
+    ]
+    assert [answer.json()["id"] for answer in answers] == ["order-17"] * 2
+    assert [answer.json()["duplicate"] for answer in answers] == [False, True]
+    assert len(gateway.agents["demo"].requests) == 1
+
+
+async def test_a_long_idempotency_key_becomes_a_short_id_and_an_id_goes_before_it(
+    client: httpx2.AsyncClient,
+) -> None:
+    headers = {"Idempotency-Key": "k" * 65}
+    ids = [(await client.post("/api/say", json={"text": "A"}, headers=headers)).json()["id"] for _ in "ab"]
+    assert ids[0] == ids[1]
+    assert len(ids[0]) == 32
+    named = await client.post("/api/say", json={"text": "A", "id": "mine"}, headers=headers)
+    assert named.json()["id"] == "mine"
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256, "a\tb"])
+async def test_an_idempotency_key_that_is_none_is_refused(client: httpx2.AsyncClient, key: str) -> None:
+    answer = await client.post("/api/say", json={"text": "A"}, headers={"Idempotency-Key": key})
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ({"text": "  ... "}, "nothing_to_say"),
+        ({"text": "a" * 5000}, "text_too_long"),
+        ({"text": 17}, "malformed"),
+        ({"text": None}, "malformed"),
+        ({"id": ""}, "malformed"),
+        ({"id": "a\x00b"}, "malformed"),
+        ({"speed": 9}, "malformed"),
+        ({"priority": 101}, "malformed"),
+        ({"priority": 0.5}, "malformed"),
+        ({"interrupt": "yes"}, "malformed"),
+        ({"room": ""}, "malformed"),
+        ({"room": " demo"}, "malformed"),
+        ({"loud": True}, "malformed"),
+    ],
+)
+async def test_what_cannot_be_said_is_refused_and_comes_to_no_agent(
+    client: httpx2.AsyncClient, gateway: FakeGateway, members: dict[str, Any], reason: str
+) -> None:
+    answer = await say(client, **members)
+    assert (answer.status_code, answer.json()["reason"]) == (422, reason)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert not gateway.agents
+
+
+async def test_a_text_with_half_a_character_is_refused(client: httpx2.AsyncClient) -> None:
+    answer = await client.post(
+        "/api/say", content=rb'{"text": "a\ud800"}', headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == 422
+
+
+async def test_where_no_agent_comes_within_ten_seconds_it_says_how_to_start_one(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    gateway.has_worker = False
+    started = asyncio.get_running_loop().time()
+    answer = await say(client)
+    assert asyncio.get_running_loop().time() - started == 10
+    assert (answer.status_code, answer.json()["reason"]) == (503, "no_agent")
+    assert answer.json()["hint"] == "start one: liba agent run"
+
+
+async def test_a_refusal_that_passes_tells_when_to_come_again(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    gateway.failures["say"] = RefusedError("too often", reason="rate_limited", retry_in_s=2.25)
+    answer = await say(client)
+    assert answer.status_code == 429
+    assert answer.headers["retry-after"] == "3"
+    assert answer.json()["retry_in_s"] == 2.25
+
+
+@pytest.mark.parametrize(("level", "at_s"), [("audible", 2), ("done", 3)])
+async def test_who_waits_is_answered_when_it_has_come_so_far(
+    client: httpx2.AsyncClient, gateway: FakeGateway, level: str, at_s: int
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(say(client, f"?wait={level}"))
+        await asyncio.sleep(0)
+        await later(gateway, "speaking", "audible", "done")
+    answer = waiting.result()
+    assert answer.status_code == 200
+    assert (answer.json()["level"], answer.json()["state"]) == (level, level)
+    assert answer.json()["report"] == {"id": "u1", "state": level}
+    assert at_s
+
+
+@pytest.mark.parametrize("state", ["interrupted", "failed", "expired", "unconfirmed"])
+async def test_who_waits_is_told_how_it_ended_otherwise(
+    client: httpx2.AsyncClient, gateway: FakeGateway, state: str
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(say(client, "?wait=done"))
+        await later(gateway, state)
+    assert waiting.result().status_code == 200
+    assert waiting.result().json()["state"] == state
+    assert waiting.result().json()["report"]["state"] == state
+
+
+async def test_when_its_agent_goes_while_one_waits_it_is_lost(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(say(client, "?wait=done"))
+        await asyncio.sleep(1)
+        gateway.leaves("demo")
+    answer = waiting.result()
+    assert (answer.status_code, answer.json()["state"]) == (200, "lost")
+    assert answer.json()["report"] is None
+
+
+async def test_when_another_agent_has_come_in_its_place_it_is_lost(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(say(client, "?wait=audible"))
+        await asyncio.sleep(1)
+        gateway.comes("demo")
+    answer = waiting.result()
+    assert (answer.status_code, answer.json()["state"]) == (200, "lost")
+    assert answer.json()["epoch"] == "epoch1"
+
+
+async def test_who_has_waited_long_enough_is_told_what_is_known(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(say(client, "?wait=done&timeout_s=5"))
+        await later(gateway, "speaking", "audible")
+        assert not waiting.done()
+    answer = waiting.result()
+    assert answer.status_code == 202
+    assert (answer.json()["level"], answer.json()["state"]) == ("audible", "audible")
+
+
+async def test_one_waits_as_long_as_the_text_needs(client: httpx2.AsyncClient) -> None:
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    assert (await say(client, "?wait=done", text="a" * 100)).status_code == 202
+    assert clock() - started == pytest.approx(60)
+
+
+async def test_who_waits_while_livekit_is_away_is_told_what_is_known(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    gateway.failures["wait"] = gateway.failures["report"] = UnreachableError("LiveKit does not answer")
+    answer = await say(client, "?wait=done")
+    assert (answer.status_code, answer.json()["state"]) == (202, "accepted")
+
+
+@pytest.mark.parametrize("query", ["?wait=forever", "?wait=done&timeout_s=0", "?timeout_s=601"])
+async def test_a_wait_that_cannot_be_is_refused(
+    client: httpx2.AsyncClient, gateway: FakeGateway, query: str
+) -> None:
+    assert (await say(client, query)).status_code == 422
+    assert not gateway.calls
+
+
+async def test_where_the_agent_cannot_be_asked_nobody_waits(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    class OldServer(FakeGateway):
+        async def say(self, room: str, request: SayRequest, *, timeout_s: float) -> Acknowledgement:
+            return Acknowledgement(request.id, "sent")
+
+    client._transport.app.state.gateway = OldServer()  # type: ignore[attr-defined]
+    answer = await say(client, "?wait=done")
+    assert (answer.status_code, answer.json()["level"]) == (202, "sent")
+
+
+async def test_the_report_tells_what_became_of_it(client: httpx2.AsyncClient, gateway: FakeGateway) -> None:
+    await say(client, room="lobby")
+    gateway.becomes("lobby", "u1", "done", route="track", d01=312.5)
+    answer = await client.get("/api/say/u1")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "id": "u1",
+        "room": "lobby",
+        "epoch": "epoch1",
+        "state": "done",
+        "report": {"id": "u1", "epoch": "epoch1", "state": "done", "route": "track", "d01": 312.5},
+    }
+
+
+async def test_an_id_and_a_room_may_hold_whatever_can_be_printed(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    answer = await say(client, id="a/b?c=ü %2F", room="a room/&#1")
+    found = await client.get(answer.headers["location"])
+    assert found.status_code == 200
+    assert (found.json()["id"], found.json()["room"]) == ("a/b?c=ü %2F", "a room/&#1")
+
+
+async def test_an_id_that_the_agent_does_not_know_is_not_found(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    gateway.comes("demo")
+    answer = await client.get("/api/say/u9")
+    assert (answer.status_code, answer.json()["reason"]) == (404, "unknown_utterance")
+
+
+async def test_where_there_is_no_agent_an_unknown_id_cannot_be_asked_about(
+    client: httpx2.AsyncClient,
+) -> None:
+    answer = await client.get("/api/say/u9")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "no_agent")
+
+
+async def test_what_was_handed_to_an_agent_that_is_gone_is_lost(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    await say(client)
+    gateway.leaves("demo")
+    gone = await client.get("/api/say/u1")
+    gateway.comes("demo")
+    replaced = await client.get("/api/say/u1?room=demo")
+    for answer in (gone, replaced):
+        assert answer.status_code == 200
+        assert (answer.json()["state"], answer.json()["epoch"]) == ("lost", "epoch1")
+        assert answer.json()["report"] is None
+
+
+async def test_only_the_newest_4096_ids_are_remembered(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    for number in range(4097):
+        state = client._transport.app.state  # type: ignore[attr-defined]
+        said = Acknowledgement(f"u{number}", "accepted", "gone")
+        state.memory.keep(_local(), "lobby", said)
+    gateway.comes("demo")
+    assert (await client.get("/api/say/u0")).status_code == 404
+    assert (await client.get("/api/say/u1")).status_code == 200
+    assert (await client.get("/api/say/u4096")).status_code == 200

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry, Gauge
+from starlette.types import Message
+
+from libacli.config import Settings
+from libacli.core.news import Caption, Event, Link, News, Status
+from libacli.web import problems, stream
+from libacli.web.callers import Caller, caller
+from libacli.web.feed import PING_S, Feeds
+
+AGENT = {"epoch": "e1", "room": "demo", "agent": "liba", "model": "hibari", "avatar": "ready", "queue": 0}
+
+
+class Rooms:
+    """A gateway that tells of each room what it is told to, one thing a second."""
+
+    def __init__(self, *news: News) -> None:
+        self.told = news
+        self.left = 0
+
+    async def news(self, room: str) -> AsyncGenerator[News]:
+        try:
+            for item in self.told:
+                await asyncio.sleep(1)
+                yield item
+            await asyncio.Event().wait()
+        finally:
+            self.left += 1
+
+    async def status(self, room: str) -> dict[str, Any] | None:
+        return AGENT
+
+
+class _Telling:
+    def __init__(self) -> None:
+        self.streams = Gauge("streams", "Open streams", registry=CollectorRegistry())
+
+
+async def _anybody() -> Caller:
+    return Caller("local", None, True)
+
+
+class Connection:
+    """One client of the app, as a server has it."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.leave = asyncio.Event()
+        self.takes = asyncio.Event()
+        """Whether the client takes what it is sent."""
+
+        self.takes.set()
+        self._pieces: asyncio.Queue[str] = asyncio.Queue()
+
+    async def receive(self) -> Message:
+        await self.leave.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        await self.takes.wait()
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+        else:
+            self._pieces.put_nowait(message["body"].decode())
+
+    async def piece(self) -> str:
+        """The next piece of the answer, which ends with an empty one."""
+        async with asyncio.timeout(2 * PING_S):
+            return await self._pieces.get()
+
+
+@asynccontextmanager
+async def serving(*news: News, **settings: Any) -> AsyncIterator[FastAPI]:
+    app = FastAPI()
+    app.include_router(stream.router)
+    problems.install(app)
+    rooms = Rooms(*news)
+    app.state.rooms = rooms
+    app.state.settings = Settings(**settings)
+    app.state.feeds = Feeds(rooms, limit=1)  # type: ignore[arg-type]
+    app.state.telling = _Telling()
+    app.dependency_overrides[caller] = _anybody
+    yield app
+    await app.state.feeds.aclose()
+
+
+@asynccontextmanager
+async def connected(app: FastAPI, query: str = "", **headers: str) -> AsyncIterator[Connection]:
+    """A client that asks for events, and leaves at the end."""
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/api/events",
+        "query_string": query.encode(),
+        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
+        "server": ("127.0.0.1", 8080),
+        "client": ("127.0.0.1", 50000),
+    }
+    connection = Connection()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(app(scope, connection.receive, connection.send))
+        try:
+            yield connection
+        finally:
+            connection.leave.set()
+
+
+def fields(piece: str) -> dict[str, str]:
+    return dict(line.split(": ", 1) for line in piece.splitlines() if line)
+
+
+async def test_it_begins_with_when_to_come_again_and_may_not_be_kept() -> None:
+    async with serving(Link("")) as app, connected(app) as connection:
+        assert await connection.piece() == "retry: 2000\n\n"
+        assert connection.status == 200
+        assert connection.headers["content-type"].startswith("text/event-stream")
+        assert connection.headers["cache-control"] == "no-store"
+
+
+async def test_each_event_has_an_id_a_kind_and_one_line_of_json() -> None:
+    text = 'Two\nlines, a "quote", an é and\u2028more.'
+    async with (
+        serving(Status(AGENT), Event({"id": "u1", "state": "done"}), Caption("u1", text)) as app,
+        connected(app, "captions=true") as connection,
+    ):
+        await connection.piece()
+        pieces = [fields(await connection.piece()) for _ in range(3)]
+    assert [piece["event"] for piece in pieces] == ["status", "utterance", "caption"]
+    assert json.loads(pieces[1]["data"]) == {"id": "u1", "state": "done"}
+    assert json.loads(pieces[2]["data"]) == {"id": "u1", "text": text}
+    assert len({piece["id"] for piece in pieces}) == 3
+
+
+async def test_the_room_is_the_one_that_is_asked_for_else_that_of_the_settings() -> None:
+    async with serving(Status(AGENT), say_room="lobby") as app, connected(app) as connection:
+        await connection.piece()
+        assert json.loads(fields(await connection.piece())["data"])["room"] == "lobby"
+    async with serving(Status(AGENT)) as app, connected(app, "room=hall") as connection:
+        await connection.piece()
+        assert json.loads(fields(await connection.piece())["data"])["room"] == "hall"
+
+
+async def test_while_nothing_happens_a_comment_keeps_it_open() -> None:
+    async with serving() as app, connected(app) as connection:
+        await connection.piece()
+        assert await connection.piece() == ": ping\n\n"
+
+
+async def test_one_who_comes_again_goes_on_after_the_last_event_that_he_got() -> None:
+    async with serving(Link(""), Event({"id": "u1"}), Event({"id": "u2"})) as app:
+        async with connected(app) as connection:
+            await connection.piece()
+            await connection.piece()
+            seen = fields(await connection.piece())
+        async with connected(app, last_event_id=seen["id"]) as connection:
+            await connection.piece()
+            assert json.loads(fields(await connection.piece())["data"]) == {"id": "u2"}
+
+
+async def test_a_client_that_leaves_is_forgotten() -> None:
+    async with serving(Link("")) as app:
+        async with connected(app) as connection:
+            await connection.piece()
+            assert app.state.telling.streams._value.get() == 1
+        assert app.state.telling.streams._value.get() == 0
+        await asyncio.sleep(31)
+        assert app.state.rooms.left == 1
+
+
+async def test_a_client_that_takes_nothing_is_dropped() -> None:
+    async with serving(Link(""), *[Event({"id": "u1"})] * 5) as app, connected(app) as connection:
+        await connection.piece()
+        connection.takes.clear()
+        await asyncio.sleep(29)
+        assert app.state.telling.streams._value.get() == 1
+        await asyncio.sleep(2 + PING_S)
+        assert app.state.telling.streams._value.get() == 0
+
+
+async def test_when_the_server_stops_the_stream_ends() -> None:
+    async with serving(Link("")) as app, connected(app) as connection:
+        await connection.piece()
+        await connection.piece()
+        app.state.feeds.end()
+        assert await connection.piece() == ""
+
+
+async def test_one_room_too_many_is_a_problem_and_no_stream() -> None:
+    async with serving(Link("")) as app, connected(app, "room=one") as first:
+        await first.piece()
+        async with connected(app, "room=two") as second:
+            problem = json.loads(await second.piece())
+    assert (second.status, problem["reason"]) == (503, "too_many_rooms")
+
+
+@pytest.mark.parametrize("query", ["captions=perhaps"])
+async def test_a_query_that_makes_no_sense_is_a_problem(query: str) -> None:
+    async with serving() as app, connected(app, query) as connection:
+        assert json.loads(await connection.piece())["status"] == 422
