@@ -35,6 +35,7 @@ from libacli.speech.speaker import Pace, Speaker
 logger = logging.getLogger("liba.agent")
 
 WARM_UP_TIMEOUT_S = 5.0
+SUBSCRIBE_TIMEOUT_S = 0.3
 DRAIN_TIMEOUT_S = 10.0
 LAST_WORD_S = 0.3
 """How long an agent can still be asked about its last line: who waits for it asks ten times a second."""
@@ -115,6 +116,8 @@ class RoomAgent:
         self._running = asyncio.get_running_loop().create_task(self._run())
         self._running.add_done_callback(self._on_end)
         await self._warm_up()
+        if self._room.remote_participants:
+            await self._track.subscribed(within_s=SUBSCRIBE_TIMEOUT_S)
         # What is loaded by now stays: without this a full collection would stop the audio for 50 ms and more.
         gc.collect()
         gc.freeze()

@@ -25,6 +25,9 @@ from libacli.errors import AvatarError, LibaError
 logger = logging.getLogger("liba.avatar")
 
 _RESOLVE_TIMEOUT_S = 4.5
+_SUBSCRIBE_S = 0.3
+"""How long viewers may need to take what an avatar has just published: sound before that nobody hears."""
+
 _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 60.0
 _COUNT_EVERY_S = 10.0
@@ -200,11 +203,12 @@ class AvatarSession:
         )
 
     async def _joined(self, avatar: _Avatar) -> None:
-        """Waits until the avatar is in the room with its picture. Raises AvatarError."""
+        """Waits until the avatar is in the room with its picture, and viewers take it. Raises AvatarError."""
         if not await self._within(
             self._settings.tavus_join_timeout, self._until(lambda: self._shows_itself(avatar.identity))
         ):
             raise AvatarError("never joined", is_permanent=False)
+        await asyncio.sleep(_SUBSCRIBE_S)
 
     async def _end(self, avatar: _Avatar) -> None:
         try:

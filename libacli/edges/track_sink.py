@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from livekit import rtc
 
@@ -27,6 +28,7 @@ class TrackSink:
         self._room = room
         self._route = Route("fallback", reason=reason, target=TRACK_NAME)
         self._source: rtc.AudioSource | None = None
+        self._publication: rtc.LocalTrackPublication | None = None
         self._on_audible: Callable[[], None] | None = None
         self._audible_timer: asyncio.TimerHandle | None = None
 
@@ -37,8 +39,15 @@ class TrackSink:
         # No packets in silence (DTX): a listener's jitter buffer runs empty, and what comes first is played
         # at once; packets of silence would keep it filled, which costs up to 10 ms.
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=True)
-        publication = await self._room.local_participant.publish_track(track, options)
-        return publication.sid
+        self._publication = await self._room.local_participant.publish_track(track, options)
+        return self._publication.sid
+
+    async def subscribed(self, *, within_s: float) -> None:
+        """Waits until somebody takes its sound, `within_s` at most: what is played before nobody hears."""
+        if self._publication:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await self._publication.wait_for_subscription()
 
     async def start(self, on_audible: Callable[[], None]) -> Route:
         self._on_audible = on_audible

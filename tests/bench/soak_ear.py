@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 from libacli.core.audio import SAMPLE_RATE, is_audible, samples
 from libacli.edges.listener import Take
@@ -73,6 +75,16 @@ def _read(tone: _Tone, source: str) -> Heard:
     length_s = len(values) / SAMPLE_RATE
     # Only the middle: coding blurs both ends.
     middle = values[len(values) // 5 : len(values) * 4 // 5]
-    crossings = sum((a < 0) != (b < 0) for a, b in itertools.pairwise(middle))
-    hertz = crossings / 2 / (len(middle) / SAMPLE_RATE) if middle else 0.0
+    hertz = _pitch(middle)
     return Heard(round((hertz - _LOWEST_HZ) / _STEP_HZ) % CODES, tone.began_at, length_s >= _WHOLE_S, source)
+
+
+def _pitch(values: Sequence[int]) -> float:
+    """Hertz, by the median length of a wave: a gap in the tone makes only a few of them longer."""
+    rises = [
+        index - after / (after - before)
+        for index, (before, after) in enumerate(itertools.pairwise(values), 1)
+        if before < 0 <= after
+    ]
+    lengths = [after - before for before, after in itertools.pairwise(rises)]
+    return SAMPLE_RATE / median(lengths) if lengths else 0.0
