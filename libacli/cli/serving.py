@@ -8,6 +8,7 @@ import asyncio
 import errno
 import json
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from urllib.parse import quote
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libacli.cli.log import configure_log
 from libacli.cli.output import output
@@ -26,9 +28,13 @@ from libacli.errors import ConfigError, UsageError
 from libacli.web.app import make_app
 from libacli.web.callers import check_bind
 from libacli.web.keys import new_key
+from libacli.web.problems import Problem, problem_response
 
 _FINISH_S = 10
 """From the signal on: how long requests may take to be answered."""
+
+_HURRY_S = 1.5
+"""From the second signal to the end, at most."""
 
 _CONNECTIONS = 1000
 _EVERYWHERE = ("0.0.0.0", "::")
@@ -95,7 +101,7 @@ class Serving:
                 "of serve.tls_cert and serve.tls_key only one is set", hint="set both, or none for plain HTTP"
             )
         config = uvicorn.Config(
-            app,
+            _Cut(app),
             lifespan="on",
             ws="none",
             log_config=None,
@@ -153,6 +159,38 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._on_ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn leaves everything as it is then
+            if requests := list(self.server_state.tasks):
+                for request in requests:
+                    request.cancel()
+                await asyncio.wait(requests)
+            await self.lifespan.shutdown()
+
+
+class _Cut:
+    """Answers requests that the end cuts off; uvicorn would call that a defect, and log where they were."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def watch(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except asyncio.CancelledError:
+            if scope["type"] != "http" or has_begun:
+                raise
+            problem = Problem(503, "draining", "the server was stopped", hint="ask again in a moment")
+            await problem_response(problem)(scope, receive, send)
+
 
 class _Signals:
     """The first one lets requests finish and ends streams, which never would; the second one ends it all."""
@@ -168,9 +206,10 @@ class _Signals:
     def _on_signal(self, number: signal.Signals) -> None:
         if self.first:
             self._server.force_exit = True
+            asyncio.get_running_loop().call_later(_HURRY_S, os._exit, 128 + number)
             return
         self.first = number
-        output.status(f"stopping {_FINISH_S} s at most; once more ends it at once")
+        output.status(f"stopping: requests have {_FINISH_S} s to finish; once more ends it at once")
         self._app.state.feeds.end()
         self._server.should_exit = True
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 
 from libacli.web import say, token
 from libacli.web.callers import CallerDependency
-from libacli.web.models import RoomQuery, Said, Token, TokenBody
+from libacli.web.models import Identity, RoomQuery, Said, Token, TokenBody
 from libacli.web.problems import responses
 
 router = APIRouter(tags=["older names"], deprecated=True)
@@ -24,7 +24,7 @@ router.post("/token", summary="POST /api/token", responses=_PROBLEMS)(token.toke
 
 @router.get("/token", summary="POST /api/token", responses=_PROBLEMS)
 async def get_token(
-    request: Request, caller: CallerDependency, room: RoomQuery = None, identity: str | None = None
+    request: Request, caller: CallerDependency, room: RoomQuery = None, identity: Identity = None
 ) -> Token:
     """A token to join and watch; for more there is `POST /api/token`."""
-    return token.join(request, caller, TokenBody(room=room, identity=identity or None))
+    return token.join(request, caller, TokenBody(room=room, identity=identity))

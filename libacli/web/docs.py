@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse
 
 from libacli.web.page import VENDOR
 
 router = APIRouter()
+
+_VIEWER = ("swagger-ui-bundle.js", "swagger-ui.css")
 
 _HEAD = """<!doctype html>
 <html lang="en">
@@ -43,5 +47,10 @@ _PLAIN = (
 
 @router.get("/docs", include_in_schema=False)
 async def docs() -> HTMLResponse:
-    has_viewer = (VENDOR / "swagger-ui-bundle.js").is_file() and (VENDOR / "swagger-ui.css").is_file()
-    return HTMLResponse(_SWAGGER if has_viewer else _PLAIN)
+    return HTMLResponse(docs_page(VENDOR))
+
+
+def docs_page(vendor: Path) -> str:
+    """The viewer if its files are in the folder `vendor`, else where the document is."""
+    has_viewer = all((vendor / name).is_file() for name in _VIEWER)
+    return _SWAGGER if has_viewer else _PLAIN

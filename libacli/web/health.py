@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from fastapi import APIRouter, Request
 
@@ -29,10 +28,11 @@ class Readiness:
 
     async def check(self) -> None:
         """Raises Problem."""
+        clock = asyncio.get_running_loop().time
         async with self._lock:
-            if time.monotonic() >= self._until:
+            if clock() >= self._until:
                 self._problem = await self._ask()
-                self._until = time.monotonic() + _KEPT_S
+                self._until = clock() + _KEPT_S
         if self._problem:
             raise self._problem
 

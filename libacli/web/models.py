@@ -18,6 +18,10 @@ RoomQuery = Annotated[
     str | None,
     Query(min_length=1, max_length=_MAX_NAME_CHARS, description="Room; default: the caller's, or `say.room`"),
 ]
+Identity = Annotated[
+    str | None,
+    Query(min_length=1, max_length=_MAX_NAME_CHARS, description="Identity; default: one of its own"),
+]
 Room = Annotated[
     str | None,
     Field(
@@ -102,11 +106,25 @@ class Said(BaseModel):
 class UtteranceState(BaseModel):
     """What became of an utterance."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "61c08bdc0353",
+                    "room": "demo",
+                    "epoch": "5c89a277",
+                    "state": "done",
+                    "report": {"id": "61c08bdc0353", "epoch": "5c89a277", "state": "done", "route": "tavus"},
+                }
+            ]
+        }
+    )
+
     id: str
     room: str
     epoch: str
     state: str = Field(description="As in the answer to `POST /api/say`")
-    report: dict[str, Any] | None
+    report: dict[str, Any] | None = Field(description="The agent's own words; null when it is `lost`")
 
 
 class RoomBody(_Body):
@@ -218,6 +236,23 @@ class Budgets(BaseModel):
 
 class Page(BaseModel):
     """What the page has to know before anybody is let in."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "room": "demo",
+                    "agent": "liba",
+                    "needs_key": False,
+                    "max_text_chars": 4000,
+                    "voices": ["hibari"],
+                    "budgets": {"d01": 900, "d12": 50, "d2a": 500},
+                    "version": "0.1.0",
+                    "video": True,
+                }
+            ]
+        }
+    )
 
     room: str
     agent: str = Field(description="Name that the agent is dispatched by")

@@ -31,8 +31,8 @@ class _Files(StaticFiles):
 
 
 @router.get("/", include_in_schema=False)
-async def index() -> FileResponse:
-    return FileResponse(STATIC / "index.html", headers=_FRESH)
+async def index(request: Request) -> FileResponse:
+    return FileResponse(request.app.state.files / "index.html", headers=_FRESH)
 
 
 @router.get("/api/page", summary="What the page has to know")
@@ -54,8 +54,9 @@ async def page(request: Request) -> Page:
     )
 
 
-def install(app: FastAPI) -> None:
-    """Adds the page and its files."""
+def install(app: FastAPI, *, files: Path = STATIC) -> None:
+    """Adds the page and its `files`."""
     mimetypes.add_type("text/javascript", ".mjs")  # some systems do not know it, and no browser runs it then
+    app.state.files = files
     app.include_router(router)
-    app.mount("/static", _Files(directory=STATIC))
+    app.mount("/static", _Files(directory=files))

@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -80,21 +80,6 @@ class Problem(Exception):
 class ProblemDetails(BaseModel):
     """The body of every error."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "urn:liba:problem:queue_full",
-                    "title": "Too Many Requests",
-                    "status": 429,
-                    "detail": "the agent refused: 32 utterances are waiting already",
-                    "reason": "queue_full",
-                    "hint": "try again when something has been spoken, or go first: interrupt",
-                }
-            ]
-        }
-    )
-
     type: str = Field(description="`urn:liba:problem:` and the reason")
     title: str = Field(description="The status in words")
     status: int
@@ -104,31 +89,46 @@ class ProblemDetails(BaseModel):
     retry_in_s: float | None = Field(default=None, description="When it may be tried again")
 
 
-_DOCUMENTED: dict[int, dict[str, Any]] = {
-    status: {
-        "description": description,
-        "content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}},
-    }
-    for status, description in {
-        400: "The request is not HTTP as it should be",
-        401: "No key, or one that is not known",
-        403: "The caller may not do this",
-        404: "There is no such thing",
-        413: "The body is larger than 16 KiB",
-        415: "The body is not JSON",
-        421: "This server does not answer under that name",
-        422: "The request is not as it should be; nothing was done",
-        429: "Too much: the queue is full, or a limit is reached",
-        502: "LiveKit or the agent does not accept this server's own credentials",
-        503: "No agent came, or LiveKit cannot be reached, or the agent is stopping",
-        504: "The agent did not answer in time",
-    }.items()
+_DOCUMENTED: dict[int, tuple[str, str, str]] = {
+    401: ("No key, or one that is not known", "unauthorized", "a key is needed"),
+    403: ("The caller may not do this", "watch_only", "this session may watch, not speak"),
+    404: ("There is no such thing", "unknown_utterance", "the agent knows of no utterance with this id"),
+    413: ("The body is larger than 16 KiB", "too_large", "the body may have 16384 bytes"),
+    415: ("The body is not JSON", "unsupported_media_type", "the body must be application/json"),
+    422: (
+        "The request is not as it should be; nothing was done",
+        "nothing_to_say",
+        "there is no letter or digit in the text",
+    ),
+    429: (
+        "Too much: the queue is full, or a limit is reached",
+        "queue_full",
+        "the agent refused: 32 utterances are waiting already",
+    ),
+    502: (
+        "LiveKit or the agent does not accept this server's own credentials",
+        "livekit_credentials",
+        "LiveKit refused the API key",
+    ),
+    503: (
+        "No agent came, or LiveKit cannot be reached, or the agent is stopping",
+        "no_agent",
+        "no agent named 'liba' came into room 'demo' within 10 s",
+    ),
+    504: ("The agent did not answer in time", "timed_out", "the agent did not answer within 10 s"),
 }
+"""What a status means, and a reason and detail for example."""
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """How OpenAPI describes the problems of a route."""
-    return {status: _DOCUMENTED[status] for status in statuses}
+    schema = ProblemDetails.model_json_schema()
+    described: dict[int | str, dict[str, Any]] = {}
+    for status in statuses:
+        description, reason, detail = _DOCUMENTED[status]
+        shown = {"schema": schema, "example": _details(Problem(status, reason, detail))}
+        described[status] = {"description": description, "content": {MEDIA_TYPE: shown}}
+    return described
 
 
 def of(error: LibaError) -> Problem:
@@ -144,6 +144,11 @@ def of(error: LibaError) -> Problem:
 
 def problem_response(problem: Problem) -> Response:
     """`problem` as the answer to a request."""
+    headers = {"Cache-Control": "no-store"} | problem.headers
+    return JSONResponse(_details(problem), problem.status, headers, MEDIA_TYPE)
+
+
+def _details(problem: Problem) -> dict[str, Any]:
     told: dict[str, Any] = {
         "type": f"urn:liba:problem:{problem.reason}",
         "title": HTTPStatus(problem.status).phrase,
@@ -155,7 +160,7 @@ def problem_response(problem: Problem) -> Response:
         told["hint"] = problem.hint
     if problem.retry_in_s is not None:
         told["retry_in_s"] = round(problem.retry_in_s, 3)
-    return JSONResponse(told, problem.status, problem.headers, MEDIA_TYPE)
+    return told
 
 
 def install(app: FastAPI) -> None:
@@ -181,13 +186,18 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
     """Says where and what; not the value, which may be a text or a key."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if part != "body")
-    detail = f"{where}: {first['msg']}" if where else str(first["msg"])
+    if first["type"] == "json_invalid":
+        detail = f"the body is not valid JSON: {first['ctx']['error']}"
+    else:
+        where = ".".join(str(part) for part in first["loc"] if part != "body") or "the body"
+        detail = f"{where}: {first['msg']}"
     return problem_response(Problem(422, "malformed", detail, hint="see /docs"))
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:  # a body that is not even UTF-8
+        return problem_response(Problem(422, "malformed", str(error.detail), hint="see /docs"))
     reasons = {404: "not_found", 405: "method_not_allowed"}
     reason = reasons.get(error.status_code, "failed")
     detail = {404: "there is nothing at this address", 405: "this address does not take that method"}.get(
@@ -199,7 +209,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def _on_defect(request: Request, error: Exception) -> Response:
-    route = getattr(request.scope.get("route"), "path", "no route")
+    route = getattr(request.scope.get("route"), "path_format", "no route")
     logger.error("%s %s failed", request.method, route, exc_info=error)
     response = problem_response(Problem(500, "defect", "something went wrong here; see the server's log"))
     response.headers.update(request.app.state.headers)  # this one passes none of the doors

@@ -29,9 +29,9 @@ def room_state(room: str, status: dict[str, Any] | None) -> dict[str, Any]:
 
 
 @router.get(
-    "/api/rooms/{room}",
+    "/api/rooms/{room:path}",
     summary="Look into a room",
-    responses=responses(401, 403, 422, 429, 502, 503),
+    responses=responses(401, 403, 404, 422, 429, 502, 503),
 )
 async def look(request: Request, caller: CallerDependency, room: RoomName) -> RoomState:
     """Its agent and avatar, what is spoken, what waits, and what may still be spent."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from libacli.core.acknowledgement import Acknowledgement
-from libacli.core.messages import MAX_ID_CHARS, Malformed, SayRequest, read_say
-from libacli.errors import InterruptedSpeechError, NoAgentError, TimedOutError
+from libacli.core.messages import FINAL_STATES, MAX_ID_CHARS, Malformed, SayRequest, read_say
+from libacli.errors import InterruptedSpeechError, NoAgentError, TimedOutError, UnreachableError
 from libacli.web.callers import Caller, CallerDependency
 from libacli.web.models import RoomQuery, Said, SayBody, UtteranceState
 from libacli.web.ports import Gateway
@@ -26,6 +26,11 @@ REACH_TIMEOUT_S = 10.0
 
 _LONGEST_WAIT_S = 600.0
 _REMEMBERED = 4096
+
+_LEVELS = ("audible", "done", "unconfirmed")
+"""States that are levels, too."""
+
+_OVER = FINAL_STATES | {"lost", "unknown"}
 
 Level = Literal["accepted", "audible", "done"]
 
@@ -102,7 +107,7 @@ async def say(
 
 
 @router.get(
-    "/api/say/{id}",
+    "/api/say/{id:path}",
     summary="What became of it",
     responses=responses(401, 403, 404, 422, 429, 502, 503),
 )
@@ -120,6 +125,8 @@ async def find(
     wanted = caller.room_or(sent.room if sent else state.settings.say_room, room)
     epoch = sent.epoch if sent and sent.room == wanted else ""
     report = await _report(state.gateway, wanted, utterance_id, epoch)
+    if report is None:
+        return UtteranceState(id=utterance_id, room=wanted, epoch=epoch, state="lost", report=None)
     if report["state"] == "unknown":
         raise Problem(404, "unknown_utterance", "the agent knows of no utterance with this id")
     return UtteranceState(
@@ -147,30 +154,32 @@ async def _waited(
 ) -> tuple[Said, bool]:
     """What is known in the end, and whether there is nothing left to wait for."""
     try:
-        return _told(room, await gateway.wait(room, said, level, timeout_s=bound_s)), True
-    except TimedOutError:
+        try:
+            return _told(room, await gateway.wait(room, said, level, timeout_s=bound_s)), True
+        except (InterruptedSpeechError, TimedOutError):
+            report = await _report(gateway, room, said.id, said.epoch)
+    except UnreachableError:  # it was accepted all the same
         return _told(room, said), False
-    except InterruptedSpeechError:
-        report = await _report(gateway, room, said.id, said.epoch)
-        lost = {"unknown": "lost"}.get(report["state"], report["state"])
-        return _told(room, said, state=lost, report=report), True
+    state = report["state"] if report else "lost"
+    known = replace(said, report=report, level=state if state in _LEVELS else said.level)
+    return _told(room, known, state), state in _OVER
 
 
-async def _report(gateway: Gateway, room: str, utterance_id: str, epoch: str) -> dict[str, Any]:
-    """What its agent knows of it. `epoch` is that of the agent it went to, if that is known: it is `lost`
-    with that agent."""
-    lost = {"id": utterance_id, "epoch": epoch, "state": "lost"}
+async def _report(gateway: Gateway, room: str, utterance_id: str, epoch: str) -> dict[str, Any] | None:
+    """What its agent knows of it; None: the agent that it went to, which had `epoch`, is gone.
+
+    Raises NoAgentError when there is none, and nothing is known of an earlier one.
+    """
     try:
         report = await gateway.report(room, utterance_id)
     except NoAgentError:
         if epoch:
-            return lost
+            return None
         raise
-    return lost if epoch and report["epoch"] != epoch else report
+    return None if epoch and report["epoch"] != epoch else report
 
 
-def _told(room: str, said: Acknowledgement, *, state: str = "", report: dict[str, Any] | None = None) -> Said:
-    report = report or said.report
+def _told(room: str, said: Acknowledgement, state: str = "") -> Said:
     return Said(
         id=said.id,
         room=room,
@@ -178,6 +187,6 @@ def _told(room: str, said: Acknowledgement, *, state: str = "", report: dict[str
         epoch=said.epoch,
         position=said.position,
         duplicate=said.duplicate,
-        state=state or str((report or {}).get("state", said.level)),
-        report=report,
+        state=state or str((said.report or {}).get("state", said.level)),
+        report=said.report,
     )

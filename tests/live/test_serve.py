@@ -174,8 +174,8 @@ async def test_many_at_once_bring_one_agent_and_are_all_accepted(
     assert sorted(task.result()["position"] for task in said)[-1] >= 14
     async with listen() as listener, asyncio.timeout(10):
         await listener.subscribed.wait()
-        agents = [name for name in listener.room.remote_participants if name.startswith("agent-")]
-        assert len(agents) == 1
+        kinds = [there.kind for there in listener.room.remote_participants.values()]
+        assert kinds == [rtc.ParticipantKind.PARTICIPANT_KIND_AGENT]
     await client.post("/api/stop", json={"room": room})
 
 
@@ -227,6 +227,24 @@ async def test_on_sigterm_a_say_that_waits_is_finished_and_a_stream_ends(
             assert waiting.result()["state"] == "done"
         assert await asyncio.to_thread(served.process.wait, 10) == 0
         assert time.monotonic() - began < 8
+        assert "Traceback" not in served.log.read_text()
+
+
+async def test_a_second_sigterm_ends_it_at_once_and_who_waits_is_told(
+    shell: Shell, worker: Path, room: str, tmp_path: Path
+) -> None:
+    with serving(shell, tmp_path) as served:
+        async with client_of(served) as client, asyncio.TaskGroup() as tasks:
+            first = await say(client, room, "Ready.", "?wait=done")
+            body = {"text": LONG * 10, "room": room}
+            waiting = tasks.create_task(client.post("/api/say?wait=done", json=body))
+            await _speaking(client, room, first["id"])
+            served.process.send_signal(signal.SIGTERM)
+            await asyncio.sleep(0.5)
+            assert served.process.poll() is None
+            served.process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(served.process.wait, 3) == 0
+        assert (waiting.result().status_code, waiting.result().json()["reason"]) == (503, "draining")
         assert "Traceback" not in served.log.read_text()
 
 

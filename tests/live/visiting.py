@@ -63,9 +63,12 @@ class Visit:
 
     @property
     def latency(self) -> Locator:
-        return self.page.get_by_role("table", name="Latency").or_(
-            self.page.get_by_role("figure", name="Latency")
-        )
+        return self.page.get_by_role("figure", name="Latency")
+
+    @property
+    def rows(self) -> Locator:
+        """One for each utterance, the heads left out; they may be folded away."""
+        return self.latency.locator("tbody tr")
 
     @property
     def status(self) -> Locator:

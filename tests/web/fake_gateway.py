@@ -52,7 +52,8 @@ class FakeGateway:
     """A Gateway without a server.
 
     An agent comes into a room when something is said there, unless `has_worker` is false. What is said waits
-    until `becomes` tells what became of it; with `is_quick` it is done at once.
+    until `becomes` tells what became of it. With `is_ideal` there is an agent in every room, and what is said
+    is done at once.
     """
 
     def __init__(self) -> None:
@@ -61,9 +62,15 @@ class FakeGateway:
         """What a method raises, by its name."""
 
         self.has_worker = True
-        self.is_quick = False
+        self.is_ideal = False
         self.calls: list[str] = []
         """Names of the methods that were called."""
+
+        self.joined: list[tuple[str, str, str, int, bool]] = []
+        """Tokens that were made: room, identity, name, seconds, whether it may speak."""
+
+        self.delay_s = 0.0
+        """How long `check` takes."""
 
         self._lives = 0
         self._changed = asyncio.Event()
@@ -97,6 +104,10 @@ class FakeGateway:
             for item in news:
                 listener.put_nowait(item)
 
+    def followers(self, room: str) -> int:
+        """How many follow `room` now."""
+        return len(self._listeners[room])
+
     async def say(self, room: str, request: SayRequest, *, timeout_s: float) -> Acknowledgement:
         self._called("say", room)
         agent = self.agents.get(room)
@@ -113,7 +124,7 @@ class FakeGateway:
         position = len(agent.reports_in("accepted"))
         agent.requests.append(request)
         agent.reports[request.id] = {"id": request.id, "state": "accepted"}
-        if self.is_quick:
+        if self.is_ideal:
             self.becomes(room, request.id, "done", route="track")
         return Acknowledgement(request.id, "accepted", agent.epoch, position, False)
 
@@ -161,10 +172,12 @@ class FakeGateway:
         _check_name(identity)
         if identity.startswith(("liba-", "agent-")):
             raise RefusedError(f"the identity {identity!r} is reserved", reason="reserved_identity")
+        self.joined.append((room, identity, name, valid_for_s, can_say))
         return Join("ws://127.0.0.1:7880", f"token of {identity} for {room}")
 
     async def check(self) -> None:
         self._called("check", "liba-check")
+        await asyncio.sleep(self.delay_s)
 
     async def _news(self, room: str) -> AsyncGenerator[News]:
         heard: asyncio.Queue[News] = asyncio.Queue()
@@ -201,6 +214,8 @@ class FakeGateway:
         if failure := self.failures.get(method):
             raise failure
         _check_name(room)
+        if self.is_ideal and room not in self.agents:
+            self.comes(room)
 
     def _wake(self) -> None:
         self._changed.set()

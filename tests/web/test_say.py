@@ -6,9 +6,14 @@ from typing import Any
 import httpx2
 import pytest
 
+from libacli.config import Settings
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.messages import SayRequest
 from libacli.errors import RefusedError, UnreachableError
+from libacli.web.app import make_app
+from libacli.web.callers import Caller
+from libacli.web.say import Memory
+from tests.web.conftest import connected
 from tests.web.fake_gateway import FakeGateway
 
 
@@ -154,19 +159,20 @@ async def test_a_refusal_that_passes_tells_when_to_come_again(
     assert answer.json()["retry_in_s"] == 2.25
 
 
-@pytest.mark.parametrize(("level", "at_s"), [("audible", 2), ("done", 3)])
+@pytest.mark.parametrize(("level", "before"), [("audible", ["speaking"]), ("done", ["speaking", "audible"])])
 async def test_who_waits_is_answered_when_it_has_come_so_far(
-    client: httpx2.AsyncClient, gateway: FakeGateway, level: str, at_s: int
+    client: httpx2.AsyncClient, gateway: FakeGateway, level: str, before: list[str]
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(say(client, f"?wait={level}"))
-        await asyncio.sleep(0)
-        await later(gateway, "speaking", "audible", "done")
+        await later(gateway, *before)
+        await asyncio.sleep(1)
+        assert not waiting.done()
+        await later(gateway, level)
     answer = waiting.result()
     assert answer.status_code == 200
     assert (answer.json()["level"], answer.json()["state"]) == (level, level)
     assert answer.json()["report"] == {"id": "u1", "state": level}
-    assert at_s
 
 
 @pytest.mark.parametrize("state", ["interrupted", "failed", "expired", "unconfirmed"])
@@ -232,7 +238,9 @@ async def test_who_waits_while_livekit_is_away_is_told_what_is_known(
     assert (answer.status_code, answer.json()["state"]) == (202, "accepted")
 
 
-@pytest.mark.parametrize("query", ["?wait=forever", "?wait=done&timeout_s=0", "?timeout_s=601"])
+@pytest.mark.parametrize(
+    "query", ["?wait=forever", "?wait=done&timeout_s=0", "?timeout_s=601", "?timeout_s=nan"]
+)
 async def test_a_wait_that_cannot_be_is_refused(
     client: httpx2.AsyncClient, gateway: FakeGateway, query: str
 ) -> None:
@@ -240,15 +248,13 @@ async def test_a_wait_that_cannot_be_is_refused(
     assert not gateway.calls
 
 
-async def test_where_the_agent_cannot_be_asked_nobody_waits(
-    client: httpx2.AsyncClient, gateway: FakeGateway
-) -> None:
+async def test_where_the_agent_cannot_be_asked_nobody_waits() -> None:
     class OldServer(FakeGateway):
         async def say(self, room: str, request: SayRequest, *, timeout_s: float) -> Acknowledgement:
             return Acknowledgement(request.id, "sent")
 
-    client._transport.app.state.gateway = OldServer()  # type: ignore[attr-defined]
-    answer = await say(client, "?wait=done")
+    async with connected(make_app(Settings(), OldServer())) as client:
+        answer = await say(client, "?wait=done")
     assert (answer.status_code, answer.json()["level"]) == (202, "sent")
 
 
@@ -304,14 +310,9 @@ async def test_what_was_handed_to_an_agent_that_is_gone_is_lost(
         assert answer.json()["report"] is None
 
 
-async def test_only_the_newest_4096_ids_are_remembered(
-    client: httpx2.AsyncClient, gateway: FakeGateway
-) -> None:
+def test_only_the_newest_4096_ids_are_remembered_and_each_caller_has_his_own() -> None:
+    memory, ann, ben = Memory(), Caller("key ann", None, True), Caller("key ben", None, True)
     for number in range(4097):
-        state = client._transport.app.state  # type: ignore[attr-defined]
-        said = Acknowledgement(f"u{number}", "accepted", "gone")
-        state.memory.keep(_local(), "lobby", said)
-    gateway.comes("demo")
-    assert (await client.get("/api/say/u0")).status_code == 404
-    assert (await client.get("/api/say/u1")).status_code == 200
-    assert (await client.get("/api/say/u4096")).status_code == 200
+        memory.keep(ann, "lobby", Acknowledgement(f"u{number}", "accepted", "epoch1"))
+    assert [bool(memory.find(ann, name)) for name in ("u0", "u1", "u4096")] == [False, True, True]
+    assert memory.find(ben, "u1") is None

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from libacli import __version__
+from libacli.config import Settings
+from libacli.web import page
+from tests.web.conftest import connected
+from tests.web.fake_gateway import FakeGateway
+
+SETTINGS: dict[str, Any] = {
+    "livekit_url": "ws://127.0.0.1:7880",
+    "livekit_api_key": "canary-key",
+    "livekit_api_secret": "canary-secret",
+    "say_room": "lobby",
+    "metrics_budget_d01": 901,
+}
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(**SETTINGS)
+
+
+async def test_the_page_is_told_what_it_needs_and_no_secret(client: httpx2.AsyncClient) -> None:
+    answer = await client.get("/api/page")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "room": "lobby",
+        "agent": "liba",
+        "needs_key": False,
+        "max_text_chars": Settings().say_max_text_chars,
+        "voices": ["hibari"],
+        "budgets": {"d01": 901, "d12": 50, "d2a": 500},
+        "version": __version__,
+        "video": page.CLIENT.is_file(),
+    }
+    assert "canary" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [("/", "text/html"), ("/static/a.js", "text/javascript"), ("/static/vendor/b.mjs", "text/javascript")],
+)
+async def test_files_have_the_type_that_browsers_insist_on_and_are_asked_for_anew_each_time(
+    tmp_path: Path, path: str, media_type: str
+) -> None:
+    (tmp_path / "vendor").mkdir()
+    for name in ("index.html", "a.js", "vendor/b.mjs"):
+        (tmp_path / name).touch()
+    app = FastAPI()
+    page.install(app, files=tmp_path)
+    async with connected(app) as client:
+        answer = await client.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith(media_type)
+    assert answer.headers["cache-control"] == "no-cache"
+
+
+async def test_what_a_browser_has_already_is_not_sent_again(client: httpx2.AsyncClient) -> None:
+    tag = (await client.get("/static/docs.js")).headers["etag"]
+    answer = await client.get("/static/docs.js", headers={"If-None-Match": tag})
+    assert (answer.status_code, answer.content) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/", "/static/none.js", "/static/../app.py", "/static/%2e%2e/app.py", "/static/vendor"]
+)
+async def test_nothing_but_the_files_of_the_page_is_served(client: httpx2.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert json.loads(answer.text)["reason"] == "not_found"
+
+
+async def test_no_room_is_asked_for_any_of_it(client: httpx2.AsyncClient, gateway: FakeGateway) -> None:
+    for path in ("/api/page", "/static/docs.js", "/docs", "/openapi.json", "/healthz"):
+        assert (await client.get(path)).status_code == 200
+    assert not gateway.calls

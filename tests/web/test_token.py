@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx2
+import pytest
+
+from libacli.core.join import Join
+from tests.web.fake_gateway import FakeGateway
+
+
+async def test_a_token_is_for_one_watcher_of_the_room_of_the_settings(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/api/token")
+    assert answer.status_code == 200
+    told = answer.json()
+    assert re.fullmatch("viewer-[0-9a-f]{6}", told["identity"])
+    assert told == {
+        "url": "ws://127.0.0.1:7880",
+        "room": "demo",
+        "identity": told["identity"],
+        "token": f"token of {told['identity']} for demo",
+        "valid_for_s": 600,
+        "can_say": False,
+    }
+
+
+async def test_what_is_asked_for_comes_to_the_gateway(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    wanted = {"room": "lobby", "identity": "ann", "can_say": True, "valid_for_s": 86400}
+    told = (await client.post("/api/token", json=wanted | {"name": "Ann"})).json()
+    assert {key: told[key] for key in wanted} == wanted
+    assert gateway.joined == [("lobby", "ann", "Ann", 86400, True)]
+
+
+async def test_no_answer_may_be_kept_by_a_browser(client: httpx2.AsyncClient) -> None:
+    assert (await client.post("/api/token", json={})).headers["cache-control"] == "no-store"
+
+
+async def test_a_reserved_identity_is_refused(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/api/token", json={"identity": "liba-avatar"})
+    assert (answer.status_code, answer.json()["reason"]) == (403, "reserved_identity")
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"valid_for_s": 0},
+        {"valid_for_s": 86401},
+        {"valid_for_s": "600"},
+        {"identity": "a" * 129},
+        {"identity": " ann"},
+        {"name": "a" * 129},
+        {"can_say": 1},
+        {"can_publish": True},
+    ],
+)
+async def test_a_wish_that_makes_no_sense_is_refused(
+    client: httpx2.AsyncClient, members: dict[str, Any]
+) -> None:
+    answer = await client.post("/api/token", json=members)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "malformed")
+
+
+async def test_the_older_addresses_give_the_same(client: httpx2.AsyncClient, gateway: FakeGateway) -> None:
+    posted = await client.post("/token", json={"room": "lobby", "identity": "ann"})
+    asked = await client.get("/token?room=lobby&identity=ann")
+    assert posted.status_code == asked.status_code == 200
+    assert posted.json() == asked.json()
+    assert gateway.joined == [("lobby", "ann", "", 600, False)] * 2
+
+
+@pytest.mark.parametrize("query", ["identity=" + "a" * 129, "room=" + "a" * 129, "room="])
+async def test_the_older_address_refuses_the_same(client: httpx2.AsyncClient, query: str) -> None:
+    answer = await client.get(f"/token?{query}")
+    assert (answer.status_code, answer.json()["reason"]) == (422, "malformed")
+
+
+async def test_the_older_address_says_too(client: httpx2.AsyncClient, gateway: FakeGateway) -> None:
+    answer = await client.post("/say", json={"text": "Hello."})
+    assert answer.status_code == 202
+    assert gateway.agents["demo"].requests[0].text == "Hello."
+
+
+def test_a_token_is_no_part_of_what_is_printed_of_a_join() -> None:
+    assert "eyJ" not in repr(Join("ws://127.0.0.1:7880", "eyJ"))
