@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mode
 
 import psutil
 
@@ -31,6 +32,9 @@ class Sample:
     """What one process held at a moment."""
 
     at: float
+    processes: int
+    """How many there were: the worker holds something for each."""
+
     mb: float
     files: float
     tasks: float
@@ -95,7 +99,8 @@ class Worker:
                 for process in processes:
                     life = self._lives["worker" if process.pid == main else "room"]
                     held = (process.memory_info().rss / 1e6, process.num_fds(), tasks.get(process.pid, 0))
-                    life.setdefault(process.pid, []).append(Sample(time.monotonic() - started, *held))
+                    seen = Sample(time.monotonic() - started, len(processes), *held)
+                    life.setdefault(process.pid, []).append(seen)
             await asyncio.sleep(_SAMPLE_EVERY_S)
 
     def slopes(self) -> dict[str, Slopes]:
@@ -104,9 +109,10 @@ class Worker:
 
 
 def _slopes(life: Sequence[Sample]) -> Slopes:
-    """All 0 when it was too short to tell."""
+    """All 0 when it was too short to tell. Counts only when there were as many processes as mostly."""
     length_s = life[-1].at - life[0].at
-    later = life[len(life) // 3 :]
+    usual = mode(sample.processes for sample in life)
+    later = [sample for sample in life[len(life) // 3 :] if sample.processes == usual] or life[-1:]
     if later[-1].at - later[0].at < _LEAST_LIFE_S:
         return Slopes(length_s, 0.0, 0.0, 0.0)
     growth = [_slope([(s.at / 60, value(s)) for s in later]) for value in _HELD]
