@@ -42,6 +42,8 @@ export class Latency {
     document.getElementById("p50").textContent = milliseconds(marks.p50);
     document.getElementById("p95").textContent = milliseconds(marks.p95);
     this.#rows.replaceChildren(...all.map(row).reverse());
+    document.getElementById("latency-empty").hidden = true;
+    this.#chart.removeAttribute("hidden");
     this.#drawChart(all, Math.max(...latencies) * 1.1, marks);
   }
 

@@ -34,6 +34,7 @@ export class LinkDialog {
       address.href = address.textContent = link.url;
       element("link-code").src = `data:image/svg+xml,${encodeURIComponent(withNamespace(link.qr_svg))}`;
       element("link-note").textContent = note(link);
+      element("link-choice").hidden = !link.url.includes("code="); // without keys everybody may speak
       refusal.hidden = true;
     } catch (problem) {
       refusal.textContent = `${problem.message} ${problem.hint}`.trim();

@@ -39,6 +39,7 @@ export class Stage {
   async run() {
     try {
       this.#client = await import(CLIENT);
+      this.#client.setLogLevel("warn");
     } catch {
       this.#become("none", "No video here: this installation came without LiveKit’s client. All else works.");
       return;
