@@ -80,6 +80,7 @@ async def test_a_tab_round_tells_what_it_reached_and_whether_one_sees_it(page: P
         "<button id=seen>One</button><button id=blind>Two</button><button tabindex=-1>Three</button>"
     )
     assert await controls(page) == ["button#seen One", "button#blind Two", "button# Three"]
+    await page.focus("#blind")
     assert [(one.name, one.is_visible) for one in await tab_round(page)] == [
         ("button#seen One", True),
         ("button#blind Two", False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -46,22 +47,28 @@ class Caller:
 
 
 def check_bind(settings: Settings) -> bool:
-    """Whether `serve.host` is loopback. Raises ConfigError when others could come in and there is no key."""
-    host = settings.serve_host
-    loopback = is_loopback(f"http://[{host}]" if ":" in host else f"http://{host}")
-    if not loopback and not parse_keys(settings.serve_keys):
+    """Whether it is for this machine alone: `serve.host` is, and `serve.public_url` if there is one.
+
+    Raises ConfigError when others could come in and there is no key, and for an entry that is none.
+    """
+    keys = parse_keys(settings.serve_keys)
+    host, public = settings.serve_host, settings.serve_public_url
+    binds_loopback = is_loopback(f"http://[{host}]" if ":" in host else f"http://{host}")
+    is_private = binds_loopback and (not public or is_loopback(public))
+    if not is_private and not keys:
         raise ConfigError(
-            f"whoever reaches {host} could speak: there is no API key",
-            hint="make one: liba serve --new-key NAME; or stay on 127.0.0.1",
+            f"whoever reaches {public if binds_loopback else host} could speak: there is no API key",
+            hint="make one: liba serve --new-key NAME; or stay on 127.0.0.1, without a public address",
         )
-    return loopback
+    return is_private
 
 
 class Callers:
     """Lets callers in: by key, by session, and on loopback without keys as who they are.
 
-    Limits count by caller and by the address that the connection comes from; what a proxy says about whom
-    it speaks for is not believed. Of both only what counts in the last minute is kept.
+    Limits count by caller and by the address that the connection comes from. Behind a proxy on this machine
+    that is the address which the proxy names, if `serve.public_url` is set; no other proxy is believed. Of
+    both only what counts for the last minute is kept.
     """
 
     def __init__(self, settings: Settings, sessions: Sessions, *, host_is_loopback: bool) -> None:
@@ -75,7 +82,7 @@ class Callers:
 
     async def let_in(self, authorization: str | None, address: str) -> Caller:
         """Who sent this header from there. Raises Problem."""
-        await self._count("address", address)
+        await self.visit(address)
         if authorization is None and not self.needs_key:
             return Caller("local", None, True)
         await self.check_guesses(address)
@@ -91,6 +98,10 @@ class Callers:
             )
         await self._count("caller", caller.name)
         return caller
+
+    async def visit(self, address: str) -> None:
+        """A request came from there. Raises Problem when there were too many."""
+        await self._count("address", address)
 
     async def check_guesses(self, address: str) -> None:
         """Raises Problem when too much that came from there was wrong."""
@@ -122,8 +133,18 @@ def _too_many(detail: str) -> Problem:
 
 
 def address_of(request: Request) -> str:
-    """The address that the connection comes from."""
-    return request.client.host if request.client else ""
+    """The address that the connection comes from, as limits know it: of IPv6 the network, a /64.
+
+    Whoever has one address of such a network has all of them.
+    """
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host)
+    except ValueError:  # a socket that has no address
+        return host
+    if not isinstance(address, IPv6Address):
+        return host
+    return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
 
 
 _bearer = HTTPBearer(auto_error=False, description="A key of `liba serve --new-key`, or a session")

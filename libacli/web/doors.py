@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -13,11 +14,13 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libacli.config import LiveKitCredentials, Settings, is_loopback
+from libacli.errors import ConfigError
 from libacli.web.problems import Problem, problem_response
 
 MAX_BODY_BYTES = 16 * 1024
 
 _BODY_TIMEOUT_S = 10.0
+_WEBSITE = re.compile(r"https?://[^\s/?#@*]+(?=[/?#]|$)")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -30,14 +33,18 @@ _HEADERS = {
 
 
 def install(app: FastAPI, settings: Settings, *, address: str, host_is_loopback: bool) -> None:
-    """Puts the doors before `app`; the last one here is the first one that a request meets."""
+    """Puts the doors before `app`; the last one here is the first one that a request meets.
+
+    Raises ConfigError for an origin in `settings` that is none.
+    """
     is_local_only = host_is_loopback and not settings.serve_keys
+    origins = [_origin(url) for url in settings.serve_origins]
     app.add_middleware(BodyDoor)
-    app.add_middleware(OriginDoor, allowed=(address, *settings.serve_origins))
-    if settings.serve_origins:
+    app.add_middleware(OriginDoor, allowed=(_origin(address), *origins))
+    if origins:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=settings.serve_origins,
+            allow_origins=origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
             expose_headers=["Location", "Retry-After"],
@@ -98,14 +105,17 @@ class HostDoor:
 
 
 class OriginDoor:
-    """Refuses what a page of another website would have done here."""
+    """Refuses what a page of another website would have done here.
+
+    It may lead its visitor here, by a link; it may not change, nor start, anything.
+    """
 
     def __init__(self, app: ASGIApp, allowed: tuple[str, ...]) -> None:
         self._app = app
-        self._allowed = {_origin(url) for url in allowed}
+        self._allowed = allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] not in _SAFE_METHODS and self._is_foreign(scope):
+        if scope["type"] == "http" and self._is_foreign(scope["method"], Headers(scope=scope)):
             problem = Problem(
                 403,
                 "foreign_origin",
@@ -116,13 +126,16 @@ class OriginDoor:
             return
         await self._app(scope, receive, send)
 
-    def _is_foreign(self, scope: Scope) -> bool:
-        headers = Headers(scope=scope)
-        origin = headers.get("origin")
-        if origin is None or _origin(origin) in self._allowed:
+    def _is_foreign(self, method: str, headers: Headers) -> bool:
+        origin = headers.get("origin", "").lower()
+        if origin in self._allowed:
             return False
+        if method in _SAFE_METHODS:  # browsers name no origin then, if the page does not want the answer
+            is_link = headers.get("sec-fetch-dest") == "document"
+            return headers.get("sec-fetch-site") == "cross-site" and not is_link
         # Not the scheme: behind a proxy that speaks TLS only the browser knows it.
-        return not origin.startswith("http") or origin.partition("://")[2] != headers.get("host")
+        own = headers.get("host", "").lower()
+        return bool(origin) and origin not in (f"http://{own}", f"https://{own}")
 
 
 class BodyDoor:
@@ -179,8 +192,13 @@ def _is_json(content_type: str) -> bool:
 
 
 def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}".lower()
+    """The origin of `url`, as browsers write it. Raises ConfigError."""
+    if not (website := _WEBSITE.match(url.lower())):
+        raise ConfigError(
+            f"{url!r} is not the address of a website",
+            hint="serve.origins and serve.public_url are like this: https://example.org",
+        )
+    return website[0]
 
 
 def _policy(settings: Settings) -> str:
@@ -203,11 +221,10 @@ def _policy(settings: Settings) -> str:
 
 def _livekit(url: str) -> str:
     """The server that the page connects to; LiveKit Cloud has more than one name."""
-    host = urlsplit(url).netloc
+    host = urlsplit(url).netloc.rpartition("@")[2].lower()
     if not host:
         return ""
     server = LiveKitCredentials(url, "", SecretStr(""))
-    origins = f" {_origin(server.ws_url)} {_origin(server.http_url)}"
-    if host.endswith(".livekit.cloud"):
-        origins += " wss://*.livekit.cloud https://*.livekit.cloud"
-    return origins
+    schemes = [address.partition(":")[0] for address in (server.ws_url, server.http_url)]
+    hosts = [host, "*.livekit.cloud"] if host.endswith(".livekit.cloud") else [host]
+    return "".join(f" {scheme}://{name}" for name in hosts for scheme in schemes)

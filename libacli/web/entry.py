@@ -59,6 +59,7 @@ async def session(request: Request, body: CodeBody) -> SessionLeave:
     """A code works once, for ten minutes; the session is for one room, for twelve hours."""
     callers: Callers = request.app.state.callers
     address = address_of(request)
+    await callers.visit(address)
     await callers.check_guesses(address)
     redeemed = request.app.state.sessions.redeem(body.code)
     if redeemed is None:

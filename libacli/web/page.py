@@ -11,7 +11,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from libacli import __version__
+from libacli.web.callers import address_of
 from libacli.web.models import Budgets, Page
+from libacli.web.problems import responses
 
 STATIC = Path(__file__).parent / "static"
 VENDOR = STATIC / "vendor"
@@ -35,10 +37,11 @@ async def index(request: Request) -> FileResponse:
     return FileResponse(request.app.state.files / "index.html", headers=_FRESH)
 
 
-@router.get("/api/page", summary="What the page has to know")
+@router.get("/api/page", summary="What the page has to know", responses=responses(429))
 async def page(request: Request) -> Page:
     """Told to everybody: nothing in it is a secret."""
     state = request.app.state
+    await state.callers.visit(address_of(request))
     settings = state.settings
     return Page(
         room=settings.say_room,

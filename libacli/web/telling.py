@@ -22,6 +22,9 @@ from libacli.web.problems import responses
 
 logger = logging.getLogger("liba.web")
 
+_CLIENT_LEFT = 499
+"""Nobody was there to be answered; the number that nginx has for it."""
+
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 router = APIRouter(tags=["health"])
@@ -61,7 +64,7 @@ class TellingDoor:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started, status = time.perf_counter(), 500
+        started, status = time.perf_counter(), _CLIENT_LEFT
 
         async def watch(message: Message) -> None:
             nonlocal status
@@ -71,9 +74,12 @@ class TellingDoor:
 
         try:
             await self._app(scope, receive, watch)
+        except Exception:
+            status = 500
+            raise
         finally:
             seconds = time.perf_counter() - started
-            route = getattr(scope.get("route"), "path", "other")
+            route = getattr(scope.get("route"), "path_format", "other")
             method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "OPTIONS") else "other"
             self._telling.count(route, method, status, seconds)
             logger.debug("%s %s %d in %.0f ms", method, route, status, seconds * 1000)

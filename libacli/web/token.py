@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 
 from libacli.web.callers import Caller, CallerDependency
 from libacli.web.models import Token, TokenBody
-from libacli.web.problems import responses
+from libacli.web.problems import Problem, responses
 
 router = APIRouter(tags=["rooms"])
 
@@ -30,6 +30,8 @@ def join(request: Request, caller: Caller, body: TokenBody) -> Token:
     """The token that `body` asks for. Raises Problem or RefusedError."""
     if body.can_say:
         caller.check_can_say()
+    if body.identity and caller.room is not None:  # joining with it would put its holder out
+        raise Problem(403, "identity_given", "a session cannot choose its identity", hint="leave it out")
     state = request.app.state
     room = caller.room_or(state.settings.say_room, body.room)
     identity = body.identity or f"viewer-{os.urandom(3).hex()}"

