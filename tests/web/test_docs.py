@@ -34,7 +34,7 @@ def test_with_its_files_the_viewer_is_shown_and_every_file_of_it_is_there(tmp_pa
         (tmp_path / name).touch()
     shown = docs_page(tmp_path)
     files = re.findall('(?:src|href)="/static/([^"]+)"', shown)
-    assert sorted(files) == ["docs.js", "icon.svg", "vendor/swagger-ui-bundle.js", "vendor/swagger-ui.css"]
+    assert sorted(files) == ["docs.js", "favicon.svg", "vendor/swagger-ui-bundle.js", "vendor/swagger-ui.css"]
     assert (page.STATIC / "docs.js").is_file()
     assert "<script>" not in shown  # our own policy would refuse it
 

@@ -1,60 +1,74 @@
-/** Calls to the HTTP API, with what this browser was let in by. */
+/** The HTTP API of this server. */
 
-const KEPT_AS = "liba.credential";
-
-/** An answer that is an error: `reason` is the word for machines, `hint` the next step. */
 export class Problem extends Error {
-  constructor(status, { detail, reason, hint } = {}) {
-    super(detail ?? "the server does not answer");
+  /** @param {number} status 0: the server was not reached */
+  constructor(status, reason, detail, { hint = "", retryInS = 0 } = {}) {
+    super(detail);
     this.status = status;
-    this.reason = reason ?? "unreachable";
-    this.hint = hint ?? (status ? "" : "is `liba serve` still running?");
+    this.reason = reason;
+    this.hint = hint;
+    this.retryInS = retryInS;
+  }
+
+  /** What a response that is no success says. @param {Response} response */
+  static async of(response) {
+    const told = await response.json().catch(() => ({}));
+    const detail = told.detail || `the server answered ${response.status}`;
+    const retryInS = told.retry_in_s || Number(response.headers.get("Retry-After")) || 0;
+    return new Problem(response.status, told.reason || "failed", detail, { hint: told.hint, retryInS });
+  }
+
+  /** A sentence for people, with the next step. */
+  get words() {
+    return [this.message, this.hint].filter(Boolean).map(sentence).join(" ");
   }
 }
 
+function sentence(text) {
+  const ended = /[.!?…]$/.test(text) ? text : `${text}.`;
+  return ended[0].toUpperCase() + ended.slice(1);
+}
+
 export class Api {
-  #onLockedOut;
-
-  /** @param {() => void} onLockedOut called when the credential is not accepted any more. */
-  constructor(onLockedOut) {
-    this.#onLockedOut = onLockedOut;
+  /** @param {() => string} bearer what lets us in; empty: nothing is sent */
+  constructor(bearer) {
+    this._bearer = bearer;
+    /** Called when the server does not know us any more. */
+    this.onLockedOut = () => {};
   }
 
-  get credential() {
-    return sessionStorage.getItem(KEPT_AS) ?? "";
+  page = () => this._call("GET", "/api/page");
+  session = (code) => this._call("POST", "/api/session", { code });
+  room = (room) => this._call("GET", `/api/rooms/${encodeURIComponent(room)}`);
+  token = (room) => this._call("POST", "/api/token", { room });
+  stop = (room) => this._call("POST", "/api/stop", { room });
+  link = (room, canSay) => this._call("POST", "/api/link", { room, can_say: canSay });
+
+  /** @param {string} key kept over retries, it becomes the id */
+  say = (key, body) => this._call("POST", "/api/say", body, { "Idempotency-Key": key });
+
+  /** @param {string} lastId @param {AbortSignal} signal @returns {Promise<Response>} */
+  events(room, lastId, signal) {
+    const headers = { Accept: "text/event-stream", ...(lastId && { "Last-Event-ID": lastId }) };
+    const path = `/api/events?captions=true&room=${encodeURIComponent(room)}`;
+    return this._fetch(path, { headers, signal });
   }
 
-  /** A key or a session; it is forgotten with the tab. */
-  set credential(value) {
-    if (value) sessionStorage.setItem(KEPT_AS, value);
-    else sessionStorage.removeItem(KEPT_AS);
+  async _call(method, path, body, headers = {}) {
+    const sent = body && { body: JSON.stringify(body), headers: { ...headers, "Content-Type": "application/json" } };
+    return (await this._fetch(path, { method, ...sent })).json();
   }
 
-  get(path) {
-    return this.#json("GET", path);
-  }
-
-  post(path, body = {}, headers = {}) {
-    return this.#json("POST", path, JSON.stringify(body), { "Content-Type": "application/json", ...headers });
-  }
-
-  /** The response itself. @throws {Problem} */
-  async open(method, path, { body, headers = {}, signal } = {}) {
-    if (this.credential) headers = { ...headers, Authorization: `Bearer ${this.credential}` };
-    let response;
-    try {
-      response = await fetch(path, { method, body, headers, signal, cache: "no-store" });
-    } catch (error) {
-      if (signal?.aborted) throw error;
-      throw new Problem(0);
-    }
+  async _fetch(path, { headers = {}, ...options }) {
+    const bearer = this._bearer();
+    const all = { ...headers, ...(bearer && { Authorization: `Bearer ${bearer}` }) };
+    const response = await fetch(path, { ...options, headers: all, cache: "no-store" }).catch((error) => {
+      if (error.name === "AbortError") throw error;
+      throw new Problem(0, "unreachable", "the server cannot be reached", { hint: "Your text is kept: try again" });
+    });
     if (response.ok) return response;
-    const told = await response.json().catch(() => ({ detail: `the server answered ${response.status}` }));
-    if (response.status === 401 && told.reason === "unauthorized") this.#onLockedOut();
-    throw new Problem(response.status, told);
-  }
-
-  async #json(method, path, body, headers) {
-    return (await this.open(method, path, { body, headers })).json();
+    const problem = await Problem.of(response);
+    if (problem.status === 401 && problem.reason !== "bad_code") this.onLockedOut(problem);
+    throw problem;
   }
 }

@@ -1,22 +1,45 @@
-/** What is spoken, as text: the newest line large, a few before it small. */
+/** The lines that were spoken, newest last, like on a prompter. */
 
-const SHOWN = 4;
+import { byId, make } from "./dom.js";
+
+const KEPT = 100;
 
 export class Captions {
-  #log = document.getElementById("captions");
-
-  add(id, text) {
-    const line = document.createElement("p");
-    line.dataset.id = id;
-    line.textContent = text;
-    this.#log.append(line);
-    while (this.#log.children.length > SHOWN) this.#log.firstElementChild.remove();
-    this.#log.scrollTop = this.#log.scrollHeight;
+  constructor() {
+    this._log = byId("captions");
+    /** @type {Map<string, HTMLElement>} */
+    this._lines = new Map();
   }
 
-  /** Marks how the line ended: `done`, `interrupted`... */
-  end(id, state) {
-    const line = [...this.#log.children].find((one) => one.dataset.id === id);
-    if (line) line.dataset.state = state;
+  /** @param {string} id @param {string} text */
+  put(id, text) {
+    const line = this._lines.get(id);
+    if (line) {
+      if (line.textContent !== text) line.textContent = text;
+      return;
+    }
+    const newest = [...this._lines.values()].at(-1);
+    const isAtEnd = !newest || this._log.scrollTop + this._log.clientHeight > newest.offsetTop;
+    const added = make("p", {}, text);
+    this._lines.set(id, added);
+    this._log.append(added);
+    if (this._lines.size > KEPT) this._forget(this._lines.keys().next().value);
+    if (isAtEnd) this._log.scrollTop = added.offsetTop - 4;
+  }
+
+  /** @param {any} scene @param {boolean} isHeard whether the room's sound comes to this page */
+  render(scene, isHeard) {
+    const now = scene.speaking?.id;
+    for (const [id, line] of this._lines) {
+      line.classList.toggle("now", id === now);
+      line.classList.toggle("cut", scene.find(id)?.state === "interrupted");
+    }
+    // Who hears the voice is not to hear a screen reader say the same words over it.
+    this._log.setAttribute("aria-live", isHeard ? "off" : "polite");
+  }
+
+  _forget(id) {
+    this._lines.get(id)?.remove();
+    this._lines.delete(id);
   }
 }

@@ -1,177 +1,217 @@
-/** Puts the page together: one room, what is known of it, and what is shown of that. */
+/** The page, put together: who we are, then the room, then what is shown of it. */
 
+import * as access from "./access.js";
 import { Api } from "./api.js";
 import { Captions } from "./captions.js";
-import { copy } from "./copy.js";
-import { readAddress, trade } from "./entry.js";
-import { follow } from "./feed.js";
-import { Latency } from "./latency.js";
-import { LinkDialog } from "./link.js";
+import { Compose } from "./compose.js";
+import { byId, show, write } from "./dom.js";
+import { renderFacts } from "./facts.js";
+import { LatencyPanel } from "./latency_panel.js";
+import { Media } from "./media.js";
 import { Queue } from "./queue.js";
-import { SpeechForm } from "./speech.js";
+import { Scene } from "./scene.js";
+import { bindShare } from "./share.js";
 import { Stage } from "./stage.js";
+import { follow, pause } from "./stream.js";
+import * as words from "./words.js";
 
-const LOOK_EVERY_MS = 3000;
-const OVER = ["done", "interrupted", "failed", "expired", "unconfirmed", "rejected"];
-const WORDS = {
-  loading: "Loading…",
-  key: "A key is needed",
-  joining: "Joining…",
-  live: "Ready",
-  "no-agent": "The agent is not here",
-  reconnecting: "Reconnecting…",
-  offline: "liba serve is not reached; trying again…",
-};
+const OFFLINE_AFTER_MS = 15_000;
+const LOOK_MS = 2500;
 
-const element = (id) => document.getElementById(id);
-const api = new Api(() => askForKey("This key or session is not accepted any more."));
+let me = access.kept();
+const api = new Api(() => me.bearer);
+const root = document.documentElement;
 
-/** What is known. `feed`: "new", "open" or "broken". */
-const known = { room: "", isIn: false, feed: "new", link: "", status: null, speaking: "" };
-let stage = null;
-
-const captions = new Captions();
-const queue = new Queue();
-const latency = new Latency();
-const speech = new SpeechForm(api, () => known.room, (id, text) => queue.own(id, text));
-new LinkDialog(api, () => known.room);
-
-function state() {
-  if (!known.isIn) return element("key-form").hidden ? "loading" : "key";
-  if (known.feed === "broken") return "offline";
-  if (known.link || stage.state === "reconnecting") return "reconnecting";
-  if (known.feed === "new" || !known.status) return "joining";
-  if (!known.status.agent) return "no-agent";
-  return stage.state === "joining" ? "joining" : "live";
-}
-
-function route() {
-  if (stage?.hasPicture || known.status?.avatar === "ready") return "avatar";
-  return `sound only: ${known.status?.avatar ?? "no avatar"}`;
-}
-
-/** Only what has changed is written: a live region speaks at each write. */
-function write(id, text) {
-  if (element(id).textContent !== text) element(id).textContent = text;
-}
-
-function draw() {
-  const now = state();
-  const isLive = now === "live";
-  document.documentElement.dataset.state = now;
-  document.documentElement.dataset.speaking = String(isLive && known.speaking !== "");
-  write("state", isLive && known.speaking ? "Speaking" : WORDS[now]);
-  write("route", isLive ? route() : "");
-  element("placeholder").hidden = stage?.hasPicture ?? false;
-  element("start").hidden = now !== "no-agent";
-  write("command", `liba agent run --room ${known.room}`);
-  write("absence", absence(now));
-}
-
-function absence(now) {
-  if (now === "no-agent") return "The agent is not here. It comes with the first line, or start it:";
-  if (stage?.absence) return stage.absence;
-  if (now !== "live") return WORDS[now];
-  return route() === "avatar" ? "The picture is on its way." : `Sound only: ${known.status.avatar}`;
-}
-
-function take(kind, data) {
-  if (kind === "status") takeStatus(data);
-  else if (kind === "utterance") takeUtterance(data);
-  else if (kind === "caption") captions.add(data.id, data.text);
-  else if (kind === "link") known.link = data.state;
-  draw();
-}
-
-function takeStatus(status) {
-  known.status = status;
-  known.speaking = status.speaking?.id ?? "";
-  queue.replace(status.waiting);
-}
-
-function takeUtterance(event) {
-  if (known.status && event.avatar) known.status.avatar = event.avatar;
-  if (event.state === "rejected") return;
-  queue.update(event.id, event.state, event.chars);
-  latency.update(event);
-  if (["speaking", "audible"].includes(event.state)) known.speaking = event.id;
-  if (!OVER.includes(event.state)) return;
-  if (known.speaking === event.id) known.speaking = "";
-  captions.end(event.id, event.state);
-}
-
-/** While the avatar is on its way nothing happens that would be told: it has to be asked for. */
-async function look() {
-  const isWorthIt = known.status?.agent && known.status.avatar !== "ready" && !document.hidden;
-  if (!isWorthIt || known.feed !== "open") return;
-  try {
-    known.status.avatar = (await api.get(`/api/rooms/${encodeURIComponent(known.room)}`)).avatar;
-    draw();
-  } catch (problem) {
-    console.debug(`not looked: ${problem.message}`);
-  }
-}
-
-function askForKey(why = "") {
-  api.credential = "";
-  known.isIn = false;
-  element("key-form").hidden = false;
-  element("key-refusal").textContent = why;
-  element("key-refusal").hidden = !why;
-  draw();
-}
-
-async function enter() {
-  known.isIn = true;
-  element("key-form").hidden = true;
-  stage ??= new Stage(api, known.room, draw);
-  write("room", known.room);
-  draw();
-  const onLink = (isOpen) => {
-    known.feed = isOpen ? "open" : "broken";
-    draw();
-  };
-  try {
-    await Promise.all([stage.run(), follow(api, known.room, take, onLink)]);
-  } catch (problem) {
-    if (problem.status === 403) askForKey("This session is for another room.");
-  }
-}
+start();
 
 async function start() {
-  const { room, code } = readAddress();
-  const page = await untilReached(() => api.get("/api/page"));
-  speech.offer(page.voices);
-  element("text").maxLength = page.max_text_chars;
-  const traded = code && (await trade(api, code));
-  known.room = traded || room || page.room;
-  if (page.needs_key && !api.credential) askForKey(code ? "This link was used already, or is too old." : "");
-  else await enter();
+  const address = access.readAddress();
+  addEventListener("hashchange", () => location.reload());
+  const page = await pageInfo();
+  write(byId("version"), `liba ${page.version}`);
+  if (!page.needs_key) me = access.nobody();
+  const trouble = page.needs_key && address.code ? await redeem(address.code) : "";
+  if (page.needs_key && (trouble || !me.bearer)) await askForKey(trouble, address.room || page.room);
+  enter(page, me.room || address.room || page.room);
 }
 
-async function untilReached(call) {
+async function pageInfo() {
   for (;;) {
     try {
-      return await call();
-    } catch (problem) {
-      if (problem.status) throw problem;
-      await new Promise((resolve) => setTimeout(resolve, 1000));
+      return await api.page();
+    } catch {
+      setState("offline", new Scene());
+      await pause(2000);
     }
   }
 }
 
-element("key-form").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  api.credential = element("key").value.trim();
-  element("key").value = "";
+/** Trades the code for a session. Returns what is wrong with it. */
+async function redeem(code) {
   try {
-    await api.get(`/api/rooms/${encodeURIComponent(known.room)}`);
-    await enter();
+    const leave = await api.session(code);
+    me = { bearer: leave.session, room: leave.room, canSay: leave.can_say };
+    access.keep(me);
+    return "";
   } catch (problem) {
-    askForKey(problem.message);
+    me = access.nobody();
+    return `The link does not let you in. ${problem.words}`;
   }
-});
-element("copy-command").addEventListener("click", (event) => copy(element("command").textContent, event.target));
-window.addEventListener("hashchange", () => location.reload());
-setInterval(look, LOOK_EVERY_MS);
-start();
+}
+
+/** Returns once there is a key that the server knows. */
+function askForKey(trouble, room) {
+  setState("key", new Scene());
+  show(byId("key-form"), true);
+  show(byId("desk"), false);
+  write(byId("key-alert"), trouble);
+  byId("key").focus();
+  return new Promise((resolve) => {
+    byId("key-form").addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const problem = await tryKey(byId("key").value.trim(), room);
+      write(byId("key-alert"), problem);
+      if (problem) return byId("key").select();
+      show(byId("key-form"), false);
+      resolve(undefined);
+    });
+  });
+}
+
+async function tryKey(key, room) {
+  if (!/^[!-~]+$/.test(key)) return "A key has letters, digits, - and _ only.";
+  me = { ...access.nobody(), bearer: key };
+  try {
+    await api.room(room);
+  } catch (problem) {
+    // Any other answer comes after the key was found good.
+    if ([0, 401, 429].includes(problem.status)) return problem.words;
+  }
+  access.keep(me);
+  return "";
+}
+
+function setState(state, scene) {
+  root.dataset.state = state;
+  root.classList.toggle("on-air", state === "live" && Boolean(scene.speaking));
+  write(byId("state-words"), words.stateWords(state, scene));
+  write(byId("route-words"), state === "live" ? words.route(scene) : "");
+}
+
+/** Everything after the door. */
+function enter(page, room) {
+  const scene = new Scene();
+  const leaving = new AbortController();
+  let feed = "joining";
+  let downSince = 0;
+  let isDrawing = false;
+
+  function draw() {
+    if (isDrawing) return;
+    isDrawing = true;
+    queueMicrotask(() => {
+      isDrawing = false;
+      render();
+    });
+  }
+
+  const media = new Media({
+    join: () => api.token(room),
+    video: byId("stage-video"),
+    sounds: byId("stage-sound"),
+    onChange: draw,
+    onTracks: () => setTimeout(look, 300),
+  });
+  const stage = new Stage({ onListen: () => media.listen() });
+  const captions = new Captions();
+  const queue = new Queue();
+  const latency = new LatencyPanel(page.budgets);
+  const compose = new Compose({ api, scene, room, page, onChange: draw });
+  const command = `liba agent run --room ${shellWord(room)}${page.agent === "liba" ? "" : ` --agent-name ${shellWord(page.agent)}`}`;
+
+  function stateNow() {
+    if (feed !== "live") return feed;
+    if (scene.agent === undefined) return scene.link ? "reconnecting" : "joining";
+    if (scene.link || media.state === "reconnecting") return "reconnecting";
+    if (scene.agent === null) return "no-agent";
+    return media.state === "joining" ? "joining" : "live";
+  }
+
+  function render() {
+    const state = stateNow();
+    setState(state, scene);
+    stage.render(state, scene, media, command);
+    captions.render(scene, media.hasSound && !media.isBlocked);
+    queue.render(scene);
+    latency.render(scene);
+    compose.render();
+    renderFacts(feed, scene, media);
+  }
+
+  const takers = {
+    status: (data) => scene.takeStatus(data),
+    utterance(data) {
+      const text = scene.takeEvent(data) && data.state === "speaking" && scene.text(data.id);
+      if (text) captions.put(data.id, text);
+    },
+    caption({ id, text }) {
+      scene.learnText(id, text);
+      captions.put(id, text);
+    },
+    link: (data) => (scene.link = data.state),
+  };
+
+  function onEvent(kind, data) {
+    [feed, downSince] = ["live", 0];
+    takers[kind]?.(data);
+    draw();
+  }
+
+  function onDown() {
+    downSince ||= Date.now();
+    const isLong = Date.now() - downSince > OFFLINE_AFTER_MS;
+    feed = isLong || !navigator.onLine ? "offline" : "reconnecting";
+    draw();
+  }
+
+  /** Events tell neither of the avatar's comings and goings nor of a changed order. */
+  async function look() {
+    if (feed !== "live" || document.hidden) return;
+    const before = scene.version;
+    const status = await api.room(room).catch(() => null);
+    if (!status || scene.version !== before) return;
+    scene.takeStatus(status);
+    draw();
+  }
+
+  const isWaitingForAvatar = () => scene.agent && !["ready", "not configured"].includes(scene.avatar);
+  setInterval(() => (scene.isDoubtful || isWaitingForAvatar()) && look(), LOOK_MS);
+
+  api.onLockedOut = () => {
+    if (leaving.signal.aborted) return;
+    leaving.abort();
+    access.forget();
+    location.reload();
+  };
+
+  show(byId("desk"), true);
+  show(byId("compose"), me.canSay);
+  show(byId("watching"), !me.canSay);
+  write(byId("room-name"), room);
+  document.title = `${room} · liba`;
+  bindShare({ api, room, canSay: me.canSay });
+  render();
+  media.run(page.video, leaving.signal);
+  follow((lastId, signal) => api.events(room, lastId, signal), { onEvent, onDown, signal: leaving.signal }).then(
+    (problem) => problem && giveUp(problem),
+  );
+
+  function giveUp(problem) {
+    feed = "offline";
+    render();
+    write(byId("state-words"), problem.words);
+  }
+}
+
+/** For a shell. @param {string} text */
+const shellWord = (text) => (/^[\w.:@/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);

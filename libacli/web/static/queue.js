@@ -1,42 +1,39 @@
-/** What waits to be spoken. Texts are known of what was said here; events carry none. */
+/** The queue: what is spoken, then what waits. */
 
-const KEPT = 200;
+import { byId, make, show } from "./dom.js";
+import { count } from "./words.js";
+
+const SHOWN = 12;
 
 export class Queue {
-  #list = document.getElementById("queue");
-  #empty = document.getElementById("queue-empty");
-  #count = document.getElementById("queue-count");
-  #texts = new Map();
-  #waiting = new Map();
-
-  /** What this page said under that id. */
-  own(id, text) {
-    this.#texts.set(id, text);
-    if (this.#texts.size > KEPT) this.#texts.delete(this.#texts.keys().next().value);
-    this.#draw();
+  constructor() {
+    this._list = byId("queue");
+    this._shown = "";
   }
 
-  /** All that waits, as the agent tells it. */
-  replace(reports) {
-    this.#waiting = new Map(reports.map((report) => [report.id, report.chars]));
-    this.#draw();
+  /** @param {any} scene */
+  render(scene) {
+    const lines = [...(scene.speaking ? [scene.speaking] : []), ...scene.waiting];
+    const told = lines.map((one) => [one.id, one.state, scene.text(one.id), one.chars]);
+    const wanted = JSON.stringify(told);
+    if (wanted === this._shown) return; // who reads in the list is not to lose the place
+    this._shown = wanted;
+    const items = lines.slice(0, SHOWN).map((one, index) => item(one, index, scene));
+    if (lines.length > SHOWN) items.push(make("li", { class: "more" }, `and ${lines.length - SHOWN} more`));
+    this._list.replaceChildren(...items);
+    show(this._list, lines.length > 0);
+    show(byId("queue-empty"), lines.length === 0);
   }
+}
 
-  /** One utterance is in another state now. */
-  update(id, state, chars) {
-    if (state === "accepted") this.#waiting.set(id, chars);
-    else this.#waiting.delete(id);
-    this.#draw();
-  }
-
-  #draw() {
-    const items = [...this.#waiting].map(([id, chars]) => {
-      const item = document.createElement("li");
-      item.textContent = this.#texts.get(id) ?? `a line of ${chars} characters`;
-      return item;
-    });
-    this.#list.replaceChildren(...items);
-    this.#count.textContent = items.length ? String(items.length) : "";
-    this.#empty.hidden = items.length > 0;
-  }
+function item(one, index, scene) {
+  const isNow = one.state !== "accepted";
+  const place = isNow ? "speaking" : index === 0 || (index === 1 && scene.speaking) ? "next" : "waits";
+  const text = scene.text(one.id);
+  return make(
+    "li",
+    isNow ? { class: "now" } : {},
+    make("span", { class: "place" }, place),
+    make("span", { class: text ? "words" : "words foreign" }, text || `a line of ${count(one.chars ?? 0, "character")}`),
+  );
 }

@@ -1,0 +1,160 @@
+/** The text box, its buttons, and what the server says to a line. */
+
+import { byId, make, show, write } from "./dom.js";
+import { hasEnded } from "./scene.js";
+import { partsOf } from "./latency.js";
+import { noteWords } from "./words.js";
+
+const KEPT = "liba.manner";
+
+export class Compose {
+  /**
+   * @param {object} parts
+   * @param {any} parts.api
+   * @param {any} parts.scene
+   * @param {string} parts.room
+   * @param {{max_text_chars: number, voices: string[]}} parts.page
+   * @param {() => void} parts.onChange
+   */
+  constructor({ api, scene, room, page, onChange }) {
+    Object.assign(this, { _api: api, _scene: scene, _room: room, _page: page, _onChange: onChange });
+    this._text = byId("text");
+    this._isSending = false;
+    /** The line that was refused or not answered, and its key: the same line again has the same key. */
+    this._pending = { key: "", line: "" };
+    this._mine = "";
+    this._manner = readManner();
+    byId("voices").replaceChildren(...page.voices.map((value) => make("option", { value })));
+    this._bind();
+    this._showManner();
+    this._count();
+  }
+
+  /** What became of our last line. */
+  render() {
+    const one = this._scene.find(this._mine);
+    if (!one) return write(byId("note"), this._isSending ? "Sending…" : "");
+    const ahead = this._scene.waiting.findIndex((other) => other.id === one.id) + (this._scene.speaking ? 1 : 0);
+    write(byId("note"), noteWords(one, partsOf(one), ahead));
+    byId("note").classList.toggle("bad", hasEnded(one) && one.state !== "done");
+  }
+
+  _bind() {
+    byId("compose").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this._speak();
+    });
+    this._text.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.isComposing) {
+        event.preventDefault();
+        this._speak();
+      }
+    });
+    this._text.addEventListener("input", () => this._count());
+    byId("stop").addEventListener("click", () => this._stop());
+    byId("voice").addEventListener("input", (event) => this._setManner({ voice: event.target.value.trim() }));
+    byId("speed").addEventListener("input", (event) => this._setManner({ speed: Number(event.target.value) }));
+    byId("as-set").addEventListener("click", () => {
+      this._setManner({ voice: "", speed: null });
+      byId("voice").focus();
+    });
+  }
+
+  async _speak() {
+    if (this._isSending) return;
+    const text = this._text.value;
+    if (!text.trim()) {
+      this._refuse("There is nothing to say yet. Write a line first.");
+      return this._text.focus();
+    }
+    const { voice, speed } = this._manner;
+    const body = { text, room: this._room, ...(voice && { voice }), ...(speed && { speed }) };
+    this._setSending(true);
+    try {
+      const key = this._keyOf(JSON.stringify(body));
+      this._scene.learnText(key, text);
+      const told = await this._api.say(key, body);
+      this._taken(told, text);
+    } catch (problem) {
+      this._refuse(problem.words ?? String(problem));
+    } finally {
+      this._setSending(false);
+    }
+  }
+
+  _taken(told, text) {
+    this._pending = { key: "", line: "" };
+    this._mine = told.id;
+    this._refuse("");
+    if (this._text.value === text) this._text.value = "";
+    this._count();
+  }
+
+  async _stop() {
+    try {
+      await this._api.stop(this._room);
+      this._refuse("");
+    } catch (problem) {
+      this._refuse(problem.words ?? String(problem));
+    }
+  }
+
+  _keyOf(line) {
+    if (this._pending.line !== line) this._pending = { key: newKey(), line };
+    return this._pending.key;
+  }
+
+  _setSending(isSending) {
+    this._isSending = isSending;
+    byId("speak").classList.toggle("busy", isSending);
+    byId("speak").setAttribute("aria-busy", String(isSending));
+    if (isSending) this._mine = "";
+    this._onChange();
+  }
+
+  _refuse(words) {
+    write(byId("refused"), words);
+    if (words) this._text.setAttribute("aria-invalid", "true");
+    else this._text.removeAttribute("aria-invalid");
+  }
+
+  _count() {
+    const [length, most] = [[...this._text.value].length, this._page.max_text_chars];
+    write(byId("count"), `${length.toLocaleString("en")} of ${most.toLocaleString("en")} characters`);
+    byId("count").classList.toggle("bad", length > most);
+  }
+
+  _setManner(change) {
+    this._manner = { ...this._manner, ...change };
+    try {
+      localStorage.setItem(KEPT, JSON.stringify(this._manner));
+    } catch {
+      // private windows may not store: it lasts as long as the page then
+    }
+    this._showManner();
+  }
+
+  _showManner() {
+    const { voice, speed } = this._manner;
+    if (byId("voice").value.trim() !== voice) byId("voice").value = voice;
+    byId("speed").value = String(speed ?? 1);
+    const words = speed ? `${speed.toFixed(2).replace(/0$/, "")}×` : "as set";
+    write(byId("speed-words"), words);
+    byId("speed").setAttribute("aria-valuetext", speed ? `${speed} times` : "as set");
+    show(byId("as-set"), Boolean(voice || speed));
+  }
+}
+
+function readManner() {
+  try {
+    const { voice = "", speed = null } = JSON.parse(localStorage.getItem(KEPT) ?? "{}");
+    return { voice: String(voice).slice(0, 64), speed: speed >= 0.5 && speed <= 2 ? Number(speed) : null };
+  } catch {
+    return { voice: "", speed: null };
+  }
+}
+
+// Not crypto.randomUUID: that is there in secure contexts alone.
+function newKey() {
+  return [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,29 @@
+/** How things stand, in words. */
+
+import { byId, make } from "./dom.js";
+import * as words from "./words.js";
+
+const MEDIA = { absent: "not there", joining: "joining…", reconnecting: "reconnecting…", off: "not reached" };
+const FEED = { joining: "joining…", reconnecting: "reconnecting…", offline: "not reached" };
+
+/** @param {string} feed how the event stream is @param {any} scene @param {any} media */
+export function renderFacts(feed, scene, media) {
+  const agent = scene.agent ? [scene.agent.name, scene.agent.model].filter(Boolean).join(", ") : "not here";
+  const lines = [
+    ["Events", FEED[feed] ?? (scene.link || "live")],
+    ["Sound, picture", MEDIA[media.state] ?? (media.hasPicture ? "both are here" : media.hasSound ? "sound" : "none yet")],
+    ["Agent", scene.agent === undefined ? "…" : agent],
+    ["Route", words.route(scene) || "–"],
+    ...(scene.caps ?? []).filter((cap) => cap.limit > 0).map(allowance),
+  ];
+  const list = byId("facts");
+  const wanted = JSON.stringify(lines);
+  if (list.dataset.shown === wanted) return;
+  list.dataset.shown = wanted;
+  list.replaceChildren(...lines.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+}
+
+function allowance({ name, used, limit, unit }) {
+  const number = (value) => Math.round(value).toLocaleString("en");
+  return [`${name[0].toUpperCase()}${name.slice(1)}`, `${number(used)} of ${number(limit)} ${unit}`];
+}

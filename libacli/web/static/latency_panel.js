@@ -1,0 +1,90 @@
+/** Latency, drawn and in numbers. */
+
+import { chartOf } from "./chart.js";
+import { byId, make, show } from "./dom.js";
+import { partsOf, summaryOf } from "./latency.js";
+import { ms } from "./words.js";
+
+const KEPT = 50;
+const PARTS = [
+  ["voice", "Voice", "T0→T1"],
+  ["sink", "Sink", "T1→T2"],
+  ["heard", "Heard", "T2→TA"],
+];
+
+export class LatencyPanel {
+  /** @param {{d01: number, d12: number, d2a: number}} budgets */
+  constructor(budgets) {
+    this._budget = budgets.d01 + budgets.d12 + budgets.d2a;
+    this._shown = "";
+    this._rows = [];
+    new ResizeObserver(() => this._draw()).observe(byId("chart"));
+  }
+
+  /** @param {any} scene */
+  render(scene) {
+    this._rows = scene.begun.slice(-KEPT).map((one) => ({ one, parts: partsOf(one) }));
+    const wanted = JSON.stringify(this._rows);
+    if (wanted === this._shown) return;
+    this._shown = wanted;
+    show(byId("latency-empty"), this._rows.length === 0);
+    show(byId("latency-all"), this._rows.length > 0);
+    const all = this._rows.map(({ parts }) => parts);
+    byId("latency-figures").replaceChildren(...figures(summaryOf(all, "latency"), this._budget));
+    byId("latency-parts").replaceChildren(...PARTS.map((part) => partLine(part, all)), playedLine(all));
+    byId("latency-rows").replaceChildren(...[...this._rows].reverse().map(numbers));
+    this._draw();
+  }
+
+  _draw() {
+    const box = byId("chart");
+    if (!box.clientWidth || !this._rows.length) return;
+    const summary = summaryOf(this._rows.map(({ parts }) => parts), "latency");
+    box.replaceChildren(chartOf(this._rows, summary, box.clientWidth));
+  }
+}
+
+function figures({ last, p50, p95 }, budget) {
+  return [["p50", p50], ["p95", p95], ["last", last]].map(([name, value]) => {
+    const number = make("dd", value !== null && value > budget ? { class: "slow" } : {}, ms(value));
+    if (value !== null && value > budget) number.append(make("span", {}, ` over ${ms(budget)}`));
+    return make("div", {}, make("dt", {}, name), number);
+  });
+}
+
+function partLine([name, label, marks], all) {
+  const { last, p50, p95 } = summaryOf(all, name);
+  return make(
+    "div",
+    {},
+    make("dt", {}, make("span", { class: `swatch ${name}`, "aria-hidden": "true" }), `${label} `, make("small", {}, marks)),
+    make("dd", {}, make("small", {}, "p50 "), ms(p50)),
+    make("dd", {}, make("small", {}, "p95 "), ms(p95)),
+    make("dd", { class: "unseen" }, `last ${ms(last)}`),
+  );
+}
+
+function playedLine(all) {
+  const { p50, p95 } = summaryOf(all, "played");
+  return make(
+    "div",
+    {},
+    make("dt", {}, make("span", { class: "swatch", "aria-hidden": "true" }), "Played ", make("small", {}, "T2→T3")),
+    make("dd", {}, make("small", {}, "p50 "), ms(p50)),
+    make("dd", {}, make("small", {}, "p95 "), ms(p95)),
+  );
+}
+
+function numbers({ one, parts }) {
+  const at = one.t0 ? new Date(one.t0 * 1000).toLocaleTimeString([], { hourCycle: "h23" }) : "";
+  const route = { tavus: "avatar", fallback: "sound only" }[one.route] ?? "";
+  const state = ["done", "audible", "speaking"].includes(one.state) ? "" : ` (${one.state})`;
+  const values = [parts.waited, parts.voice, parts.sink, parts.heard, parts.played, parts.total];
+  return make(
+    "tr",
+    { "data-id": one.id, "data-state": one.state },
+    make("th", { scope: "row" }, at),
+    make("td", one.route_reason ? { title: one.route_reason } : {}, route + state),
+    ...values.map((value) => make("td", {}, value === null ? "–" : value.toFixed(value < 100 ? 1 : 0))),
+  );
+}

@@ -1,0 +1,161 @@
+/** Sound and picture of the room, by livekit-client: joins, watches, joins again. */
+
+import { pause } from "./stream.js";
+
+const CLIENT = "/static/vendor/livekit-client.esm.mjs";
+const LONGEST_PAUSE_MS = 20_000;
+
+/**
+ * `absent`: there is no livekit-client; `joining`; `on`; `reconnecting`; `off`: it did not work, and is tried again.
+ * @typedef {"absent" | "joining" | "on" | "reconnecting" | "off"} MediaState
+ */
+
+export class Media {
+  /** @type {MediaState} */
+  state = "joining";
+  /** Why it is `absent` or `off`, for people. */
+  reason = "";
+  /** Whether the browser wants a click before anything sounds. */
+  isBlocked = false;
+  hasPicture = false;
+  hasSound = false;
+
+  /**
+   * @param {object} parts
+   * @param {() => Promise<{url: string, token: string}>} parts.join
+   * @param {HTMLVideoElement} parts.video
+   * @param {HTMLElement} parts.sounds where audio elements go
+   * @param {() => void} parts.onChange
+   * @param {() => void} parts.onTracks pictures came or went
+   */
+  constructor({ join, video, sounds, onChange, onTracks }) {
+    Object.assign(this, { _join: join, _video: video, _sounds: sounds, _onChange: onChange, _onTracks: onTracks });
+    this._pictures = [];
+    this._room = null;
+  }
+
+  /** Begins to play; only in answer to a click. */
+  async listen() {
+    await this._room?.startAudio().catch(() => {});
+    this._update();
+  }
+
+  /** Stays in the room until `signal`. @param {boolean} isThere whether the server has livekit-client */
+  async run(isThere, signal) {
+    const livekit = isThere && (await import(CLIENT).catch(() => null));
+    if (!livekit) return this._become("absent", "livekit-client is not there");
+    livekit.setLogLevel("warn");
+    for (let failures = 0; !signal.aborted; failures += 1) {
+      try {
+        if (await this._stay(livekit, signal)) failures = 0;
+        this._become("reconnecting", "");
+      } catch (error) {
+        if (error.status === 401 || error.status === 403) return this._become("off", error.message);
+        this._become("off", error.message);
+      }
+      await pause(Math.min(500 * 2 ** failures, LONGEST_PAUSE_MS) * (0.75 + Math.random() / 4), signal);
+    }
+  }
+
+  /** One stay in the room. Returns whether we were in it at all. */
+  async _stay(livekit, signal) {
+    const { url, token } = await this._join();
+    const trouble = reachTrouble(url);
+    if (trouble) throw new Error(trouble);
+    const room = new livekit.Room();
+    const left = new Promise((resolve) => room.once(livekit.RoomEvent.Disconnected, resolve));
+    this._listenTo(room, livekit.RoomEvent);
+    this._room = room;
+    const leave = () => room.disconnect();
+    signal.addEventListener("abort", leave);
+    try {
+      await room.connect(url, token).catch((error) => {
+        throw new Error(`LiveKit at ${new URL(url).host} is not reached`, { cause: error });
+      });
+      this._become("on", "");
+      await left;
+      return true;
+    } finally {
+      signal.removeEventListener("abort", leave);
+      room.removeAllListeners();
+      this._clear();
+    }
+  }
+
+  _listenTo(room, events) {
+    room
+      .on(events.TrackSubscribed, (track, _, participant) => participant.isAgent && this._take(track))
+      .on(events.TrackUnsubscribed, (track) => this._drop(track))
+      .on(events.AudioPlaybackStatusChanged, () => this._update())
+      .on(events.Reconnecting, () => this._become("reconnecting", ""))
+      .on(events.SignalReconnecting, () => this._become("reconnecting", ""))
+      .on(events.Reconnected, () => this._become("on", ""));
+  }
+
+  _take(track) {
+    if (track.kind === "audio") {
+      this._sounds.append(track.attach());
+    } else {
+      this._pictures.push(track);
+      this._project();
+    }
+    this._update();
+  }
+
+  _drop(track) {
+    for (const element of track.detach()) if (element !== this._video) element.remove();
+    this._pictures = this._pictures.filter((one) => one !== track);
+    this._project();
+    this._update();
+  }
+
+  /** Shows the newest picture that is there. */
+  _project() {
+    const newest = this._pictures.at(-1);
+    if (newest && !newest.attachedElements.includes(this._video)) {
+      this._pictures.forEach((one) => one.detach(this._video));
+      newest.attach(this._video);
+    }
+    this._onTracks();
+  }
+
+  _clear() {
+    this._pictures.forEach((one) => one.detach(this._video));
+    this._pictures = [];
+    this._sounds.replaceChildren();
+    this._room = null;
+    this._update();
+    this._onTracks();
+  }
+
+  _become(state, reason) {
+    this.state = state;
+    this.reason = reason;
+    this._update();
+  }
+
+  _update() {
+    this.hasPicture = this._pictures.length > 0;
+    this.hasSound = this._sounds.childElementCount > 0;
+    this.isBlocked = Boolean(this._room && this.hasSound && !this._room.canPlaybackAudio);
+    this._onChange();
+  }
+}
+
+/** What keeps this browser from LiveKit, as far as the addresses tell; else empty. @param {string} url */
+export function reachTrouble(url, here = location) {
+  const livekit = new URL(url);
+  if (isLoopback(livekit.hostname) && !isLoopback(here.hostname)) {
+    return (
+      `LiveKit is at ${livekit.host}, which only the machine of the server can reach. ` +
+      "Set livekit.url (LIVEKIT_URL) to an address that this device can reach"
+    );
+  }
+  if (here.protocol === "https:" && livekit.protocol === "ws:" && !isLoopback(livekit.hostname)) {
+    return `LiveKit is at ${url}, and a page that came by https may open wss:// addresses only`;
+  }
+  return "";
+}
+
+/** @param {string} host */
+export const isLoopback = (host) => /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/.test(host);

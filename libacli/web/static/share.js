@@ -1,0 +1,55 @@
+/** The dialog with a link, and its QR code, for another screen. */
+
+import { byId, copy, show, write } from "./dom.js";
+import { isLoopback } from "./media.js";
+
+/** @param {{api: any, room: string, canSay: boolean}} parts */
+export function bindShare({ api, room, canSay }) {
+  const dialog = byId("share-dialog");
+  const url = byId("share-url");
+  show(byId("share"), true);
+
+  async function load() {
+    show(byId("share-link"), false);
+    write(byId("share-alert"), "");
+    try {
+      showLink(await api.link(room, byId("share-say").checked));
+    } catch (problem) {
+      write(byId("share-alert"), problem.words ?? String(problem));
+    }
+  }
+
+  function showLink({ url: address, qr_svg: drawn, expires_in_s: seconds }) {
+    const needsCode = address.includes("code=");
+    byId("share-code").src = `data:image/svg+xml,${encodeURIComponent(withNamespace(drawn))}`;
+    url.href = address;
+    write(url, address);
+    write(byId("share-text"), explain(address, needsCode, seconds));
+    show(byId("share-say-label"), needsCode && canSay);
+    show(byId("share-link"), true);
+  }
+
+  byId("share").addEventListener("click", () => {
+    byId("share-say").checked = false;
+    dialog.showModal();
+    load();
+  });
+  byId("share-say").addEventListener("change", load);
+  byId("share-close").addEventListener("click", () => dialog.close());
+  byId("share-copy").addEventListener("click", () => copy(byId("share-copy"), url.href));
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close(); // beside it
+  });
+}
+
+function explain(address, needsCode, seconds) {
+  const where = isLoopback(new URL(address).hostname)
+    ? "This server answers on its own machine only: the link works there, in another window."
+    : "Open it, or point a camera at the code.";
+  return needsCode ? `${where} It lets one browser in, once, within ${Math.round(seconds / 60)} minutes.` : where;
+}
+
+// An SVG that stands in a page needs no namespace, one that is an image does.
+function withNamespace(svg) {
+  return svg.includes("xmlns=") ? svg : svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"');
+}
