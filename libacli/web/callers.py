@@ -75,6 +75,7 @@ class Callers:
         self._keys = parse_keys(settings.serve_keys)
         self._sessions = sessions
         self.needs_key = bool(self._keys) or not host_is_loopback
+        # Not the moving window: to forget, its memory storage goes through a thread for every name it knows.
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         per_minute = settings.serve_rate_per_minute
         self._most = RateLimitItemPerMinute(per_minute) if per_minute else None

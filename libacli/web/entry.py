@@ -27,6 +27,12 @@ class CodeBody(BaseModel):
 class SessionLeave(BaseModel):
     """A session: send it as `Authorization: Bearer`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"session": "lss_...", "room": "demo", "can_say": False, "expires_in_s": 43200}]
+        }
+    )
+
     session: str
     room: str
     can_say: bool = Field(description="Whether it may speak, or only watch")
@@ -44,6 +50,18 @@ class LinkBody(BaseModel):
 
 class Link(BaseModel):
     """A link to the page."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "url": "http://127.0.0.1:8080/#room=demo&code=q0Zl...",
+                    "qr_svg": "<svg ...></svg>",
+                    "expires_in_s": 600,
+                }
+            ]
+        }
+    )
 
     url: str
     qr_svg: str = Field(description="The same as a QR code: an SVG element")

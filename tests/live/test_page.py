@@ -22,7 +22,7 @@ from libacli.config import LiveKitCredentials
 from libacli.web.npm import LIVEKIT_CLIENT, VENDOR, fetch
 from tests.browser import Ear, axe, chromium, controls, sound_refused, tab_round
 from tests.live.conftest import Shell, wait_for_line
-from tests.live.visiting import ROOM, Served, Visit, fresh_context, serving
+from tests.live.visiting import ROOM, Served, Visit, beside, fresh_context, serving
 from tests.live.wire import Wire
 
 pytestmark = pytest.mark.live
@@ -220,7 +220,7 @@ async def test_it_comes_back_when_livekit_was_out_of_reach_for_a_second(
     far = urlsplit(credentials.url)
     async with Wire(far.hostname or "", far.port or 0).laid() as wire, fresh_context(browser) as context:
         url = f"ws://127.0.0.1:{wire.near_port}"
-        with serving(shell, tmp_path, "--port", "0", LIVEKIT_URL=url) as served:
+        async with beside(serving(shell, tmp_path, "--port", "0", LIVEKIT_URL=url)) as served:
             one = Visit(await context.new_page())
             await one.page.goto(served.page)
             await one.state("live")

@@ -6,10 +6,10 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from playwright.async_api import Browser, BrowserContext, Locator, Page, expect
 
@@ -19,6 +19,7 @@ from tests.live.conftest import Shell, wait_for_line
 ROOM = "page"
 JOIN_S = 20.0
 DESKTOP = {"width": 1280, "height": 900}
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,16 @@ def serving(shell: Shell, folder: Path, *arguments: str, **environment: str) -> 
         line = next(line for line in log.read_text().splitlines() if line.startswith("{"))
         told = json.loads(line)
         yield Served(told["url"], told["page"])
+
+
+@asynccontextmanager
+async def beside(context: AbstractContextManager[T]) -> AsyncIterator[T]:
+    """Enters and leaves in a thread: what the test's own loop carries meanwhile goes on."""
+    entered = await asyncio.to_thread(context.__enter__)
+    try:
+        yield entered
+    finally:
+        await asyncio.to_thread(context.__exit__, None, None, None)
 
 
 class Visit:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from limits.aio.storage import MemoryStorage
 from starlette.requests import Request
 
 from libacli.config import Settings
@@ -157,6 +159,21 @@ async def test_wrong_keys_use_up_what_an_address_has_but_not_what_a_key_has() ->
 async def test_a_limit_of_zero_is_none() -> None:
     callers = make(per_minute=0)
     assert not any(await reasons(1000, lambda: callers.let_in(None, HERE)))
+
+
+async def test_addresses_that_nobody_comes_from_any_more_are_forgotten() -> None:
+    callers = make(keys=(ENTRY,))
+    await reasons(1, lambda: callers.let_in(f"Bearer {KEY}", THERE))
+    addresses = (f"192.0.2.{number}" for number in range(300))
+    await reasons(300, lambda: callers.let_in(WRONG, next(addresses)))
+    kept = callers._limiter.storage
+    assert isinstance(kept, MemoryStorage)
+    assert len(kept.storage) > 600
+    kept.expirations = dict.fromkeys(kept.expirations, 0.0)  # minutes pass
+    await reasons(1, lambda: callers.let_in(None, HERE))
+    await asyncio.sleep(0)  # it cleans up beside its work
+    assert len(kept.storage) <= 3
+    assert max(len(kept.locks), len(kept.expirations), len(kept.events)) <= 3
 
 
 def test_who_is_bound_to_no_room_means_the_one_he_names_or_that_of_the_settings() -> None:

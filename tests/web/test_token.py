@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 
 from libacli.core.join import Join
 from tests.web.fake_gateway import FakeGateway
@@ -32,6 +33,17 @@ async def test_what_is_asked_for_comes_to_the_gateway(
     told = (await client.post("/api/token", json=wanted | {"name": "Ann"})).json()
     assert {key: told[key] for key in wanted} == wanted
     assert gateway.joined == [("lobby", "ann", "Ann", 86400, True)]
+
+
+async def test_a_session_gets_an_identity_and_cannot_put_another_viewer_out_by_taking_his(
+    app: FastAPI, client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    session, _ = app.state.sessions.redeem(app.state.sessions.new_code("demo", can_say=True))
+    headers = {"Authorization": f"Bearer {session}"}
+    refused = await client.post("/api/token", json={"identity": "ann"}, headers=headers)
+    assert (refused.status_code, refused.json()["reason"]) == (403, "identity_given")
+    assert gateway.joined == []
+    assert (await client.post("/api/token", headers=headers)).json()["identity"].startswith("viewer-")
 
 
 async def test_no_answer_may_be_kept_by_a_browser(client: httpx2.AsyncClient) -> None:

@@ -1,0 +1,174 @@
+/** One room, from entering it until this browser is not let in any more: what is known, and what is shown. */
+
+import { Captions } from "./captions.js";
+import { Compose } from "./compose.js";
+import { byId, show, write } from "./dom.js";
+import { renderFacts } from "./facts.js";
+import { LatencyPanel } from "./latency_panel.js";
+import { Media } from "./media.js";
+import { Queue } from "./queue.js";
+import { Scene } from "./scene.js";
+import { bindShare } from "./share.js";
+import { Stage } from "./stage.js";
+import { follow } from "./stream.js";
+import * as words from "./words.js";
+
+const OFFLINE_AFTER_MS = 15_000;
+const LOOK_MS = 2500;
+const TRACKS_SETTLE_MS = 300;
+
+/** Shows the page's state in words. @param {string} state @param {Scene} scene */
+export function showState(state, scene) {
+  document.documentElement.dataset.state = state;
+  document.documentElement.classList.toggle("on-air", state === "live" && Boolean(scene.speaking));
+  write(byId("state-words"), words.stateWords(state, scene));
+  write(byId("route-words"), state === "live" ? words.route(scene) : "");
+}
+
+export class Visit {
+  _scene = new Scene();
+  _leaving = new AbortController();
+  /** How the stream of events is: `joining`, `live`, `reconnecting`, `offline`. */
+  _feed = "joining";
+  _downSince = 0;
+  _isDrawing = false;
+
+  /**
+   * @param {object} parts
+   * @param {any} parts.api
+   * @param {any} parts.page what the server tells of itself
+   * @param {string} parts.room
+   * @param {boolean} parts.canSay
+   * @param {() => void} parts.onLockedOut the key or session is not accepted any more
+   */
+  constructor({ api, page, room, canSay, onLockedOut }) {
+    Object.assign(this, { _api: api, _page: page, _room: room, _canSay: canSay, _onLockedOut: onLockedOut });
+    const draw = () => this._draw();
+    this._media = new Media({
+      join: () => api.token(room),
+      video: byId("stage-video"),
+      sounds: byId("stage-sound"),
+      onChange: draw,
+      onTracks: () => setTimeout(() => this._look(), TRACKS_SETTLE_MS),
+    });
+    this._stage = new Stage({ onListen: () => this._media.listen() });
+    this._captions = new Captions();
+    this._queue = new Queue();
+    this._latency = new LatencyPanel(page.budgets);
+    this._compose = new Compose({ api, scene: this._scene, room, page, onChange: draw });
+  }
+
+  begin() {
+    this._api.onLockedOut = () => this._lockedOut();
+    show(byId("desk"), true);
+    show(byId("compose"), this._canSay);
+    show(byId("watching"), !this._canSay);
+    write(byId("room-name"), this._room);
+    document.title = `${this._room} · liba`;
+    bindShare({ api: this._api, room: this._room, canSay: this._canSay });
+    this._render();
+    setInterval(() => this._isInDoubt() && this._look(), LOOK_MS);
+    this._media.run(this._page.video, this._leaving.signal);
+    this._follow();
+  }
+
+  async _follow() {
+    const open = (lastId, signal) => this._api.events(this._room, lastId, signal);
+    const problem = await follow(open, {
+      onEvent: (kind, data) => this._onEvent(kind, data),
+      onDown: () => this._onDown(),
+      signal: this._leaving.signal,
+    });
+    if (!problem) return;
+    this._feed = "offline";
+    this._render();
+    write(byId("state-words"), problem.words);
+  }
+
+  _onEvent(kind, data) {
+    [this._feed, this._downSince] = ["live", 0];
+    if (kind === "status") this._scene.takeStatus(data);
+    else if (kind === "utterance") this._onUtterance(data);
+    else if (kind === "caption") this._onCaption(data);
+    else if (kind === "link") this._scene.link = data.state;
+    this._draw();
+  }
+
+  _onUtterance(event) {
+    const text = this._scene.takeEvent(event) && event.state === "speaking" && this._scene.text(event.id);
+    if (text) this._captions.put(event.id, text);
+  }
+
+  _onCaption({ id, text }) {
+    this._scene.learnText(id, text);
+    this._captions.put(id, text);
+  }
+
+  _onDown() {
+    this._downSince ||= Date.now();
+    const isLong = Date.now() - this._downSince > OFFLINE_AFTER_MS;
+    this._feed = isLong || !navigator.onLine ? "offline" : "reconnecting";
+    this._draw();
+  }
+
+  _lockedOut() {
+    if (this._leaving.signal.aborted) return;
+    this._leaving.abort();
+    this._onLockedOut();
+    location.reload();
+  }
+
+  /** Events tell neither of the avatar's comings and goings nor of a changed order. */
+  _isInDoubt() {
+    const { agent, avatar, isDoubtful } = this._scene;
+    return isDoubtful || (agent && !["ready", "not configured"].includes(avatar));
+  }
+
+  async _look() {
+    if (this._feed !== "live" || document.hidden) return;
+    const before = this._scene.version;
+    const status = await this._api.room(this._room).catch(() => null);
+    if (!status || this._scene.version !== before) return;
+    this._scene.takeStatus(status);
+    this._draw();
+  }
+
+  /** Renders once for all that changes in one go. */
+  _draw() {
+    if (this._isDrawing) return;
+    this._isDrawing = true;
+    queueMicrotask(() => {
+      this._isDrawing = false;
+      this._render();
+    });
+  }
+
+  _render() {
+    const [state, scene, media] = [this._state(), this._scene, this._media];
+    showState(state, scene);
+    this._stage.render(state, scene, media, this._command());
+    this._captions.render(scene, media.hasSound && !media.isBlocked);
+    this._queue.render(scene);
+    this._latency.render(scene);
+    this._compose.render();
+    renderFacts(this._feed, scene, media);
+  }
+
+  _state() {
+    const { agent, link } = this._scene;
+    if (this._feed !== "live") return this._feed;
+    if (agent === undefined) return link ? "reconnecting" : "joining";
+    if (link || this._media.state === "reconnecting") return "reconnecting";
+    if (agent === null) return "no-agent";
+    return this._media.state === "joining" ? "joining" : "live";
+  }
+
+  /** What starts an agent for this room. */
+  _command() {
+    const name = this._page.agent === "liba" ? "" : ` --agent-name ${shellWord(this._page.agent)}`;
+    return `liba agent run --room ${shellWord(this._room)}${name}`;
+  }
+}
+
+/** For a shell. @param {string} text */
+const shellWord = (text) => (/^[\w.:@/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
