@@ -66,9 +66,7 @@ class RefusedError(LibaError):
 
     exit_code = 6
 
-    def __init__(
-        self, message: str, *, reason: str, hint: str = "", retry_in_s: float | None = None
-    ) -> None:
+    def __init__(self, message: str, *, reason: str, hint: str = "", retry_in_s: float | None = None) -> None:
         super().__init__(message, hint=hint)
         self.reason = reason
         self.retry_in_s = retry_in_s
