@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from libacli.web.callers import CallerDependency, Callers, address_of
 from libacli.web.models import Room
 from libacli.web.problems import Problem, responses
-from libacli.web.sessions import CODE_VALID_S, SESSION_VALID_S
+from libacli.web.sessions import CODE_VALID_S
 
 router = APIRouter(tags=["entry"])
 
@@ -74,19 +74,19 @@ class Link(BaseModel):
     responses=responses(401, 403, 413, 415, 422, 429),
 )
 async def session(request: Request, body: CodeBody) -> SessionLeave:
-    """A code works once, for ten minutes; the session is for one room, for twelve hours."""
+    """A code works once, for ten minutes; the session is for one room, for twelve hours at most."""
     callers: Callers = request.app.state.callers
     address = address_of(request)
     await callers.visit(address)
     await callers.check_guesses(address)
-    redeemed = request.app.state.sessions.redeem(body.code)
+    sessions = request.app.state.sessions
+    redeemed = sessions.redeem(body.code)
     if redeemed is None:
         await callers.wrong(address)
         raise Problem(401, "bad_code", "this code was used already, or is too old", hint="get a new link")
     token, leave = redeemed
-    return SessionLeave(
-        session=token, room=leave.room, can_say=leave.can_say, expires_in_s=int(SESSION_VALID_S)
-    )
+    left_s = round(sessions.seconds_left(leave))
+    return SessionLeave(session=token, room=leave.room, can_say=leave.can_say, expires_in_s=left_s)
 
 
 @router.post(
@@ -103,6 +103,6 @@ async def link(request: Request, caller: CallerDependency, body: LinkBody | None
     room = caller.room_or(state.settings.say_room, body.room)
     url = f"{state.address}/#room={quote(room, safe='')}"
     if state.callers.needs_key:
-        url += f"&code={state.sessions.new_code(room, can_say=body.can_say)}"
+        url += f"&code={state.sessions.new_code(room, can_say=body.can_say, maker=caller.name)}"
     drawn = segno.make(url, error="m").svg_inline(scale=4, border=4, light="#fff")
     return Link(url=url, qr_svg=drawn, expires_in_s=int(CODE_VALID_S))

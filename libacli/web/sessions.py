@@ -14,6 +14,8 @@ CODE_VALID_S = 600.0
 SESSION_VALID_S = 12 * 3600.0
 
 _MOST = 1000
+_MOST_OF_ONE = 50
+"""So many of them may go back to one session: its guests push nobody else out."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Session:
     """Leave to watch one room, and with `can_say` to make its agent speak."""
 
     name: str
-    """Its own, for limits; no secret."""
+    """For limits: its own, or that of the session whose link it came by; no secret."""
 
     room: str
     can_say: bool
@@ -40,11 +42,14 @@ class Sessions:
         self._codes: OrderedDict[str, Session] = OrderedDict()
         self._sessions: OrderedDict[str, Session] = OrderedDict()
 
-    def new_code(self, room: str, *, can_say: bool) -> str:
-        """A code for a session in `room`; it works once, for 10 minutes."""
+    def new_code(self, room: str, *, can_say: bool, maker: str = "") -> str:
+        """A code for a session in `room`; it works once, for 10 minutes.
+
+        If `maker` is the name of a session, whoever comes in by the code shares its limits and its end.
+        """
         code = secrets.token_urlsafe(16)
-        leave = Session(f"session {secrets.token_hex(4)}", room, can_say, self._now() + CODE_VALID_S)
-        _put(self._codes, code, leave)
+        name = maker if self._made_by(maker) else f"session {secrets.token_hex(4)}"
+        _put(self._codes, code, Session(name, room, can_say, self._now() + CODE_VALID_S))
         return code
 
     def redeem(self, code: str) -> tuple[str, Session] | None:
@@ -53,7 +58,9 @@ class Sessions:
         if leave is None or leave.expires_at <= self._now():
             return None
         token = PREFIX + secrets.token_urlsafe(32)
-        session = Session(leave.name, leave.room, leave.can_say, self._now() + SESSION_VALID_S)
+        maker = self._made_by(leave.name)
+        expires_at = maker.expires_at if maker else self._now() + SESSION_VALID_S
+        session = Session(leave.name, leave.room, leave.can_say, expires_at)
         _put(self._sessions, token, session)
         return token, session
 
@@ -62,8 +69,18 @@ class Sessions:
         session = self._sessions.get(_digest(token))
         return session if session and session.expires_at > self._now() else None
 
+    def seconds_left(self, session: Session) -> float:
+        """How long `session` is still valid."""
+        return session.expires_at - self._now()
+
+    def _made_by(self, name: str) -> Session | None:
+        return next((session for session in self._sessions.values() if session.name == name), None)
+
 
 def _put(kept: OrderedDict[str, Session], secret: str, session: Session) -> None:
+    related = [key for key, other in kept.items() if other.name == session.name]
+    if len(related) >= _MOST_OF_ONE:
+        del kept[related[0]]
     kept[_digest(secret)] = session
     if len(kept) > _MOST:
         kept.popitem(last=False)

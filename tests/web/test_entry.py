@@ -156,3 +156,17 @@ async def test_a_session_gives_no_right_away_that_it_has_not(client: httpx2.Asyn
 async def test_where_no_key_is_needed_a_link_has_no_code(gateway: FakeGateway) -> None:
     async with connected(make_app(Settings(), gateway)) as client:
         assert await link(client, {}, room="lobby") == {"room": "lobby"}
+
+
+async def test_a_session_gets_no_more_requests_by_letting_itself_in_again(gateway: FakeGateway) -> None:
+    app = make_app(Settings(serve_keys=(ENTRY,), serve_rate_per_minute=20), gateway)
+    token, _ = app.state.sessions.redeem(app.state.sessions.new_code("demo", can_say=False))
+    session, statuses = {"Authorization": f"Bearer {token}"}, []
+    for number in range(25):
+        async with connected(app, client=f"192.0.2.{number}") as client:
+            answer = await client.post("/api/link", headers=session)
+            statuses.append(answer.status_code)
+            if answer.is_success:
+                session = await enter(client, answer.json()["url"].rpartition("code=")[2])
+    assert statuses[0] == 200
+    assert statuses[-1] == 429

@@ -118,3 +118,41 @@ def test_of_more_than_a_thousand_codes_the_oldest_works_no_more(sessions: Sessio
 def test_sessions_of_two_servers_are_strangers_to_each_other(sessions: Sessions, clock: Clock) -> None:
     token, _ = enter(sessions)
     assert Sessions(clock).find(token) is None
+
+
+def test_who_comes_by_the_link_of_a_session_shares_its_name_and_its_end(
+    sessions: Sessions, clock: Clock
+) -> None:
+    _, host = enter(sessions)
+    _, stranger = enter(sessions)
+    for _ in range(3):  # guests of guests, too
+        clock.now += 3600
+        redeemed = sessions.redeem(sessions.new_code("demo", can_say=False, maker=host.name))
+        assert redeemed
+        token, guest = redeemed
+        assert (guest.name, guest.expires_at) == (host.name, host.expires_at)
+        assert sessions.seconds_left(guest) == host.expires_at - clock.now
+    assert stranger.name != host.name
+    clock.now = host.expires_at
+    assert sessions.find(token) is None
+
+
+def test_a_session_that_lets_in_ever_more_pushes_out_nobody_but_its_own_guests(sessions: Sessions) -> None:
+    owner, _ = enter(sessions, can_say=True)
+    _, host = enter(sessions)
+    waiting = sessions.new_code("demo", can_say=True)
+    for _ in range(1001):
+        sessions.new_code("demo", can_say=False, maker=host.name)
+        redeemed = sessions.redeem(sessions.new_code("demo", can_say=False, maker=host.name))
+    assert redeemed
+    assert sessions.find(redeemed[0])
+    assert sessions.find(owner)
+    assert sessions.redeem(waiting)
+
+
+def test_what_a_key_lets_in_stands_for_itself(sessions: Sessions) -> None:
+    codes = [sessions.new_code("demo", can_say=True, maker="key laptop") for _ in range(2)]
+    first, second = (sessions.redeem(code) for code in codes)
+    assert first
+    assert second
+    assert first[1].name != second[1].name
