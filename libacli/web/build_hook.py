@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # a build has nothing of lib
 from libacli.errors import InstallError
 from libacli.web import npm
 
-WITHOUT_NODE = "LIBA_BUILD_WITHOUT_NODE"
+WITHOUT_NODE = "LIBACLI_BUILD_WITHOUT_NODE"
 _FIX = f"""\
 Node.js, with npm on PATH, is needed to build liba, not to run it. Install Node.js, or set {WITHOUT_NODE}=1
 to build without: then the page has no video and there is no /docs, and all else works."""

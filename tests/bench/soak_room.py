@@ -43,6 +43,7 @@ class Said:
     at: float = 0.0
     """When it was said, on the loop's clock."""
 
+    ended_at: float = 0.0
     news: str = ""
     """What the sender was told, without the id."""
 
@@ -52,6 +53,11 @@ class Said:
     def ended(self, outcome: str, report: Mapping[str, object]) -> None:
         self.outcome, self.replayed = outcome, bool(report.get("replayed"))
         self.route = str(report.get("route") or "none")
+        self.ended_at = asyncio.get_running_loop().time()
+
+    def near(self, at: float) -> bool:
+        """Whether `at` is between its request and its end, or a little before."""
+        return self.at - 3 < at < self.ended_at
 
 
 @dataclass
@@ -74,6 +80,9 @@ class Room:
         self._listener: Listener
         self._waiting: dict[str, asyncio.Future[dict[str, object]]] = {}
         self._acks: dict[str, Acknowledgement] = {}
+        self._tracks_at: list[float] = []
+        """When a track began to arrive here."""
+
         self.said: list[Said] = []
 
     @property
@@ -90,6 +99,8 @@ class Room:
         there = rtc.Room()
         self._listener = Listener(there)
         self._listener.take = ToneTake()
+        loop = asyncio.get_running_loop()
+        there.on("track_subscribed", lambda *_: self._tracks_at.append(loop.time()))
         gate = asyncio.Semaphore(_AHEAD)
         async with (
             joined(there, credentials.ws_url, token),
@@ -102,7 +113,6 @@ class Room:
                 await client.reach(timeout_s=40)
             async with asyncio.timeout(_SUBSCRIBE_S):  # what was said before there was an ear counts as lost
                 await self._listener.subscribed.wait()
-            loop = asyncio.get_running_loop()
             async with asyncio.TaskGroup() as sayings:
                 for number in range(count):
                     await gate.acquire()
@@ -176,8 +186,10 @@ class Room:
                 tally.stuck.append(said.id)
             if said.outcome == "done" and not whole:
                 part = "in part" if heard[said.number] else "not at all"
+                when = f"said at {said.at - started:.1f} s, over at {said.ended_at - started:.1f} s"
+                tracks = ", ".join(f"{at - started:.1f}" for at in self._tracks_at if said.near(at))
                 tally.lost.append(
-                    f"{said.id} ({said.route}, said at {said.at - started:.0f} s, heard {part})"
+                    f"{said.id} ({said.route}, {when}, heard {part}; new tracks: {tracks or 'none'})"
                 )
             if len(whole) > 1 and not said.replayed:
                 tally.doubled.append(said.id)

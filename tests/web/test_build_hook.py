@@ -72,14 +72,14 @@ def test_a_wheel_without_npm_is_not_built_and_the_message_names_both_ways_out(
     told = built.stdout + built.stderr
     assert "there is no npm" in told
     assert "Install Node.js" in told
-    assert "LIBA_BUILD_WITHOUT_NODE=1" in told
+    assert "LIBACLI_BUILD_WITHOUT_NODE=1" in told
     assert "Traceback" not in told
 
 
 def test_a_wheel_without_npm_is_built_when_it_is_asked_for(
     source: Path, without_node: dict[str, str]
 ) -> None:
-    built = wheel(source, LIBA_BUILD_WITHOUT_NODE="1", **without_node)
+    built = wheel(source, LIBACLI_BUILD_WITHOUT_NODE="1", **without_node)
     assert built.returncode == 0, built.stdout + built.stderr
     names = wheel_names(source)
     assert not WANTED & names
