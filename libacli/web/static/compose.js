@@ -15,9 +15,11 @@ export class Compose {
    * @param {string} parts.room
    * @param {{max_text_chars: number, voices: string[]}} parts.page
    * @param {() => void} parts.onChange
+   * @param {(isHushed: boolean) => void} parts.onHush
    */
-  constructor({ api, scene, room, page, onChange }) {
-    Object.assign(this, { _api: api, _scene: scene, _room: room, _page: page, _onChange: onChange });
+  constructor({ api, scene, room, page, onChange, onHush }) {
+    Object.assign(this, { _api: api, _scene: scene, _room: room, _page: page });
+    Object.assign(this, { _onChange: onChange, _onHush: onHush });
     this._text = byId("text");
     this._isSending = false;
     /** The line that was refused or not answered, and its key: the same line again has the same key. */
@@ -91,10 +93,12 @@ export class Compose {
   }
 
   async _stop() {
+    this._onHush(true); // what is on its way here already is heard no more
     try {
       await this._api.stop(this._room);
       this._refuse("");
     } catch (problem) {
+      this._onHush(false);
       this._refuse(problem.words ?? String(problem));
     }
   }

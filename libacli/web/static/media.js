@@ -4,6 +4,7 @@ import { pause } from "./stream.js";
 
 const CLIENT = "/static/vendor/livekit-client.esm.mjs";
 const LONGEST_PAUSE_MS = 20_000;
+const HUSH_MS = 1000; // longer than what a browser has still to play of a line that was stopped
 
 /**
  * `absent`: there is no livekit-client; `joining`; `on`; `reconnecting`; `off`: it did not work, and is tried again.
@@ -38,6 +39,13 @@ export class Media {
   async listen() {
     await this._room?.startAudio().catch(() => {});
     this._update();
+  }
+
+  /** Plays nothing for a moment, or at once again. @param {boolean} isHushed */
+  hush(isHushed) {
+    clearTimeout(this._hushTimer);
+    for (const sound of this._sounds.children) sound.muted = isHushed;
+    if (isHushed) this._hushTimer = setTimeout(() => this.hush(false), HUSH_MS);
   }
 
   /** Stays in the room until `signal`. @param {boolean} isThere whether the server has livekit-client */

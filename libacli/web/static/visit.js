@@ -55,7 +55,8 @@ export class Visit {
     this._captions = new Captions();
     this._queue = new Queue();
     this._latency = new LatencyPanel(page.budgets);
-    this._compose = new Compose({ api, scene: this._scene, room, page, onChange: draw });
+    const onHush = (isHushed) => this._media.hush(isHushed);
+    this._compose = new Compose({ api, scene: this._scene, room, page, onChange: draw, onHush });
   }
 
   begin() {
@@ -95,7 +96,9 @@ export class Visit {
   }
 
   _onUtterance(event) {
-    const text = this._scene.takeEvent(event) && event.state === "speaking" && this._scene.text(event.id);
+    if (!this._scene.takeEvent(event) || event.state !== "speaking") return;
+    this._media.hush(false);
+    const text = this._scene.text(event.id);
     if (text) this._captions.put(event.id, text);
   }
 
