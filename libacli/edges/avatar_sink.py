@@ -8,15 +8,14 @@ takes `lk.clear_buffer`.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from livekit import rtc
 
 from libacli.core.audio import FRAME_MS, SAMPLE_RATE, is_audible
+from libacli.edges.avatar_segment import Segment, played_s
 from libacli.errors import SinkError
 from libacli.speech.ports import Playback, Route
 
@@ -34,42 +33,9 @@ _LEAD_S = 2.0
 _WRITE_TIMEOUT_S = 3.0
 _CLEAR_TIMEOUT_S = 2.0
 _FINISH_MARGIN_S = 3.0
-_POSITION_TOLERANCE = 0.2
-_LEAST_PLAYED = 0.5
-_LEAST_PLAYED_AFTER_MISS = 0.95
-"""A report that is still due may come any time: one that comes before this utterance can be over is that."""
-
 _MISSES_ALLOWED = 2
 _LIKELY_WAY = 0.8
 """What is heard sooner than in this part of the shortest time so far cannot be what was just sent."""
-
-
-@dataclass(eq=False)
-class _Segment:
-    """One utterance on its way to the avatar."""
-
-    writer: rtc.ByteStreamWriter
-    on_audible: Callable[[], None]
-    pushed_s: float = 0.0
-    began_at: float | None = None
-    """When the first frame went, on the loop's clock."""
-
-    sounded_at: float | None = None
-    """When the first frame went that is not silence."""
-
-    is_heard: bool = False
-    follows_clear: bool = False
-    """What was cleared before it may still be heard for a moment."""
-
-    is_closed: bool = False
-    outcome: asyncio.Future[Playback] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
-
-    def lose(self, reason: str) -> None:
-        if not self.outcome.done():
-            self.outcome.set_exception(SinkError(reason))
-            self.outcome.exception()  # it may be that nobody asks any more
 
 
 class AvatarSink:
@@ -88,7 +54,7 @@ class AvatarSink:
         self._identity = ""
         self._gate = asyncio.Event()
         self._gate_until = 0.0
-        self._segment: _Segment | None = None
+        self._segment: Segment | None = None
         self._misses = 0
         self._is_cleared = False
         self._shortest_way_s = 0.0
@@ -163,7 +129,7 @@ class AvatarSink:
             raise self._stalled() from error
         except Exception as error:  # the SDK has no narrower one for streams
             raise SinkError("left") from error
-        self._segment = _Segment(writer, on_audible, follows_clear=self._is_cleared)
+        self._segment = Segment(writer, on_audible, follows_clear=self._is_cleared)
         self._is_cleared = False
         self._idle.clear()
         return Route("tavus", target=identity)
@@ -245,7 +211,7 @@ class AvatarSink:
         finally:
             await stream.aclose()
 
-    def _heard(self, segment: _Segment, took_s: float) -> None:
+    def _heard(self, segment: Segment, took_s: float) -> None:
         """Sound came, `took_s` seconds after this utterance's first; unless it is of one that was cleared."""
         if segment.follows_clear and took_s < _LIKELY_WAY * self._shortest_way_s:
             return
@@ -254,13 +220,13 @@ class AvatarSink:
         segment.is_heard = True
         segment.on_audible()
 
-    async def _keep_pace(self, segment: _Segment, ahead_s: float) -> None:
+    async def _keep_pace(self, segment: Segment, ahead_s: float) -> None:
         """Waits while too much is on its way already; a loss ends the wait."""
         if ahead_s > 0:
             await asyncio.wait([segment.outcome], timeout=ahead_s)
         self._raise_if_lost(segment)
 
-    async def _outcome(self, segment: _Segment) -> Playback:
+    async def _outcome(self, segment: Segment) -> Playback:
         began_at = segment.began_at or self._now()
         if segment.sounded_at is not None and not segment.is_heard:
             # Not heard at all is not the same as no report of the end: it was said to nobody.
@@ -279,7 +245,7 @@ class AvatarSink:
             self._fail("no finish")
         return Playback("estimated")
 
-    def _raise_if_lost(self, segment: _Segment) -> None:
+    def _raise_if_lost(self, segment: Segment) -> None:
         if segment.outcome.done() and (error := segment.outcome.exception()):
             self._release(segment)
             raise error
@@ -296,35 +262,27 @@ class AvatarSink:
         self.absent(reason)
         self.trouble.set()
 
-    def _current(self) -> _Segment:
+    def _current(self) -> Segment:
         if self._segment is None:
             raise SinkError(self._absence or "not started")
         return self._segment
 
-    def _release(self, segment: _Segment) -> None:
+    def _release(self, segment: Segment) -> None:
         if self._segment is segment:
             self._segment = None
             self._idle.set()
 
     async def _on_finished(self, call: rtc.RpcInvocationData) -> str:
         segment = self._segment
-        position_s = _position(call.payload)
+        position_s = played_s(call.payload)
         if call.caller_identity != self._identity or position_s is None:
             logger.warning("a report of the end that is not the avatar's, or malformed, is passed over")
             return "reject"
-        if segment is None or not self._fits(segment, position_s):
+        if segment is None or not segment.fits(position_s, self._now(), is_late_due=bool(self._misses)):
             logger.info("a report of the end at %.2f s fits no utterance and is passed over", position_s)
             return "ok"
         segment.outcome.set_result(Playback("reported"))
         return "ok"
-
-    def _fits(self, segment: _Segment, position_s: float) -> bool:
-        """Whether a report is of this utterance: all of it is sent, length and time fit."""
-        if not segment.is_closed or segment.outcome.done() or segment.began_at is None:
-            return False
-        is_long_enough = abs(position_s - segment.pushed_s) <= _POSITION_TOLERANCE * segment.pushed_s + 0.1
-        least_played = _LEAST_PLAYED_AFTER_MISS if self._misses else _LEAST_PLAYED
-        return is_long_enough and self._now() - segment.began_at >= least_played * segment.pushed_s
 
     async def _on_started(self, call: rtc.RpcInvocationData) -> str:
         return "ok"  # what counts is what is heard on its track
@@ -347,12 +305,3 @@ class AvatarSink:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def _position(payload: str) -> float | None:
-    """Seconds that the avatar says it played; None when the report cannot be read."""
-    try:
-        position = json.loads(payload)["playback_position"]
-    except (ValueError, TypeError, KeyError):
-        return None
-    return float(position) if isinstance(position, int | float) and position >= 0 else None
