@@ -15,7 +15,7 @@ from libacli.edges.listener import Take
 CODES = 40
 TONE_MS = 400
 _LOWEST_HZ, _STEP_HZ = 400, 50
-_WHOLE_S = 0.8 * TONE_MS / 1000
+WHOLE_S = 0.8 * TONE_MS / 1000
 _QUIET_FRAMES = 4
 """So many frames of silence, 10 ms each, end a tone."""
 
@@ -39,9 +39,13 @@ class Heard:
     at: float
     """When it began, on the loop's clock."""
 
-    is_whole: bool
+    length_s: float
     source: str = ""
     """The track."""
+
+    @property
+    def is_whole(self) -> bool:
+        return self.length_s >= WHOLE_S
 
 
 @dataclass
@@ -76,7 +80,7 @@ def _read(tone: _Tone, source: str) -> Heard:
     # Only the middle: coding blurs both ends.
     middle = values[len(values) // 5 : len(values) * 4 // 5]
     hertz = _pitch(middle)
-    return Heard(round((hertz - _LOWEST_HZ) / _STEP_HZ) % CODES, tone.began_at, length_s >= _WHOLE_S, source)
+    return Heard(round((hertz - _LOWEST_HZ) / _STEP_HZ) % CODES, tone.began_at, length_s, source)
 
 
 def _pitch(values: Sequence[int]) -> float:
