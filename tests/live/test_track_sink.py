@@ -54,3 +54,15 @@ async def test_fault_40_a_line_that_nobody_is_there_to_hear_ends_when_its_sound_
             playback = await sink.finish()
             assert loop.time() - began_at == pytest.approx(2.0, abs=0.3)
             assert playback.source == "observed"
+
+
+async def test_it_waits_until_somebody_takes_its_sound_and_not_for_ever(
+    credentials: LiveKitCredentials, room: str, listen: Listen
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with track_in(credentials, room) as sink:
+        began_at = loop.time()
+        await sink.subscribed(within_s=0.3)
+        assert 0.3 <= loop.time() - began_at < 0.6
+        async with listen(), asyncio.timeout(5):
+            await sink.subscribed(within_s=60)
