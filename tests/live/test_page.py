@@ -22,7 +22,7 @@ from libacli.config import LiveKitCredentials
 from libacli.web.npm import LIVEKIT_CLIENT, VENDOR, fetch
 from tests.browser import Ear, axe, chromium, controls, sound_refused, tab_round
 from tests.live.conftest import Shell, wait_for_line
-from tests.live.visiting import ROOM, Served, Visit, beside, fresh_context, serving
+from tests.live.visiting import AGENT, ROOM, Served, Visit, beside, fresh_context, serving
 from tests.live.wire import Wire
 
 pytestmark = pytest.mark.live
@@ -43,7 +43,9 @@ def stage(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         wait_for_line(avatar_log, "TAVUS_API_KEY", avatar)
         told = json.loads(next(one for one in avatar_log.read_text().splitlines() if one.startswith("{")))
         keys = {"TAVUS_BASE_URL": told["TAVUS_BASE_URL"], "TAVUS_API_KEY": told["TAVUS_API_KEY"]}
-        with shell.running("agent", "run", "--room", ROOM, log=log, TAVUS_FACE_ID="local", **keys) as worker:
+        # A name of its own: the other workers of this server have no avatar.
+        run = ("agent", "run", "--agent-name", AGENT, "--room", ROOM)
+        with shell.running(*run, log=log, TAVUS_FACE_ID="local", **keys) as worker:
             wait_for_line(log, "worker is ready", worker)
             yield
 

@@ -17,6 +17,7 @@ from tests.browser import EAR
 from tests.live.conftest import Shell, wait_for_line
 
 ROOM = "page"
+AGENT = "page-agent"
 JOIN_S = 20.0
 DESKTOP = {"width": 1280, "height": 900}
 T = TypeVar("T")
@@ -34,7 +35,8 @@ class Served:
 @contextmanager
 def serving(shell: Shell, folder: Path, *arguments: str, **environment: str) -> Iterator[Served]:
     log = folder / "serve.log"
-    with shell.running("serve", "--json", *arguments, log=log, LIBA_SAY_ROOM=ROOM, **environment) as process:
+    names = {"LIBA_SAY_ROOM": ROOM, "LIBA_AGENT_NAME": AGENT}
+    with shell.running("serve", "--json", *arguments, log=log, **names, **environment) as process:
         wait_for_line(log, '"page"', process)
         line = next(line for line in log.read_text().splitlines() if line.startswith("{"))
         told = json.loads(line)
