@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from typer.main import get_command
 
@@ -19,6 +20,7 @@ from libacli.edges.masking import secrets_of
 from libacli.errors import LibaError
 from tests.canaries import KEYS, PASSWORDS, WORDS, secret_settings, secrets_in, words_in
 from tests.cli.conftest import Ended, Shell
+from tests.cli.test_serve import serving
 from tests.twirp_server import (
     API_KEY,
     API_SECRET,
@@ -38,6 +40,7 @@ RUNS: dict[str, tuple[list[str], list[str]]] = {
     "say": ([WORDS, "--wait", "done"], [WORDS, "--id", "a\x1b"]),
     "stop": ([], ["--room", ""]),
     "queue": ([], ["--room", ""]),
+    "serve": (["--new-key", "laptop"], ["--host", "0.0.0.0"]),
     "probe": (["--text", WORDS, "-n", "1", "--timeout", "1"], ["--text", WORDS, "--assert", "nonsense"]),
     "token": ([], ["--identity", "agent-x"]),
     "record": (["out.mp4", "--for", "1s"], ["out.txt"]),
@@ -149,7 +152,29 @@ def test_fault_12_a_command_to_which_nothing_answers_tells_no_secret(
     wants_json = any("--json" in option.opts for option in COMMANDS[name].params)
     arguments = [*RUNS[name][0], *(["--json"] if wants_json else [])]
     before = ("--verbose",) if level == "debug" else ()
-    check(run(shell, name, *arguments, before=before), tmp_path, has_token=name == "token")
+    check(run(shell, name, *arguments, before=before), tmp_path, has_token=name in ("token", "serve"))
+
+
+def test_fault_12_what_is_asked_of_a_page_without_livekit_brings_no_secret_to_light(
+    shell: Shell, tmp_path: Path
+) -> None:
+    shell.env["LIBA_LOG_LEVEL"] = "debug"
+    with serving(shell) as served, httpx2.Client(base_url=served.url, trust_env=False) as client:
+        answers = [
+            client.post("/api/say", json={"text": WORDS}),
+            client.post("/api/say", json={"text": WORDS, "speed": WORDS}),
+            client.post(
+                "/api/say", content=f'{{"text": "{WORDS}', headers={"Content-Type": "application/json"}
+            ),
+            client.get("/api/rooms/demo"),
+            client.get("/api/rooms/demo", headers={"Authorization": f"Bearer {KEYS['OPENAI_API_KEY']}"}),
+            client.get("/readyz"),
+            client.get("/metrics"),
+        ]
+        assert [answer.status_code for answer in answers] == [503, 422, 422, 503, 401, 503, 200]
+        assert served.end() == 0
+    for answer in answers:
+        check(Ended(0, answer.text, str(answer.headers)), tmp_path)
 
 
 @pytest.mark.parametrize("failure", sorted(FAILURES))
