@@ -131,6 +131,7 @@ class RoomAgent:
         """Finishes what was accepted, within 10 s, and releases everything."""
         if self._running is None:
             return
+        self._speaker.close()  # first of all: what comes next may take a second
         await self._link.look_for_takeover(self._settings.livekit(), self.epoch)
         try:
             can_speak = self._room.isconnected() and not self._running.done()

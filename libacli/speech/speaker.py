@@ -126,9 +126,13 @@ class Speaker:
             stopped.insert(0, self._speaking)
         return stopped
 
+    def close(self) -> None:
+        """Refuses what is new from now on."""
+        self._backlog.close()
+
     async def drain(self) -> None:
         """Refuses what is new and waits until everything accepted is over; the bound is the caller's."""
-        self._backlog.close()
+        self.close()
         while self._speaking or len(self._backlog):
             self._over.clear()
             await self._over.wait()
