@@ -77,7 +77,6 @@ class RoomAgent:
         self._is_leader = is_leader
         self._leave = leave
         self._link = RoomLink(room, on_takeover=self._on_takeover)
-        self._track_sid = ""
         self._session: AvatarSession | None = None
         self._meters = Meters(meters, avatar_time=lambda: self._session.seconds if self._session else 0.0)
         self.epoch = uuid.uuid4().hex[:8]
@@ -108,10 +107,10 @@ class RoomAgent:
 
     async def start(self) -> None:
         """Publishes the track, warms the voice up, and lets it be known that requests are taken."""
-        self._track_sid = await self._track.open()
+        await self._track.open()
         if self._settings.has_avatar:
             self._avatar.open()
-        logger.info("Published audio track for speech: %s", self._track_sid)
+        logger.info("Published audio track for speech: %s", self._track.sid)
         # The job owns this task: the framework calls `start` and `close` from tasks of its own.
         self._running = asyncio.get_running_loop().create_task(self._run())
         self._running.add_done_callback(self._on_end)
@@ -249,7 +248,7 @@ class RoomAgent:
 
     def _report(self, utterance: Utterance) -> None:
         if utterance.state == "speaking" and self._settings.speech_captions:
-            self._link.caption(utterance.request.text, utterance_id=utterance.id, track_sid=self._track_sid)
+            self._link.caption(utterance.request.text, utterance_id=utterance.id, track_sid=self._track.sid)
         self._desk.report(utterance)
 
 

@@ -24,7 +24,7 @@ def run(
 
     \b
     It takes the place of Tavus for an agent that is started with the lines that it prints. Its key is
-    TAVUS_API_KEY where that is set, else a new one.
+    TAVUS_API_KEY where that is set, which it does not print, else a new one.
     """
     from libacli.cli.avatar_process import run_avatar
 

@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 def run_avatar(settings: Settings, *, port: int | None, size: int, fps: float, as_json: bool) -> None:
     """Serves until a signal, then ends all conversations; a second signal does not wait."""
     configure_log(settings)
-    key = settings.tavus_api_key or SecretStr(f"local-{secrets.token_urlsafe(24)}")
-
-    asyncio.run(_run(key, port=port or 0, size=size // 2 * 2, fps=fps, as_json=as_json))
+    asyncio.run(_run(settings.tavus_api_key, port=port or 0, size=size // 2 * 2, fps=fps, as_json=as_json))
 
 
-async def _run(key: SecretStr, *, port: int, size: int, fps: float, as_json: bool) -> None:
+async def _run(own_key: SecretStr | None, *, port: int, size: int, fps: float, as_json: bool) -> None:
+    key = own_key or SecretStr(f"local-{secrets.token_urlsafe(24)}")
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
     # One face for all rooms. It takes a second to draw, in which no room's sound may stop.
@@ -45,7 +44,10 @@ async def _run(key: SecretStr, *, port: int, size: int, fps: float, as_json: boo
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal, number)
     async with serving(AvatarService(key, join, port=port)) as service:
-        _announce({"TAVUS_BASE_URL": service.base_url, "TAVUS_API_KEY": key.get_secret_value()}, as_json)
+        values = {"TAVUS_BASE_URL": service.base_url}
+        if not own_key:  # who has set one knows it
+            values["TAVUS_API_KEY"] = key.get_secret_value()
+        _announce(values, as_json)
         ended_by = await stopped
         output.status("ending the conversations; once more ends it at once")
     if ended_by == signal.SIGINT:

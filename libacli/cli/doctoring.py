@@ -19,6 +19,7 @@ from libacli.edges.checks import machine  # noqa: TID253 - this module is loaded
 from libacli.edges.checks.finding import Finding, Verdict, failure  # noqa: TID253
 from libacli.edges.ledger import conversations_path  # noqa: TID253
 from libacli.edges.metrics_file import metrics_path  # noqa: TID253
+from libacli.edges.voices import uses_openai  # noqa: TID253
 from libacli.errors import ConfigError, LibaError, UnreachableError
 
 _BOUND_S = 10.0
@@ -70,7 +71,7 @@ class Doctoring:
             from libacli.edges.checks.grants import given_token
 
             await self._local("given token", lambda: given_token(self._token, credentials, room=self._room))
-        if not vendors.uses_openai(settings):  # before the rest: it keeps the processor busy
+        if not uses_openai(settings):  # before the rest: it keeps the processor busy
             await self._check("voice", vendors.voice(settings, is_paid=False))
         if not self._is_offline:
             await self._online(settings, credentials)
@@ -125,12 +126,12 @@ class Doctoring:
 
         if settings.has_avatar:
             from libacli.edges import tavus  # noqa: F401
-        if vendors.uses_openai(settings):
+        if uses_openai(settings):
             from libacli.edges import openai_voice  # noqa: F401
         async with asyncio.TaskGroup() as tasks:
             if credentials:
                 tasks.create_task(self._livekit(settings, credentials))
-            if vendors.uses_openai(settings):
+            if uses_openai(settings):
                 tasks.create_task(self._check("voice", vendors.voice(settings, is_paid=self._is_paid)))
             tasks.create_task(self._check("openai", vendors.openai(settings)))
             tasks.create_task(self._avatar(settings, credentials))

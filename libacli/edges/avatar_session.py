@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from livekit import rtc
 
@@ -18,6 +16,7 @@ from libacli.edges.avatar_ending import end_by_name, end_surely
 from libacli.edges.avatar_minutes import AvatarMinutes
 from libacli.edges.avatar_sink import AvatarSink
 from libacli.edges.ledger import Entry, Ledger
+from libacli.edges.reachability import private_addresses
 from libacli.edges.tavus import Tavus
 from libacli.edges.tokens import AVATAR_IDENTITY, ON_BEHALF_ATTRIBUTE, avatar_token
 from libacli.errors import AvatarError, LibaError
@@ -278,13 +277,11 @@ class AvatarSession:
 
 async def _is_public(url: str) -> bool:
     """Whether the internet can reach the host of `url`, as far as its addresses tell."""
-    host = urlsplit(url).hostname or ""
     try:
         async with asyncio.timeout(_RESOLVE_TIMEOUT_S):
-            found = await asyncio.get_running_loop().getaddrinfo(host, None)
+            return not await private_addresses(url)
     except (OSError, TimeoutError):
         return False
-    return bool(found) and all(ipaddress.ip_address(address[4][0]).is_global for address in found)
 
 
 def _hint(error: LibaError) -> str:

@@ -33,7 +33,9 @@ _REJECTIONS_LIMIT = 100
 _UNREAD_LIMIT = 128
 """Packets of one sender; what comes on top of them is left out."""
 
-_SEND_TIMEOUT_S = 5.0
+_SEND_TIMEOUT_S = 60.0
+"""Longer than the SDK goes on reconnecting: until then it holds what is sent, and sends it after that."""
+
 _TAKEOVER_TIMEOUT_S = 0.5
 
 
@@ -130,7 +132,7 @@ class RoomLink:
                     await send()
             except TimeoutError:
                 logger.warning("an event was not sent within %g s", _SEND_TIMEOUT_S)
-            except Exception as error:  # the SDK has one class per call; while reconnecting all of them fail
+            except Exception as error:  # the SDK has one class per call
                 logger.warning("an event was not sent: %s", error)
             self._outgoing.task_done()
 

@@ -32,15 +32,19 @@ class TrackSink:
         self._on_audible: Callable[[], None] | None = None
         self._audible_timer: asyncio.TimerHandle | None = None
 
-    async def open(self) -> str:
-        """Publishes the track, so that it stands ready before the first word; returns its sid."""
+    @property
+    def sid(self) -> str:
+        """The server's name of the track, a new one after a full reconnect; empty before `open`."""
+        return self._publication.sid if self._publication else ""
+
+    async def open(self) -> None:
+        """Publishes the track, so that it stands ready before the first word."""
         self._source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)
         track = rtc.LocalAudioTrack.create_audio_track(TRACK_NAME, self._source)
         # No packets in silence (DTX): a listener's jitter buffer runs empty, and what comes first is played
         # at once; packets of silence would keep it filled, which costs up to 10 ms.
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=True)
         self._publication = await self._room.local_participant.publish_track(track, options)
-        return self._publication.sid
 
     async def subscribed(self, *, within_s: float) -> None:
         """Waits until somebody takes its sound, `within_s` at most: what is played before nobody hears."""

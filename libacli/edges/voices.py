@@ -20,7 +20,7 @@ def make_voice(settings: Settings) -> Voice:
     Raises CredentialsError when OpenAI is asked for without a key, ConfigError when the embedded voice is
     not installed. Needs no event loop. A service that fails time and again is left alone for a while.
     """
-    if _is_embedded(settings):
+    if not uses_openai(settings):
         from libacli.edges.embedded_voice import embedded_voice
 
         return embedded_voice(
@@ -49,7 +49,7 @@ def make_voice(settings: Settings) -> Voice:
 
 def voice_names(settings: Settings) -> tuple[str, ...]:
     """Speakers to choose from, the one of `voice.name` first; another server's others are not known."""
-    if _is_embedded(settings):
+    if not uses_openai(settings):
         from libacli.edges.embedded_voice import VOICE
 
         return (VOICE,)
@@ -61,9 +61,11 @@ def voice_names(settings: Settings) -> tuple[str, ...]:
     return (settings.voice_name, *(name for name in known if name != settings.voice_name))
 
 
-def _is_embedded(settings: Settings) -> bool:
-    provider = settings.voice_provider
-    return provider == "embedded" or (provider == "auto" and not _has_openai(settings))
+def uses_openai(settings: Settings) -> bool:
+    """Whether speech comes from OpenAI, or a server like it, and not from the embedded voice."""
+    return settings.voice_provider == "openai" or (
+        settings.voice_provider == "auto" and _has_openai(settings)
+    )
 
 
 def _has_openai(settings: Settings) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from ipaddress import IPv6Address, ip_address
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
@@ -31,6 +32,8 @@ class Caller:
     """The one room he may ask for; None: any."""
 
     can_say: bool
+    valid_for_s: float | None = None
+    """How long he stays let in; None: as long as the server runs."""
 
     def room_or(self, default: str, wanted: str | None) -> str:
         """The room that he means. Raises Problem when it is not his."""
@@ -107,7 +110,8 @@ class Callers:
     async def check_guesses(self, address: str) -> None:
         """Raises Problem when too much that came from there was wrong."""
         if not await self._limiter.test(self._most_wrong, "wrong", address):
-            raise _too_many("too many wrong keys or codes came from this address")
+            detail = "too many wrong keys or codes came from this address"
+            raise await self._too_many(detail, self._most_wrong, "wrong", address)
 
     async def wrong(self, address: str) -> None:
         """Something that came from there was wrong."""
@@ -121,16 +125,19 @@ class Callers:
         if key := find(self._keys, presented):
             return Caller(f"key {key.name}", None, True)
         if session := self._sessions.find(presented):
-            return Caller(session.name, session.room, session.can_say)
+            left_s = self._sessions.seconds_left(session)
+            return Caller(session.name, session.room, session.can_say, left_s)
         return None
 
     async def _count(self, what: str, name: str) -> None:
         if self._most and not await self._limiter.hit(self._most, what, name):
-            raise _too_many(f"more than {self._most.amount} requests a minute")
+            detail = f"more than {self._most.amount} requests a minute"
+            raise await self._too_many(detail, self._most, what, name)
 
-
-def _too_many(detail: str) -> Problem:
-    return Problem(429, "rate_limited", detail, retry_in_s=60.0)
+    async def _too_many(self, detail: str, limit: RateLimitItem, *names: str) -> Problem:
+        window = await self._limiter.get_window_stats(limit, *names)
+        left_s = window.reset_time - datetime.now(UTC).timestamp()
+        return Problem(429, "rate_limited", detail, retry_in_s=max(1.0, left_s))
 
 
 def address_of(request: Request) -> str:

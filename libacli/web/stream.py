@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from math import inf
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
@@ -41,14 +42,20 @@ data: {"id":"61c08bdc0353","state":"audible","route":"tavus"}
 
 
 class EventStream(StreamingResponse):
-    """Sends items until they end or the client leaves; a client that takes nothing is dropped."""
+    """Sends items until they end, the client leaves, or `valid_for_s` are over.
+
+    A client that takes nothing is dropped.
+    """
 
     media_type = "text/event-stream"
 
-    def __init__(self, items: AsyncGenerator[Item], open_streams: Gauge) -> None:
+    def __init__(
+        self, items: AsyncGenerator[Item], open_streams: Gauge, *, valid_for_s: float | None = None
+    ) -> None:
         # The second one tells a proxy to pass events on as they come.
         super().__init__(iter(()), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         self._items = items
+        self._valid_for_s = valid_for_s
         self._open_streams = open_streams
 
     async def stream_response(self, send: Send) -> None:
@@ -58,11 +65,20 @@ class EventStream(StreamingResponse):
 
         with self._open_streams.track_inprogress():
             # Closed here and now: whoever is cancelled while he sends would leave that to the garbage.
-            async with aclosing(self._items), aclosing(_lines(self._items)) as self.body_iterator:
+            async with aclosing(self._items), aclosing(self._lines()) as self.body_iterator:
                 try:
                     await super().stream_response(send_in_time)
                 except TimeoutError:
                     logger.debug("a reader of events has taken nothing for %g s", _SEND_TIMEOUT_S)
+
+    async def _lines(self) -> AsyncGenerator[str]:
+        now = asyncio.get_running_loop().time
+        ends_at = inf if self._valid_for_s is None else now() + self._valid_for_s
+        yield f"retry: {_RETRY_MS}\n\n"
+        async for item in self._items:
+            if now() >= ends_at:  # a ping comes every 15 s, so it is not much later
+                return
+            yield _encoded(item)
 
 
 @router.get(
@@ -87,19 +103,13 @@ async def events(
     `status` comes first, and again when the agent changes. `utterance` is an agent's report of what became of
     an utterance. `link` tells of the connection to the room. `gap` says that events were missed: what is
     known of the room counts no more, and a `status` follows. A client that was cut off resumes with the id of
-    the last event that it got, in the header `Last-Event-ID`, within 30 s.
+    the last event that it got, in the header `Last-Event-ID`, within 30 s. Events end with the session.
     """
     state = request.app.state
     feeds: Feeds = state.feeds
     wanted = caller.room_or(state.settings.say_room, room)
     items = feeds.read(wanted, last_id=last_event_id or "", captions=captions)
-    return EventStream(items, state.telling.streams)
-
-
-async def _lines(items: AsyncGenerator[Item]) -> AsyncGenerator[str]:
-    yield f"retry: {_RETRY_MS}\n\n"
-    async for item in items:
-        yield _encoded(item)
+    return EventStream(items, state.telling.streams, valid_for_s=caller.valid_for_s)
 
 
 def _encoded(item: Item) -> str:

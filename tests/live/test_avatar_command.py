@@ -35,7 +35,18 @@ class Service:
     process: subprocess.Popen[bytes]
     base_url: str
     api_key: str
+    """As it was printed."""
+
     log: Path
+
+    async def answers(self, key: str) -> int:
+        """The status of a request that is no good but for its key."""
+        url = f"{self.base_url}/v2/conversations"
+        async with (
+            aiohttp.ClientSession(headers={"x-api-key": key}) as session,
+            session.post(url, json={}) as response,
+        ):
+            return response.status
 
 
 @contextmanager
@@ -54,7 +65,7 @@ def running(shell: Shell, folder: Path, *arguments: str, **environment: str) -> 
         assert process.stdout
         told = json.loads(process.stdout.readline())
         try:
-            yield Service(process, told["TAVUS_BASE_URL"], told["TAVUS_API_KEY"], log)
+            yield Service(process, told["TAVUS_BASE_URL"], told.get("TAVUS_API_KEY", ""), log)
         finally:
             process.kill()
 
@@ -80,15 +91,19 @@ async def test_it_speaks_with_a_face_and_leaves_on_a_signal(
     assert "Traceback" not in log
 
 
-def test_it_takes_the_key_that_is_set_and_the_port_that_is_wanted(bare_shell: Shell, tmp_path: Path) -> None:
+async def test_it_takes_the_key_that_is_set_unprinted_and_the_port_that_is_wanted(
+    bare_shell: Shell, tmp_path: Path
+) -> None:
     with running(bare_shell, tmp_path, TAVUS_API_KEY="mine") as first:
-        assert first.api_key == "mine"
+        assert first.api_key == ""
+        assert (await first.answers("mine"), await first.answers("another")) == (400, 401)
         port = first.base_url.rpartition(":")[2]
         refused = bare_shell.run("avatar", "run", "--port", port)
         assert (refused.returncode, f"port {port} is taken" in refused.stderr) == (2, True)
     with running(bare_shell, tmp_path, "--port", port) as second:
         assert second.base_url == f"http://127.0.0.1:{port}"
         assert second.api_key.startswith("local-")
+        assert await second.answers(second.api_key) == 400
 
 
 def test_it_listens_on_this_machine_only_and_is_soon_there(bare_shell: Shell, tmp_path: Path) -> None:

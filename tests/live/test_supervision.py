@@ -11,9 +11,10 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 import psutil
@@ -40,6 +41,7 @@ from libacli.speech.fakes import ScriptedVoice
 from tests.faulty_avatar import FaultyAvatar
 from tests.live.conftest import Listen, Shell, wait_for_line
 from tests.live.node import Node
+from tests.live.wire import Wire
 
 pytestmark = pytest.mark.live
 
@@ -444,6 +446,52 @@ async def test_fault_30_over_a_full_reconnect_every_line_is_accepted_once_and_no
         assert found
         assert found.state == "done"
         agent._speaker.stop()
+
+
+async def test_a_caption_after_a_full_reconnect_names_the_track_that_is_there_now(
+    credentials: LiveKitCredentials, room: str, listen: Listen, tmp_path: Path
+) -> None:
+    async with listen() as listener, agent_here(credentials, room, tmp_path, []) as (agent, there):
+        before = agent._track.sid
+        reconnected = asyncio.Event()
+        there.on("reconnected", reconnected.set)
+        await there.simulate_scenario(rtc.SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
+        async with asyncio.timeout(20):
+            await reconnected.wait()
+            while (sid := agent._track.sid) == before:  # noqa: ASYNC110 - it is told to nobody
+                await asyncio.sleep(0.05)
+            named: asyncio.Queue[str] = asyncio.Queue()
+            listener.room.register_text_stream_handler(
+                "lk.transcription",
+                lambda reader, _: named.put_nowait((reader.info.attributes or {})["lk.transcribed_track_id"]),
+            )
+            agent._speaker.say(SayRequest("After it.", id="after"))
+            assert await named.get() == sid
+            while sid not in tracks(listener.room):  # noqa: ASYNC110 - nor this
+                await asyncio.sleep(0.05)
+
+
+def tracks(room: rtc.Room) -> set[str]:
+    """Sids of what others have published."""
+    return {sid for one in room.remote_participants.values() for sid in one.track_publications}
+
+
+async def test_what_happened_while_the_agent_was_cut_off_is_told_in_order_when_it_is_back(
+    credentials: LiveKitCredentials, room: str, listen: Listen, tmp_path: Path
+) -> None:
+    far = urlsplit(credentials.url)
+    async with listen() as listener, Wire(far.hostname or "", far.port or 0).laid() as wire:
+        near = replace(credentials, url=f"ws://127.0.0.1:{wire.near_port}")
+        async with agent_here(near, room, tmp_path, []) as (agent, _):
+            for number in range(3):
+                agent._speaker.say(SayRequest(f"Line {number}.", id=f"cut-{number}"))
+            async with asyncio.timeout(60):
+                await listener.wait_for("cut-0", "audible")
+                wire.cut()
+                await asyncio.sleep(7)
+                wire.mend()
+                told = [await listener.wait_for(f"cut-{number}", *FINAL_STATES) for number in range(3)]
+                assert [event["state"] for event in told] == ["failed", "done", "done"]
 
 
 async def test_fault_35_over_a_restart_of_the_server_the_queue_goes_on_and_the_rest_is_told(

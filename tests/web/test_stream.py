@@ -191,6 +191,17 @@ async def test_a_client_that_takes_nothing_is_dropped() -> None:
         assert app.state.telling.streams._value.get() == 0
 
 
+async def test_nothing_is_told_once_the_session_is_over() -> None:
+    async def guest() -> Caller:
+        return Caller("session 1", "demo", False, valid_for_s=2.5)
+
+    async with serving(*[Event({"id": "u1"})] * 5) as app:
+        app.dependency_overrides[caller] = guest
+        async with connected(app) as connection:
+            pieces = [await connection.piece() for _ in range(4)]
+    assert [piece[:2] for piece in pieces] == ["re", "id", "id", ""]
+
+
 async def test_when_the_server_stops_the_stream_ends() -> None:
     async with serving(Link("")) as app, connected(app) as connection:
         await connection.piece()

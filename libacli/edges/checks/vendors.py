@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
 import time
 import uuid
 from contextlib import aclosing
@@ -12,7 +10,9 @@ from urllib.parse import urlsplit
 from libacli.config import LiveKitCredentials, Settings, is_loopback
 from libacli.core.audio import duration_s
 from libacli.edges.checks.finding import WRONG_SETTING, Finding
+from libacli.edges.reachability import private_addresses
 from libacli.edges.tokens import avatar_token
+from libacli.edges.voices import make_voice, uses_openai
 from libacli.errors import AvatarError, VoiceRefusedError
 from libacli.speech.ports import Style
 
@@ -31,16 +31,8 @@ _UNFIT = {
 _WRONG_SETTINGS = (400, 401, 403, 404)
 
 
-def uses_openai(settings: Settings) -> bool:
-    """Whether speech comes from OpenAI, or a server like it, and not from the embedded voice."""
-    has_openai = bool(settings.openai_api_key or settings.openai_base_url)
-    return settings.voice_provider == "openai" or (settings.voice_provider == "auto" and has_openai)
-
-
 async def voice(settings: Settings, *, is_paid: bool) -> Finding:
     """Has the voice say one word, unless that costs and `is_paid` is not set. Raises LibaError."""
-    from libacli.edges.voices import make_voice
-
     if uses_openai(settings) and not is_loopback(settings.openai_base_url) and not is_paid:
         return Finding("voice", "skip", "one word was not spoken, as that costs", "liba doctor --paid")
     voice = make_voice(settings)
@@ -130,12 +122,11 @@ async def public(settings: Settings, credentials: LiveKitCredentials) -> Finding
         return Finding("public", "ok", "the avatar is a local one, and need not come from outside")
     host = urlsplit(credentials.url).hostname or ""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None)
+        private = await private_addresses(credentials.url)
     except OSError:
         return Finding("public", "fail", f"there is no host {host}", "check LIVEKIT_URL", WRONG_SETTING)
-    private = {address[4][0] for address in found if not ipaddress.ip_address(address[4][0]).is_global}
     if private:
-        where = host if host in private else f"{host} ({min(map(str, private))})"
+        where = host if host in private else f"{host} ({min(private)})"
         message = f"livekit not public: Tavus is in the cloud and cannot reach {where}"
         fix = "use LiveKit Cloud or a public address for LIVEKIT_URL, or a local avatar: liba avatar run"
         return Finding("public", "fail", message, fix, WRONG_SETTING)
