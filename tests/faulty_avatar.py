@@ -94,7 +94,13 @@ class FaultyAvatar:
 
     @property
     def creates(self) -> int:
+        """How often a conversation was asked for."""
         return len(self.bodies)
+
+    @property
+    def created(self) -> int:
+        """How many there have been; the others asked for were refused."""
+        return len(self._service.conversations)
 
     @property
     def active(self) -> list[str]:

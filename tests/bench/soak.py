@@ -160,12 +160,12 @@ def _environment(voice: FaultyVoice, tavus: FaultyAvatar) -> dict[str, str]:
 
 def _report(tally: Tally, tavus: FaultyAvatar, worker: Worker, code: int) -> bool:
     growing = []
-    active = len(tavus.active)
+    created, left = tavus.created, len(tavus.active)
     print(f"outcomes          {dict(Counter(said.outcome or 'none' for said in tally.said))}")
     for news, count in Counter(said.news for said in tally.said if said.news).most_common(6):
         print(f"{'told':18}{count} x {news}")
     print(f"replayed          {sum(said.replayed for said in tally.said)}")
-    print(f"conversations     {tavus.creates} asked for, {len(set(tavus.ends))} ended, {active} still active")
+    print(f"conversations     {tavus.creates} asked for, {created} created, {created - left} ended")
     print(f"worker            exit code {code}")
     for kind, slopes in worker.slopes().items():
         told = [f"{getattr(slopes, name):+.2f} {name}" for name in _MOST_PER_MIN]
