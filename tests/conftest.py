@@ -1,13 +1,26 @@
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.virtual_time import BACKEND
+
+if TYPE_CHECKING:
+    from playwright.async_api import Browser
 
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, Any]] | str:
     """Unit tests own their time; modules that talk to real sockets override this with "asyncio"."""
     return BACKEND
+
+
+@pytest.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """For a module whose `anyio_backend` is "asyncio" and lasts as long."""
+    from tests.browser import chromium  # most tests need no browser
+
+    async with chromium() as browser:
+        yield browser

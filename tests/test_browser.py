@@ -30,12 +30,6 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
     page = await browser.new_page()

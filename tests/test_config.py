@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 from libacli.config import Settings, example, is_secret, toml_name, variable_name
 from libacli.config_sources import CONFIG_VARIABLE, LoadedSettings, load
 from libacli.errors import ConfigError, CredentialsError
+from tests.privileges import held_to_file_modes
 
 CANARY = "canary-secret-of-a-user"
 
@@ -202,11 +202,10 @@ def test_a_file_that_is_not_utf_8_is_told(sources: Sources, name: str) -> None:
         sources.load()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 @pytest.mark.parametrize("name", ["liba.toml", ".env"])
 def test_a_file_that_may_not_be_read_is_told(sources: Sources, name: str) -> None:
     sources.write(name, "").chmod(0)
-    with pytest.raises(ConfigError, match="Permission denied"):
+    with held_to_file_modes(), pytest.raises(ConfigError, match="Permission denied"):
         sources.load()
 
 

@@ -56,12 +56,6 @@ def served(shell: Shell, stage: None, tmp_path_factory: pytest.TempPathFactory) 
         yield served
 
 
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
-
-
 Open = Callable[..., AbstractAsyncContextManager[Visit]]
 
 

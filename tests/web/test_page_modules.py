@@ -14,7 +14,6 @@ from libacli.core.record import Record
 from libacli.core.row import Row
 from libacli.core.timeline import percentile
 from libacli.web.page import STATIC
-from tests.browser import chromium
 
 ADDRESS = "http://page.test"
 
@@ -22,12 +21,6 @@ ADDRESS = "http://page.test"
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
