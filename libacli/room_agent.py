@@ -15,17 +15,17 @@ from livekit import rtc
 
 from libacli.config import Settings
 from libacli.core.backlog import Utterance
-from libacli.core.names import AGENT_ATTRIBUTE, EPOCH_ATTRIBUTE
-from libacli.edges.access import authoriser, say_caps
-from libacli.edges.avatar_minutes import AvatarMinutes, avatar_minutes
-from libacli.edges.avatar_session import AvatarSession
-from libacli.edges.avatar_sink import AvatarSink
-from libacli.edges.ledger import Ledger, conversations_path
-from libacli.edges.livekit_room import RoomLink
-from libacli.edges.meters import Meter, Meters
-from libacli.edges.steady_sink import RECONNECT_TIMEOUT_S, SteadySink
-from libacli.edges.tavus import Tavus
-from libacli.edges.track_sink import TrackSink
+from libacli.core.protocol import AGENT_ATTRIBUTE, EPOCH_ATTRIBUTE
+from libacli.edges.avatars.ledger import Ledger, conversations_path
+from libacli.edges.avatars.minutes import AvatarMinutes, avatar_minutes
+from libacli.edges.avatars.session import AvatarSession
+from libacli.edges.avatars.tavus import Tavus
+from libacli.edges.livekit.authorization import authoriser, say_caps
+from libacli.edges.livekit.room_transport import RoomLink
+from libacli.edges.metrics.meter import Meter, Meters
+from libacli.edges.sinks.avatar import AvatarSink
+from libacli.edges.sinks.steady import RECONNECT_TIMEOUT_S, SteadySink
+from libacli.edges.sinks.track import TrackSink
 from libacli.errors import LibaError
 from libacli.speech.desk import Desk
 from libacli.speech.fallback import FallbackSink

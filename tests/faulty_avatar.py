@@ -22,7 +22,7 @@ from livekit import rtc
 from pydantic import SecretStr
 
 from libacli.core.audio import SAMPLE_RATE, FrameSlicer, duration_s
-from libacli.edges.joining import joined
+from libacli.edges.livekit.joining import joined
 from libacli.local.avatar import Invitation
 from libacli.local.avatar_service import AvatarService, serving
 

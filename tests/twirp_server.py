@@ -20,7 +20,7 @@ import jwt
 from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
-from libacli.core.names import AGENT_ATTRIBUTE, SAY_METHOD, STATUS_METHOD, STOP_METHOD
+from libacli.core.protocol import AGENT_ATTRIBUTE, SAY_METHOD, STATUS_METHOD, STOP_METHOD
 
 API_KEY = "key-of-a-project"
 API_SECRET = "canary-secret-canary-secret-canary-secret"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from libacli.cli.output import printable
 from libacli.config import Settings
-from libacli.edges.masking import masked, secrets_of  # noqa: TID253 - small, and loaded by workers alone
+from libacli.masking import masked, secrets_of
 
 _NOISY = ("livekit", "livekit.agents", "httpx2", "httpcore2", "openai", "asyncio")
 

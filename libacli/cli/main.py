@@ -33,7 +33,7 @@ COMMANDS = (
     "doctor",
     "config",
 )
-"""Modules of `libacli.cli`: each holds a group named `app`, or a function named as itself."""
+"""Modules of `libacli.cli.commands`: each holds a group named `app`, or a function named as itself."""
 
 
 class _Liba(TyperGroup):
@@ -45,7 +45,7 @@ class _Liba(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"libacli.cli.{cmd_name}")
+        module = importlib.import_module(f"libacli.cli.commands.{cmd_name}")
         if hasattr(module, "app"):
             return get_group(module.app)
         alone = group()

@@ -44,7 +44,7 @@ class Output:
     def status(self, text: str) -> None:
         """What is going on, in words of our own: a watch link in it keeps its token."""
         if not self.quiet:
-            from libacli.edges.masking import without_password
+            from libacli.masking import without_password
 
             print(printable(without_password(text)), file=sys.stderr, flush=True)  # noqa: T201
 
@@ -64,7 +64,7 @@ class Output:
             print(self._told(told), end="", file=sys.stderr)  # noqa: T201
 
     def _told(self, complaint: str) -> str:
-        from libacli.edges.masking import masked, secrets_of
+        from libacli.masking import masked, secrets_of
 
         secrets = secrets_of(self.settings, os.environ) if self.settings else []
         return printable(masked(complaint, secrets))

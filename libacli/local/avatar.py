@@ -20,8 +20,8 @@ from livekit import rtc
 
 from libacli.core.audio import SAMPLE_RATE, FrameSlicer
 from libacli.core.mouth import MouthShape
-from libacli.edges.avatar_sink import AUDIO_TOPIC, CLEAR_METHOD, FINISHED_METHOD, STARTED_METHOD
-from libacli.edges.joining import joined
+from libacli.edges.livekit.joining import joined
+from libacli.edges.sinks.avatar import AUDIO_TOPIC, CLEAR_METHOD, FINISHED_METHOD, STARTED_METHOD
 from libacli.local.avatar_sound import Playout
 
 logger = logging.getLogger("liba.avatar.local")

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from libacli.core.backlog import Refused, Utterance
 from libacli.core.caps import CapReached, Rates, SayCaps, Usage
 from libacli.core.messages import Malformed, SayRequest, parse_request, read_say
-from libacli.core.names import SAY_METHOD, STATUS_METHOD, STOP_METHOD
+from libacli.core.protocol import SAY_METHOD, STATUS_METHOD, STOP_METHOD
 from libacli.errors import RefusedError
 from libacli.speech.speaker import Speaker
 

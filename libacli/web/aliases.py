@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 
 from libacli.web import say, token
-from libacli.web.callers import CallerDependency
+from libacli.web.auth import CallerDependency
 from libacli.web.models import Identity, RoomQuery, Said, Token, TokenBody
 from libacli.web.problems import responses
 

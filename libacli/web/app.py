@@ -12,19 +12,19 @@ from libacli.config import Settings
 from libacli.web import (
     aliases,
     docs,
-    doors,
-    entry,
     health,
+    links,
+    metrics,
+    middleware,
     page,
     problems,
     rooms,
     say,
     stop,
     stream,
-    telling,
     token,
 )
-from libacli.web.callers import Callers
+from libacli.web.auth import Callers
 from libacli.web.feed import Feeds
 from libacli.web.ports import Gateway
 from libacli.web.sessions import Sessions
@@ -74,10 +74,10 @@ def make_app(
     state.callers = Callers(settings, state.sessions, host_is_loopback=host_is_loopback)
     state.feeds = Feeds(gateway)
     state.readiness = health.Readiness(gateway)
-    for part in (say, stop, rooms, stream, token, entry, health, docs, aliases):
+    for part in (say, stop, rooms, stream, token, links, health, docs, aliases):
         app.include_router(part.router)
     page.install(app)
     problems.install(app)
-    doors.install(app, settings, address=address, host_is_loopback=host_is_loopback)
-    telling.install(app)
+    middleware.install(app, settings, address=address, host_is_loopback=host_is_loopback)
+    metrics.install(app)
     return app

@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from libacli import __version__
-from libacli.web.callers import address_of
+from libacli.web.auth import address_of
 from libacli.web.models import Budgets, Page
 from libacli.web.problems import responses
 

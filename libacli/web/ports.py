@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Any, Protocol
 
 from libacli.core.acknowledgement import Acknowledgement
-from libacli.core.join import Join
+from libacli.core.connection_details import ConnectionDetails
 from libacli.core.messages import SayRequest
 from libacli.core.news import News
 
@@ -49,7 +49,9 @@ class Gateway(Protocol):
     def news(self, room: str) -> AsyncGenerator[News]:
         """All that the room's agents tell, captions included, without end."""
 
-    def join(self, room: str, identity: str, *, name: str, valid_for_s: int, can_say: bool) -> Join:
+    def join(
+        self, room: str, identity: str, *, name: str, valid_for_s: int, can_say: bool
+    ) -> ConnectionDetails:
         """A least-privilege token. Raises RefusedError for an identity that is reserved."""
 
     async def check(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from libacli.web.callers import CallerDependency
+from libacli.web.auth import CallerDependency
 from libacli.web.models import RoomName, RoomState
 from libacli.web.problems import responses
 

@@ -14,7 +14,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.messages import FINAL_STATES, MAX_ID_CHARS, Malformed, SayRequest, read_say
 from libacli.errors import InterruptedSpeechError, NoAgentError, TimedOutError, UnreachableError
-from libacli.web.callers import Caller, CallerDependency
+from libacli.web.auth import Caller, CallerDependency
 from libacli.web.models import RoomQuery, Said, SayBody, UtteranceState
 from libacli.web.ports import Gateway
 from libacli.web.problems import Problem, responses

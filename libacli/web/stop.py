@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from libacli.web.callers import CallerDependency
+from libacli.web.auth import CallerDependency
 from libacli.web.models import RoomBody, Stopped
 from libacli.web.problems import responses
 

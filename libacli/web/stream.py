@@ -15,7 +15,7 @@ from prometheus_client import Gauge
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Send
 
-from libacli.web.callers import CallerDependency
+from libacli.web.auth import CallerDependency
 from libacli.web.feed import Feeds, Item
 from libacli.web.models import RoomQuery
 from libacli.web.problems import responses

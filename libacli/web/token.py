@@ -6,7 +6,7 @@ import os
 
 from fastapi import APIRouter, Request
 
-from libacli.web.callers import Caller, CallerDependency
+from libacli.web.auth import Caller, CallerDependency
 from libacli.web.models import Token, TokenBody
 from libacli.web.problems import Problem, responses
 

@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 from pydantic import SecretStr
 
-from libacli.edges.tavus import Tavus
-from libacli.edges.tokens import AVATAR_IDENTITY
+from libacli.edges.avatars.tavus import Tavus
+from libacli.edges.livekit.tokens import AVATAR_IDENTITY
 from libacli.local.guard import GuardedProcess
 from tests.bench.local_stack import Stack, clean_env, deadline
 from tests.bench.stage import Kind

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from livekit import rtc
 
 from libacli.core.audio import AUDIBLE_PEAK, SAMPLE_RATE, duration_s, samples
-from libacli.edges.listener import Listener, Take
+from libacli.edges.viewer.listener import Listener, Take
 
 
 @dataclass

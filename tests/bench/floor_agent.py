@@ -11,8 +11,8 @@ import sys
 from livekit import rtc
 
 from libacli.core.audio import FRAME_BYTES, SAMPLE_RATE, FrameSlicer
-from libacli.core.names import SAY_TOPIC
-from libacli.edges.joining import joined
+from libacli.core.protocol import SAY_TOPIC
+from libacli.edges.livekit.joining import joined
 from tests.bench.voice_process import steady_tone
 
 

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from libacli.config_sources import load
-from libacli.edges.gateway import RoomGateway
+from libacli.edges.livekit.gateway import RoomGateway
 from libacli.web.app import make_app
 from libacli.web.models import Said, SayBody
 

@@ -20,7 +20,7 @@ import psutil
 
 from libacli.config import LiveKitCredentials
 from libacli.core.audio import FRAME_BYTES, silence
-from libacli.edges.track_sink import TrackSink
+from libacli.edges.sinks.track import TrackSink
 from libacli.speech.fakes import tone
 from tests.bench.avatar_stage import AvatarService, avatar_service
 from tests.bench.local_stack import local_server

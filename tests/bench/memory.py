@@ -21,8 +21,8 @@ from pathlib import Path
 import psutil
 
 from libacli.core.messages import SayRequest
-from libacli.edges.agent_client import AgentClient
-from libacli.edges.livekit_api import LiveKitApi
+from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.api import LiveKitApi
 from libacli.local.guard import GuardedProcess
 from tests.bench.local_stack import Stack, deadline, local_server, worker
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from libacli.core.record import Record
 from libacli.core.timeline import percentile
-from libacli.edges.metrics_store import MetricsStore
+from libacli.edges.metrics.store import MetricsStore
 from tests.bench.local_stack import clean_env
 
 _LIBA = """

@@ -26,7 +26,7 @@ from typing import Any
 import psutil
 from aiohttp import web
 
-from libacli.edges.livekit_api import LiveKitApi
+from libacli.edges.livekit.api import LiveKitApi
 from libacli.errors import LibaError
 from tests.bench.local_stack import Stack, local_server
 from tests.bench.soak_ear import spoken

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from libacli.core.audio import SAMPLE_RATE, is_audible, samples
-from libacli.edges.listener import Take
+from libacli.edges.viewer.listener import Take
 
 CODES = 40
 TONE_MS = 400

@@ -12,11 +12,11 @@ from livekit import rtc
 
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.messages import FINAL_STATES, SayRequest
-from libacli.edges.agent_client import AgentClient
-from libacli.edges.joining import joined
-from libacli.edges.listener import Listener
-from libacli.edges.livekit_api import LiveKitApi
-from libacli.edges.tokens import listener_token
+from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.joining import joined
+from libacli.edges.livekit.tokens import listener_token
+from libacli.edges.viewer.listener import Listener
 from libacli.errors import InterruptedSpeechError, LibaError, RefusedError, TimedOutError
 from tests.bench.local_stack import Stack
 from tests.bench.soak_ear import CODES, WHOLE_S, Heard, ToneTake

@@ -18,10 +18,10 @@ import psutil
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
-from libacli.core.names import AGENT_ATTRIBUTE, SAY_TOPIC, STATUS_METHOD
-from libacli.edges.joining import joined
-from libacli.edges.livekit_api import LiveKitApi
-from libacli.edges.tokens import Permissions, join_token
+from libacli.core.protocol import AGENT_ATTRIBUTE, SAY_TOPIC, STATUS_METHOD
+from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.joining import joined
+from libacli.edges.livekit.tokens import Permissions, join_token
 from libacli.local.guard import GuardedProcess
 from tests.bench.ears import Ear, Hearing
 from tests.bench.local_stack import Stack

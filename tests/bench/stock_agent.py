@@ -31,7 +31,7 @@ from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS
 from livekit.plugins import tavus
 
 from libacli.core.audio import SAMPLE_RATE
-from libacli.core.names import SAY_TOPIC
+from libacli.core.protocol import SAY_TOPIC
 
 AGENT_NAME = "stock"
 

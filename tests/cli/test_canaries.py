@@ -16,11 +16,11 @@ from libacli.cli.main import app
 from libacli.cli.output import Output
 from libacli.config import Settings, is_secret, variable_name
 from libacli.config_sources import load
-from libacli.edges.masking import secrets_of
 from libacli.errors import LibaError
+from libacli.masking import secrets_of
 from tests.canaries import KEYS, PASSWORDS, WORDS, secret_settings, secrets_in, words_in
 from tests.cli.conftest import Ended, Shell
-from tests.cli.test_serve import serving
+from tests.cli.runs.test_serve import serving
 from tests.twirp_server import (
     API_KEY,
     API_SECRET,

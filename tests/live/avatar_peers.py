@@ -17,8 +17,8 @@ from pydantic import SecretStr
 from libacli.config import LiveKitCredentials
 from libacli.core.audio import FRAME_BYTES, duration_s
 from libacli.core.mouth import MouthShape
-from libacli.edges.joining import joined
-from libacli.edges.listener import Take
+from libacli.edges.livekit.joining import joined
+from libacli.edges.viewer.listener import Take
 
 AVATAR = "tavus-avatar-agent"
 _OPEN = 0.3

@@ -18,10 +18,10 @@ from platformdirs import user_cache_path
 from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
-from libacli.edges.agent_client import AgentClient
-from libacli.edges.listener import Listener, listening
-from libacli.edges.livekit_api import LiveKitApi
-from libacli.edges.tokens import listener_token
+from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.tokens import listener_token
+from libacli.edges.viewer.listener import Listener, listening
 from libacli.local.guard import GuardedProcess
 from libacli.local.server_binary import ensure_server
 from libacli.local.server_process import run_server

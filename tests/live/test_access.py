@@ -17,10 +17,10 @@ from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
 from libacli.core.messages import FINAL_STATES, SayRequest
-from libacli.core.names import CAN_SAY_ATTRIBUTE, SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD
-from libacli.edges.joining import joined
-from libacli.edges.livekit_api import LiveKitApi
-from libacli.edges.tokens import Permissions, join_token, sign_request
+from libacli.core.protocol import CAN_SAY_ATTRIBUTE, SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD
+from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.joining import joined
+from libacli.edges.livekit.tokens import Permissions, join_token, sign_request
 from tests.live.conftest import Scene
 
 pytestmark = pytest.mark.live

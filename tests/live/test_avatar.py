@@ -20,12 +20,12 @@ from livekit.api import DeleteRoomRequest, LiveKitAPI
 
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.messages import FINAL_STATES, SayRequest
-from libacli.edges.agent_client import AgentClient
-from libacli.edges.avatar_sink import AvatarSink
-from libacli.edges.joining import joined
-from libacli.edges.ledger import Ledger
-from libacli.edges.listener import Listener
-from libacli.edges.livekit_api import LiveKitApi
+from libacli.edges.avatars.ledger import Ledger
+from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.joining import joined
+from libacli.edges.sinks.avatar import AvatarSink
+from libacli.edges.viewer.listener import Listener
 from libacli.room_agent import RoomAgent
 from libacli.speech.fakes import ScriptedVoice
 from tests.contracts import SinkContract

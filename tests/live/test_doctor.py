@@ -13,7 +13,7 @@ import pytest
 from platformdirs import user_cache_path
 
 from libacli.config import LiveKitCredentials
-from libacli.edges.livekit_api import LiveKitApi
+from libacli.edges.livekit.api import LiveKitApi
 from libacli.local.guard import GuardedProcess
 from libacli.local.server_binary import ensure_server
 from tests.faulty_avatar import FaultyAvatar

@@ -20,11 +20,11 @@ from livekit.rtc.participant import PublishDataError
 from libacli.config import LiveKitCredentials
 from libacli.core.audio import FRAME_MS
 from libacli.core.messages import SayRequest
-from libacli.core.names import SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD
-from libacli.edges.agent_client import AgentClient
-from libacli.edges.joining import joined
-from libacli.edges.livekit_api import LiveKitApi
-from libacli.edges.tokens import Permissions, join_token
+from libacli.core.protocol import SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD
+from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.joining import joined
+from libacli.edges.livekit.tokens import Permissions, join_token
 from libacli.errors import RefusedError
 from libacli.local.guard import GuardedProcess
 from tests.inside import Inside

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from libacli.config import LiveKitCredentials
 from libacli.core.audio import SAMPLE_RATE, samples
-from libacli.edges.joining import joined
-from libacli.edges.tokens import listener_token
+from libacli.edges.livekit.joining import joined
+from libacli.edges.livekit.tokens import listener_token
 from tests.live.conftest import Shell, wait_for_line
 from tests.seeing import brightness, mouth_openness
 

@@ -17,8 +17,8 @@ from livekit import rtc
 from libacli import room_agent
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.audio import is_audible
-from libacli.edges.joining import joined
-from libacli.edges.track_sink import TrackSink
+from libacli.edges.livekit.joining import joined
+from libacli.edges.sinks.track import TrackSink
 from libacli.speech.fakes import ScriptedVoice
 from libacli.speech.ports import Route
 from tests.live.conftest import Shell, wait_for_line

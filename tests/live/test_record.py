@@ -18,10 +18,10 @@ from livekit import rtc
 
 from libacli.config import LiveKitCredentials
 from libacli.core.audio import SAMPLE_RATE
-from libacli.edges.joining import joined
-from libacli.edges.listener import listening
-from libacli.edges.recorder import Recorder
-from libacli.edges.tokens import avatar_token, listener_token
+from libacli.edges.livekit.joining import joined
+from libacli.edges.livekit.tokens import avatar_token, listener_token
+from libacli.edges.viewer.listener import listening
+from libacli.edges.viewer.recorder import Recorder
 from tests.film import DARK, LIGHT, beep, plain, read
 from tests.live.conftest import Shell
 

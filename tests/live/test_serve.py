@@ -20,7 +20,7 @@ from livekit import rtc
 from livekit.rtc.participant import PublishTrackError
 
 from libacli.config import LiveKitCredentials
-from libacli.edges.joining import joined
+from libacli.edges.livekit.joining import joined
 from tests.live.conftest import Listen, Shell
 
 pytestmark = pytest.mark.live

@@ -15,12 +15,12 @@ from livekit import rtc
 
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.audio import silence
-from libacli.edges.avatar_minutes import AvatarMinutes
-from libacli.edges.avatar_session import AvatarSession
-from libacli.edges.avatar_sink import AvatarSink
-from libacli.edges.joining import joined
-from libacli.edges.ledger import Ledger
-from libacli.edges.tavus import Tavus
+from libacli.edges.avatars.ledger import Ledger
+from libacli.edges.avatars.minutes import AvatarMinutes
+from libacli.edges.avatars.session import AvatarSession
+from libacli.edges.avatars.tavus import Tavus
+from libacli.edges.livekit.joining import joined
+from libacli.edges.sinks.avatar import AvatarSink
 from tests.faulty_avatar import FaultyAvatar
 from tests.live.conftest import Listen
 

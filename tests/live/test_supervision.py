@@ -22,22 +22,22 @@ import pytest
 from livekit import rtc
 from livekit.api import CreateRoomRequest, DeleteRoomRequest, LiveKitAPI
 
-from libacli.agent import make_server, work
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.messages import FINAL_STATES, SayRequest
-from libacli.edges.agent_client import AgentClient
-from libacli.edges.joining import joined
-from libacli.edges.leader import pulse
-from libacli.edges.ledger import Ledger
-from libacli.edges.listener import Listener, listening
-from libacli.edges.livekit_api import LiveKitApi
-from libacli.edges.supervisor import Supervisor
-from libacli.edges.tokens import listener_token
+from libacli.edges.avatars.ledger import Ledger
+from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.joining import joined
+from libacli.edges.livekit.leader import pulse
+from libacli.edges.livekit.supervisor import Supervisor
+from libacli.edges.livekit.tokens import listener_token
+from libacli.edges.viewer.listener import Listener, listening
 from libacli.errors import InterruptedSpeechError, LibaError, NoAgentError, RefusedError, UnreachableError
 from libacli.local.guard import GuardedProcess
 from libacli.room_agent import RoomAgent
 from libacli.speech.fakes import ScriptedVoice
+from libacli.worker import make_server, work
 from tests.faulty_avatar import FaultyAvatar
 from tests.live.conftest import Listen, Shell, wait_for_line
 from tests.live.node import Node
@@ -121,7 +121,7 @@ def cut_short(credentials: LiveKitCredentials) -> Iterator[subprocess.Popen[str]
     code = """
 import asyncio, sys
 from livekit import rtc
-from libacli.edges.joining import joined
+from libacli.edges.livekit.joining import joined
 
 async def main():
     try:

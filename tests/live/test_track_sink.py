@@ -11,9 +11,9 @@ from livekit import rtc
 
 from libacli.config import LiveKitCredentials
 from libacli.core.audio import FRAME_MS
-from libacli.edges.joining import joined
-from libacli.edges.tokens import Permissions, join_token
-from libacli.edges.track_sink import TrackSink
+from libacli.edges.livekit.joining import joined
+from libacli.edges.livekit.tokens import Permissions, join_token
+from libacli.edges.sinks.track import TrackSink
 from libacli.speech.fakes import tone
 from tests.contracts import SinkContract
 from tests.live.conftest import Listen

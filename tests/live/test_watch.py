@@ -13,11 +13,11 @@ from livekit import rtc
 
 from libacli.config import LiveKitCredentials
 from libacli.core.messages import SayRequest
-from libacli.core.names import EVENTS_TOPIC
 from libacli.core.news import Caption, Event, Link, News, Status
-from libacli.edges.joining import joined
-from libacli.edges.room_events import RoomEvents
-from libacli.edges.tokens import Permissions, _encode, join_token
+from libacli.core.protocol import EVENTS_TOPIC
+from libacli.edges.livekit.follower import RoomEvents
+from libacli.edges.livekit.joining import joined
+from libacli.edges.livekit.tokens import Permissions, _encode, join_token
 from tests.live.conftest import Scene, Shell
 
 pytestmark = pytest.mark.live

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from libacli.core.acknowledgement import Acknowledgement
-from libacli.core.join import Join
+from libacli.core.connection_details import ConnectionDetails
 from libacli.core.messages import FINAL_STATES, SayRequest
 from libacli.core.news import Event, News, Status
 from libacli.errors import InterruptedSpeechError, NoAgentError, RefusedError, TimedOutError, UsageError
@@ -167,13 +167,15 @@ class FakeGateway:
         self._called("news", room)
         return self._news(room)
 
-    def join(self, room: str, identity: str, *, name: str, valid_for_s: int, can_say: bool) -> Join:
+    def join(
+        self, room: str, identity: str, *, name: str, valid_for_s: int, can_say: bool
+    ) -> ConnectionDetails:
         self._called("join", room)
         _check_name(identity)
         if identity.startswith(("liba-", "agent-")):
             raise RefusedError(f"the identity {identity!r} is reserved", reason="reserved_identity")
         self.joined.append((room, identity, name, valid_for_s, can_say))
-        return Join("ws://127.0.0.1:7880", f"token of {identity} for {room}")
+        return ConnectionDetails("ws://127.0.0.1:7880", f"token of {identity} for {room}")
 
     async def check(self) -> None:
         self._called("check", "liba-check")

@@ -11,7 +11,7 @@ from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.messages import SayRequest
 from libacli.errors import RefusedError, UnreachableError
 from libacli.web.app import make_app
-from libacli.web.callers import Caller
+from libacli.web.auth import Caller
 from libacli.web.say import Memory
 from tests.web.conftest import connected
 from tests.web.fake_gateway import FakeGateway

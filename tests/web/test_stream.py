@@ -14,7 +14,7 @@ from starlette.types import Message
 from libacli.config import Settings
 from libacli.core.news import Caption, Event, Link, News, Status
 from libacli.web import problems, stream
-from libacli.web.callers import Caller, caller
+from libacli.web.auth import Caller, caller
 from libacli.web.feed import PING_S, Feeds
 
 AGENT = {"epoch": "e1", "room": "demo", "agent": "liba", "model": "hibari", "avatar": "ready", "queue": 0}

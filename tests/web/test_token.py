@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from libacli.core.join import Join
+from libacli.core.connection_details import ConnectionDetails
 from tests.web.fake_gateway import FakeGateway
 
 
@@ -96,4 +96,4 @@ async def test_the_older_address_says_too(client: httpx2.AsyncClient, gateway: F
 
 
 def test_a_token_is_no_part_of_what_is_printed_of_a_join() -> None:
-    assert "eyJ" not in repr(Join("ws://127.0.0.1:7880", "eyJ"))
+    assert "eyJ" not in repr(ConnectionDetails("ws://127.0.0.1:7880", "eyJ"))

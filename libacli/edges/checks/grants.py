@@ -9,9 +9,9 @@ from typing import Any
 import jwt
 
 from libacli.config import LiveKitCredentials
-from libacli.core.names import CAN_SAY_ATTRIBUTE
+from libacli.core.protocol import CAN_SAY_ATTRIBUTE
 from libacli.edges.checks.finding import WRONG_SETTING, Finding
-from libacli.edges.tokens import CLOCK_SKEW_S
+from libacli.edges.livekit.tokens import CLOCK_SKEW_S
 
 _NAME = "given token"
 _LONG_H = 24.0

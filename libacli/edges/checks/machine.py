@@ -100,7 +100,7 @@ def disk(folders: Mapping[str, Path]) -> Finding:
 
 def metrics(path: Path) -> Finding:
     """Whether the kept records can be read."""
-    from libacli.edges.metrics_reader import MetricsReader
+    from libacli.edges.metrics.reader import MetricsReader
 
     with MetricsReader(path) as reader:
         kept = reader.latest(1)
@@ -109,7 +109,7 @@ def metrics(path: Path) -> Finding:
 
 def conversations(folder: Path) -> Finding:
     """Whether crashed agents have left conversations that may still run."""
-    from libacli.edges.ledger import Ledger
+    from libacli.edges.avatars.ledger import Ledger
 
     ledger = Ledger(folder)
     left = len(ledger.orphans())

@@ -16,9 +16,9 @@ from livekit.protocol.models import ParticipantPermission, ServerInfo
 from livekit.protocol.rtc import LeaveRequest, SignalRequest, SignalResponse
 
 from libacli.config import LiveKitCredentials
-from libacli.edges.agent_client import AgentClient
 from libacli.edges.checks.finding import WRONG_SETTING, Finding, Verdict
-from libacli.edges.livekit_api import LiveKitApi
+from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.api import LiveKitApi
 from libacli.errors import LibaError, NoAgentError, RefusedError, UnreachableError
 
 RPC_SINCE = (1, 9, 2)

@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 from libacli.config import LiveKitCredentials, Settings, is_loopback
 from libacli.core.audio import duration_s
+from libacli.edges.avatars.reachability import private_addresses
 from libacli.edges.checks.finding import WRONG_SETTING, Finding
-from libacli.edges.reachability import private_addresses
-from libacli.edges.tokens import avatar_token
-from libacli.edges.voices import make_voice, uses_openai
+from libacli.edges.livekit.tokens import avatar_token
+from libacli.edges.voices.choose import make_voice, uses_openai
 from libacli.errors import AvatarError, VoiceRefusedError
 from libacli.speech.ports import Style
 
@@ -54,8 +54,8 @@ async def openai(settings: Settings) -> Finding:
     """Whether the key is taken and knows the model: a request that costs nothing. Raises LibaError."""
     from openai import APIStatusError
 
-    from libacli.edges.openai_errors import translated
-    from libacli.edges.openai_voice import open_client
+    from libacli.edges.voices.openai import open_client
+    from libacli.edges.voices.openai_errors import translated
 
     if not uses_openai(settings):
         return Finding("openai", "skip", "not configured: the embedded voice speaks")
@@ -77,7 +77,7 @@ async def openai(settings: Settings) -> Finding:
 
 async def tavus(settings: Settings, credentials: LiveKitCredentials) -> Finding:
     """Asks for an unbilled conversation, which nobody joins. Raises AvatarError."""
-    from libacli.edges.tavus import Tavus
+    from libacli.edges.avatars.tavus import Tavus
 
     assert settings.tavus_api_key
     room = name = f"liba-doctor-{uuid.uuid4().hex[:8]}"

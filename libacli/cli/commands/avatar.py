@@ -1,0 +1,33 @@
+"""liba avatar"""
+
+from typing import Annotated
+
+import typer
+
+from libacli.cli.options import AsJson, ConfigFile, group, settings_from
+
+app = group("The local avatar: a stand-in for Tavus, with no account.")
+
+
+@app.command()
+def run(
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port [default: a free one]")] = None,
+    size: Annotated[int, typer.Option(min=64, max=1280, help="Width and height of the picture")] = 512,
+    fps: Annotated[float, typer.Option(min=1, max=60, help="Pictures per second")] = 25.0,
+    log_level: Annotated[
+        str | None, typer.Option(help="debug, info, warning or error [setting: log.level]")
+    ] = None,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Run an avatar service on this machine, for this machine, until Ctrl-C.
+
+    \b
+    It takes the place of Tavus for an agent that is started with the lines that it prints. Its key is
+    TAVUS_API_KEY where that is set, which it does not print, else a new one.
+    """
+    from libacli.cli.runs.avatar import run_avatar
+
+    run_avatar(
+        settings_from(config, log_level=log_level).settings, port=port, size=size, fps=fps, as_json=as_json
+    )

@@ -1,0 +1,37 @@
+"""liba demo"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from libacli.cli.options import ConfigFile, Room, settings_from
+
+GREETING = "Hello! This is liba, speaking in a real room, on your own machine."
+
+
+def demo(
+    text: Annotated[str, typer.Argument(help="What to say")] = GREETING,
+    once: Annotated[bool, typer.Option("--once", help="Say it, prove it, exit")] = False,
+    record: Annotated[
+        Path | None, typer.Option("--record", help="Where the recording goes [default: liba-demo.wav]")
+    ] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser")] = False,
+    room: Room = None,
+    config: ConfigFile = None,
+) -> None:
+    """Speak on this machine and prove it was heard.
+
+    \b
+    With LIVEKIT_URL and its key set it uses that server; with OPENAI_API_KEY set, that voice.
+    On a terminal it stays, prints the link of a page to watch and speak with, and speaks each line that
+    you type; Ctrl-C ends it, and all it started.
+    """
+    import asyncio
+
+    from libacli.cli.runs.demo import Stage
+
+    settings = settings_from(config).settings
+    room = settings.say_room if room is None else room
+    stage = Stage(settings, room=room, config_file=config, opens=open_page)
+    asyncio.run(stage.perform(text, once=once, record=record))

@@ -1,0 +1,66 @@
+"""liba doctor"""
+
+from typing import Annotated
+
+import typer
+
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Url, settings_from
+from libacli.errors import ConfigError, UsageError
+
+
+def doctor(
+    room: Annotated[
+        str | None, typer.Option("--room", "-r", help="Room that an agent should be in [setting: say.room]")
+    ] = None,
+    paid: Annotated[bool, typer.Option("--paid", help="Have a paid voice say one word")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Check this machine only")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 for warnings too")] = False,
+    token: Annotated[
+        str | None,
+        typer.Option("--token", metavar="-", help="Look at a viewer's token too, from standard input"),
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_secret: ApiSecret = None,
+    config: ConfigFile = None,
+) -> None:
+    """Check settings, credentials, services and this machine; say how to mend what is wrong.
+
+    Costs nothing without --paid. Exit code 0: nothing failed; 3: a setting or credential did; 4: LiveKit
+    cannot be reached; 1: something else.
+
+    \b
+    liba doctor
+    liba doctor --room demo                      and whether an agent is there that answers
+    liba token --token-only | liba doctor --token -
+    """
+    import asyncio
+    import sys
+
+    if token not in (None, "-"):
+        raise UsageError(
+            "a token on the command line can be read by everybody on this machine",
+            hint="give it on standard input: --token -",
+        )
+    from libacli.cli.runs.doctor import Doctoring
+    from libacli.config_sources import LoadedSettings
+
+    doctoring = Doctoring(
+        room=room,
+        is_paid=paid,
+        is_offline=offline,
+        is_strict=strict,
+        token=sys.stdin.read().strip() if token else "",
+        as_json=as_json,
+    )
+    loaded: LoadedSettings | ConfigError
+    try:
+        loaded = settings_from(
+            config, livekit_url=url, livekit_api_key=api_key, livekit_api_secret=api_secret
+        )
+    except ConfigError as error:
+        loaded = error
+    asyncio.run(doctoring.run(loaded))
+    if code := doctoring.finish():
+        raise typer.Exit(code)

@@ -1,0 +1,130 @@
+"""liba metrics"""
+
+import enum
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Url, group, settings_from
+from libacli.cli.output import output
+
+app = group("How long speech takes: T0 to T3 of each utterance.")
+
+
+class Format(enum.StrEnum):
+    csv = "csv"
+    json = "json"
+    ndjson = "ndjson"
+
+
+class Key(enum.StrEnum):
+    route = "route"
+    voice = "voice"
+    model = "model"
+    room = "room"
+    day = "day"
+    outcome = "outcome"
+
+
+OneRoom = Annotated[str | None, typer.Option("--room", "-r", help="This room only [default: all]")]
+Since = Annotated[
+    str | None, typer.Option("--since", help="Not older: 90s, 30m, 24h, 7d, or a time like 2026-11-22T18:00")
+]
+Until = Annotated[str | None, typer.Option("--until", help="Not newer, in the same way")]
+Route = Annotated[str | None, typer.Option("--route", help="This route only: tavus or fallback")]
+
+
+@app.command()
+def watch(
+    room: Annotated[
+        str | None,
+        typer.Option("--room", "-r", help="Watch this room live [default: the records of this machine]"),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Print what is known now, and end")] = False,
+    show_text: Annotated[
+        bool, typer.Option("--show-text", help="Show what is said, from the room's captions")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a line each")] = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_secret: ApiSecret = None,
+    config: ConfigFile = None,
+) -> None:
+    """Watch utterances as they are spoken, and where their time goes; q ends it.
+
+    \b
+    liba metrics watch                  what the agents of this machine speak, in all rooms
+    liba metrics watch --room demo      one room, from anywhere
+    liba metrics watch --json | jq .d01 for scripts
+    """
+    from libacli.cli.runs.metrics_watch import watch as run
+
+    settings = settings_from(
+        config, livekit_url=url, livekit_api_key=api_key, livekit_api_secret=api_secret
+    ).settings
+    run(settings, room=room, as_json=as_json, once=once, show_text=show_text)
+
+
+@app.command()
+def summary(
+    by: Annotated[
+        list[Key] | None, typer.Option("--by", help="Group by this; may be repeated [default: route]")
+    ] = None,
+    room: OneRoom = None,
+    route: Route = None,
+    since: Since = None,
+    until: Until = None,
+    conditions: Annotated[
+        list[str] | None,
+        typer.Option("--assert", help="End with code 10 unless it holds: 'd01.p95<900'; may be repeated"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Percentiles of what the agents of this machine have spoken.
+
+    \b
+    liba metrics summary --since 24h --by route --by voice
+    liba metrics summary --route tavus --assert 'd01.p95<900' --assert 'total.count>=20'
+    """
+    from libacli.cli.runs.metrics_summary import Selection, summarise_store
+
+    summarise_store(
+        Selection.read(room=room, route=route, since=since, until=until),
+        by=[str(key) for key in by or [Key.route]],
+        conditions=conditions or [],
+        as_json=as_json,
+    )
+
+
+@app.command()
+def export(
+    format: Annotated[Format, typer.Option("--format", "-f", help="How it is written")] = Format.csv,
+    to: Annotated[
+        Path | None, typer.Option("--output", "-o", help="A new file [default: standard output]")
+    ] = None,
+    room: OneRoom = None,
+    route: Route = None,
+    since: Since = None,
+    until: Until = None,
+) -> None:
+    """Print the records of this machine, oldest first.
+
+    \b
+    liba metrics export --since 7d > week.csv
+    liba metrics export -f ndjson | jq 'select(.d01 > 900)'
+    """
+    from libacli.cli.runs.metrics_summary import Selection, export_store
+
+    export_store(Selection.read(room=room, route=route, since=since, until=until), str(format), to)
+
+
+@app.command()
+def dashboard() -> None:
+    """Print a Grafana dashboard for what agents tell Prometheus.
+
+    \b
+    liba metrics dashboard > liba.json      then, in Grafana: Dashboards, New, Import
+    """
+    output.result(files("libacli.edges.metrics").joinpath("dashboard.json").read_text(encoding="utf-8"))

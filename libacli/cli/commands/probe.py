@@ -1,0 +1,83 @@
+"""liba probe"""
+
+from typing import Annotated
+
+import typer
+
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, settings_from
+
+
+def probe(
+    room: Room = None,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, max=1000, help="How many utterances")] = 20,
+    text: Annotated[str | None, typer.Option("--text", help="What to say [default: short sentences]")] = None,
+    conditions: Annotated[
+        list[str] | None,
+        typer.Option("--assert", metavar="CONDITION", help="Exit 10 unless it holds; may be repeated"),
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout", min=0.1, help="Seconds for the agent, and for each utterance [default: fits]"
+        ),
+    ] = None,
+    require_avatar: Annotated[
+        bool, typer.Option("--require-avatar", help="Exit 9 unless the avatar spoke all of them")
+    ] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_secret: ApiSecret = None,
+    config: ConfigFile = None,
+) -> None:
+    """Measure from outside what a viewer of a room hears and sees.
+
+    Joins as a viewer, has the agent speak, once to warm up and then -n times, and measures here, not in the
+    agent, in milliseconds:
+
+    \b
+    heard    from sending the request to the first sound
+    claim    what the agent says of that: d01 + d12 + d2a
+    seen     from sending the request to the first movement of the mouth
+    cut      what is missing of the speech; more than 100 is CUT OFF, and the exit code 1
+    stretch  how much longer the speech took: it stalled on its way
+    gap      the longest silence inside; pauses of the voice are among them
+    lag      how much later the picture is than its sound; less than 0: earlier
+
+    Conditions are MEASURE.STATISTIC<NUMBER, with p50, p90, p95, p99, min, max, mean or count.
+
+    Everybody in the room hears it. It is a viewer like any other: a Tavus avatar comes for it, and is billed
+    while it runs.
+
+    \b
+    liba probe --room demo
+    liba probe --room demo -n 50 --assert 'heard.p95<900' --assert 'cut.max<100' --json
+    """
+    import asyncio
+
+    from libacli.cli.runs.thresholds import read_thresholds
+    from libacli.core.heard import MEASURES
+
+    thresholds = read_thresholds(conditions or (), MEASURES)
+    settings = settings_from(
+        config, livekit_url=url, livekit_api_key=api_key, livekit_api_secret=api_secret
+    ).settings
+    settings.livekit()  # what is missing is told before the rest is loaded
+
+    from libacli.cli.runs.probe import Probing
+
+    probing = Probing(
+        settings,
+        room=settings.say_room if room is None else room,
+        text=text,
+        count=count,
+        thresholds=thresholds,
+        timeout_s=timeout,
+        require_avatar=require_avatar,
+        as_json=as_json,
+    )
+    try:
+        asyncio.run(probing.run())
+    finally:
+        probing.show()  # what was measured before Ctrl-C, or before an error, is kept
+    probing.judge()

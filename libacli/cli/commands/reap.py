@@ -1,0 +1,24 @@
+"""liba reap"""
+
+from libacli.cli.options import AsJson, ConfigFile, settings_from
+from libacli.cli.output import output
+
+
+def reap(as_json: AsJson = False, config: ConfigFile = None) -> None:
+    """End what crashed agents have left running.
+
+    An agent does this by itself when it starts; this is for when none will.
+    """
+    import asyncio
+
+    from libacli.errors import CredentialsError
+    from libacli.worker import reap as end_orphans
+
+    settings = settings_from(config).settings
+    if settings.tavus_api_key is None:
+        raise CredentialsError("TAVUS_API_KEY is not set", hint="it is needed to end conversations")
+    count = asyncio.run(end_orphans(settings))
+    if as_json:
+        output.json({"ended": count})
+    else:
+        output.result(f"ended {count} conversation{'' if count == 1 else 's'}")

@@ -1,0 +1,88 @@
+"""liba say"""
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, settings_from
+from libacli.errors import UsageError
+
+
+class Level(enum.StrEnum):
+    accepted = "accepted"
+    audible = "audible"
+    done = "done"
+
+
+def say(
+    text: Annotated[
+        str | None, typer.Argument(help="What to say; - reads standard input as it comes")
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="Say what is in this file")] = None,
+    room: Room = None,
+    wait: Annotated[Level, typer.Option("--wait", help="What to wait for")] = Level.accepted,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", min=0.1, help="Seconds to wait [default: fits the text]")
+    ] = None,
+    voice: Annotated[str | None, typer.Option("--voice", help="Voice for this utterance")] = None,
+    speed: Annotated[
+        float | None, typer.Option("--speed", min=0.25, max=4.0, help="Pace, 1 is normal")
+    ] = None,
+    instructions: Annotated[str | None, typer.Option("--instructions", help="Tone and manner")] = None,
+    utterance_id: Annotated[str | None, typer.Option("--id", help="Id; the same id is spoken once")] = None,
+    ttl: Annotated[
+        float | None, typer.Option("--ttl", min=0.001, help="Drop it after so many seconds in the queue")
+    ] = None,
+    interrupt: Annotated[
+        bool, typer.Option("--interrupt", help="Stop what is spoken, clear the queue, say this")
+    ] = False,
+    priority: Annotated[int, typer.Option("--priority", min=-100, max=100, help="Higher goes first")] = 0,
+    require_avatar: Annotated[
+        bool, typer.Option("--require-avatar", help="Exit 9 unless the avatar spoke it")
+    ] = False,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_secret: ApiSecret = None,
+    config: ConfigFile = None,
+) -> None:
+    """Make the agent of a room say something.
+
+    \b
+    liba say "Hello." --room demo
+    liba say "Hello." --wait done --json
+    some-model | liba say -                sentence by sentence, as they come
+    """
+    import asyncio
+
+    from libacli.cli.runs.say import Saying, text_of
+
+    if (text is None) == (file is None):
+        raise UsageError("give a text, or --file, or - for standard input", hint='liba say "Hello."')
+    settings = settings_from(
+        config, livekit_url=url, livekit_api_key=api_key, livekit_api_secret=api_secret
+    ).settings
+    members = {
+        "id": utterance_id,
+        "voice": voice,
+        "speed": speed,
+        "instructions": instructions,
+        "interrupt": interrupt or None,
+        "priority": priority or None,
+        "ttl_ms": None if ttl is None else max(1, round(ttl * 1000)),
+    }
+    saying = Saying(
+        settings,
+        room=settings.say_room if room is None else room,
+        members={name: value for name, value in members.items() if value is not None},
+        level=Level.done if require_avatar else wait,
+        timeout_s=timeout,
+        require_avatar=require_avatar,
+        as_json=as_json,
+    )
+    if text == "-":
+        asyncio.run(saying.stream())
+    else:
+        asyncio.run(saying.once(text_of(file) if file else text or ""))

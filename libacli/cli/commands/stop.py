@@ -1,0 +1,36 @@
+"""liba stop"""
+
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, settings_from
+from libacli.cli.output import output
+
+
+def stop(
+    room: Room = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_secret: ApiSecret = None,
+    config: ConfigFile = None,
+) -> None:
+    """Stop what is being spoken in a room, and forget what waits.
+
+    Works at any time, whatever caps are used up. Ids of what it ended are the result.
+
+    \b
+    liba stop --room demo
+    liba stop --json | jq -r '.stopped[]'
+    """
+    from libacli.cli.runs.ask import ask
+
+    settings = settings_from(
+        config, livekit_url=url, livekit_api_key=api_key, livekit_api_secret=api_secret
+    ).settings
+    stopped = ask(settings, room, lambda client: client.stop())
+    if as_json:
+        output.json({"stopped": stopped})
+        return
+    for utterance_id in stopped:
+        printed = utterance_id if utterance_id.isprintable() else repr(utterance_id)
+        output.result(f"stopped  id={printed}")
+    if not stopped:
+        output.status("nothing was spoken and nothing waited")

@@ -1,0 +1,69 @@
+"""Runs the avatar service in this process: what it announces, its signals, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from libacli.cli.log import configure_log
+from libacli.cli.output import output
+from libacli.config import Settings
+from libacli.local.avatar import Invitation, attend
+from libacli.local.avatar_service import AvatarService, serving
+
+if TYPE_CHECKING:
+    from libacli.local.face import Face
+
+
+def run_avatar(settings: Settings, *, port: int | None, size: int, fps: float, as_json: bool) -> None:
+    """Serves until a signal, then ends all conversations; a second signal does not wait."""
+    configure_log(settings)
+    asyncio.run(_run(settings.tavus_api_key, port=port or 0, size=size // 2 * 2, fps=fps, as_json=as_json))
+
+
+async def _run(own_key: SecretStr | None, *, port: int, size: int, fps: float, as_json: bool) -> None:
+    key = own_key or SecretStr(f"local-{secrets.token_urlsafe(24)}")
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[int] = loop.create_future()
+    # One face for all rooms. It takes a second to draw, in which no room's sound may stop.
+    drawing = loop.run_in_executor(None, _draw, size)
+
+    async def join(invitation: Invitation) -> str:
+        return await attend(invitation, await asyncio.shield(drawing), fps=fps)
+
+    def on_signal(number: int) -> None:
+        if stopped.done():
+            os._exit(128 + number)
+        stopped.set_result(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
+    async with serving(AvatarService(key, join, port=port)) as service:
+        values = {"TAVUS_BASE_URL": service.base_url}
+        if not own_key:  # who has set one knows it
+            values["TAVUS_API_KEY"] = key.get_secret_value()
+        _announce(values, as_json)
+        ended_by = await stopped
+        output.status("ending the conversations; once more ends it at once")
+    if ended_by == signal.SIGINT:
+        raise KeyboardInterrupt
+
+
+def _draw(size: int) -> Face:
+    from libacli.local.face import Face
+
+    return Face(size)
+
+
+def _announce(values: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        output.ndjson(values)
+    else:
+        for name, value in values.items():
+            output.result(f"export {name}={value}")
+    output.status(f"the local avatar is ready at {values['TAVUS_BASE_URL']}; Ctrl-C ends it")

@@ -1,0 +1,65 @@
+"""Commands of liba as processes of another one of its commands: they end with it, and keep a log."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_state_path
+
+from libacli.errors import InstallError, LibaError
+from libacli.local.guard import GuardedProcess
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process that ends with us, and its log."""
+
+    name: str
+    process: GuardedProcess
+    log_path: Path
+
+    def announced(self, *, timeout_s: float) -> dict[str, Any]:
+        """The JSON object that it prints once it is ready. Raises LibaError when it ends, or takes longer."""
+        deadline = time.monotonic() + timeout_s
+        while not (line := next(filter(_is_object, self._lines()), "")):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise self.ended()
+            time.sleep(0.05)
+        return dict(json.loads(line))
+
+    def ended(self) -> LibaError:
+        """The error that it is not there any more."""
+        last = next(filter(str.strip, reversed(self._lines())), "it said nothing")
+        return InstallError(f"{self.name} ended: {last.strip()}", hint=f"its log: {self.log_path}")
+
+    def _lines(self) -> list[str]:
+        return self.log_path.read_text(errors="replace").splitlines(keepends=True)
+
+
+def _is_object(line: str) -> bool:
+    """Whether it is one that has been written to its end."""
+    return line.startswith("{") and line.endswith("\n")
+
+
+@contextmanager
+def running(name: str, arguments: list[str], environment: Mapping[str, str]) -> Iterator[Child]:
+    """`liba` with `arguments`; its log is nobody else's to read."""
+    logs = user_state_path("liba") / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    path = logs / f"demo-{arguments[0]}.log"
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    command = [sys.executable, "-m", "libacli", *arguments]
+    with (
+        path.open("wb") as log,
+        GuardedProcess.start(command, env=os.environ | environment, stdout=log) as process,
+    ):
+        yield Child(name, process, path)

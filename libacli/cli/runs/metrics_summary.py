@@ -1,0 +1,172 @@
+"""Runs `liba metrics summary` and `liba metrics export`: records of the local store, in numbers or whole."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from libacli.cli.options import seconds
+from libacli.cli.output import output, printable
+from libacli.cli.runs.thresholds import check_thresholds, read_thresholds
+from libacli.core.record import DURATIONS, Record
+from libacli.core.summary import Summary, summarise
+from libacli.errors import ConfigError, UsageError
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a cell begins that a spreadsheet would calculate."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which records are meant."""
+
+    room: str = ""
+    route: str = ""
+    since: float | None = None
+    """POSIX seconds, as is `until`."""
+
+    until: float | None = None
+
+    @classmethod
+    def read(cls, *, room: str | None, route: str | None, since: str | None, until: str | None) -> Selection:
+        """From the command line. Raises UsageError."""
+        if route not in (None, "tavus", "fallback"):
+            raise UsageError(f"{route!r} is not a route", hint="it is tavus or fallback")
+        return cls(
+            room or "",
+            route or "",
+            None if since is None else _moment(since),
+            None if until is None else _moment(until),
+        )
+
+    def records(self) -> Iterator[Record]:
+        """Those of the store, oldest first. Raises ConfigError when the store cannot be read."""
+        from libacli.edges.metrics.reader import MetricsReader
+        from libacli.edges.metrics.store import metrics_path
+
+        with MetricsReader(metrics_path()) as reader:
+            for record in reader.records(since=self.since, until=self.until, room=self.room):
+                if not self.route or record.route == self.route:
+                    yield record
+
+
+def summarise_store(
+    selection: Selection, *, by: Sequence[str], conditions: Sequence[str], as_json: bool
+) -> None:
+    """Prints the numbers. Raises UsageError, or ThresholdError when one of `conditions` does not hold."""
+    thresholds = read_thresholds(conditions, DURATIONS)
+    whole, groups = summarise(selection.records(), by)
+    if as_json:
+        told = [dict(zip(by, group.key, strict=True)) | group.encode() for group in groups]
+        output.json(whole.encode() | {"groups": told})
+    elif not whole.count:
+        output.status("no records; agents of this machine write one for each utterance")
+    else:
+        _show(whole, groups, by)
+    check_thresholds(thresholds, whole.values)
+
+
+def export_store(selection: Selection, format: str, to: Path | None) -> None:
+    """Writes the records to a new file, or to standard output. Raises ConfigError or UsageError."""
+    with _destination(to) as write:
+        _WRITERS[format](selection.records(), write)
+
+
+def _write_csv(records: Iterator[Record], write: Callable[[str], Any]) -> None:
+    names = [field.name for field in fields(Record)]
+    line = io.StringIO()
+    writer = csv.writer(line, lineterminator="\n")
+
+    def put(row: Sequence[Any]) -> None:
+        writer.writerow([_cell(value) for value in row])
+        write(line.getvalue())
+        line.seek(0)
+        line.truncate()
+
+    put(names)
+    for record in records:
+        put(list(record.encode().values()))
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str):
+        # Ids and names come from outside: a spreadsheet must not take them for formulas.
+        return printable(f"'{value}" if value.startswith(_FORMULA) else value)
+    return value
+
+
+def _write_ndjson(records: Iterator[Record], write: Callable[[str], Any]) -> None:
+    for record in records:
+        write(json.dumps(record.encode()) + "\n")
+
+
+def _write_json(records: Iterator[Record], write: Callable[[str], Any]) -> None:
+    separator = "[\n"
+    for record in records:
+        write(f"{separator}  {json.dumps(record.encode())}")
+        separator = ",\n"
+    write("[]\n" if separator == "[\n" else "\n]\n")
+
+
+_WRITERS = {"csv": _write_csv, "json": _write_json, "ndjson": _write_ndjson}
+
+
+@contextmanager
+def _destination(to: Path | None) -> Iterator[Callable[[str], Any]]:
+    if to is None:
+        yield output.text
+        return
+    try:
+        with to.open("x", encoding="utf-8", newline="") as file:
+            yield file.write
+    except FileExistsError as error:
+        raise UsageError(f"{to} is there already", hint="choose another name, or remove it") from error
+    except OSError as error:
+        raise ConfigError(f"cannot write {to}: {error.strerror}", hint="choose another place") from error
+
+
+def _moment(text: str) -> float:
+    """POSIX seconds of so long before now, or of a date and time, in this machine's zone if it names none."""
+    now = datetime.now(UTC)
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError:
+        pass
+    try:
+        return now.timestamp() - seconds(text)
+    except UsageError as error:
+        raise UsageError(
+            f"{text!r} is not a time", hint="write it like 24h, 7d or 2026-11-22T18:00"
+        ) from error
+
+
+def _show(whole: Summary, groups: Sequence[Summary], by: Sequence[str]) -> None:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in (*by, "utterances", "done", "duration", "p50", "p95", "p99", "max"):
+        is_number = name in ("utterances", "p50", "p95", "p99", "max")
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
+    shown = [*groups, whole] if len(groups) > 1 else groups
+    for group in shown:
+        names = [printable(part) for part in group.key] or ["all", *[""] * (len(by) - 1)]
+        done = f"{group.outcomes['done'] * 100 // group.count} %"
+        first = (*names, str(group.count), done)
+        for name, values in group.statistics().items() or {"": {}}.items():
+            numbers = [_milliseconds(values.get(one)) for one in ("p50", "p95", "p99", "max")]
+            table.add_row(*first, name, *numbers)
+            first = ("",) * len(first)
+    output.table(table)
+
+
+def _milliseconds(value: float | None) -> str:
+    return "" if value is None else f"{value:,.1f} ms"

@@ -1,0 +1,252 @@
+"""What `liba metrics watch` does: takes what a room or the local store tells, and shows it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from libacli.cli.output import output
+from libacli.core.board import Board
+from libacli.core.record import OUTCOMES, Record
+from libacli.core.row import Budgets, Row
+from libacli.errors import LibaError, UsageError
+
+if TYPE_CHECKING:
+    from libacli.cli.screens.board_table import View
+    from libacli.cli.screens.full_screen import Frame
+    from libacli.config import Settings
+    from libacli.edges.metrics.reader import MetricsReader
+
+_WINDOW = 1000
+"""Utterances that the percentiles are of."""
+
+_ROWS = 300
+_ONCE_ROWS = 20
+_WIDTH_ELSEWHERE = 120
+_STORE_POLL_S = 0.5
+
+
+@dataclass(frozen=True)
+class Told:
+    """Something was told: `board` knows it already."""
+
+    members: dict[str, Any] | None = None
+    """A room's event as it came, or a record of the store; None where it was neither."""
+
+    row: Row | None = None
+    """The utterance that it was about."""
+
+
+def watch(settings: Settings, *, room: str | None, as_json: bool, once: bool, show_text: bool) -> None:
+    """Shows utterances as they are spoken until `q` or Ctrl-C: those of `room`, or of the local store.
+
+    On a terminal a table; elsewhere a line for each that ends; with `as_json` NDJSON. With `once` what is
+    known now. Raises UsageError; LibaError when the store cannot be read; with a room CredentialsError,
+    UnreachableError, and with `once` NoAgentError.
+    """
+    if show_text and room is None:
+        raise UsageError("the store keeps no text", hint="give a room: --room demo --show-text")
+    if show_text and once:
+        raise UsageError("text comes only while it is spoken", hint="leave --once out")
+    watching = _Watching(settings, room, show_text, keep=_ONCE_ROWS if once else _ROWS)
+    if once:
+        watching.once(as_json=as_json)
+    elif not as_json and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        asyncio.run(watching.on_terminal())
+    else:
+        asyncio.run(watching.as_lines(as_json=as_json))
+
+
+class _Watching:
+    """One run of `liba metrics watch`."""
+
+    def __init__(self, settings: Settings, room: str | None, show_text: bool, *, keep: int) -> None:
+        self._settings = settings
+        self._room = room
+        self._show_text = show_text
+        self._board = Board(room=room or "", keep=keep, window=_WINDOW)
+        self._now = time.monotonic
+        self._position = 0
+        """How far the store has been read."""
+
+        if room is not None:
+            from libacli.edges.livekit.tokens import check_name
+
+            check_name("room", room)
+            self._board.connection("connecting…")
+
+    def once(self, *, as_json: bool) -> None:
+        """Prints what is known now."""
+        if self._room is None:
+            self._read_store()
+        else:
+            from libacli.edges.livekit.follower import ask_once
+
+            credentials, name = self._settings.livekit(), self._settings.agent_name
+            answer = asyncio.run(ask_once(credentials, room=self._room, agent_name=name))
+            self._board.answer(answer, self._now())
+            self._board.connection("")
+        if as_json:
+            output.json(_document(self._board, with_facts=self._room is not None))
+            return
+        from rich.table import Table
+
+        from libacli.cli.screens.board import draw
+
+        table = Table.grid()
+        is_terminal = sys.stdout.isatty()
+        width = os.get_terminal_size(sys.stdout.fileno()).columns if is_terminal else _WIDTH_ELSEWHERE
+        table.add_row(draw(self._board, self._view(width, None), self._now()))
+        output.table(table)
+
+    async def as_lines(self, *, as_json: bool) -> None:
+        """Prints a line for each event or record with `as_json`, else for each utterance that ended."""
+        link = self._board.link
+        async with aclosing(self._told()) as stream:
+            async for told in stream:
+                if as_json and told.members is not None:
+                    output.ndjson(told.members)
+                elif not as_json and told.row and told.row.is_over:
+                    from libacli.cli.screens.board import plain_line
+
+                    output.result(plain_line(told.row))
+                if self._board.link != link:
+                    link = self._board.link
+                    output.status(f"watch    {link or 'connected; Ctrl-C ends it'}")
+
+    async def on_terminal(self) -> None:
+        """Shows the board on the whole screen until `q`."""
+        from libacli.cli.screens.full_screen import Screen
+
+        logging.getLogger("livekit").setLevel(logging.CRITICAL)  # the board tells of the connection
+        if self._room is None:
+            self._read_store()
+        feeding = asyncio.get_running_loop().create_task(self._feed())
+        try:
+            with Screen() as screen:
+                await screen.show(self._frame, until=feeding.done)
+        finally:
+            feeding.cancel()
+            await asyncio.wait([feeding])
+        if not feeding.cancelled():
+            feeding.result()
+
+    def _frame(self, width: int, height: int, ascii_only: bool) -> Frame:
+        from libacli.cli.screens.board import draw
+        from libacli.cli.screens.full_screen import Frame
+
+        now = self._now()
+        view = self._view(width, height, keys="q quits", ascii_only=ascii_only)
+        sameness = (self._board.version, view, now if self._board.is_live else None)
+        return Frame(sameness, lambda: draw(self._board, view, now))
+
+    async def _feed(self) -> None:
+        async with aclosing(self._told()) as stream:
+            async for _ in stream:
+                pass
+
+    def _told(self) -> AsyncGenerator[Told]:
+        return self._from_store() if self._room is None else self._from_room(self._room)
+
+    async def _from_room(self, room: str) -> AsyncGenerator[Told]:
+        from libacli.core.news import Caption, Event, Link, Status
+        from libacli.edges.livekit.follower import RoomEvents
+
+        board = self._board
+        events = RoomEvents(
+            self._settings.livekit(),
+            room=room,
+            agent_name=self._settings.agent_name,
+            with_captions=self._show_text,
+        )
+        async with aclosing(events.news()) as stream:
+            async for news in stream:
+                told = Told()
+                match news:
+                    case Event(members):
+                        told = self._take(members)
+                    case Status(None):
+                        board.no_agent()
+                    case Status(dict() as answer):
+                        board.answer(answer, self._now())
+                    case Caption(utterance_id, text):
+                        board.caption(utterance_id, text)
+                    case Link(state):
+                        board.connection(state)
+                yield told
+
+    def _take(self, members: dict[str, Any] | None) -> Told:
+        ignored = self._board.ignored
+        row = self._board.event(members or {}, self._now())
+        return Told(members if self._board.ignored == ignored else None, row)
+
+    def _read_store(self) -> None:
+        with self._reader() as reader:
+            for position, record in reader.latest(_WINDOW):
+                self._position = position
+                self._board.add(record)
+
+    async def _from_store(self) -> AsyncGenerator[Told]:
+        with self._reader() as reader:
+            if not self._position:
+                self._position = max((position for position, _ in reader.latest(1)), default=0)
+            while True:
+                for position, record in self._newer(reader):
+                    self._position = position
+                    yield Told(record.encode(), self._board.add(record))
+                await asyncio.sleep(_STORE_POLL_S)
+
+    def _newer(self, reader: MetricsReader) -> list[tuple[int, Record]]:
+        """What was written since; a file that cannot be read now may be in a moment."""
+        trouble = ""
+        try:
+            return reader.after(self._position)
+        except LibaError as error:
+            trouble = str(error)
+            return []
+        finally:
+            if trouble != self._board.link:
+                self._board.connection(trouble)
+
+    def _reader(self) -> MetricsReader:
+        from libacli.edges.metrics.reader import MetricsReader
+        from libacli.edges.metrics.schema import metrics_path
+
+        return MetricsReader(metrics_path())
+
+    def _view(self, width: int, height: int | None, *, keys: str = "", ascii_only: bool = False) -> View:
+        from libacli.cli.screens.board_table import View
+
+        settings = self._settings
+        return View(
+            width=width,
+            height=height,
+            budgets=Budgets(
+                settings.metrics_budget_d01, settings.metrics_budget_d12, settings.metrics_budget_d2a
+            ),
+            with_rooms=self._room is None,
+            with_text=self._show_text,
+            keys=keys,
+            ascii_only=ascii_only,
+        )
+
+
+def _document(board: Board, *, with_facts: bool) -> dict[str, Any]:
+    """What `--once --json` prints."""
+    members: dict[str, Any] = asdict(board.facts) if with_facts else {}
+    utterances = [row.record.encode() | {"state": row.state} for row in board.rows]
+    for utterance in utterances:
+        if utterance["state"] not in OUTCOMES:
+            utterance["outcome"] = None
+    return members | {
+        "count": board.count,
+        "percentiles_ms": board.statistics(),
+        "utterances": utterances,
+    }

@@ -1,0 +1,141 @@
+"""What `liba record` does: joins, records, ends in an orderly way, and tells how."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from livekit import rtc
+
+from libacli.cli.output import output
+from libacli.config import LiveKitCredentials
+from libacli.edges.livekit.joining import joined
+from libacli.edges.livekit.tokens import check_name, listener_token
+from libacli.edges.viewer.file_writer import check_space
+from libacli.edges.viewer.recorder import Recorder
+from libacli.errors import NoAgentError, UnreachableError
+
+_SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+_LOST = "the connection was lost"
+
+
+@dataclass
+class Recording:
+    """One run of `liba record`."""
+
+    credentials: LiveKitCredentials
+    room: str
+    path: Path
+    for_s: int | None
+    """Seconds after which it ends, counted from joining; None: until Ctrl-C."""
+
+    audio_only: bool
+    _recorder: Recorder | None = field(default=None, init=False)
+
+    async def run(self) -> None:
+        """Joins and records until the end. Raises NoAgentError when there was nothing to record."""
+        if not output.verbose:  # the SDK tells of every attempt to reconnect; the recorder tells it once
+            logging.getLogger("livekit").setLevel(logging.CRITICAL)
+        check_name("room", self.room)
+        check_space(self.path)
+        identity = f"liba-recorder-{os.urandom(3).hex()}"
+        token = listener_token(self.credentials, room=self.room, identity=identity)
+        room = rtc.Room()
+        async with joined(room, self.credentials.ws_url, token, auto_subscribe=False):
+            until = f"for {self.for_s} s, or until Ctrl-C" if self.for_s else "Ctrl-C ends it"
+            output.status(f"record   room {self.room!r} to {self.path}; {until}")
+            self._recorder = Recorder(room, self.path, audio_only=self.audio_only, tell=output.status)
+            ended = await self._record(self._recorder)
+        if not (self._recorder.seconds or self._recorder.frames):
+            raise NoAgentError(
+                f"no agent was seen or heard in room {self.room!r}; there is no recording",
+                hint="bring one in: liba say 'Hello.' --room " + self.room,
+            )
+        output.status(f"ended    {ended}")
+        if ended == _LOST:
+            raise UnreachableError(
+                f"the connection to LiveKit was lost; what came before is in {self.path}",
+                hint="check the network and the server",
+            )
+
+    async def _record(self, recorder: Recorder) -> str:
+        """Records; returns what ended it."""
+        loop = asyncio.get_running_loop()
+        ended = f"after {self.for_s} s, as asked for by --for"
+        try:
+            async with asyncio.timeout(self.for_s) as bound:
+
+                def stop(name: str) -> None:
+                    nonlocal ended
+                    if not bound.expired():
+                        ended = f"by {name}"
+                        bound.reschedule(loop.time())
+
+                with _signals_to(stop):
+                    await recorder.run()
+        except TimeoutError:
+            return ended
+        return _why(recorder)
+
+    def show(self, *, as_json: bool) -> None:
+        """Prints what was recorded, if anything was."""
+        recorder = self._recorder
+        if not recorder or not recorder.seconds:
+            return
+        if as_json:
+            output.json(
+                {
+                    "path": str(self.path),
+                    "seconds": round(recorder.seconds, 3),
+                    "frames": recorder.frames,
+                    "width": recorder.width,
+                    "height": recorder.height,
+                    "speech_s": round(recorder.speech_s, 3),
+                }
+            )
+        else:
+            pictures = f"{recorder.frames} pictures of {recorder.width}x{recorder.height}, "
+            output.result(
+                f"{self.path}  {recorder.seconds:.1f} s, {pictures if recorder.frames else ''}"
+                f"{recorder.speech_s:.1f} s of sound"
+            )
+        if recorder.dropped:
+            output.status(f"{recorder.dropped} pictures were left out: the encoder could not keep up")
+
+
+def _why(recorder: Recorder) -> str:
+    """How a room ended that we did not leave."""
+    reason = rtc.DisconnectReason
+    orderly = {
+        reason.ROOM_DELETED: "the room was deleted",
+        reason.ROOM_CLOSED: "the room was closed",
+        reason.PARTICIPANT_REMOVED: "somebody removed the recorder from the room",
+    }
+    return orderly.get(recorder.disconnected, _LOST) if recorder.disconnected is not None else _LOST
+
+
+@contextmanager
+def _signals_to(stop: Callable[[str], None]) -> Iterator[None]:
+    """Calls `stop` at the first signal that asks us to end; the second one has its usual effect."""
+    loop = asyncio.get_running_loop()
+
+    def on_signal(name: str) -> None:
+        remove()
+        stop(name)
+
+    def remove() -> None:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+    for number, name in _SIGNALS.items():
+        loop.add_signal_handler(number, on_signal, name)
+    try:
+        yield
+    finally:
+        remove()

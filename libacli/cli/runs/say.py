@@ -1,0 +1,188 @@
+"""What `liba say` does: hands texts over, waits, tells what became of them, and ends accordingly."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import os
+import threading
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from libacli.cli.output import output
+from libacli.config import Settings
+from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.messages import Malformed, SayRequest, read_say
+from libacli.core.text import SentenceStream, is_speakable
+from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.tokens import check_name
+from libacli.errors import RefusedError, TimedOutError, UsageError, WithoutAvatarError
+
+_REACH_TIMEOUT_S = 20.0
+_STREAM_TIMEOUT_S = 3600.0
+_QUEUE_POLL_S = 0.2
+_SPEECH_S_PER_CHAR = 0.2
+"""A slow speaker; for how long a wait for the end may last."""
+
+
+@dataclass
+class Saying:
+    """One run of `liba say`."""
+
+    settings: Settings
+    room: str
+    members: dict[str, Any]
+    """What the say request holds besides its text."""
+
+    level: str
+    """`accepted`, `audible` or `done`: what is waited for."""
+
+    timeout_s: float | None
+    require_avatar: bool
+    as_json: bool
+
+    async def once(self, text: str) -> None:
+        """Says one text."""
+        request = self._request(text, self.members.get("id", uuid.uuid4().hex[:12]))
+        spoken_s = 0 if self.level == "accepted" else 40 + len(request.text) * _SPEECH_S_PER_CHAR
+        bound_s = self.timeout_s or _REACH_TIMEOUT_S + spoken_s
+        ends_at = asyncio.get_running_loop().time() + bound_s
+        try:
+            async with self._client() as client:
+                await client.reach(timeout_s=min(_REACH_TIMEOUT_S, bound_s))
+                async with asyncio.timeout_at(ends_at):
+                    said = await client.say(request)
+                    said = await client.wait(said, self.level, timeout_s=bound_s)
+        except TimeoutError as error:
+            raise TimedOutError(
+                f"not {self.level} after {bound_s:g} s", hint="give it more: --timeout"
+            ) from error
+        self._show(said, stream=False)
+        self._judge(said)
+
+    async def stream(self) -> None:
+        """Says standard input, each sentence as soon as it is complete; then waits for all of them."""
+        prefix = self.members.pop("id", uuid.uuid4().hex[:12])
+        told: list[Acknowledgement] = []
+        async with self._client() as client:
+            await client.reach(timeout_s=self.timeout_s or _REACH_TIMEOUT_S)
+            async for sentence in _sentences(self.settings.say_max_text_chars):
+                request = self._request(sentence, f"{prefix}-{len(told)}")
+                told.append(await self._hand_over(client, request))
+                self.members.pop("interrupt", None)  # only the first one interrupts what was before
+                self._show(told[-1], stream=True)
+            if not told:
+                raise RefusedError("there was nothing to say on standard input", reason="nothing_to_say")
+            if self.level == "accepted":
+                return
+            for said in told:
+                reached = await client.wait(said, self.level, timeout_s=self.timeout_s or _STREAM_TIMEOUT_S)
+                self._show(reached, stream=True)
+                self._judge(reached)
+
+    @asynccontextmanager
+    async def _client(self) -> AsyncIterator[AgentClient]:
+        check_name("room", self.room)
+        credentials = self.settings.livekit()
+        async with LiveKitApi(credentials) as api:
+            yield AgentClient(api, credentials, room=self.room, agent_name=self.settings.agent_name)
+
+    def _request(self, text: str, utterance_id: str) -> SayRequest:
+        try:
+            return read_say(
+                self.members | {"text": text, "id": utterance_id},
+                max_text_chars=self.settings.say_max_text_chars,
+            )
+        except Malformed as error:
+            hint = "send it in parts: liba say -" if error.reason == "text_too_long" else ""
+            raise RefusedError(str(error), reason=error.reason, hint=hint) from error
+
+    async def _hand_over(self, client: AgentClient, request: SayRequest) -> Acknowledgement:
+        bound_s = self.timeout_s or _STREAM_TIMEOUT_S
+        try:
+            async with asyncio.timeout(bound_s):
+                while True:
+                    try:
+                        return await client.say(request)
+                    except RefusedError as error:
+                        if error.reason not in ("queue_full", "rate_limited"):
+                            raise
+                    await asyncio.sleep(_QUEUE_POLL_S)
+        except TimeoutError as error:
+            raise TimedOutError(
+                f"the queue was full for {bound_s:g} s", hint="clear it: liba stop"
+            ) from error
+
+    def _show(self, said: Acknowledgement, *, stream: bool) -> None:
+        if self.as_json:
+            (output.ndjson if stream else output.json)(said.encode())
+            return
+        words = {"sent": "sent, not confirmed", "unconfirmed": "spoken, but nobody confirmed its end"}
+        line = f"{words.get(said.level, said.level)}  id={said.id}"
+        if said.level == "accepted":
+            line += f"  position={said.position}" + ("  (was known already)" if said.duplicate else "")
+        elif said.report:
+            marks = ("route", "route_reason", "d01", "d12", "total")
+            line += "".join(f"  {name}={said.report[name]}" for name in marks if name in said.report)
+        output.result(line)
+
+    def _judge(self, said: Acknowledgement) -> None:
+        if said.level == "sent" and self.level != "accepted":
+            raise TimedOutError(
+                "it was sent, but this LiveKit server cannot ask the agent what became of it",
+                hint="use livekit-server 1.9.2 or newer",
+            )
+        route = (said.report or {}).get("route", "")
+        if self.require_avatar and route != "tavus":
+            reason = (said.report or {}).get("route_reason", "unknown")
+            raise WithoutAvatarError(
+                f"spoken without the avatar: {reason}", hint="see `liba agent run`'s log"
+            )
+        if said.level == "unconfirmed":
+            raise TimedOutError("nobody confirmed the end of it", hint="the avatar may be stuck")
+
+
+def text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise UsageError(f"cannot read {file}: {reason}", hint="it must be a text file in UTF-8") from error
+
+
+async def _sentences(max_chars: int) -> AsyncIterator[str]:
+    """Sentences of standard input, each as soon as it is complete."""
+    cutter = SentenceStream(max_chars=max_chars)
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    while data := await _standard_input():
+        for sentence in cutter.push(decoder.decode(data)):
+            if is_speakable(sentence):
+                yield sentence
+    for sentence in cutter.push(decoder.decode(b"", final=True)) + cutter.flush():
+        if is_speakable(sentence):
+            yield sentence
+
+
+async def _standard_input() -> bytes:
+    """The next bytes of it, none at its end; its thread is a daemon, so that Ctrl-C need not wait for it."""
+    loop = asyncio.get_running_loop()
+    taken: asyncio.Future[bytes] = loop.create_future()
+
+    def give(data: bytes) -> None:
+        if not taken.done():
+            taken.set_result(data)
+
+    def read() -> None:
+        data = b""
+        with suppress(OSError):  # closed from the start, or a terminal that is gone: its end too
+            data = os.read(0, 65536)
+        with suppress(RuntimeError):  # nobody waits any more, the loop is closed
+            loop.call_soon_threadsafe(give, data)
+
+    threading.Thread(target=read, daemon=True).start()
+    return await taken

@@ -1,0 +1,252 @@
+"""What `liba serve` does: the web's server in this process, its address, its signals, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import quote
+
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from libacli.cli.log import configure_log
+from libacli.cli.output import output
+from libacli.config import Settings
+from libacli.edges.livekit.gateway import RoomGateway
+from libacli.edges.voices.choose import voice_names
+from libacli.errors import ConfigError, UsageError
+from libacli.web.app import make_app
+from libacli.web.auth import check_bind
+from libacli.web.keys import new_key
+from libacli.web.problems import Problem, problem_response
+
+_FINISH_S = 10
+"""From the signal on: how long requests may take to be answered."""
+
+_HURRY_S = 1.5
+"""From the second signal to the end, at most."""
+
+_CONNECTIONS = 1000
+_EVERYWHERE = ("0.0.0.0", "::")
+
+
+def make_key(settings: Settings, name: str, *, as_json: bool) -> None:
+    """Prints a new key, which nobody can find out later, and the setting that lets it in."""
+    key, entry = new_key(name)
+    if as_json:
+        output.json({"key": key, "entry": entry})
+        return
+    output.result(key)
+    output.status("keep it: it is stored nowhere. In liba.toml, below [serve], and restart `liba serve`:")
+    output.status(f"keys = {json.dumps([*settings.serve_keys, entry])}")
+
+
+class Serving:
+    """One run of `liba serve`."""
+
+    def __init__(self, settings: Settings, *, as_json: bool, open_page: bool) -> None:
+        self._settings = settings
+        self._as_json = as_json
+        self._open_page = open_page
+
+    def run(self) -> None:
+        """Serves until SIGTERM; requests are finished then.
+
+        Raises ConfigError for a setting that cannot be, UsageError when the port is taken,
+        KeyboardInterrupt after Ctrl-C.
+        """
+        settings = self._settings
+        credentials = settings.livekit()
+        is_loopback = check_bind(settings)
+        configure_log(settings)
+        if settings.log_level != "debug":
+            logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        with _bound(settings.serve_host, settings.serve_port) as listening:
+            gateway = RoomGateway(credentials, agent_name=settings.agent_name)
+            asyncio.run(self._serve(listening, gateway, is_loopback=is_loopback))
+
+    async def _serve(self, listening: socket.socket, gateway: RoomGateway, *, is_loopback: bool) -> None:
+        address = self._address(int(listening.getsockname()[1]))
+        if not is_loopback and not self._settings.serve_tls_cert and not address.startswith("https:"):
+            output.status("warning  keys travel in the clear: put TLS in front, or set serve.tls_cert")
+        async with gateway:
+            app = make_app(
+                self._settings,
+                gateway,
+                voices=voice_names(self._settings),
+                address=address,
+                host_is_loopback=is_loopback,
+            )
+            server = _Server(self._config(app), lambda: self._tell(app, address))
+            signals = _Signals(server, app)
+            await server.serve(sockets=[listening])
+        if signals.first == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    def _config(self, app: FastAPI) -> uvicorn.Config:
+        """Raises ConfigError when certificate and key are not there or do not fit."""
+        certificate, key = self._settings.serve_tls_cert, self._settings.serve_tls_key
+        if bool(certificate) != bool(key):
+            raise ConfigError(
+                "of serve.tls_cert and serve.tls_key only one is set", hint="set both, or none for plain HTTP"
+            )
+        config = uvicorn.Config(
+            _Cut(app),
+            lifespan="on",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # Where an own address is set a proxy is in front: one on this machine is believed who calls.
+            proxy_headers=bool(self._settings.serve_public_url),
+            limit_concurrency=_CONNECTIONS,
+            timeout_graceful_shutdown=_FINISH_S,
+            ssl_certfile=certificate,
+            ssl_keyfile=str(key) if key else None,
+        )
+        try:
+            config.load()
+        except OSError as error:
+            raise ConfigError(
+                f"cannot use {certificate} with {key}: {error.strerror or error}",
+                hint="both must be PEM files: serve.tls_cert and serve.tls_key",
+            ) from error
+        return config
+
+    def _address(self, port: int) -> str:
+        if self._settings.serve_public_url:
+            return self._settings.serve_public_url.rstrip("/")
+        host = self._settings.serve_host
+        host = _own_address() if host in _EVERYWHERE else host
+        scheme = "https" if self._settings.serve_tls_cert else "http"
+        return f"{scheme}://{_in_url(host)}:{port}"
+
+    def _tell(self, app: FastAPI, address: str) -> None:
+        """That it serves, and where."""
+        settings = self._settings
+        page = f"{address}/#room={quote(settings.say_room, safe='')}"
+        if settings.serve_keys:
+            page += f"&code={app.state.sessions.new_code(settings.say_room, can_say=True)}"
+        output.status(f"page     {page}")
+        if self._as_json:
+            output.ndjson({"url": address, "page": page})
+        if self._open_page:
+            asyncio.get_running_loop().run_in_executor(None, _open, page)
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to its owner, and calls `on_ready` when it serves."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn leaves everything as it is then
+            if requests := list(self.server_state.tasks):
+                for request in requests:
+                    request.cancel()
+                await asyncio.wait(requests)
+            await self.lifespan.shutdown()
+
+
+class _Cut:
+    """Answers requests that the end cuts off; uvicorn would call that a defect, and log where they were."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def watch(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except asyncio.CancelledError:
+            if scope["type"] != "http" or has_begun:
+                raise
+            problem = Problem(503, "draining", "the server was stopped", hint="ask again in a moment")
+            await problem_response(problem)(scope, receive, send)
+
+
+class _Signals:
+    """The first one lets requests finish and ends streams, which never would; the second one ends it all."""
+
+    def __init__(self, server: uvicorn.Server, app: FastAPI) -> None:
+        self.first: signal.Signals | None = None
+        self._server = server
+        self._app = app
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_signal, number)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self.first:
+            self._server.force_exit = True
+            asyncio.get_running_loop().call_later(_HURRY_S, os._exit, 128 + number)
+            return
+        self.first = number
+        output.status(f"stopping: requests have {_FINISH_S} s to finish; once more ends it at once")
+        self._app.state.feeds.end()
+        self._server.should_exit = True
+
+
+@contextmanager
+def _bound(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that listens there. Raises UsageError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family, dualstack_ipv6=host == "::")
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise UsageError(
+                f"port {port} of {host} is taken", hint="choose another one, or any free one: --port 0"
+            ) from error
+        raise UsageError(
+            f"cannot listen on {host}, port {port}: {error.strerror or error}",
+            hint="--host is an address of this machine; ports below 1024 may need root",
+        ) from error
+    with listening:
+        yield listening
+
+
+def _own_address() -> str:
+    """The address by which this machine reaches others, and they most likely reach it; sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:  # no network
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _open(page: str) -> None:
+    import webbrowser
+
+    if not webbrowser.open(page):
+        output.status("no browser could be opened; open the page yourself")

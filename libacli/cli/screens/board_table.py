@@ -1,0 +1,266 @@
+"""The lines of a board: one per utterance, in as many columns as fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+
+from rich.cells import set_cell_size
+from rich.text import Text
+
+from libacli.cli.output import printable
+from libacli.cli.screens.board_layout import gap_of, layout
+from libacli.core.board import Board
+from libacli.core.row import Budgets, Grade, Row, grade
+
+STYLES: dict[Grade, str] = {"fine": "green", "slow": "yellow", "bad": "red"}
+VOICE, SINK, AUDIBLE, PENDING, BUDGET, CUT = "█", "▓", "▒", "░", "┊", "»"
+_STATES = {
+    "accepted": ("·", "accepted", "dim"),
+    "speaking": ("▷", "speaking", "bold cyan"),
+    "audible": ("►", "audible", "bold cyan"),
+    "done": ("✓", "done", "green"),
+    "interrupted": ("■", "interrupted", "yellow"),
+    "failed": ("✗", "failed", "red"),
+    "rejected": ("✗", "rejected", "red"),
+    "expired": ("○", "expired", "yellow"),
+    "unconfirmed": ("?", "unconfirmed", "yellow"),
+    "lost": ("~", "lost", "dim"),
+}
+
+
+@dataclass(frozen=True)
+class View:
+    """How a board is shown."""
+
+    width: int
+    height: int | None
+    """Lines there are; None: as many as it takes."""
+
+    budgets: Budgets
+    with_rooms: bool = False
+    """Several rooms: a column tells which."""
+
+    with_text: bool = False
+    keys: str = ""
+    """What can be pressed."""
+
+    ascii_only: bool = False
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What a cell needs to know besides its row."""
+
+    board: Board
+    view: View
+    now: float
+    scale_ms: float
+    """What a whole bar means."""
+
+    playing_ms: float
+    """The same for the bar of what is played."""
+
+    widths: dict[str, int]
+
+
+def table(board: Board, rows: Sequence[Row], view: View, now: float) -> list[Text]:
+    widths = layout(view.width, with_rooms=view.with_rooms, with_text=view.with_text)
+    played = [ms for row in rows if (ms := row.playing_ms(now)) is not None]
+    scene = _Scene(board, view, now, scale_ms(rows, view.budgets), max([*played, 1.0]), widths)
+    gap = Text(" " * gap_of(view.width))
+    titles = [_axis(scene) if name == "bar" else _sized(name, Text(name, "dim"), scene) for name in widths]
+    lines = [gap.join(titles)]
+    for row in rows:
+        cells = (_sized(name, _CELLS[name](row, scene), scene) for name in widths)
+        lines.append(gap.join(cells))
+        if row.state == "lost":
+            lines[-1].stylize("dim")
+    if not rows:
+        lines.append(Text("nothing was said yet", "dim"))
+    return lines
+
+
+_NUMBERS = frozenset({"latency", "playing", "d01", "d12", "d2a", "queued", "chars"})
+
+
+def _sized(name: str, cell: Text, scene: _Scene) -> Text:
+    width = scene.widths[name]
+    cell.truncate(width, overflow="ellipsis")
+    pad = max(0, width - cell.cell_len)
+    if name in _NUMBERS:
+        cell.pad_left(pad)
+    else:
+        cell.pad_right(pad)
+    return cell
+
+
+def scale_ms(rows: Iterable[Row], budgets: Budgets) -> float:
+    """Milliseconds of a whole bar: all of them fit, but for one that is far beyond the others."""
+    known = [ms for row in rows if (ms := row.latency_ms) is not None]
+    if not known:
+        return _round_up(budgets.total)
+    return _round_up(max(1.0, min(max(known), 4 * median(known))))
+
+
+def _round_up(ms: float) -> float:
+    """The next number that is easy to read: 1, 1.5, 2, 3, 4, 5, 6 or 8 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(ms))
+    return next((step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8) if step * power >= ms), 10 * power)
+
+
+def _axis(scene: _Scene) -> Text:
+    width = scene.widths["bar"]
+    end = f"{in_ms(scene.scale_ms, exact=True)} ms"
+    half = in_ms(scene.scale_ms / 2, exact=True)
+    cells = set_cell_size("0", width - len(end)) + end
+    middle = width // 2 - len(half) // 2
+    if middle + len(half) + 2 < width - len(end):
+        cells = cells[:middle] + half + cells[middle + len(half) :]
+    return Text(cells, "dim")
+
+
+def _budget_at(scene: _Scene) -> int | None:
+    """Where the budget stands in a bar; None when it is beyond its end."""
+    at = int(scene.view.budgets.total / scene.scale_ms * scene.widths["bar"])
+    return at if at < scene.widths["bar"] else None
+
+
+def _bar(row: Row, scene: _Scene) -> Text:
+    """Voice, sink and the way to the ears in proportion; where there is nothing to draw, why not."""
+    width, budgets = scene.widths["bar"], scene.view.budgets
+    if (pending := row.pending_ms(scene.now)) is not None:
+        return _drawn([(PENDING, pending, "cyan")], width, scene)
+    if row.voice_ms is None or row.sink_ms is None or row.record.d2a is None:
+        return _why_no_bar(row, scene)
+    spans = (
+        (VOICE, row.voice_ms, STYLES[grade(row.voice_ms, budgets.d01)]),
+        (SINK, row.sink_ms, STYLES[grade(row.sink_ms, budgets.d12)]),
+        (AUDIBLE, row.record.d2a, STYLES[grade(row.record.d2a, budgets.d2a)]),
+    )
+    return _drawn(spans, width, scene)
+
+
+def _drawn(spans: Iterable[tuple[str, float, str]], width: int, scene: _Scene) -> Text:
+    bar, end_ms = Text(), 0.0
+    for glyph, ms, style in spans:
+        end_ms += ms
+        cells = round(min(width, end_ms / scene.scale_ms * width)) - bar.cell_len
+        bar.append(glyph * cells, style)
+    if end_ms > scene.scale_ms * 1.001:
+        bar.truncate(width - 1)
+        bar.append(CUT, "bold")
+    if not bar.cell_len:
+        bar.append("▏" if not scene.view.ascii_only else "|", "dim")
+    at = _budget_at(scene)
+    if at is not None and at >= bar.cell_len:
+        bar.pad_right(at - bar.cell_len)
+        bar.append(BUDGET, "yellow")
+    return bar
+
+
+def _why_no_bar(row: Row, scene: _Scene) -> Text:
+    if row.state == "accepted":
+        return Text(f"waits {_seconds(row.waiting_ms(scene.now))}", "dim")
+    if row.state == "lost":
+        return Text("its end was not seen", "dim")
+    return Text("" if "note" in scene.widths else clean(row.record.reason), "dim")
+
+
+def _status(row: Row, scene: _Scene) -> Text:
+    symbol, word, style = _STATES[row.state]
+    return Text(f"{symbol} {word}", style)
+
+
+def _route(row: Row, scene: _Scene) -> Text:
+    route = row.record.route
+    return Text(clean(route), "yellow" if route == "fallback" else "")
+
+
+def _note(row: Row, scene: _Scene) -> Text:
+    record = row.record
+    notes = [record.reason, record.route_reason if record.route == "fallback" else ""]
+    if record.replayed:
+        notes.append("replayed")
+    if record.underruns:
+        notes.append(f"{record.underruns} underrun{'s' if record.underruns > 1 else ''}")
+    return Text(clean(", ".join(filter(None, notes))), "yellow")
+
+
+def _latency(row: Row, scene: _Scene) -> Text:
+    if (pending := row.pending_ms(scene.now)) is not None:
+        return Text(in_ms(pending), "cyan")
+    ms = row.latency_ms
+    return Text(in_ms(ms)) if ms is None else Text(in_ms(ms), STYLES[grade(ms, scene.view.budgets.total)])
+
+
+def _part(name: str) -> Callable[[Row, _Scene], Text]:
+    """A cell for d01, d12 or d2a, in the colour of the part of it that is not waiting in the queue."""
+    own = {"d01": lambda row: row.voice_ms, "d12": lambda row: row.sink_ms, "d2a": lambda row: row.record.d2a}
+
+    def cell(row: Row, scene: _Scene) -> Text:
+        judged = own[name](row)
+        style = "" if judged is None else STYLES[grade(judged, getattr(scene.view.budgets, name))]
+        return Text(in_ms(getattr(row.record, name)), style)
+
+    return cell
+
+
+def _playing(row: Row, scene: _Scene) -> Text:
+    return Text(_seconds(row.playing_ms(scene.now)), "" if row.is_over else "bold cyan")
+
+
+def _played(row: Row, scene: _Scene) -> Text:
+    ms = row.playing_ms(scene.now)
+    cells = 0 if ms is None else round(ms / scene.playing_ms * scene.widths["played"])
+    return Text("─" * cells, "" if row.is_over else "bold cyan")
+
+
+_CELLS: dict[str, Callable[[Row, _Scene], Text]] = {
+    "time": lambda row, scene: Text(time_of_day(row.record.t0), "dim"),
+    "room": lambda row, scene: Text(clean(row.record.room)),
+    "id": lambda row, scene: Text(clean(row.record.id), "dim"),
+    "status": _status,
+    "route": _route,
+    "note": _note,
+    "queued": lambda row, scene: Text(_seconds(row.waiting_ms(scene.now), least_ms=50.0), "dim"),
+    "d01": _part("d01"),
+    "d12": _part("d12"),
+    "d2a": _part("d2a"),
+    "latency": _latency,
+    "bar": _bar,
+    "playing": _playing,
+    "played": _played,
+    "chars": lambda row, scene: Text(str(row.record.chars), "dim"),
+    "voice": lambda row, scene: Text(clean(row.record.voice), "dim"),
+    "text": lambda row, scene: Text(clean(scene.board.text(row))),
+}
+
+
+def clean(text: str) -> str:
+    return printable(text.replace("\n", " ").replace("\t", " "))
+
+
+def time_of_day(t0: float) -> str:
+    """In the time zone of this machine; blank when it is not known."""
+    try:
+        return f"{datetime.fromtimestamp(t0):%H:%M:%S}" if t0 else " " * 8
+    except (OverflowError, ValueError, OSError):
+        return "??:??:??"
+
+
+def in_ms(ms: float | None, *, exact: bool = False) -> str:
+    if ms is None:
+        return ""
+    if exact:
+        return f"{ms:g}"
+    return f"{ms:.1f}" if ms < 100 else f"{ms:.0f}" if ms < 10_000 else f"{ms / 1000:.1f}s"
+
+
+def _seconds(ms: float | None, *, least_ms: float = 0.0) -> str:
+    if ms is None or ms < least_ms:
+        return ""
+    return f"{ms / 1000:.1f}s" if ms < 600_000 else f"{ms / 60_000:.0f}m"

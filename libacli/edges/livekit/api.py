@@ -1,0 +1,253 @@
+"""LiveKit's server API over plain HTTP (Twirp, JSON): who is in a room, send an agent there, ask it.
+
+Calls: https://docs.livekit.io/reference/server/server-apis/
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import httpx2
+
+from libacli.config import LiveKitCredentials
+from libacli.core.protocol import AGENT_ATTRIBUTE
+from libacli.edges.livekit.tokens import admin_token, list_token
+from libacli.errors import CredentialsError, LibaError, NoAgentError, RefusedError, UnreachableError
+
+_CONNECT_TIMEOUT_S = 5.0
+_READ_TIMEOUT_S = 10.0
+_RPC_ERROR = re.compile(r"RpcError (\d+)")
+_JOB_ATTRIBUTE = "lk.agent.name"
+"""LiveKit puts the agent name of a job here, into the token that the job joins with."""
+
+
+@dataclass(frozen=True)
+class Participant:
+    """Somebody in a room, as the server sees them."""
+
+    identity: str
+    is_active: bool
+    is_agent: bool
+    attributes: dict[str, str]
+    joined_at_ms: int = 0
+    """Since 1970; 0 when the server does not tell."""
+
+    def is_named(self, agent_name: str) -> bool:
+        """Whether this is an agent of that name, be it that it takes requests already or is starting."""
+        names = (self.attributes.get(AGENT_ATTRIBUTE), self.attributes.get(_JOB_ATTRIBUTE))
+        return self.is_agent and agent_name in names
+
+
+class LiveKitApi:
+    """Calls to one LiveKit server. Use it as an async context manager.
+
+    Every method raises UnreachableError, CredentialsError, or LibaError for an answer nobody expects.
+    No call is retried.
+    """
+
+    def __init__(self, credentials: LiveKitCredentials) -> None:
+        self._credentials = credentials
+        with _translated(credentials.http_url):
+            self._client = httpx2.AsyncClient(
+                base_url=credentials.http_url,
+                timeout=httpx2.Timeout(_READ_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
+                trust_env=not credentials.is_loopback,
+            )
+
+    async def __aenter__(self) -> LiveKitApi:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def participants(self, room: str) -> list[Participant]:
+        """Everybody in `room` who is not hidden; empty when there is no such room."""
+        answer = await self._call("RoomService", "ListParticipants", room, {"room": room})
+        return [
+            Participant(
+                identity=str(found["identity"]),
+                is_active=found.get("state") == "ACTIVE",
+                is_agent=found.get("kind") == "AGENT",
+                attributes=found.get("attributes") or {},
+                joined_at_ms=int(found.get("joined_at_ms") or 0),
+            )
+            for found in answer.get("participants", [])
+        ]
+
+    async def find_agent(self, room: str, agent_name: str) -> str | None:
+        """Identity of an agent of that name which is in `room` and ready to be asked.
+
+        Of several the one that came last: a killed one is listed for some 20 s after its end.
+        """
+        ready = [
+            participant
+            for participant in await self.participants(room)
+            if participant.is_agent
+            and participant.is_active
+            and participant.attributes.get(AGENT_ATTRIBUTE) == agent_name
+        ]
+        return max(ready, key=lambda agent: agent.joined_at_ms).identity if ready else None
+
+    async def remove(self, room: str, identity: str) -> None:
+        """Puts a participant out; one that has left already is none of our business any more."""
+        with suppress(NoAgentError):
+            request = {"room": room, "identity": identity}
+            await self._call("RoomService", "RemoveParticipant", room, request)
+
+    async def rooms_sent_for(self, agent_name: str) -> list[str]:
+        """Rooms for which an agent of that name was asked for at some time, by whomsoever."""
+        answer = await self._call("RoomService", "ListRooms", "", {})
+        names = [str(room["name"]) for room in answer.get("rooms", [])]
+        return [name for name in names if await self._was_sent_for(name, agent_name)]
+
+    async def _was_sent_for(self, room: str, agent_name: str) -> bool:
+        try:
+            answer = await self._call("AgentDispatchService", "ListDispatch", room, {"room": room})
+        except NoAgentError:  # closed a moment ago
+            return False
+        return any(found.get("agent_name") == agent_name for found in answer.get("agent_dispatches", []))
+
+    async def dispatch(self, room: str, agent_name: str) -> str:
+        """Asks the server to send an agent of that name into `room`, which is made if need be; its id."""
+        request = {"room": room, "agent_name": agent_name}
+        answer = await self._call("AgentDispatchService", "CreateDispatch", room, request)
+        return str(answer["id"])
+
+    async def withdraw(self, room: str, dispatch_id: str) -> None:
+        """Takes a dispatch back."""
+        request = {"room": room, "dispatch_id": dispatch_id}
+        await self._call("AgentDispatchService", "DeleteDispatch", room, request)
+
+    async def perform_rpc(
+        self, room: str, identity: str, method: str, payload: str, *, timeout_s: float = 3.0
+    ) -> str:
+        """Calls an RPC method of a participant and returns its reply.
+
+        Needs livekit-server 1.9.2. Raises NoAgentError when the participant is gone or does not answer,
+        RefusedError when it knows no such method or the payload is too large.
+        """
+        request = {
+            "room": room,
+            "destination_identity": identity,
+            "method": method,
+            "payload": payload,
+            "response_timeout_ms": int(timeout_s * 1000),
+        }
+        answer = await self._call("RoomService", "PerformRpc", room, request)
+        return str(answer.get("payload", ""))
+
+    async def send_data(self, room: str, topic: str, payload: bytes) -> None:
+        """Sends a reliable data packet to everybody in `room`; that it was sent is all that is known."""
+        import base64
+
+        request = {
+            "room": room,
+            "data": base64.b64encode(payload).decode(),
+            "kind": "RELIABLE",
+            "topic": topic,
+        }
+        await self._call("RoomService", "SendData", room, request)
+
+    async def _call(self, service: str, method: str, room: str, request: dict[str, Any]) -> dict[str, Any]:
+        token = admin_token(self._credentials, room=room) if room else list_token(self._credentials)
+        with _translated(self._credentials.http_url):
+            response = await self._client.post(
+                f"/twirp/livekit.{service}/{method}",
+                json=request,
+                headers={"Authorization": f"Bearer {token}"},
+            )
+        answer = _object(response.text)
+        if answer is None and response.status_code in (200, 404):
+            raise UnreachableError(
+                f"what answers at {self._credentials.http_url} does not know LiveKit's {method}",
+                hint="check LIVEKIT_URL",
+            )
+        if answer is None or response.status_code != 200:
+            raise _error(response, method)
+        return answer
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    try:
+        yield
+    except httpx2.InvalidURL as error:
+        raise UnreachableError(f"{url} is not an address", hint="check LIVEKIT_URL") from error
+    except httpx2.TimeoutException as error:
+        raise UnreachableError(
+            f"LiveKit at {url} did not answer in time", hint="check LIVEKIT_URL and the network"
+        ) from error
+    except httpx2.TransportError as error:
+        raise UnreachableError(
+            f"cannot reach LiveKit at {url}", hint="check LIVEKIT_URL, or start one: liba server run"
+        ) from error
+
+
+def _error(response: httpx2.Response, method: str) -> LibaError:
+    """What an answer other than 200 means. The server's words may hold a token: they are not passed on."""
+    text = response.text
+    if response.status_code in (401, 403):
+        # Before its words the server may repeat the token, in which any word can be.
+        text = text.rpartition("error:")[2]
+        if text.startswith("invalid API key"):
+            return CredentialsError("LiveKit does not know this API key", hint="check LIVEKIT_API_KEY")
+        if "signature" in text:
+            return CredentialsError(
+                "LiveKit refused the API secret: it does not belong to this key",
+                hint="check LIVEKIT_API_SECRET",
+            )
+        if any(word in text for word in ("exp", "nbf", "not valid yet")):
+            return CredentialsError(
+                "LiveKit finds the token expired or too new", hint="set this machine's clock"
+            )
+        return CredentialsError(
+            "LiveKit refused the credentials", hint="check LIVEKIT_API_KEY and its secret"
+        )
+    if rpc_error := _RPC_ERROR.search(text):
+        return _rpc_error(int(rpc_error[1]), method)
+    # 503: no node of the server holds the participant; 500: it has no way to it, as while it rejoins.
+    if method == "PerformRpc" and response.status_code in (500, 503):
+        return NoAgentError("the agent is not there any more", hint="is `liba agent run` still running?")
+    if response.status_code == 404 and "bad_route" in text:
+        return RefusedError(
+            f"this LiveKit server has no {method}", reason="unsupported_server", hint="use 1.9.2 or newer"
+        )
+    if response.status_code == 404:
+        return NoAgentError("there is no such room or participant", hint="start an agent: liba agent run")
+    if response.status_code >= 500:
+        return UnreachableError(
+            f"LiveKit answered {method} with status {response.status_code}", hint="try again in a moment"
+        )
+    return LibaError(f"LiveKit answered {method} with status {response.status_code} ({_code(text)})")
+
+
+def _rpc_error(code: int, method: str) -> LibaError:
+    # Codes: https://docs.livekit.io/transport/data/rpc/#errors
+    if code == 1402:
+        return RefusedError("the request is too large for one call", reason="too_large")
+    if code == 1400:
+        return RefusedError("the participant does not take such requests", reason="unsupported_method")
+    return NoAgentError(
+        f"the agent did not answer (RPC error {code})", hint="is `liba agent run` still running?"
+    )
+
+
+def _code(text: str) -> str:
+    return str((_object(text) or {}).get("code", "no reason given"))
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    """The JSON object in `text`, None when it is something else: a web site's page, for instance."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None

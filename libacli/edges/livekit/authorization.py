@@ -1,0 +1,58 @@
+"""Who may make an agent speak, and how much: the rules, as the settings have them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from libacli.config import Settings
+from libacli.core.caps import SayCaps
+from libacli.edges.livekit.tokens import verify_request
+from libacli.errors import RefusedError
+from libacli.speech.desk import Authorise, Permit, Sender
+
+
+def authoriser(settings: Settings, room: str, *, agent: str) -> Authorise:
+    """The rule who may make the agent of `room` speak, which has the identity `agent` and begins now."""
+    credentials, previous = settings.livekit(), settings.livekit_previous()
+    began_at = datetime.now(UTC).timestamp()
+
+    def authorise(method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> Permit:
+        if settings.say_accept == "anyone":
+            return Permit(f"participant {sender.identity}")
+        if auth is not None:
+            signature = verify_request(
+                credentials,
+                auth,
+                room=room,
+                method=method,
+                body=body,
+                agent=agent,
+                began_at=began_at,
+                previous=previous,
+            )
+            return Permit(f"key {signature.key}", nonce=signature.nonce)
+        if not sender.identity:
+            raise RefusedError(
+                "the sender is not known: it is hidden, or joined a moment ago; try again in 3 s, or sign it",
+                reason="unknown_sender",
+            )
+        if not sender.may_say:
+            raise RefusedError(
+                "the request is not signed, and its sender's token does not allow it",
+                reason="unauthorized",
+                hint="send it with `liba say`, or from a participant with a token of `liba token --can-say`",
+            )
+        return Permit(f"participant {sender.identity}")
+
+    return authorise
+
+
+def say_caps(settings: Settings) -> SayCaps:
+    """What an agent speaks at most."""
+    return SayCaps(
+        rate_per_minute=settings.say_rate_per_minute,
+        burst=settings.say_queue_limit + 1,  # to fill the queue at once is what it is there for
+        max_chars_per_hour=settings.say_max_chars_per_hour,
+    )

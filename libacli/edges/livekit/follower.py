@@ -1,0 +1,200 @@
+"""What the agents of a room tell, for somebody who is not seen there and takes no sound or picture."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any
+
+from livekit import rtc
+
+from libacli.config import LiveKitCredentials
+from libacli.core.messages import Malformed, parse_object
+from libacli.core.news import Caption, Event, Link, News, Status
+from libacli.core.protocol import AGENT_ATTRIBUTE, EVENTS_TOPIC
+from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.joining import joined
+from libacli.edges.livekit.tokens import listener_token
+from libacli.errors import LibaError, NoAgentError
+
+logger = logging.getLogger("liba.watch")
+
+_CAPTION_TOPIC = "lk.transcription"
+_MAX_EVENT_BYTES = 16 * 1024
+_MAX_CAPTION_CHARS = 8 * 1024
+_CAPTION_TIMEOUT_S = 2.0
+_QUEUE_LIMIT = 2000
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 15.0
+
+
+class RoomEvents:
+    """Follows the agents of `room`; the one named `agent_name` is asked for its status."""
+
+    def __init__(
+        self,
+        credentials: LiveKitCredentials,
+        *,
+        room: str,
+        agent_name: str,
+        with_captions: bool = False,
+        new_room: Callable[[], rtc.Room] = rtc.Room,
+    ) -> None:
+        self._credentials = credentials
+        self._room_name = room
+        self._agent_name = agent_name
+        self._with_captions = with_captions
+        self._new_room = new_room
+
+    async def news(self) -> AsyncGenerator[News]:
+        """All that comes, without end: a connection that is lost is made again.
+
+        Raises UnreachableError or CredentialsError when there was none to begin with. Close it
+        (`contextlib.aclosing`) to leave the room.
+        """
+        pause_s, has_joined = _FIRST_PAUSE_S, False
+        async with LiveKitApi(self._credentials) as api:
+            client = AgentClient(api, self._credentials, room=self._room_name, agent_name=self._agent_name)
+            while True:
+                try:
+                    visit = _Visit(self._new_room(), self._agent_name, with_captions=self._with_captions)
+                    async with joined(
+                        visit.room, self._credentials.ws_url, self._token(), auto_subscribe=False
+                    ):
+                        pause_s, has_joined = _FIRST_PAUSE_S, True
+                        async with aclosing(visit.news(client)) as news:
+                            async for item in news:
+                                yield item
+                except LibaError as error:
+                    if not has_joined:
+                        raise
+                    logger.debug("not joined again: %s", error)
+                yield Link("reconnecting…")
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    def _token(self) -> str:
+        """Hidden: an avatar, which costs money, is there for viewers, and this is none."""
+        identity = f"liba-watch-{os.urandom(3).hex()}"
+        return listener_token(self._credentials, room=self._room_name, identity=identity, hidden=True)
+
+
+class _Visit:
+    """From joining a room until the connection is lost for good. Callbacks only queue."""
+
+    def __init__(self, room: rtc.Room, agent_name: str, *, with_captions: bool) -> None:
+        self.room = room
+        self._agent_name = agent_name
+        self._incoming: asyncio.Queue[rtc.DataPacket | rtc.TextStreamReader | Link | None] = asyncio.Queue(
+            _QUEUE_LIMIT
+        )
+        self._agent = ""
+        """Identity and epoch of the agent that was asked last; empty: there was none."""
+
+        room.on("data_received", self._on_data)
+        room.on("reconnecting", lambda: self._queue(Link("reconnecting…")))
+        room.on("reconnected", lambda: self._queue(Link("")))
+        room.on("disconnected", lambda *_: self._queue(Link("disconnected")))
+        for event in ("participant_connected", "participant_attributes_changed", "participant_disconnected"):
+            room.on(event, lambda *_: self._queue(None))
+        if with_captions:
+            room.register_text_stream_handler(_CAPTION_TOPIC, self._on_caption)
+
+    async def news(self, client: AgentClient) -> AsyncGenerator[News]:
+        yield Link("")
+        self._agent = self._find_agent()
+        if status := await _status(client):
+            yield status
+        while self.room.isconnected() or not self._incoming.empty():
+            match await self._incoming.get():
+                case None if (agent := self._find_agent()) != self._agent:
+                    self._agent = agent
+                    if status := await _status(client):
+                        yield status
+                case Link("disconnected"):
+                    return
+                case Link() as link:
+                    yield link
+                    # What was told while the connection was gone was not heard.
+                    if not link.state and (status := await _status(client)):
+                        yield status
+                case rtc.DataPacket() as packet:
+                    yield Event(_members(packet.data))
+                case rtc.TextStreamReader() as reader:
+                    if caption := await _caption(reader):
+                        yield caption
+
+    def _find_agent(self) -> str:
+        for participant in self.room.remote_participants.values():
+            attributes = participant.attributes
+            if _is_agent(participant) and attributes.get(AGENT_ATTRIBUTE) == self._agent_name:
+                return f"{participant.identity} {attributes.get(f'{AGENT_ATTRIBUTE}.epoch')}"
+        return ""
+
+    def _on_data(self, packet: rtc.DataPacket) -> None:
+        # Anybody with the right to send data could call itself an agent's voice.
+        if packet.topic == EVENTS_TOPIC and packet.participant and _is_agent(packet.participant):
+            self._queue(packet)
+
+    def _on_caption(self, reader: rtc.TextStreamReader, identity: str) -> None:
+        sender = self.room.remote_participants.get(identity)
+        if sender and _is_agent(sender):
+            self._queue(reader)
+
+    def _queue(self, item: rtc.DataPacket | rtc.TextStreamReader | Link | None) -> None:
+        if self._incoming.full():  # nobody reads: better to lose the oldest than the memory
+            lost = self._incoming.get_nowait()
+            if isinstance(lost, rtc.TextStreamReader):
+                lost.close()
+        self._incoming.put_nowait(item)
+
+
+async def ask_once(credentials: LiveKitCredentials, *, room: str, agent_name: str) -> dict[str, Any]:
+    """What `AgentClient.queue` gives, over HTTP alone.
+
+    Raises NoAgentError, UnreachableError, CredentialsError.
+    """
+    async with LiveKitApi(credentials) as api:
+        return await AgentClient(api, credentials, room=room, agent_name=agent_name).queue()
+
+
+async def _status(client: AgentClient) -> Status | None:
+    """None when it cannot be told: the server is too old for the call, or does not answer."""
+    try:
+        return Status(await client.queue())
+    except NoAgentError:
+        return Status(None)
+    except (LibaError, ValueError, AttributeError) as error:  # the last two: an answer that is no JSON object
+        logger.debug("no status: %s", error)
+        return None
+
+
+def _is_agent(participant: rtc.RemoteParticipant) -> bool:
+    return participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+
+
+def _members(payload: bytes) -> dict[str, Any] | None:
+    try:
+        return parse_object(payload.decode()) if len(payload) <= _MAX_EVENT_BYTES else None
+    except (UnicodeDecodeError, Malformed):
+        return None
+
+
+async def _caption(reader: rtc.TextStreamReader) -> Caption | None:
+    text = ""
+    try:
+        async with asyncio.timeout(_CAPTION_TIMEOUT_S):
+            async for piece in reader:
+                text += piece
+                if len(text) > _MAX_CAPTION_CHARS:
+                    return None
+    except (TimeoutError, rtc.StreamError):
+        return None
+    finally:
+        reader.close()
+    utterance_id = (reader.info.attributes or {}).get("lk.segment_id", "")
+    return Caption(utterance_id, text) if utterance_id else None

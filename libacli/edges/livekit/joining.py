@@ -1,0 +1,64 @@
+"""Entering a room and leaving it again, also when one is cancelled on the threshold."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from livekit import rtc
+
+from libacli.errors import CredentialsError, UnreachableError
+from libacli.masking import TokenMask
+
+_MASK = TokenMask()
+
+T = TypeVar("T")
+
+
+async def to_the_end(step: Coroutine[Any, Any, T]) -> T:
+    """Runs a step that must not be left half done: cancelling, however often, takes effect after it.
+
+    Raises what the step raises, or CancelledError once it is over.
+    """
+    task = asyncio.get_running_loop().create_task(step)
+    was_cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            was_cancelled = True
+    if was_cancelled and not task.cancelled():
+        task.exception()  # marked as seen: whoever cancelled does not ask for it
+        raise asyncio.CancelledError
+    return task.result()
+
+
+@asynccontextmanager
+async def joined(
+    room: rtc.Room, url: str, token: str, *, auto_subscribe: bool = True
+) -> AsyncIterator[rtc.Room]:
+    """Connects `room`, and leaves it at the end. Raises UnreachableError or CredentialsError.
+
+    A connect that is cancelled half-way makes the SDK end this process 15 s later, so it is let land first:
+    https://github.com/livekit/python-sdks/issues/784
+    """
+    logging.getLogger("livekit").addFilter(_MASK)
+    try:
+        await _connect(room, url, token, rtc.RoomOptions(auto_subscribe=auto_subscribe))
+        yield room
+    finally:
+        await room.disconnect()
+
+
+async def _connect(room: rtc.Room, url: str, token: str, options: rtc.RoomOptions) -> None:
+    try:
+        await to_the_end(room.connect(url, token, options))
+    except rtc.ConnectError as error:
+        if "401" in str(error) or "unauthorized" in str(error).lower():
+            raise CredentialsError(
+                "LiveKit refused the token", hint="check LIVEKIT_API_KEY and its secret"
+            ) from error
+        raise UnreachableError(f"cannot join a room at {url}", hint="check LIVEKIT_URL") from error

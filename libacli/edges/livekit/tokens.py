@@ -1,0 +1,245 @@
+"""LiveKit access tokens and signed requests: JWTs under the API secret (HS256).
+
+Grants: https://docs.livekit.io/frontends/authentication/tokens/
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from libacli.config import LiveKitCredentials
+from libacli.core.protocol import CAN_SAY_ATTRIBUTE
+from libacli.errors import RefusedError, UsageError
+
+MAX_NAME_CHARS = 128
+AVATAR_IDENTITY = "tavus-avatar-agent"
+ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"
+SIGNATURE_VALID_S = 60
+CLOCK_SKEW_S = 30
+# How long the secret is was the server's choice: `livekit-server --dev` has the secret "secret".
+warnings.filterwarnings("ignore", message="The HMAC key is")
+
+_RESERVED = re.compile(rf"(liba-|agent-).*|{AVATAR_IDENTITY}(-.*)?", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Permissions:
+    """What a participant may do in its room, beyond joining and subscribing."""
+
+    can_say: bool = False
+    """Send say requests to the agent: carries the attribute that the agent asks for."""
+
+    can_publish: bool = False
+    """Publish camera and microphone."""
+
+
+def join_token(
+    credentials: LiveKitCredentials,
+    *,
+    room: str,
+    identity: str,
+    name: str = "",
+    valid_for_s: int = 600,
+    permissions: Permissions | None = None,
+) -> str:
+    """A token for one participant and one room: join and subscribe, and what `permissions` add.
+
+    Never the right to change its own name, metadata or attributes. Raises UsageError for a room or
+    identity that is no name, RefusedError for an identity that belongs to liba itself.
+    """
+    check_name("room", room)
+    check_identity(identity)
+    permissions = permissions or Permissions()
+    claims: dict[str, Any] = {"sub": identity, "name": name, "video": _video(room, permissions)}
+    if permissions.can_say:
+        claims["attributes"] = {CAN_SAY_ATTRIBUTE: "true"}
+    return _encode(credentials, claims, valid_for_s)
+
+
+def listener_token(credentials: LiveKitCredentials, *, room: str, identity: str, hidden: bool = False) -> str:
+    """A token for a listener of liba's own, whose identity is one of the reserved ones; subscribes only.
+
+    Participants are not told of one that is `hidden`: for the agent it is no viewer.
+    """
+    video = _video(room, Permissions()) | {"hidden": hidden}
+    return _encode(credentials, {"sub": identity, "video": video}, 600)
+
+
+def avatar_token(
+    credentials: LiveKitCredentials, *, room: str, identity: str, on_behalf_of: str, valid_for_s: int
+) -> str:
+    """A token for the avatar, which publishes sound and picture for the participant `on_behalf_of`."""
+    video = {
+        "roomJoin": True,
+        "room": room,
+        "agent": True,
+        "canSubscribe": True,
+        "canPublish": True,
+        "canPublishData": True,  # its RPCs: that it has finished playing
+        "canUpdateOwnMetadata": False,
+    }
+    claims: dict[str, Any] = {
+        "sub": identity,
+        "name": identity,
+        "kind": "agent",
+        "video": video,
+        "attributes": {ON_BEHALF_ATTRIBUTE: on_behalf_of},
+    }
+    return _encode(credentials, claims, valid_for_s)
+
+
+def admin_token(credentials: LiveKitCredentials, *, room: str) -> str:
+    """A token for calls to LiveKit's server API about one room, valid for a minute."""
+    return _encode(credentials, {"video": {"roomAdmin": True, "room": room}}, 60)
+
+
+def list_token(credentials: LiveKitCredentials) -> str:
+    """A token for the one server call that is about no room of its own, valid for a minute."""
+    return _encode(credentials, {"video": {"roomList": True}}, 60)
+
+
+def check_name(what: str, name: str) -> None:
+    """Raises UsageError when `name` cannot be the name of a room or participant."""
+    if not name or name != name.strip() or len(name) > MAX_NAME_CHARS or not name.isprintable():
+        raise UsageError(
+            f"{what} must be 1 to {MAX_NAME_CHARS} printable characters without spaces around them",
+            hint=f"for example: --{what} demo",
+        )
+
+
+def check_identity(identity: str) -> None:
+    """Raises RefusedError for an identity that liba keeps for itself: joining with it kicks its holder."""
+    check_name("identity", identity)
+    if _RESERVED.fullmatch(identity):
+        raise RefusedError(
+            f"the identity {identity!r} is reserved: liba-*, agent-* and {AVATAR_IDENTITY} belong to agents",
+            reason="reserved_identity",
+            hint="choose another one, or leave --identity out",
+        )
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a signed request says of itself besides its contents."""
+
+    key: str
+    """The API key that it was made with."""
+
+    nonce: str
+    """Another one for each signature."""
+
+
+def sign_request(
+    credentials: LiveKitCredentials, *, room: str, method: str, body: Mapping[str, Any], agent: str = ""
+) -> str:
+    """The `auth` member for a request: a JWT bound to room, method and body, valid for a minute.
+
+    `agent` is the identity of the agent that it is for, which no agent after it will have; empty: whichever
+    is in the room.
+    """
+    claims = {
+        "aud": "liba",
+        "jti": os.urandom(16).hex(),
+        "room": room,
+        "agent": agent,
+        "method": method,
+        "body": _digest(body),
+    }
+    return _encode(credentials, claims, SIGNATURE_VALID_S)
+
+
+def verify_request(
+    credentials: LiveKitCredentials,
+    auth: str,
+    *,
+    room: str,
+    method: str,
+    body: Mapping[str, Any],
+    agent: str | None = None,
+    began_at: float = 0.0,
+    previous: LiveKitCredentials | None = None,
+) -> Signature:
+    """Raises RefusedError unless `auth` was made by `sign_request` for just this, not long ago.
+
+    `agent` is the identity of who is asked (None: it does not matter) and `began_at` when it began, in POSIX
+    seconds: it cannot know what its predecessor has carried out, so it takes no request that was meant for
+    that one. `previous` is a key that is accepted too.
+    """
+    claims = _verified([credentials, previous] if previous else [credentials], auth)
+    wanted = {"room": room, "method": method, "body": _digest(body)}
+    for claim, value in wanted.items():
+        if claims.get(claim) != value:
+            raise _unauthorized(f"the signature is for another {claim}")
+    addressee = claims.get("agent")
+    if addressee and agent is not None and addressee != agent:
+        raise _unauthorized("the signature is for another agent", hint="send it again, with a new signature")
+    # Whoever names no agent may have a clock that is behind: what was signed just before may pass again.
+    if not addressee and float(claims["nbf"]) < began_at - CLOCK_SKEW_S:
+        raise _unauthorized("it was signed before this agent began", hint="send it again, signed anew")
+    return Signature(claims["iss"], str(claims["jti"]))
+
+
+def _verified(accepted: Iterable[LiveKitCredentials], auth: str) -> dict[str, Any]:
+    """The claims of `auth`, if it is a signature by one of these and holds now. Raises RefusedError."""
+    for credentials in accepted:
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                auth,
+                credentials.api_secret.get_secret_value(),
+                algorithms=["HS256"],
+                audience="liba",
+                issuer=credentials.api_key,
+                leeway=CLOCK_SKEW_S,
+                options={"require": ["exp", "nbf", "iss", "aud", "jti"]},
+            )
+            is_short = float(claims["exp"]) - float(claims["nbf"]) <= SIGNATURE_VALID_S
+        except (jwt.InvalidSignatureError, jwt.InvalidIssuerError):
+            continue  # the other key's, perhaps
+        except jwt.ExpiredSignatureError as error:
+            raise _unauthorized("the signature has expired") from error
+        except jwt.ImmatureSignatureError as error:
+            raise _unauthorized("the signature is from the future: the sender's clock is ahead") from error
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:  # not even Unicode, or 1e999
+            raise _unauthorized("the signature is not valid") from error
+        if not is_short:  # nobody could remember for so long that it was carried out
+            raise _unauthorized(f"the signature is for more than {SIGNATURE_VALID_S} s")
+        return claims
+    raise _unauthorized("the signature is by a key that is not accepted here")
+
+
+def _video(room: str, permissions: Permissions) -> dict[str, Any]:
+    return {
+        "roomJoin": True,
+        "room": room,
+        "canSubscribe": True,
+        "canPublish": permissions.can_publish,
+        "canPublishData": permissions.can_say,
+        "canUpdateOwnMetadata": False,
+    }
+
+
+def _unauthorized(
+    message: str, *, hint: str = "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET"
+) -> RefusedError:
+    return RefusedError(message, reason="unauthorized", hint=hint)
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    canonical = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _encode(credentials: LiveKitCredentials, claims: dict[str, Any], valid_for_s: int) -> str:
+    now = int(time.time())  # noqa: TID251 - a token's life is wall time
+    claims = {"iss": credentials.api_key, "nbf": now, "exp": now + valid_for_s} | claims
+    return jwt.encode(claims, credentials.api_secret.get_secret_value(), algorithm="HS256")

@@ -1,0 +1,164 @@
+"""A participant that only listens: what a viewer would have heard, measured."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from livekit import rtc
+
+from libacli.core.audio import SAMPLE_RATE, duration_s, first_audible_s, is_audible, level_dbfs, samples
+from libacli.core.messages import Malformed, parse_object
+from libacli.core.protocol import EVENTS_TOPIC
+from libacli.edges.livekit.joining import joined
+
+_FRAME_MS = 10
+_LEVELS_KEPT = 120 * 1000 // _FRAME_MS
+"""Two minutes of one track."""
+
+
+@dataclass
+class Take:
+    """Sound that was received since the take began, across all tracks of agents and avatars."""
+
+    pcm: bytearray = field(default_factory=bytearray)
+    """24 kHz mono s16le, from the first frame that could be heard to the last one."""
+
+    first_audible_at: float | None = None
+    """When the first sample that can be heard arrived, on the loop's clock."""
+
+    last_audible_at: float | None = None
+    gaps_s: list[float] = field(default_factory=list)
+    """Silences between sounds, in seconds, those below 50 ms left out."""
+
+    levels: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=_LEVELS_KEPT))
+    """For each frame of any track the moment of its middle, on the loop's clock, and how loud it is: mean of
+    the samples' absolute values. The newest ones."""
+
+    _source: str = ""
+    """Which track sounded last: the silence of another one, which stands ready beside it, is no gap."""
+
+    _sound: bytearray = field(default_factory=bytearray)
+    _pending: bytearray = field(default_factory=bytearray)
+
+    @property
+    def speech_s(self) -> float:
+        """Seconds in which there was sound."""
+        return duration_s(len(self._sound))
+
+    @property
+    def span_s(self) -> float:
+        """Seconds from the first to the last sound, as they played: late frames do not change it."""
+        return duration_s(len(self.pcm))
+
+    @property
+    def level_dbfs(self) -> float:
+        """Level of what sounded."""
+        return level_dbfs(bytes(self._sound))
+
+    def add(self, pcm: bytes, arrived_at: float, source: str = "") -> None:
+        """One more frame of the track `source`; `arrived_at` is when its last sample was there."""
+        values = samples(pcm)
+        level = sum(map(abs, values)) / max(1, len(values))
+        self.levels.append((arrived_at - duration_s(len(pcm)) / 2, level))
+        if not is_audible(pcm):
+            if self.first_audible_at is not None and source == self._source:
+                self._pending += pcm
+            return
+        self._source = source
+        started_at = arrived_at - duration_s(len(pcm)) + (first_audible_s(pcm) or 0.0)
+        if self.first_audible_at is None:
+            self.first_audible_at = started_at
+        elif (gap := duration_s(len(self._pending))) >= 0.05:
+            self.gaps_s.append(gap)
+        self.pcm += self._pending + pcm
+        self._pending.clear()
+        self._sound += pcm
+        self.last_audible_at = arrived_at
+
+
+class Listener:
+    """Subscribes to every agent's sound in a room, and to the agents' events."""
+
+    def __init__(self, room: rtc.Room) -> None:
+        self.room = room
+        self.take = Take()
+        self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue(10_000)
+        """Events of the agents, as they come."""
+
+        self.subscribed = asyncio.Event()
+        """Set once the sound of a track arrives here."""
+
+        self._tracks: asyncio.Queue[rtc.RemoteAudioTrack] = asyncio.Queue()
+        self._hearing: dict[str, asyncio.Task[None]] = {}
+        room.on("track_subscribed", self._on_track)
+        room.on("track_unsubscribed", self._on_track_gone)
+        room.on("data_received", self._on_data)
+
+    def start_take(self) -> Take:
+        """Forgets what was heard so far and begins anew."""
+        self.take = Take()
+        return self.take
+
+    async def wait_for(self, utterance_id: str, *states: str) -> dict[str, Any]:
+        """The next event of that utterance with one of `states`; the bound is the caller's."""
+        while True:
+            event = await self.events.get()
+            if event.get("id") == utterance_id and event.get("state") in states:
+                return event
+
+    async def run(self) -> None:
+        """Listens until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                track = await self._tracks.get()
+                self._hearing[track.sid] = tasks.create_task(self._hear(track))
+
+    async def _hear(self, track: rtc.RemoteAudioTrack) -> None:
+        clock = asyncio.get_running_loop().time
+        stream = rtc.AudioStream(track, sample_rate=SAMPLE_RATE, num_channels=1, frame_size_ms=_FRAME_MS)
+        try:
+            async for event in stream:
+                self.subscribed.set()
+                self.take.add(bytes(event.frame.data), clock(), track.sid)
+        finally:
+            await stream.aclose()
+
+    def _on_track(
+        self, track: rtc.Track, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
+    ) -> None:
+        if (
+            isinstance(track, rtc.RemoteAudioTrack)
+            and participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+        ):
+            self._tracks.put_nowait(track)
+
+    def _on_track_gone(self, track: rtc.Track, *_: object) -> None:
+        # Left open, its stream would go on with the sound of the next track that takes its place.
+        if hearing := self._hearing.pop(track.sid, None):
+            hearing.cancel()
+
+    def _on_data(self, packet: rtc.DataPacket) -> None:
+        if packet.topic != EVENTS_TOPIC or self.events.full():
+            return
+        with suppress(Malformed, UnicodeDecodeError):  # anybody who may publish data can send on that topic
+            self.events.put_nowait(parse_object(packet.data.decode()))
+
+
+@asynccontextmanager
+async def listening(url: str, token: str) -> AsyncIterator[Listener]:
+    """A listener in the token's room. Raises UnreachableError or CredentialsError."""
+    room = rtc.Room()
+    listener = Listener(room)
+    async with joined(room, url, token):
+        # Not a task group: it would wrap what is raised inside the `async with` of whoever listens.
+        running = asyncio.get_running_loop().create_task(listener.run())
+        try:
+            yield listener
+        finally:
+            running.cancel()
+            await asyncio.wait([running])

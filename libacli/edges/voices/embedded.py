@@ -1,0 +1,194 @@
+"""The voice inside this process: hibari (English, 24 kHz) behind the same client as OpenAI's.
+
+`EmbeddedSpeech` is a transport of httpx2 that answers `POST …/audio/speech` as OpenAI's server would, without
+a socket; so the code that speaks, its bounds and its errors are the ones that a real service meets.
+
+All synthesis runs in one thread for the whole process, whichever loop asks. hibari and onnxruntime can be
+used from several at once (four threads gave the same bytes as one), but that doubles the memory and takes
+both cores from the media server; one core makes a hundred seconds of speech in one second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib.util
+import json
+import re
+import unicodedata
+from collections.abc import AsyncGenerator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+
+from libacli.core.audio import AUDIBLE_PEAK, SAMPLE_RATE
+from libacli.core.text import split_chunks
+from libacli.edges.voices.openai import OpenAIVoice, open_client
+from libacli.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy
+    from hibari import Hibari
+
+MODEL = "hibari"
+VOICE = "heart"
+"""The one speaker whose weights are in the wheel; hibari would fetch any other from the network."""
+
+_SLOWEST, _FASTEST = 0.5, 2.0
+"""What the model was made for; a request may ask for 0.25 to 4.0, as with OpenAI, and gets the nearest."""
+
+_GAIN = 1.6
+_FULL_SCALE = 32_767
+_MOST_CHARS = 4_096
+_PIECE_CHARS = 200
+"""The model is at its best below this length."""
+
+_FIRST_CLAUSE = re.compile(r"""^.{12,64}?[,;:!?…—]["'”’)]*\s+""", re.DOTALL)
+_FIRST_CLAUSE_FROM_CHARS = 64
+
+_LEAD_S = 0.010
+_SENTENCE_PAUSE_S, _CLAUSE_PAUSE_S, _WORD_PAUSE_S = 0.15, 0.10, 0.03
+"""Silence left at the end of a piece, by its last mark; the model itself leaves 0.3 to 0.5 s."""
+
+
+def embedded_voice(
+    *,
+    speed: float = 1.0,
+    first_pcm_timeout_s: float = 10.0,
+    stall_timeout_s: float = 5.0,
+) -> OpenAIVoice:
+    """A `Voice` that needs no network, account or key. Speaks English only; `speed` is held to 0.5..2.0.
+
+    Loads nothing yet: the first synthesis or `warm_up` does, in its thread (about half a second, 200 MB).
+    Raises ConfigError when the extra `local` is not installed.
+    """
+    if not (importlib.util.find_spec("hibari") and importlib.util.find_spec("numpy")):
+        raise ConfigError("the embedded voice is not installed", hint="pip install 'libacli[local]'")
+    http_client = httpx2.AsyncClient(transport=EmbeddedSpeech())
+    return OpenAIVoice(
+        open_client("none", "http://embedded.invalid/v1", http_client=http_client),
+        model=MODEL,
+        voice=VOICE,
+        speed=speed,
+        first_pcm_timeout_s=first_pcm_timeout_s,
+        stall_timeout_s=stall_timeout_s,
+        objection=objection,
+    )
+
+
+def objection(text: str) -> str | None:
+    """Why the embedded voice cannot say `text`: a letter of another script, or nothing that sounds."""
+    if any(_is_foreign(character) for character in text):
+        return "the embedded voice speaks English only"
+    if not any(character.isalnum() for character in text):
+        return "there is no letter or digit in it to speak"
+    return None
+
+
+def _is_foreign(character: str) -> bool:
+    """Whether it is a letter that hibari would pass over without a sound, or read as something else."""
+    if unicodedata.category(character) not in ("Lu", "Ll", "Lt", "Lo") or character in "µªº":
+        return False
+    return "LATIN" not in unicodedata.name(character, "")
+
+
+class EmbeddedSpeech(httpx2.AsyncBaseTransport):
+    """Answers speech requests with what hibari says, streamed piece by piece."""
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.method != "POST" or not request.url.path.endswith("/audio/speech"):
+            return _error(404, "the embedded voice answers POST /v1/audio/speech only", param=None)
+        asked: dict[str, Any] = json.loads(await request.aread())
+        if refusal := _refusal(asked):
+            return refusal
+        speech = _Speech(str(asked["input"]), float(asked.get("speed") or 1.0))
+        return httpx2.Response(200, headers={"Content-Type": "audio/pcm"}, stream=speech)
+
+
+def _refusal(asked: dict[str, Any]) -> httpx2.Response | None:
+    if asked.get("voice") != VOICE:
+        return _error(400, f"the embedded voice has one speaker, {VOICE!r}", param="voice")
+    if asked.get("response_format") != "pcm":
+        return _error(400, "the embedded voice gives pcm only", param="response_format")
+    if not 0.25 <= float(asked.get("speed") or 1.0) <= 4.0:
+        return _error(400, "speed must be from 0.25 to 4.0", param="speed")
+    if not 0 < len(str(asked.get("input", ""))) <= _MOST_CHARS:
+        return _error(400, f"the input must have 1 to {_MOST_CHARS} characters", param="input")
+    return None
+
+
+def _error(status: int, message: str, *, param: str | None) -> httpx2.Response:
+    """An error in OpenAI's format (https://platform.openai.com/docs/guides/error-codes)."""
+    error = {"message": message, "type": "invalid_request_error", "param": param, "code": None}
+    return httpx2.Response(status, json={"error": error})
+
+
+class _Speech(httpx2.AsyncByteStream):
+    """The body of an answer. Nothing is synthesised before it is read; closed, it ends with its piece."""
+
+    def __init__(self, text: str, speed: float) -> None:
+        self._pieces = _pieces(text, min(max(speed, _SLOWEST), _FASTEST))
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        loop = asyncio.get_running_loop()
+        while piece := await loop.run_in_executor(_thread(), next, self._pieces, b""):
+            yield piece
+
+
+@functools.cache
+def _thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedded-voice")
+
+
+@functools.cache
+def _model() -> Hibari:
+    """The model, loaded with its dictionaries and the net for unknown words; about half a second."""
+    try:
+        from hibari import Hibari
+    except ImportError as error:
+        raise ConfigError(
+            "the embedded voice cannot be loaded", hint="pip install 'libacli[local]'"
+        ) from error
+    model = Hibari(voice=VOICE, threads=1)
+    model("Hello, qwyzzt.")
+    return model
+
+
+def _pieces(text: str, speed: float) -> Iterator[bytes]:
+    """PCM of `text`, as soon as each part of it is ready; the first part is short."""
+    model = _model()
+    for part in _parts(text):
+        for sentence in model.split_sentences(part):
+            if pcm := _pcm(model(sentence, speed=speed, seed=0), sentence):
+                yield pcm
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Cuts a long `text` at the end of its first clause, if that is near, then into what the model takes."""
+    if len(text) > _FIRST_CLAUSE_FROM_CHARS and (first := _FIRST_CLAUSE.match(text)):
+        yield first.group()
+        text = text[first.end() :]
+    yield from split_chunks(text, max_chars=_PIECE_CHARS, first_chars=_PIECE_CHARS)
+
+
+def _pcm(wave: numpy.typing.NDArray[numpy.float32], text: str) -> bytes:
+    """s16le of a wave (-1..1), louder, and without the silence that the model puts around it."""
+    import numpy
+
+    level = numpy.abs(wave)
+    peak = float(level.max(initial=0.0))
+    gain = min(_GAIN, 1.0 / peak) if peak else 1.0
+    audible = numpy.flatnonzero(level * gain * _FULL_SCALE >= AUDIBLE_PEAK)
+    if not audible.size:
+        return b""
+    start = max(0, int(audible[0]) - round(_LEAD_S * SAMPLE_RATE))
+    end = int(audible[-1]) + 1 + round(_pause_after(text) * SAMPLE_RATE)
+    return (wave[start:end] * (gain * _FULL_SCALE)).astype("<i2").tobytes()
+
+
+def _pause_after(text: str) -> float:
+    text = text.rstrip().rstrip("\"'”’)")
+    if text.endswith((".", "!", "?", "…")):
+        return _SENTENCE_PAUSE_S
+    return _CLAUSE_PAUSE_S if text.endswith((",", ";", ":", "—", "–")) else _WORD_PAUSE_S

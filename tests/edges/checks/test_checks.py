@@ -1,0 +1,463 @@
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+
+from libacli.config import LiveKitCredentials, Settings
+from libacli.config_sources import LoadedSettings, load
+from libacli.edges.avatars.ledger import Entry, Ledger
+from libacli.edges.checks import grants, machine, media, server, vendors
+from libacli.edges.livekit.tokens import Permissions, join_token
+from libacli.errors import UnreachableError
+from tests.faulty_avatar import Create, FaultyAvatar, Script
+from tests.speech_server import QUOTA_USED_UP, SpeechServer
+from tests.speech_server import Script as Speech
+
+SECRET = "canary-secret-canary-secret-canary-secret"
+CREDENTIALS = LiveKitCredentials("ws://127.0.0.1:7880", "key", SecretStr(SECRET))
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+ANSWER = server.Answer("ws://host", 200, "OK", format_datetime(NOON, usegmt=True), NOON, took_s=0.0)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def settings_of(folder: Path, **environment: str) -> LoadedSettings:
+    return load(environment=environment, folder=folder, user_file=folder / "none.toml")
+
+
+# Settings and this machine
+
+
+def test_settings_tell_which_secrets_there_are_and_not_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(f"OPENAI_API_KEY={SECRET}\n")
+    finding = machine.settings(settings_of(tmp_path, LIVEKIT_API_SECRET=SECRET, LIVEKIT_URL="ws://a"))
+    assert finding.verdict == "ok"
+    assert "3 given by" in finding.message
+    assert "environment" in finding.message and str(tmp_path / ".env") in finding.message
+    assert "livekit.api_secret" in finding.message and "openai.api_key" in finding.message
+    assert SECRET not in repr(finding)
+
+
+@pytest.mark.parametrize(("mode", "verdict"), [(0o644, "warn"), (0o600, "ok"), (0o640, "ok")])
+def test_a_file_with_secrets_that_all_can_read_is_told(tmp_path: Path, mode: int, verdict: str) -> None:
+    file = tmp_path / ".env"
+    file.write_text(f"OPENAI_API_KEY={SECRET}\n")
+    file.chmod(mode)
+    finding = machine.files(settings_of(tmp_path))
+    assert finding.verdict == verdict
+    assert finding.fix == (f"chmod 600 {file}" if verdict == "warn" else "")
+
+
+def test_a_readable_file_without_secrets_is_nothing_to_tell(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("LIVEKIT_URL=ws://a\n")
+    assert machine.files(settings_of(tmp_path)).verdict == "ok"
+
+
+def test_what_is_installed_is_what_liba_was_made_for() -> None:
+    assert machine.packages().verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict"),
+    [
+        ("pytest>=1,<1000", "ok"),
+        ("pytest<2,>=1", "fail"),
+        ("pytest==1.0.0", "fail"),
+        ("no-such-package>=1", "fail"),
+        ('no-such-package>=1; extra == "local"', "ok"),
+    ],
+)
+def test_a_package_outside_its_bounds_is_told_with_the_command_that_mends_it(line: str, verdict: str) -> None:
+    finding = machine.packages([line])
+    assert finding.verdict == verdict
+    assert (f"'{line}'" in finding.fix) is (verdict == "fail")
+
+
+@pytest.mark.parametrize(
+    ("installed", "bounds", "fits"),
+    [
+        ("1.9", ">=1.9.0", True),
+        ("1.9.0", "<1.9", False),
+        ("1.10.2", ">=1.9,<2", True),
+        ("2.0.0", "<2", False),
+        ("10", ">=9.5", True),
+    ],
+)
+def test_versions_are_compared_as_numbers(installed: str, bounds: str, fits: bool) -> None:
+    finding = machine._fits(installed, bounds)
+    assert finding is fits
+
+
+def test_a_folder_that_is_not_there_yet_can_be_written_to_if_its_parent_can(tmp_path: Path) -> None:
+    finding = machine.disk({"records": tmp_path / "a" / "b"})
+    assert finding.verdict == "ok"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_place_of_a_folder_fails(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    finding = machine.disk({"records": tmp_path / "state"})
+    assert finding.verdict == "fail"
+    assert str(tmp_path / "state") in finding.fix
+
+
+def test_conversations_of_crashed_agents_are_told(tmp_path: Path) -> None:
+    living, crashed = Ledger(tmp_path), Ledger(tmp_path)
+    living.write(Entry("a", "room", "http://tavus", living.owner, "id-1"))
+    assert machine.conversations(tmp_path).verdict == "ok"
+    crashed.write(Entry("b", "room", "http://tavus", crashed.owner, "id-2"))
+    crashed.close()
+    finding = machine.conversations(tmp_path)
+    assert (finding.verdict, finding.fix) == ("warn", "liba reap")
+    assert finding.message.startswith("1 left behind")
+    living.close()
+
+
+def test_fault_54_a_port_that_is_taken_is_told_with_who_has_it_and_what_to_set() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        finding = machine.ports({"agent.health_port": ("127.0.0.1", port)})
+    assert finding.verdict == "fail"
+    assert f"agent.health_port: 127.0.0.1:{port} is taken by" in finding.message
+    assert f"process {os.getpid()}" in finding.fix
+    assert "LIBA_AGENT_HEALTH_PORT=0" in finding.fix
+    assert machine.ports({"agent.health_port": ("127.0.0.1", port)}).verdict == "ok"
+
+
+def test_an_address_that_is_not_of_this_machine_cannot_be_bound() -> None:
+    finding = machine.ports({"metrics.prometheus_port": ("203.0.113.1", 9100)})
+    assert finding.verdict == "fail"
+    assert "cannot be bound" in finding.message
+
+
+def test_ports_of_which_any_will_do_are_never_taken() -> None:
+    assert machine.ports({"agent.health_port": ("127.0.0.1", 0)}).verdict == "ok"
+
+
+FOREIGN_PROGRAM = b"\x7fELF\x02\x01\x01" + b"\0" * 9 + b"\x02\x00\xf7\x00" + b"\0" * 44
+"""Head of a program for BPF, a machine that nobody sits at."""
+
+
+def test_fault_54_a_server_for_another_machine_is_told_with_its_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "livekit-server"
+    program.write_bytes(FOREIGN_PROGRAM)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    finding = machine.local_server(None, lambda: None)
+    assert finding.verdict == "warn"
+    assert "is no program for this machine" in finding.message
+    assert finding.fix == f"remove {program}, then: liba server install"
+    used = machine.local_server(None, lambda: (Path("/other"), "1.13.5"))
+    assert used.message.endswith("; /other is used")
+
+
+def test_a_machine_without_a_server_is_told_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    finding = machine.local_server(None, lambda: None)
+    assert (finding.verdict, finding.fix) == ("warn", "liba server install")
+
+
+# LiveKit
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "verdict", "words"),
+    [
+        (0.0, "ok", "the same"),
+        (-4.0, "ok", "behind"),
+        (20.0, "warn", "20 s ahead of"),
+        (-20.0, "warn", "behind"),
+        (90.0, "fail", "are refused"),
+        (-3600.0, "fail", "behind"),
+    ],
+)
+def test_fault_56_a_clock_that_is_wrong_is_told_with_its_direction(
+    ahead_s: float, verdict: str, words: str
+) -> None:
+    finding = server.clock(replace(ANSWER, arrived_at=NOON + timedelta(seconds=ahead_s + 0.5)))
+    assert finding.verdict == verdict
+    assert words in finding.message
+
+
+@pytest.mark.parametrize("date", [None, "yesterday"])
+def test_a_server_that_does_not_tell_its_time_is_not_judged_by_it(date: str | None) -> None:
+    assert server.clock(replace(ANSWER, date=date)).verdict == "skip"
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "verdict", "code"),
+    [
+        (200, "OK", "ok", 1),
+        (200, "<html>Welcome</html>", "warn", 1),
+        (502, "Bad Gateway", "fail", 4),
+        (400, "Client sent an HTTP request to an HTTPS server.", "fail", 3),
+    ],
+)
+def test_what_answers_need_not_be_livekit(status: int, text: str, verdict: str, code: int) -> None:
+    finding = server.reached(replace(ANSWER, status=status, text=text))
+    assert (finding.verdict, finding.exit_code) == (verdict, code)
+
+
+@pytest.mark.parametrize(
+    ("version", "is_cloud", "verdict"),
+    [
+        ("1.13.7", False, "ok"),
+        ("1.20.0-rc1", False, "ok"),
+        ("1.13.6", False, "warn"),
+        ("1.9.1", False, "fail"),
+        ("", False, "warn"),
+        ("1.8.0", True, "ok"),
+    ],
+)
+def test_a_server_that_is_too_old_is_told(version: str, is_cloud: bool, verdict: str) -> None:
+    assert server.version(server.Welcome(version, is_cloud, ())).verdict == verdict
+
+
+def test_a_server_that_grants_more_than_the_token_fails() -> None:
+    finding = server.token_round_trip(server.Welcome("1.13.7", False, ("publish data",)))
+    assert finding.verdict == "fail"
+    assert "publish data" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("url", "words", "fix"),
+    [
+        ("ws://127.0.0.1:1", "nothing listens there", "liba server run"),
+        ("wss://nohost.invalid", "there is no host of that name", "check LIVEKIT_URL"),
+    ],
+)
+async def test_what_is_in_the_way_to_the_server_is_told(url: str, words: str, fix: str) -> None:
+    with pytest.raises(UnreachableError, match=words) as caught:
+        await server.first_answer(replace(CREDENTIALS, url=url))
+    assert fix in caught.value.hint
+
+
+async def test_a_server_without_tls_is_told_from_one_that_is_not_there() -> None:
+    async with serving({}) as url:
+        with pytest.raises(UnreachableError, match="does not speak TLS") as caught:
+            await server.first_answer(replace(CREDENTIALS, url=url.replace("http", "wss")))
+    assert "ws://" in caught.value.hint
+
+
+async def test_a_proxy_that_lets_no_websockets_through_is_told() -> None:
+    async with serving({}) as url:
+        with pytest.raises(Exception, match="joined: status 404") as caught:
+            await server.welcome(replace(CREDENTIALS, url=url), "token")
+    assert "proxy" in caught.value.hint  # type: ignore[attr-defined]
+
+
+def test_media_over_tcp_is_a_warning() -> None:
+    assert media.judged("udp", 0.1).verdict == "ok"
+    assert media.judged("tcp", 0.1).verdict == "warn"
+    assert media.judged("", 0.1).message == "connected in 100 ms"
+
+
+# Tokens
+
+
+def minted(video: dict[str, Any], *, secret: str = SECRET, shift_s: float = 0.0, **claims: Any) -> str:
+    now = int(datetime.now(UTC).timestamp() + shift_s)
+    times = {"nbf": now, "exp": now + 600}
+    return jwt.encode({"iss": "key", "sub": "me", "video": video} | times | claims, secret, algorithm="HS256")
+
+
+WATCHING = {
+    "roomJoin": True,
+    "room": "demo",
+    "canSubscribe": True,
+    "canPublish": False,
+    "canPublishData": False,
+    "canUpdateOwnMetadata": False,
+}
+
+
+def given(token: str) -> Any:
+    return grants.given_token(token, CREDENTIALS, room="demo")
+
+
+def test_a_viewers_token_of_ours_is_the_least() -> None:
+    assert given(join_token(CREDENTIALS, room="demo", identity="viewer")).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("video", "claims", "words"),
+    [
+        ({"canPublish": None, "canPublishData": None}, {}, "canPublish is not set"),
+        ({"canPublishData": True}, {}, "sending data"),
+        ({"canUpdateOwnMetadata": True}, {}, "canUpdateOwnMetadata"),
+        ({"roomAdmin": True}, {}, "roomAdmin"),
+        ({"hidden": True}, {}, "hidden"),
+        ({"somethingNew": True}, {}, "somethingNew"),
+        ({"room": ""}, {}, "any room"),
+        ({}, {"kind": "agent"}, "kind"),
+        ({}, {"sip": {"admin": True}}, "sip"),
+    ],
+)
+def test_fault_04_a_broad_token_fails_and_its_rights_are_named(
+    video: dict[str, Any], claims: dict[str, Any], words: str
+) -> None:
+    finding = given(minted(WATCHING | video, **claims))
+    assert (finding.verdict, finding.exit_code) == ("fail", 3)
+    assert words in finding.message
+
+
+@pytest.mark.parametrize(
+    ("permissions", "words"),
+    [
+        (Permissions(can_say=True), "make the agent speak"),
+        (Permissions(can_publish=True), "publish sound and picture"),
+    ],
+)
+def test_rights_that_were_given_on_purpose_are_a_warning(permissions: Permissions, words: str) -> None:
+    finding = given(join_token(CREDENTIALS, room="demo", identity="viewer", permissions=permissions))
+    assert finding.verdict == "warn"
+    assert words in finding.message
+
+
+def test_fault_56_each_thing_that_is_wrong_with_a_token_has_its_own_words() -> None:
+    wrong = {
+        "expired 10 min ago": minted(WATCHING, shift_s=-1200),
+        "not valid yet": minted(WATCHING, shift_s=3600),
+        "another API secret": minted(WATCHING, secret="x" * 32),
+        "another API key": minted(WATCHING, iss="other"),
+        "for room 'other', not 'demo'": minted(WATCHING | {"room": "other"}),
+        "does not allow to join": minted(WATCHING | {"roomJoin": False}),
+        "not a token": "what is this",
+    }
+    found = {words: given(token) for words, token in wrong.items()}
+    for words, finding in found.items():
+        assert (finding.verdict, finding.exit_code) == ("fail", 3), words
+        assert words in finding.message
+        assert finding.fix
+    assert len({finding.message for finding in found.values()}) == len(wrong)
+
+
+# Vendors
+
+
+def settings(**fields: Any) -> Settings:
+    return Settings(**fields)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.168.1.5", "10.0.0.1", "localhost", "[::1]"])
+async def test_fault_11_a_private_livekit_with_tavus_in_the_cloud_is_told(host: str) -> None:
+    finding = await vendors.public(settings(), replace(CREDENTIALS, url=f"ws://{host}:7880"))
+    assert (finding.verdict, finding.exit_code) == ("fail", 3)
+    assert "livekit not public" in finding.message
+    assert "liba avatar run" in finding.fix
+
+
+async def test_a_public_livekit_and_a_local_avatar_are_fine() -> None:
+    assert (await vendors.public(settings(), replace(CREDENTIALS, url="wss://8.8.8.8"))).verdict == "ok"
+    local = settings(tavus_base_url="http://127.0.0.1:1")
+    assert (await vendors.public(local, CREDENTIALS)).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("create", "verdict", "code", "words"),
+    [
+        ("ok", "ok", 1, "takes the key"),
+        (401, "fail", 3, "refuses the key"),
+        (402, "fail", 1, "no credit"),
+        ("too many", "warn", 1, "no more conversations"),
+        (429, "warn", 1, "no more conversations"),
+        (500, "fail", 1, "in trouble"),
+        ("lost", "fail", 1, "not reachable"),
+    ],
+)
+async def test_what_tavus_says_is_told_apart_and_costs_nothing(
+    create: Create, verdict: str, code: int, words: str
+) -> None:
+    async with FaultyAvatar() as tavus:
+        tavus.play(Script(create=create))
+        of_tavus = settings(tavus_api_key=tavus.api_key, tavus_base_url=tavus.base_url, tavus_pal_id="pal")
+        finding = await vendors.tavus(of_tavus, CREDENTIALS)
+        assert [body["test_mode"] for body in tavus.bodies] == [True]
+        assert tavus.active == []
+    assert (finding.verdict, finding.exit_code) == (verdict, code)
+    assert words in finding.message
+
+
+@pytest.mark.parametrize(
+    ("fields", "verdict"),
+    [
+        ({}, "skip"),
+        ({"tavus_api_key": SecretStr("k")}, "fail"),
+        ({"tavus_face_id": "f"}, "fail"),
+    ],
+)
+def test_half_an_avatar_in_the_settings_is_told(fields: dict[str, Any], verdict: str) -> None:
+    finding = vendors.tavus_settings(settings(**fields))
+    assert finding and finding.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("script", "verdict", "code", "words"),
+    [
+        (Speech(), "ok", 1, "says one word"),
+        (Speech(status=401), "fail", 3, "refused the API key"),
+        (Speech(status=404), "fail", 3, "knows no such model"),
+        (QUOTA_USED_UP, "fail", 1, "no quota"),
+    ],
+)
+async def test_what_the_speech_service_says_is_told_apart(
+    script: Speech, verdict: str, code: int, words: str
+) -> None:
+    async with SpeechServer(script) as speech:
+        finding = await vendors.voice(settings(openai_base_url=speech.base_url), is_paid=False)
+        assert speech.calls == 1
+    assert (finding.verdict, finding.exit_code) == (verdict, code)
+    assert words in finding.message
+
+
+async def test_a_voice_that_costs_is_not_heard_unless_the_user_agrees() -> None:
+    finding = await vendors.voice(settings(openai_base_url="https://speech.invalid/v1"), is_paid=False)
+    assert (finding.verdict, finding.fix) == ("skip", "liba doctor --paid")
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(200, "ok"), (401, "fail"), (404, "skip"), (403, "skip")])
+async def test_the_key_of_a_paid_voice_is_tried_without_cost(status: int, verdict: str) -> None:
+    asked: list[str] = []
+
+    async def model(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response({"id": "m", "object": "model"}, status=status)
+
+    async with serving({"/v1/models/{model}": model}) as url:
+        finding = await vendors.openai(settings(openai_base_url=f"{url}/v1", openai_api_key=SecretStr("k")))
+    assert asked == ["/v1/models/gpt-4o-mini-tts"]
+    assert finding.verdict == verdict
+
+
+class serving:
+    """A web server with these handlers of GET, on loopback."""
+
+    def __init__(self, routes: dict[str, Callable[[web.Request], Any]]) -> None:
+        app = web.Application()
+        for path, handler in routes.items():
+            app.router.add_get(path, handler)
+        self._runner = web.AppRunner(app, access_log=None)
+
+    async def __aenter__(self) -> str:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()

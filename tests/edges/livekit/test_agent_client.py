@@ -1,0 +1,358 @@
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncGenerator, Iterator
+from typing import Any
+
+import pytest
+
+from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.messages import SayRequest
+from libacli.core.protocol import SAY_METHOD, STATUS_METHOD, STOP_METHOD
+from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.tokens import verify_request
+from libacli.errors import InterruptedSpeechError, NoAgentError, RefusedError, TimedOutError, UnreachableError
+from tests.twirp_server import (
+    AGENT_GONE,
+    EPOCH,
+    NO_RESPONSE,
+    OLD_SERVER,
+    UNKNOWN_METHOD,
+    Answer,
+    Asked,
+    TwirpServer,
+    agent,
+    people,
+    reply,
+    twirp_error,
+)
+
+HELLO = SayRequest("Hello.", id="u1", speed=1.5)
+ACCEPTED = Acknowledgement("u1", "accepted", EPOCH)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def server() -> Iterator[TwirpServer]:
+    with TwirpServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def client(server: TwirpServer) -> AsyncGenerator[AgentClient]:
+    async with LiveKitApi(server.credentials) as api:
+        yield AgentClient(api, server.credentials, room="demo", agent_name="liba", patience_s=0.5)
+
+
+@pytest.fixture
+async def found(client: AgentClient) -> AgentClient:
+    """A client that has found the agent."""
+    assert await client.find()
+    return client
+
+
+def calls(server: TwirpServer, method: str) -> list[Asked]:
+    return [asked for asked in server.asked("PerformRpc") if asked.body["method"] == method]
+
+
+def report(state: str, *, epoch: str = EPOCH, **members: Any) -> Answer:
+    return reply(**{"epoch": epoch, "id": "u1", "state": state} | members)
+
+
+async def test_an_agent_that_is_there_is_not_sent_for(server: TwirpServer, client: AgentClient) -> None:
+    await client.reach(timeout_s=1)
+    assert server.asked("CreateDispatch") == []
+
+
+async def test_fault_29_an_agent_is_sent_for_once_and_not_asked_while_it_is_joining(
+    server: TwirpServer, client: AgentClient
+) -> None:
+    server.play("ListParticipants", people(), people(agent(state="JOINING")), people(agent()))
+    await client.reach(timeout_s=5)
+    assert [asked.body["agent_name"] for asked in server.asked("CreateDispatch")] == ["liba"]
+    assert server.asked("DeleteDispatch") == []
+    assert server.asked("PerformRpc") == []
+
+
+async def test_who_has_lost_sight_of_the_agent_looks_for_it_before_asking_it(
+    server: TwirpServer, client: AgentClient
+) -> None:
+    server.play("PerformRpc", reply(id="u1", epoch=EPOCH, position=0, duplicate=False))
+    assert (await client.say(HELLO)).level == "accepted"
+    assert calls(server, SAY_METHOD)[0].body["destination_identity"] == agent()["identity"]
+
+
+async def test_the_dispatch_is_withdrawn_when_nobody_came(server: TwirpServer, client: AgentClient) -> None:
+    server.participants = []
+    with pytest.raises(
+        NoAgentError, match=r"no agent named 'liba' came into room 'demo' within 0\.3 s"
+    ) as caught:
+        await client.reach(timeout_s=0.3)
+    assert caught.value.hint == "start one: liba agent run"
+    assert [asked.body["dispatch_id"] for asked in server.asked("DeleteDispatch")] == ["AD_1"]
+
+
+async def test_a_server_that_does_not_answer_is_no_missing_agent(
+    server: TwirpServer, client: AgentClient
+) -> None:
+    server.play("ListParticipants", Answer(delay_s=1))
+    with pytest.raises(TimedOutError, match=r"did not answer within 0\.2 s"):
+        await client.reach(timeout_s=0.2)
+    assert server.asked("DeleteDispatch") == []
+
+
+async def test_what_is_said_is_acknowledged_with_its_place(server: TwirpServer, found: AgentClient) -> None:
+    server.play("PerformRpc", reply(epoch="e", id="u1", position=3, duplicate=False))
+    assert await found.say(HELLO) == Acknowledgement("u1", "accepted", "e", position=3)
+
+
+async def test_a_request_is_signed_for_this_room_this_method_and_these_words(
+    server: TwirpServer, found: AgentClient
+) -> None:
+    await found.say(HELLO)
+    sent = calls(server, SAY_METHOD)[0].rpc
+    auth = sent.pop("auth")
+    assert sent == {"text": "Hello.", "id": "u1", "speed": 1.5}
+    verify_request(server.credentials, auth, room="demo", method=SAY_METHOD, body=sent)
+
+
+async def test_an_id_said_twice_comes_back_as_known(server: TwirpServer, found: AgentClient) -> None:
+    await found.say(HELLO)
+    assert (await found.say(HELLO)).duplicate
+    assert server.queued == ["u1"]
+
+
+@pytest.mark.parametrize("lost", [AGENT_GONE, NO_RESPONSE])
+async def test_a_lost_call_is_made_again_with_the_same_id_to_the_agent_that_is_there_now(
+    server: TwirpServer, found: AgentClient, lost: Answer
+) -> None:
+    server.play("PerformRpc", lost)
+    server.participants = [agent("liba-agent-2")]
+    said = await found.say(HELLO)
+    first, second = calls(server, SAY_METHOD)
+    assert (first.rpc["id"], second.rpc["id"], said.id) == ("u1", "u1", "u1")
+    assert second.body["destination_identity"] == "liba-agent-2"
+
+
+async def test_fault_30_a_call_is_made_again_until_the_agent_has_rejoined(
+    server: TwirpServer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", twirp_error(500, "internal", "no data channel"), AGENT_GONE)
+    assert (await found.say(HELLO)).id == "u1"
+    assert server.queued == ["u1"]
+    assert {asked.rpc["id"] for asked in calls(server, SAY_METHOD)} == {"u1"}
+
+
+async def test_a_call_is_not_made_again_without_end(server: TwirpServer, found: AgentClient) -> None:
+    server.play("PerformRpc", *[AGENT_GONE] * 20)
+    with pytest.raises(NoAgentError):
+        await found.say(HELLO)
+    assert 2 <= len(calls(server, SAY_METHOD)) <= 8
+
+
+async def test_a_server_that_cannot_ask_gets_a_packet_and_nothing_is_claimed(
+    server: TwirpServer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", OLD_SERVER)
+    assert await found.say(HELLO) == Acknowledgement("u1", "sent")
+    packet = server.asked("SendData")[0].body
+    sent = json.loads(base64.b64decode(packet["data"]))
+    auth = sent.pop("auth")
+    assert (packet["topic"], sent) == ("say", {"text": "Hello.", "id": "u1", "speed": 1.5})
+    verify_request(server.credentials, auth, room="demo", method=SAY_METHOD, body=sent)
+
+
+async def test_waiting_for_what_was_only_sent_claims_nothing_either(
+    server: TwirpServer, found: AgentClient
+) -> None:
+    sent = Acknowledgement("u1", "sent")
+    assert await found.wait(sent, "accepted", timeout_s=1) == sent
+    assert await found.wait(sent, "done", timeout_s=1) == sent
+    assert calls(server, STATUS_METHOD) == []
+
+
+@pytest.mark.parametrize(
+    ("reason", "hint"),
+    [
+        ("queue_full", "--interrupt"),
+        ("unsupported_text", "OPENAI_API_KEY"),
+        ("unauthorized", "LIVEKIT_API_SECRET"),
+        ("draining", "started again"),
+        ("nothing_to_say", ""),
+    ],
+)
+async def test_a_refusal_comes_with_its_reason_and_the_next_step(
+    server: TwirpServer, found: AgentClient, reason: str, hint: str
+) -> None:
+    server.play("PerformRpc", reply(epoch=EPOCH, rejected=reason, message="no"))
+    with pytest.raises(RefusedError, match="the agent refused: no") as caught:
+        await found.say(HELLO)
+    assert caught.value.reason == reason
+    assert hint in caught.value.hint
+    assert len(server.asked("PerformRpc")) == 1
+
+
+async def test_a_participant_that_takes_no_requests_is_not_asked_again(
+    server: TwirpServer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", UNKNOWN_METHOD)
+    with pytest.raises(RefusedError) as caught:
+        await found.say(HELLO)
+    assert caught.value.reason == "unsupported_method"
+    assert server.asked("SendData") == []
+
+
+async def test_what_was_accepted_need_not_be_waited_for(server: TwirpServer, found: AgentClient) -> None:
+    assert await found.wait(ACCEPTED, "accepted", timeout_s=1) == ACCEPTED
+    assert server.asked("PerformRpc") == []
+
+
+async def test_the_wait_ends_with_the_level_that_was_waited_for(
+    server: TwirpServer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", report("accepted"), report("speaking"), report("audible", d01=12.5))
+    said = await found.wait(ACCEPTED, "audible", timeout_s=5)
+    assert said.level == "audible"
+    assert said.encode() == {
+        "id": "u1",
+        "level": "audible",
+        "epoch": EPOCH,
+        "position": 0,
+        "duplicate": False,
+        "state": "audible",
+        "d01": 12.5,
+    }
+    assert len(calls(server, STATUS_METHOD)) == 3
+
+
+async def test_what_is_done_was_audible(server: TwirpServer, found: AgentClient) -> None:
+    server.play("PerformRpc", report("done"))
+    assert (await found.wait(ACCEPTED, "audible", timeout_s=5)).level == "done"
+
+
+async def test_an_end_that_nobody_saw_is_unconfirmed(server: TwirpServer, found: AgentClient) -> None:
+    server.play("PerformRpc", report("audible"), report("unconfirmed"))
+    assert (await found.wait(ACCEPTED, "done", timeout_s=5)).level == "unconfirmed"
+
+
+@pytest.mark.parametrize("state", ["interrupted", "failed", "expired"])
+async def test_speech_that_ended_before_its_end_is_told_with_the_reason(
+    server: TwirpServer, found: AgentClient, state: str
+) -> None:
+    server.play("PerformRpc", report(state, reason="the voice broke off"))
+    with pytest.raises(InterruptedSpeechError, match=f"u1 was {state}: the voice broke off"):
+        await found.wait(ACCEPTED, "done", timeout_s=5)
+
+
+async def test_an_id_that_the_agent_forgot_is_told(server: TwirpServer, found: AgentClient) -> None:
+    server.play("PerformRpc", report("unknown"))
+    with pytest.raises(InterruptedSpeechError, match="unknown"):
+        await found.wait(ACCEPTED, "done", timeout_s=5)
+
+
+async def test_fault_34_another_epoch_means_that_the_queue_is_gone(
+    server: TwirpServer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", report("unknown", epoch="epoch-2"))
+    with pytest.raises(InterruptedSpeechError, match="started anew") as caught:
+        await found.wait(ACCEPTED, "done", timeout_s=5)
+    assert caught.value.hint == "say it again"
+
+
+async def test_an_agent_that_came_in_place_of_the_first_is_asked_and_found_out(
+    server: TwirpServer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", NO_RESPONSE, report("unknown", epoch="epoch-2"))
+    server.participants = [agent("liba-agent-2")]
+    with pytest.raises(InterruptedSpeechError, match="started anew"):
+        await found.wait(ACCEPTED, "done", timeout_s=5)
+    assert calls(server, STATUS_METHOD)[-1].body["destination_identity"] == "liba-agent-2"
+
+
+async def test_a_status_call_that_was_lost_does_not_end_the_wait(
+    server: TwirpServer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", AGENT_GONE, report("done"))
+    assert (await found.wait(ACCEPTED, "done", timeout_s=5)).level == "done"
+
+
+async def test_an_agent_that_left_ends_the_wait(server: TwirpServer, found: AgentClient) -> None:
+    server.play("PerformRpc", NO_RESPONSE)
+    server.participants = []
+    with pytest.raises(InterruptedSpeechError, match="the agent left") as caught:
+        await found.wait(ACCEPTED, "done", timeout_s=5)
+    assert "not known" in str(caught.value)
+
+
+async def test_an_agent_that_comes_back_with_its_queue_is_asked_again(
+    server: TwirpServer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", NO_RESPONSE, report("done"))
+    server.play("ListParticipants", people(), people(agent("liba-agent-1", state="JOINING")))
+    assert (await found.wait(ACCEPTED, "done", timeout_s=5)).level == "done"
+    assert server.queued == []
+
+
+async def test_fault_35_livekit_that_is_away_for_a_moment_does_not_end_the_wait(
+    server: TwirpServer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", twirp_error(502, "internal", "bad gateway"), report("done"))
+    server.play("ListParticipants", twirp_error(502, "internal", "bad gateway"))
+    assert (await found.wait(ACCEPTED, "done", timeout_s=5)).level == "done"
+
+
+async def test_livekit_that_does_not_come_back_ends_the_wait_as_what_it_is(
+    server: TwirpServer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", twirp_error(502, "internal", "bad gateway"))
+    server.play("ListParticipants", *[twirp_error(502, "internal", "bad gateway")] * 20)
+    with pytest.raises(UnreachableError, match="status 502"):
+        await found.wait(ACCEPTED, "done", timeout_s=5)
+
+
+async def test_an_agent_that_is_listed_and_never_answers_ends_the_wait(
+    server: TwirpServer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", *[NO_RESPONSE] * 20)
+    with pytest.raises(InterruptedSpeechError, match="the agent does not answer"):
+        await found.wait(ACCEPTED, "done", timeout_s=5)
+
+
+async def test_a_wait_has_a_bound_and_says_how_far_it_came(server: TwirpServer, found: AgentClient) -> None:
+    server.status = {"state": "speaking"}
+    with pytest.raises(TimedOutError, match=r"u1 was accepted but not done after 0\.3 s") as caught:
+        await found.wait(ACCEPTED, "done", timeout_s=0.3)
+    assert "--id u1" in caught.value.hint
+
+
+async def test_stop_names_what_it_stopped(server: TwirpServer, found: AgentClient) -> None:
+    await found.say(HELLO)
+    assert await found.stop() == ["u1"]
+    sent = calls(server, STOP_METHOD)[0].rpc
+    verify_request(server.credentials, sent.pop("auth"), room="demo", method=STOP_METHOD, body=sent)
+
+
+async def test_the_queue_is_asked_of_the_agent_that_is_there(
+    server: TwirpServer, client: AgentClient
+) -> None:
+    server.play("PerformRpc", reply(epoch=EPOCH, queue=1, speaking=None, waiting=[{"id": "u1"}]))
+    assert (await client.queue())["waiting"] == [{"id": "u1"}]
+    sent = calls(server, STATUS_METHOD)[0].rpc
+    verify_request(server.credentials, sent.pop("auth"), room="demo", method=STATUS_METHOD, body=sent)
+    assert sent == {}
+
+
+async def test_where_no_agent_is_nobody_is_asked_for_the_queue(
+    server: TwirpServer, client: AgentClient
+) -> None:
+    server.participants = []
+    with pytest.raises(NoAgentError, match="no agent named 'liba' in room 'demo'") as caught:
+        await client.queue()
+    assert caught.value.hint == "start one: liba agent run"
+    assert calls(server, STATUS_METHOD) == []

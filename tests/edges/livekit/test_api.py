@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import base64
+import socket
+from collections.abc import AsyncGenerator, Iterator
+
+import pytest
+from pydantic import SecretStr
+
+from libacli.config import LiveKitCredentials
+from libacli.edges.livekit.api import LiveKitApi, Participant
+from libacli.errors import CredentialsError, LibaError, NoAgentError, RefusedError, UnreachableError
+from tests.twirp_server import (
+    AGENT_GONE,
+    API_KEY,
+    API_SECRET,
+    DENIED,
+    EXPIRED,
+    NO_RESPONSE,
+    OLD_SERVER,
+    TOO_LARGE,
+    UNKNOWN_KEY,
+    UNKNOWN_METHOD,
+    WRONG_SECRET,
+    Answer,
+    TwirpServer,
+    agent,
+    people,
+    twirp_error,
+)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def server() -> Iterator[TwirpServer]:
+    with TwirpServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def api(server: TwirpServer) -> AsyncGenerator[LiveKitApi]:
+    async with LiveKitApi(server.credentials) as api:
+        yield api
+
+
+async def test_everybody_in_the_room_is_listed(server: TwirpServer, api: LiveKitApi) -> None:
+    viewer = {"sid": "PA_v", "identity": "viewer", "state": "JOINING", "kind": "STANDARD"}
+    server.participants = [viewer, agent("liba-agent-1")]
+    assert await api.participants("demo") == [
+        Participant("viewer", is_active=False, is_agent=False, attributes={}),
+        Participant("liba-agent-1", is_active=True, is_agent=True, attributes={"liba.agent": "liba"}),
+    ]
+
+
+async def test_a_room_that_is_not_there_has_nobody_in_it(server: TwirpServer, api: LiveKitApi) -> None:
+    server.play("ListParticipants", Answer({}))
+    assert await api.participants("demo") == []
+
+
+async def test_each_call_may_do_just_what_it_needs_in_just_that_room(
+    server: TwirpServer, api: LiveKitApi
+) -> None:
+    await api.participants("one")
+    await api.participants("two")
+    grants = [request.grants for request in server.requests]
+    assert [made["video"] for made in grants] == [
+        {"roomAdmin": True, "room": "one"},
+        {"roomAdmin": True, "room": "two"},
+    ]
+    assert all(made["iss"] == API_KEY and made["exp"] - made["nbf"] == 60 for made in grants)
+
+
+async def test_an_agent_counts_when_it_is_active_and_says_its_name(
+    server: TwirpServer, api: LiveKitApi
+) -> None:
+    impostor = agent("viewer") | {"kind": "STANDARD"}
+    server.participants = [agent("a", state="JOINING"), agent("b", name="other"), impostor]
+    assert await api.find_agent("demo", "liba") is None
+    server.participants.append(agent("c"))
+    assert await api.find_agent("demo", "liba") == "c"
+
+
+async def test_of_two_agents_the_one_that_came_last_counts_as_a_killed_one_is_listed_for_a_while(
+    server: TwirpServer, api: LiveKitApi
+) -> None:
+    server.participants = [
+        agent("killed") | {"joined_at_ms": "1000"},
+        agent("living") | {"joined_at_ms": "2000"},
+        agent("killed-too") | {"joined_at_ms": "1500"},
+    ]
+    assert await api.find_agent("demo", "liba") == "living"
+
+
+async def test_a_participant_is_put_out_and_one_that_has_left_is_none_of_our_business(
+    server: TwirpServer, api: LiveKitApi
+) -> None:
+    server.play("RemoveParticipant", Answer({}), twirp_error(404, "not_found", "no such participant"))
+    await api.remove("demo", "liba-agent-1")
+    await api.remove("demo", "liba-agent-1")
+    assert server.requests[0].body == {"room": "demo", "identity": "liba-agent-1"}
+
+
+async def test_rooms_that_an_agent_was_sent_for_are_found(server: TwirpServer, api: LiveKitApi) -> None:
+    server.play("ListRooms", Answer({"rooms": [{"name": "one"}, {"name": "two"}, {"name": "closed"}]}))
+    server.play(
+        "ListDispatch",
+        Answer({"agent_dispatches": [{"agent_name": "other"}, {"agent_name": "liba"}]}),
+        Answer({"agent_dispatches": [{"agent_name": "other"}]}),
+        twirp_error(404, "not_found", "no such room"),
+    )
+    assert await api.rooms_sent_for("liba") == ["one"]
+    assert server.requests[0].grants["video"] == {"roomList": True}
+    assert server.requests[1].grants["video"] == {"roomAdmin": True, "room": "one"}
+
+
+async def test_a_dispatch_is_made_and_taken_back(server: TwirpServer, api: LiveKitApi) -> None:
+    assert await api.dispatch("demo", "liba") == "AD_1"
+    await api.withdraw("demo", "AD_1")
+    assert [(request.method, request.body) for request in server.requests] == [
+        ("CreateDispatch", {"room": "demo", "agent_name": "liba"}),
+        ("DeleteDispatch", {"room": "demo", "dispatch_id": "AD_1"}),
+    ]
+
+
+async def test_a_participant_is_asked_and_its_reply_comes_back(server: TwirpServer, api: LiveKitApi) -> None:
+    server.play("PerformRpc", Answer({"payload": "pong"}))
+    assert await api.perform_rpc("demo", "liba-agent-1", "liba.say", "ping", timeout_s=2) == "pong"
+    assert server.requests[0].body == {
+        "room": "demo",
+        "destination_identity": "liba-agent-1",
+        "method": "liba.say",
+        "payload": "ping",
+        "response_timeout_ms": 2000,
+    }
+
+
+async def test_data_goes_out_reliably_and_in_base64(server: TwirpServer, api: LiveKitApi) -> None:
+    await api.send_data("demo", "say", "Grüße".encode())
+    sent = server.requests[0].body
+    assert base64.b64decode(sent["data"]).decode() == "Grüße"
+    assert (sent["kind"], sent["topic"]) == ("RELIABLE", "say")
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (UNKNOWN_KEY, CredentialsError, "does not know this API key"),
+        (WRONG_SECRET, CredentialsError, "does not belong to this key"),
+        (EXPIRED, CredentialsError, "expired or too new"),
+        (DENIED, CredentialsError, "refused the credentials"),
+        (AGENT_GONE, NoAgentError, "did not answer"),
+        (UNKNOWN_METHOD, RefusedError, "does not take such requests"),
+        (TOO_LARGE, RefusedError, "too large"),
+        (NO_RESPONSE, NoAgentError, "not there any more"),
+        (twirp_error(500, "internal", "no data channel"), NoAgentError, "not there any more"),
+        (twirp_error(502, "internal", "?"), UnreachableError, "status 502"),
+        (OLD_SERVER, RefusedError, "has no PerformRpc"),
+        (twirp_error(404, "not_found", "participant does not exist"), NoAgentError, "no such room"),
+        (twirp_error(412, "failed_precondition", "?"), LibaError, "412 .failed_precondition."),
+        (Answer("<html>", 429), LibaError, "429 .no reason given."),
+    ],
+)
+async def test_fault_62_an_answer_other_than_200_is_explained(
+    server: TwirpServer, api: LiveKitApi, answer: Answer, kind: type[LibaError], words: str
+) -> None:
+    server.play("PerformRpc", answer)
+    with pytest.raises(kind, match=words) as caught:
+        await api.perform_rpc("demo", "liba-agent-1", "liba.say", "ping")
+    assert "eyJ" not in str(caught.value)
+    assert len(server.requests) == 1
+
+
+async def test_the_reason_of_a_refusal_is_a_word_for_machines(server: TwirpServer, api: LiveKitApi) -> None:
+    reasons = []
+    for answer in (UNKNOWN_METHOD, TOO_LARGE, OLD_SERVER):
+        server.play("PerformRpc", answer)
+        with pytest.raises(RefusedError) as caught:
+            await api.perform_rpc("demo", "liba-agent-1", "liba.say", "ping")
+        reasons.append(caught.value.reason)
+    assert reasons == ["unsupported_method", "too_large", "unsupported_server"]
+
+
+@pytest.mark.parametrize(("status", "page"), [(200, "<html>Welcome</html>"), (404, "<html>Not found</html>")])
+async def test_a_web_site_is_not_taken_for_livekit(
+    server: TwirpServer, api: LiveKitApi, status: int, page: str
+) -> None:
+    server.play("ListParticipants", Answer(page, status))
+    with pytest.raises(UnreachableError, match="does not know LiveKit's ListParticipants"):
+        await api.participants("demo")
+
+
+async def test_a_port_where_nobody_listens_is_told_with_the_address() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"ws://127.0.0.1:{taken.getsockname()[1]}"
+        async with LiveKitApi(LiveKitCredentials(url, API_KEY, SecretStr(API_SECRET))) as api:
+            with pytest.raises(
+                UnreachableError, match=f"cannot reach LiveKit at {url.replace('ws', 'http')}"
+            ):
+                await api.participants("demo")
+
+
+@pytest.mark.parametrize("url", ["ws://[::1", "ws://host:port", "ws://a\nb", "ws://", "ws://a..b"])
+async def test_an_address_that_is_none_is_told(url: str) -> None:
+    with pytest.raises(UnreachableError):
+        async with LiveKitApi(LiveKitCredentials(url, API_KEY, SecretStr(API_SECRET))) as api:
+            await api.participants("demo")
+
+
+async def test_a_proxy_is_passed_by_on_this_machine(
+    server: TwirpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    server.play("ListParticipants", people(agent()))
+    async with LiveKitApi(server.credentials) as api:
+        assert len(await api.participants("demo")) == 1

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from libacli.core.record import Record
+from libacli.edges.metrics.meter import Meter, Meters
+
+DONE = {"id": "a", "state": "done", "t0": 1.0, "queue": 2, "d01": 300.0}
+REJECTED = {"state": "rejected", "rejected": "queue_full", "message": "full", "queue": 32}
+
+
+class Counting(Meter):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.refusals: list[str] = []
+        self.queues: list[int] = []
+        self.avatar_s = 0.0
+        self.is_closed = False
+
+    def observe(self, record: Record) -> None:
+        self.records.append(record)
+
+    def refuse(self, reason: str) -> None:
+        self.refusals.append(reason)
+
+    def queue(self, length: int) -> None:
+        self.queues.append(length)
+
+    def avatar_seconds(self, seconds: float) -> None:
+        self.avatar_s += seconds
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+class Broken(Meter):
+    """Fails at everything it may fail at."""
+
+    def observe(self, record: Record) -> None:
+        raise OSError("disk on fire")
+
+    async def run(self) -> None:
+        raise OSError("disk on fire")
+
+    async def aclose(self) -> None:
+        raise OSError("disk on fire")
+
+
+class Hanging(Meter):
+    """Never finishes."""
+
+    async def aclose(self) -> None:
+        await asyncio.Event().wait()
+
+
+def test_a_final_event_is_one_record_and_the_others_are_none() -> None:
+    meter = Counting()
+    meters = Meters([meter], avatar_time=lambda: 0.0)
+    for state in ("accepted", "speaking", "audible", "done"):
+        meters.take(DONE | {"state": state})
+    meters.take(REJECTED)
+    assert [(record.id, record.outcome, record.d01) for record in meter.records] == [("a", "done", 300.0)]
+    assert meter.refusals == ["queue_full"]
+    assert meter.queues == [2, 2, 2, 2, 32]
+
+
+async def test_a_meter_that_breaks_down_hurts_neither_speech_nor_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    good = Counting()
+    meters = Meters([Broken(), good], avatar_time=lambda: 0.0)
+    running = asyncio.get_running_loop().create_task(meters.run())
+    await asyncio.sleep(0.01)
+    meters.take(DONE)
+    assert not running.done()
+    await meters.aclose()
+    running.cancel()
+    await asyncio.wait([running])
+    assert len(good.records) == 1
+    assert good.is_closed
+    assert [record.message for record in caplog.records] == [
+        "Broken does not work any more",
+        "Broken did not count an event",
+        "Broken did not finish",
+    ]
+
+
+async def test_closing_waits_two_seconds_and_no_longer(caplog: pytest.LogCaptureFixture) -> None:
+    good = Counting()
+    meters = Meters([Hanging(), good], avatar_time=lambda: 0.0)
+    await meters.aclose()
+    assert asyncio.get_running_loop().time() == 2.0
+    assert good.is_closed
+    assert "not all written in time" in caplog.text
+
+
+async def test_avatar_time_is_told_every_five_seconds_and_at_the_end_with_nothing_counted_twice() -> None:
+    meter = Counting()
+    clock = asyncio.get_running_loop().time
+    meters = Meters([meter], avatar_time=lambda: clock() / 2)
+    running = asyncio.get_running_loop().create_task(meters.run())
+    await asyncio.sleep(12)
+    assert meter.avatar_s == 5.0
+    running.cancel()
+    await asyncio.wait([running])
+    await meters.aclose()
+    assert meter.avatar_s == 6.0

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from libacli.config import Settings
+from libacli.config_sources import load
+from libacli.core.backlog import Refused
+from libacli.edges.voices.choose import make_voice, voice_names
+from libacli.errors import CredentialsError, VoiceStalledError
+from libacli.speech.fakes import tone
+from libacli.speech.ports import Voice
+from tests.contracts import pcm_of
+from tests.speech.test_speaker import TAIL, Stage, on_stage
+from tests.speech_server import QUOTA_USED_UP, Script, SpeechServer
+
+KEY = "canary-key-of-a-user"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+def settings_of(folder: Path, **environment: str) -> Settings:
+    return load(environment=environment, folder=folder, user_file=folder / "none.toml").settings
+
+
+async def voice_of(folder: Path, **environment: str) -> Voice:
+    """The voice of these settings; made in a thread because it reads certificates."""
+    return await asyncio.to_thread(make_voice, settings_of(folder, **environment))
+
+
+@pytest.mark.parametrize(
+    ("environment", "model"),
+    [
+        ({}, "hibari"),
+        ({"OPENAI_API_KEY": KEY}, "gpt-4o-mini-tts"),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}, "gpt-4o-mini-tts"),
+        ({"OPENAI_API_KEY": KEY, "LIBA_VOICE_MODEL": "tts-1"}, "tts-1"),
+        ({"OPENAI_API_KEY": KEY, "LIBA_VOICE_PROVIDER": "openai"}, "gpt-4o-mini-tts"),
+        ({"OPENAI_API_KEY": KEY, "LIBA_VOICE_PROVIDER": "embedded"}, "hibari"),
+        ({"LIBA_VOICE_PROVIDER": "embedded"}, "hibari"),
+    ],
+)
+async def test_the_voice_is_openais_where_there_is_a_key_or_address_and_not_told_otherwise(
+    nowhere: Path, environment: dict[str, str], model: str
+) -> None:
+    voice = await voice_of(nowhere, **environment)
+    assert voice.model == model
+    await voice.aclose()
+
+
+def test_openai_without_a_key_is_told_with_a_way_out(nowhere: Path) -> None:
+    with pytest.raises(CredentialsError, match="OPENAI_API_KEY is not set") as caught:
+        make_voice(settings_of(nowhere, LIBA_VOICE_PROVIDER="openai"))
+    assert "LIBA_VOICE_PROVIDER=embedded" in caught.value.hint
+
+
+def test_a_voice_needs_no_loop_to_be_made(nowhere: Path) -> None:
+    voice = make_voice(settings_of(nowhere, OPENAI_API_KEY=KEY))
+    assert KEY not in repr(voice)
+    asyncio.run(voice.aclose())
+
+
+async def test_the_embedded_voice_objects_to_what_it_cannot_say(nowhere: Path) -> None:
+    voice = await voice_of(nowhere)
+    assert voice.objection("Hello.") is None
+    assert voice.objection("你好") == "the embedded voice speaks English only"
+    await voice.aclose()
+
+
+async def test_the_settings_reach_the_speech_service(nowhere: Path) -> None:
+    async with SpeechServer() as server:
+        voice = await voice_of(
+            nowhere,
+            OPENAI_BASE_URL=server.base_url,
+            LIBA_VOICE_NAME="tone-880",
+            LIBA_VOICE_SPEED="1.25",
+            LIBA_VOICE_INSTRUCTIONS="calm",
+        )
+        await pcm_of(voice, "Hello.")
+        await voice.aclose()
+        asked: dict[str, Any] = server.requests[0]
+    assert asked == {
+        "input": "Hello.",
+        "model": "gpt-4o-mini-tts",
+        "voice": "tone-880",
+        "response_format": "pcm",
+        "speed": 1.25,
+        "instructions": "calm",
+    }
+
+
+async def test_fault_42_the_bounds_of_the_settings_hold(nowhere: Path) -> None:
+    async with SpeechServer(Script(first_byte_s=30)) as server:
+        voice = await voice_of(nowhere, OPENAI_BASE_URL=server.base_url, LIBA_VOICE_FIRST_PCM_TIMEOUT="0.2")
+        with pytest.raises(VoiceStalledError, match=r"0\.2 s"):
+            await pcm_of(voice, "Hello.")
+        await voice.aclose()
+
+
+@asynccontextmanager
+async def speaking(folder: Path, default: Script) -> AsyncIterator[tuple[SpeechServer, Stage]]:
+    """A speaker with the voice of the settings, on a service that answers every request like this."""
+    async with SpeechServer(default) as server:
+        voice = await voice_of(folder, OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=KEY)
+        async with on_stage(voice) as stage:  # type: ignore[arg-type]
+            yield server, stage
+        await voice.aclose()
+
+
+async def test_fault_24_a_truncated_line_is_heard_out_and_called_failed(nowhere: Path) -> None:
+    async with speaking(nowhere, Script(ending="truncated", ending_after_bytes=9_600)) as (server, stage):
+        stage.say("Hello there.", "a")
+        spoken = await stage.spoken("a")
+    assert (spoken.state, spoken.reason) == ("failed", "the sound ended after 0.20 s, before the text did")
+    assert stage.sink.segments == [tone(200) + TAIL]
+    assert server.calls == 1
+
+
+async def test_fault_26_a_service_that_always_breaks_off_is_not_hidden_and_nothing_is_heard_twice(
+    nowhere: Path,
+) -> None:
+    async with speaking(nowhere, Script(ending="aborted", ending_after_bytes=9_600)) as (server, stage):
+        for id in "ab":
+            stage.say("Hello there.", id)
+            spoken = await stage.spoken(id)
+            assert spoken.state == "failed"
+            assert spoken.reason == "the voice's connection broke after 0.20 s of sound"
+    assert stage.sink.segments == [tone(200) + TAIL] * 2
+    assert server.calls == 2
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_fault_43_a_service_that_refuses_for_good_fails_each_line_at_once_with_one_call(
+    nowhere: Path, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with speaking(nowhere, Script(status=status)) as (server, stage):
+        began_at = asyncio.get_running_loop().time()
+        for id in "abcd":
+            stage.say("Hello.", id)
+            spoken = await stage.spoken(id)
+            assert spoken.state == "failed"
+            assert f"({status})" in spoken.reason
+            assert caplog.text.count(spoken.reason) == "abcd".index(id) + 1
+        assert asyncio.get_running_loop().time() - began_at < 2
+    assert server.calls == 4
+    assert KEY not in caplog.text
+
+
+async def test_fault_44_a_quota_that_is_used_up_costs_one_call_a_line(nowhere: Path) -> None:
+    async with speaking(nowhere, QUOTA_USED_UP) as (server, stage):
+        stage.say("Hello.", "a")
+        spoken = await stage.spoken("a")
+    assert (spoken.state, server.calls) == ("failed", 1)
+    assert "no quota left" in spoken.reason
+
+
+@pytest.mark.parametrize(
+    "outage",
+    [Script(status=500), Script(status=503), Script(status=429), Script(ending="aborted")],
+    ids=["500", "503", "429", "hung up"],
+)
+async def test_fault_45_after_three_lines_that_failed_the_next_is_refused_and_not_asked_for(
+    nowhere: Path, outage: Script
+) -> None:
+    async with speaking(nowhere, outage) as (server, stage):
+        for id in "abc":
+            stage.say("Hello.", id)
+            assert (await stage.spoken(id)).state == "failed"
+        with pytest.raises(Refused, match="tried again in 30 s") as refused:
+            stage.say("Hello.", "d")
+        assert refused.value.reason == "voice_unavailable"
+    assert server.calls == 6
+
+
+@pytest.mark.parametrize(
+    ("environment", "first", "others"),
+    [
+        ({}, "heart", set()),
+        ({"OPENAI_API_KEY": KEY}, "alloy", {"marin", "nova", "verse"}),
+        ({"OPENAI_API_KEY": KEY, "LIBA_VOICE_NAME": "nova"}, "nova", {"alloy", "marin"}),
+        ({"OPENAI_API_KEY": KEY, "LIBA_VOICE_MODEL": "tts-1"}, "alloy", {"nova", "shimmer"}),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "LIBA_VOICE_NAME": "af"}, "af", set()),
+        ({"OPENAI_API_KEY": KEY, "LIBA_VOICE_MODEL": "of-my-own"}, "alloy", set()),
+    ],
+)
+def test_the_speakers_to_choose_from_are_those_of_the_voice_that_is_configured(
+    nowhere: Path, environment: dict[str, str], first: str, others: set[str]
+) -> None:
+    names = voice_names(settings_of(nowhere, **environment))
+    assert names[0] == first
+    assert others <= set(names)
+    assert bool(others) == (len(names) > 1)
+    assert len(set(names)) == len(names)
+    if environment.get("LIBA_VOICE_MODEL") == "tts-1":
+        assert "verse" not in names

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import httpx2
+import pytest
+
+from libacli.core.audio import AUDIBLE_PEAK, duration_s, first_audible_s, samples
+from libacli.edges.voices.embedded import EmbeddedSpeech, embedded_voice
+from libacli.edges.voices.openai import OpenAIVoice
+from libacli.errors import ConfigError, VoiceRefusedError
+from libacli.speech.ports import Style, Voice
+from tests.contracts import VoiceContract, pcm_of, speak
+
+LONG = "The quick brown fox jumps over the lazy dog, and then it goes on to do something else, all day."
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def voice() -> AsyncGenerator[OpenAIVoice]:
+    voice = embedded_voice()
+    yield voice
+    await voice.aclose()
+
+
+class TestEmbeddedVoice(VoiceContract):
+    @pytest.fixture
+    def voice(self, voice: OpenAIVoice) -> Voice:
+        return voice
+
+
+@pytest.mark.parametrize("text", ["Hi.", "OK", "Fine; see you.", LONG])
+async def test_the_silence_around_the_words_is_cut_off(voice: OpenAIVoice, text: str) -> None:
+    pcm = await pcm_of(voice, text)
+    begin = first_audible_s(pcm)
+    assert begin is not None
+    assert begin < 0.02
+    values = samples(pcm)
+    last = max(position for position, sample in enumerate(values) if abs(sample) >= AUDIBLE_PEAK)
+    assert (len(values) - last) / 24_000 < 0.17
+
+
+async def test_it_is_loud_and_not_clipped(voice: OpenAIVoice) -> None:
+    loudness = [abs(sample) for sample in samples(await pcm_of(voice, LONG))]
+    assert max(loudness) > 12_000
+    assert sum(loud >= 32_767 for loud in loudness) < 5
+
+
+async def test_the_first_clause_sounds_before_the_rest_is_made(voice: OpenAIVoice) -> None:
+    async with aclosing(speak(voice, LONG)) as pieces:
+        first = await anext(pieces)
+        rest = b"".join([piece async for piece in pieces])
+    assert len(first) < len(rest)
+
+
+async def test_the_same_text_sounds_the_same_each_time(voice: OpenAIVoice) -> None:
+    assert await pcm_of(voice, LONG) == await pcm_of(voice, LONG)
+
+
+async def test_a_text_longer_than_the_model_takes_is_spoken_to_its_end(voice: OpenAIVoice) -> None:
+    once = duration_s(len(await pcm_of(voice, LONG)))
+    assert duration_s(len(await pcm_of(voice, " ".join([LONG] * 5)))) > 4.5 * once
+
+
+async def test_speed_changes_the_pace_within_what_the_model_can_do(voice: OpenAIVoice) -> None:
+    slow, normal, fast, faster = [
+        len(await pcm_of(voice, LONG, Style(speed=speed))) for speed in (0.5, 1.0, 2.0, 4.0)
+    ]
+    assert slow > 1.5 * normal > 2.2 * fast
+    assert fast == faster
+
+
+async def test_another_speaker_is_refused_with_the_name_of_the_one_there_is(voice: OpenAIVoice) -> None:
+    with pytest.raises(VoiceRefusedError, match="one speaker, 'heart'"):
+        await pcm_of(voice, "Hello.", Style(voice="emma"))
+
+
+async def test_the_loop_runs_on_while_speech_is_made(voice: OpenAIVoice) -> None:
+    await voice.warm_up()
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0.001)
+
+    async with asyncio.TaskGroup() as tasks:
+        counting = tasks.create_task(count())
+        await pcm_of(voice, LONG)
+        counting.cancel()
+    assert turns > 5
+
+
+async def test_two_loops_in_two_threads_can_share_the_model(voice: OpenAIVoice) -> None:
+    def elsewhere() -> bytes:
+        async def main() -> bytes:
+            other = embedded_voice()
+            try:
+                return await pcm_of(other, LONG)
+            finally:
+                await other.aclose()
+
+        return asyncio.run(main())
+
+    async with asyncio.TaskGroup() as tasks:
+        there = tasks.create_task(asyncio.to_thread(elsewhere))
+        here = tasks.create_task(pcm_of(voice, LONG))
+    assert there.result() == here.result()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["привет", "Hello, мир", "你好", "こんにちは", "안녕", "שלום", "مرحبا", "नमस्ते", "α and β"],
+)
+def test_other_scripts_are_objected_to(text: str) -> None:
+    assert embedded_voice().objection(text) == "the embedded voice speaks English only"
+
+
+@pytest.mark.parametrize("text", ["", " ", "...", "!?", "🎉", "—"])
+def test_a_text_without_a_letter_or_digit_is_objected_to(text: str) -> None:
+    assert embedded_voice().objection(text) == "there is no letter or digit in it to speak"
+
+
+@pytest.mark.parametrize(
+    "text", ["1", "½", "5 µm at 20 °C", "Zürich café", "E=mc²", "100% 🎉", "don’t", "１２"]
+)
+async def test_what_meets_no_objection_can_be_heard(voice: OpenAIVoice, text: str) -> None:
+    assert voice.objection(text) is None
+    assert await pcm_of(voice, text)
+
+
+@pytest.mark.parametrize(
+    ("asked", "param"),
+    [
+        ({"voice": "alloy"}, "voice"),
+        ({"response_format": "mp3"}, "response_format"),
+        ({"speed": 5}, "speed"),
+        ({"input": ""}, "input"),
+        ({"input": "a" * 4097}, "input"),
+    ],
+)
+async def test_what_it_cannot_do_is_answered_as_openai_would(asked: dict[str, object], param: str) -> None:
+    body = {"input": "Hi.", "model": "hibari", "voice": "heart", "response_format": "pcm"} | asked
+    async with httpx2.AsyncClient(transport=EmbeddedSpeech()) as client:
+        response = await client.post("http://embedded.invalid/v1/audio/speech", json=body)
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == param
+
+
+async def test_any_other_address_is_not_found() -> None:
+    async with httpx2.AsyncClient(transport=EmbeddedSpeech()) as client:
+        response = await client.get("http://embedded.invalid/v1/models")
+    assert response.status_code == 404
+
+
+def test_without_the_extra_the_way_to_install_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "hibari", None)
+    with pytest.raises(ConfigError) as caught:
+        embedded_voice()
+    assert caught.value.hint == "pip install 'libacli[local]'"
+
+
+def test_neither_the_model_nor_numpy_is_loaded_before_it_speaks() -> None:
+    code = (
+        "import sys; from libacli.edges.voices.embedded import embedded_voice; embedded_voice();"
+        "sys.exit(bool({'hibari', 'numpy', 'onnxruntime'} & sys.modules.keys()))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

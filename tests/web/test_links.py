@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from libacli.config import Settings
+from libacli.web.app import make_app
+from libacli.web.auth import WRONG_PER_MINUTE
+from libacli.web.keys import new_key
+from tests.web.conftest import connected
+from tests.web.fake_gateway import FakeGateway
+
+KEY, ENTRY = new_key("laptop")
+BY_KEY = {"Authorization": f"Bearer {KEY}"}
+PUBLIC = "https://speak.example.org"
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(serve_keys=(ENTRY,), serve_public_url=PUBLIC)
+
+
+@pytest.fixture
+def app(settings: Settings, gateway: FakeGateway) -> FastAPI:
+    return make_app(settings, gateway, address=PUBLIC, host_is_loopback=False)
+
+
+async def link(client: httpx2.AsyncClient, headers: dict[str, str], **members: Any) -> dict[str, str]:
+    """What stands behind `#` in the link that the client gets."""
+    answer = await client.post("/api/link", json=members, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return {name: values[0] for name, values in parse_qs(urlsplit(answer.json()["url"]).fragment).items()}
+
+
+async def enter(client: httpx2.AsyncClient, code: str) -> dict[str, str]:
+    """The headers of the session that `code` gives."""
+    answer = await client.post("/api/session", json={"code": code})
+    assert answer.status_code == 200, answer.text
+    return {"Authorization": f"Bearer {answer.json()['session']}"}
+
+
+async def test_a_link_carries_its_code_where_no_server_and_no_log_sees_it(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/api/link", json={"room": "a & b"}, headers=BY_KEY)
+    told = answer.json()
+    address = urlsplit(told["url"])
+    assert f"{address.scheme}://{address.netloc}" == PUBLIC
+    assert (address.path, address.query) == ("/", "")
+    assert address.fragment.startswith("room=a%20%26%20b&code=")
+    assert told["expires_in_s"] == 600
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_link_is_drawn_too_without_scripts_and_without_a_word_of_its_code(
+    client: httpx2.AsyncClient,
+) -> None:
+    told = (await client.post("/api/link", headers=BY_KEY)).json()
+    assert told["qr_svg"].startswith("<svg ")
+    assert told["qr_svg"].endswith("</svg>")
+    assert "#fff" in told["qr_svg"]  # a quiet zone that is light on a dark page
+    assert "script" not in told["qr_svg"]
+    assert parse_qs(urlsplit(told["url"]).fragment)["code"][0] not in told["qr_svg"]
+
+
+async def test_the_longest_name_of_a_room_still_fits_into_a_drawing(client: httpx2.AsyncClient) -> None:
+    assert (await link(client, BY_KEY, room="🦜" * 128))["room"] == "🦜" * 128
+
+
+async def test_a_code_is_traded_for_a_session_that_watches(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    code = (await link(client, BY_KEY, room="lobby"))["code"]
+    answer = await client.post("/api/session", json={"code": code})
+    told = answer.json()
+    assert told == {"session": told["session"], "room": "lobby", "can_say": False, "expires_in_s": 43200}
+    session = {"Authorization": f"Bearer {told['session']}"}
+    assert (await client.post("/api/token", headers=session)).json()["room"] == "lobby"
+    refused = await client.post("/api/say", json={"text": "Hello."}, headers=session)
+    assert (refused.status_code, refused.json()["reason"]) == (403, "watch_only")
+    assert gateway.calls == ["join"]
+
+
+async def test_a_session_that_may_speak_makes_the_agent_of_its_room_speak(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    session = await enter(client, (await link(client, BY_KEY, room="lobby", can_say=True))["code"])
+    assert (await client.post("/api/say", json={"text": "Hello."}, headers=session)).status_code == 202
+    assert [request.text for request in gateway.agents["lobby"].requests] == ["Hello."]
+
+
+async def test_a_code_that_was_used_is_refused(client: httpx2.AsyncClient) -> None:
+    code = (await link(client, BY_KEY))["code"]
+    await enter(client, code)
+    answer = await client.post("/api/session", json={"code": code})
+    assert (answer.status_code, answer.json()["reason"]) == (401, "bad_code")
+    assert code not in answer.text
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"code": ""}, {"code": 1}, {"code": "a" * 65}, {"code": "a", "room": "b"}]
+)
+async def test_what_cannot_be_a_code_is_refused_and_not_repeated(
+    client: httpx2.AsyncClient, body: dict[str, Any]
+) -> None:
+    answer = await client.post("/api/session", json=body)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "malformed")
+    assert "a" * 65 not in answer.text
+
+
+async def test_after_twenty_guesses_not_even_a_right_code_works_from_that_address(
+    app: FastAPI, client: httpx2.AsyncClient
+) -> None:
+    guesses = [await client.post("/api/session", json={"code": "guess"}) for _ in range(WRONG_PER_MINUTE + 2)]
+    assert [guess.status_code for guess in guesses[:WRONG_PER_MINUTE]] == [401] * WRONG_PER_MINUTE
+    code = app.state.sessions.new_code("demo", can_say=True)
+    answer = await client.post("/api/session", json={"code": code})
+    assert (answer.status_code, answer.json()["reason"]) == (429, "rate_limited")
+    async with connected(app, client="192.0.2.2") as elsewhere:
+        assert (await elsewhere.post("/api/session", json={"code": code})).status_code == 200
+
+
+async def test_wrong_codes_and_wrong_keys_are_counted_together(client: httpx2.AsyncClient) -> None:
+    for _ in range(WRONG_PER_MINUTE // 2 + 1):
+        await client.post("/api/session", json={"code": "guess"})
+        await client.post("/api/token", headers={"Authorization": "Bearer guess"})
+    assert (await client.post("/api/token", headers=BY_KEY)).status_code == 429
+
+
+async def test_trades_count_as_requests_of_their_address(gateway: FakeGateway) -> None:
+    app = make_app(Settings(serve_rate_per_minute=3), gateway)
+    async with connected(app) as client:
+        codes = [app.state.sessions.new_code("demo", can_say=True) for _ in range(5)]
+        trades = [await client.post("/api/session", json={"code": code}) for code in codes]
+    assert [trade.status_code for trade in trades[:3]] == [200] * 3
+    assert trades[-1].status_code == 429
+
+
+async def test_a_session_makes_links_for_its_own_room_alone(client: httpx2.AsyncClient) -> None:
+    session = await enter(client, (await link(client, BY_KEY, room="lobby"))["code"])
+    assert (await link(client, session))["room"] == "lobby"
+    answer = await client.post("/api/link", json={"room": "demo"}, headers=session)
+    assert (answer.status_code, answer.json()["reason"]) == (403, "other_room")
+
+
+async def test_a_session_gives_no_right_away_that_it_has_not(client: httpx2.AsyncClient) -> None:
+    watcher = await enter(client, (await link(client, BY_KEY))["code"])
+    refused = await client.post("/api/link", json={"can_say": True}, headers=watcher)
+    assert (refused.status_code, refused.json()["reason"]) == (403, "watch_only")
+    speaker = await enter(client, (await link(client, BY_KEY, can_say=True))["code"])
+    assert (await link(client, speaker, can_say=True))["code"]
+
+
+async def test_where_no_key_is_needed_a_link_has_no_code(gateway: FakeGateway) -> None:
+    async with connected(make_app(Settings(), gateway)) as client:
+        assert await link(client, {}, room="lobby") == {"room": "lobby"}
+
+
+async def test_a_session_gets_no_more_requests_by_letting_itself_in_again(gateway: FakeGateway) -> None:
+    app = make_app(Settings(serve_keys=(ENTRY,), serve_rate_per_minute=20), gateway)
+    token, _ = app.state.sessions.redeem(app.state.sessions.new_code("demo", can_say=False))
+    session, statuses = {"Authorization": f"Bearer {token}"}, []
+    for number in range(25):
+        async with connected(app, client=f"192.0.2.{number}") as client:
+            answer = await client.post("/api/link", headers=session)
+            statuses.append(answer.status_code)
+            if answer.is_success:
+                session = await enter(client, answer.json()["url"].rpartition("code=")[2])
+    assert statuses[0] == 200
+    assert statuses[-1] == 429
