@@ -60,30 +60,29 @@ class Settings(BaseSettings):
         default="https://tavusapi.com", repr=False, description="Address of the avatar service"
     )
 
-    tavus_ready_timeout: Seconds = Field(
+    avatar_ready_timeout: Seconds = Field(
         default=5.0, description="Seconds that speech waits for an avatar that is joining"
     )
-    tavus_join_timeout: Seconds = Field(
+    avatar_join_timeout: Seconds = Field(
         default=20.0, description="Seconds until an avatar that was asked for must be in the room"
     )
-    tavus_audible_timeout: Seconds = Field(
+    avatar_audible_timeout: Seconds = Field(
         default=5.0,
         description="Seconds from sound sent to sound heard; an avatar that takes longer is stalled",
     )
-    tavus_idle_timeout: Seconds = Field(
+    avatar_idle_timeout: Seconds = Field(
         default=120.0, description="Seconds without a viewer after which the avatar is ended"
     )
-    tavus_max_duration: int = Field(
+    avatar_max_duration: int = Field(
         default=3600,
         ge=120,
         le=3600,
-        description="Seconds after which Tavus ends a conversation; renewed before",
+        description="Seconds after which the service ends a conversation; renewed before",
     )
-
-    tavus_renew_before: Seconds = Field(
+    avatar_renew_before: Seconds = Field(
         default=60.0, description="Seconds before that end from which on a new conversation takes over"
     )
-    tavus_max_minutes_per_day: float = Field(
+    avatar_max_minutes_per_day: float = Field(
         default=240.0,
         ge=0,
         le=1_000_000,

@@ -17,7 +17,19 @@ from pydantic import ValidationError
 from libacli.config import Settings, toml_name, variable_name
 from libacli.errors import ConfigError
 
-_OLDER_NAMES = {"tavus_replica_id": "tavus_face_id", "tavus_persona_id": "tavus_pal_id"}
+_OLDER_NAMES = {
+    "tavus_replica_id": "tavus_face_id",
+    "tavus_persona_id": "tavus_pal_id",
+    "tavus_ready_timeout": "avatar_ready_timeout",
+    "tavus_join_timeout": "avatar_join_timeout",
+    "tavus_audible_timeout": "avatar_audible_timeout",
+    "tavus_idle_timeout": "avatar_idle_timeout",
+    "tavus_max_duration": "avatar_max_duration",
+    "tavus_renew_before": "avatar_renew_before",
+    "tavus_max_minutes_per_day": "avatar_max_minutes_per_day",
+}
+"""How earlier versions spelled them, in files and (in capitals) in the environment; they go on working."""
+
 PROJECT_FILE = Path("liba.toml")
 DOTENV_FILE = Path(".env")
 CONFIG_VARIABLE = "LIBA_CONFIG"
@@ -121,15 +133,16 @@ def _from_toml(file: Path) -> dict[str, tuple[Any, str]]:
         if not isinstance(table, dict):
             raise ConfigError(f"{file}: {section} must be a table", hint=f"write [{section}] above its keys")
         for key, value in table.items():
-            field = _OLDER_NAMES.get(f"{section}_{key}", f"{section}_{key}")
+            newer = _OLDER_NAMES.get(f"{section}_{key}")
+            field = newer or f"{section}_{key}"
             if field not in Settings.model_fields:
                 known = [toml_name(name) for name in Settings.model_fields]
                 raise ConfigError(
                     f"{file}: unknown setting {section}.{key}", hint=_nearest(f"{section}.{key}", known)
                 )
-            if value == "" or (f"{section}_{key}" in _OLDER_NAMES and field in found):
+            if value == "" or (newer and field in found):
                 continue  # empty is the same as not set, as in the environment; the newer spelling wins
-            found[field] = (value, str(file))
+            found[field] = (value, f"{file} {section}.{key}" if newer else str(file))
     return found
 
 

@@ -70,7 +70,7 @@ class RoomAgent:
         self._room = room
         self._voice = voice
         self._track = TrackSink(room, reason="not configured")
-        self._avatar = AvatarSink(room, audible_timeout_s=settings.tavus_audible_timeout)
+        self._avatar = AvatarSink(room, audible_timeout_s=settings.avatar_audible_timeout)
         self._sink: Sink = SteadySink(
             room, FallbackSink(self._avatar, self._track) if settings.has_avatar else self._track
         )

@@ -133,6 +133,61 @@ def test_both_spellings_work_in_a_file_too(sources: Sources, keys: str) -> None:
     assert (settings.tavus_face_id, settings.tavus_pal_id) == ("new", "p")
 
 
+POLICIES = [
+    ("ready_timeout", 7.0),
+    ("join_timeout", 7.0),
+    ("audible_timeout", 7.0),
+    ("idle_timeout", 7.0),
+    ("max_duration", 240),
+    ("renew_before", 7.0),
+    ("max_minutes_per_day", 7.0),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), POLICIES)
+def test_a_policy_of_avatars_that_is_written_as_one_of_tavus_still_holds(
+    sources: Sources, key: str, value: float
+) -> None:
+    field, variable = f"avatar_{key}", f"TAVUS_{key.upper()}"
+    file = sources.write("liba.toml", f"[tavus]\n{key} = {value}")
+    loaded = sources.load()
+    assert (getattr(loaded.settings, field), loaded.origins[field]) == (value, f"{file} tavus.{key}")
+    dotenv = sources.write(".env", f"{variable}={value + 1}")
+    loaded = sources.load()
+    assert (getattr(loaded.settings, field), loaded.origins[field]) == (value + 1, f"{dotenv} {variable}")
+    loaded = sources.load({variable: str(value + 2)})
+    assert (getattr(loaded.settings, field), loaded.origins[field]) == (value + 2, f"environment {variable}")
+
+
+@pytest.mark.parametrize("tables", ["tavus avatar", "avatar tavus"])
+@pytest.mark.parametrize(("key", "value"), POLICIES)
+def test_a_policy_of_avatars_that_is_spelled_both_ways_is_the_newer_one(
+    sources: Sources, key: str, value: float, tables: str
+) -> None:
+    field, older, newer = f"avatar_{key}", f"TAVUS_{key.upper()}", f"LIBA_AVATAR_{key.upper()}"
+    values = {"tavus": value, "avatar": value + 1}
+    file = sources.write(
+        "liba.toml", "\n".join(f"[{name}]\n{key} = {values[name]}" for name in tables.split())
+    )
+    loaded = sources.load()
+    assert (getattr(loaded.settings, field), loaded.origins[field]) == (value + 1, str(file))
+    loaded = sources.load({older: str(value), newer: str(value + 2)})
+    assert (getattr(loaded.settings, field), loaded.origins[field]) == (value + 2, f"environment {newer}")
+
+
+def test_an_older_spelling_in_the_environment_goes_before_a_newer_one_in_a_file(sources: Sources) -> None:
+    sources.write("liba.toml", "[avatar]\nidle_timeout = 7")
+    assert sources.load({"TAVUS_IDLE_TIMEOUT": "9"}).settings.avatar_idle_timeout == 9
+
+
+def test_a_value_that_is_not_valid_is_told_with_the_spelling_that_it_came_from(sources: Sources) -> None:
+    sources.write("liba.toml", "[tavus]\nmax_duration = 7")
+    with pytest.raises(
+        ConfigError, match=r"avatar\.max_duration: .* \(from .*liba\.toml tavus\.max_duration\)"
+    ):
+        sources.load()
+
+
 def test_an_unknown_variable_names_the_nearest(sources: Sources) -> None:
     with pytest.raises(ConfigError, match="LIBA_SAY_ROOMS is not a setting") as caught:
         sources.load({"LIBA_SAY_ROOMS": CANARY})
@@ -160,6 +215,16 @@ def test_variables_of_others_are_let_be(sources: Sources) -> None:
             '[livekit]\napi_secert = "x"',
             "unknown setting livekit.api_secert",
             "did you mean livekit.api_secret?",
+        ),
+        (
+            "[avatar]\nredy_timeout = 1",
+            "unknown setting avatar.redy_timeout",
+            "did you mean avatar.ready_timeout?",
+        ),
+        (
+            "[tavus]\nredy_timeout = 1",
+            "unknown setting tavus.redy_timeout",
+            "did you mean avatar.ready_timeout?",
         ),
         ('[zzz]\nq = "x"', r"unknown table \[zzz\]", "`liba config show` lists all settings"),
     ],

@@ -152,7 +152,7 @@ def _environment(voice: FaultyVoice, tavus: FaultyAvatar) -> dict[str, str]:
         "TAVUS_API_KEY": tavus.api_key.get_secret_value(),
         "TAVUS_BASE_URL": tavus.base_url,
         "TAVUS_PAL_ID": "pal",
-        "TAVUS_MAX_MINUTES_PER_DAY": "0",
+        "LIBA_AVATAR_MAX_MINUTES_PER_DAY": "0",
         "LIBA_SAY_RATE_PER_MINUTE": "0",
         "LIBA_SAY_MAX_CHARS_PER_HOUR": "0",
     }

@@ -103,7 +103,7 @@ async def on_air(
         listen() as listener,
         joined(rtc.Room(), credentials.ws_url, token, auto_subscribe=False) as there,
     ):
-        bounds = {"tavus_ready_timeout": 5.0, "tavus_join_timeout": 5.0, "tavus_audible_timeout": 1.5}
+        bounds = {"avatar_ready_timeout": 5.0, "avatar_join_timeout": 5.0, "avatar_audible_timeout": 1.5}
         agent = RoomAgent(
             Settings(
                 livekit_url=credentials.url,
@@ -220,7 +220,7 @@ async def test_fault_02_a_conversation_whose_answer_is_lost_is_ended_and_none_ha
 async def test_fault_03_a_service_that_never_answers_is_waited_for_no_longer_than_the_avatar(
     air: Any,
 ) -> None:
-    async with air(Script(create="hang"), tavus_ready_timeout=1.0) as on:
+    async with air(Script(create="hang"), avatar_ready_timeout=1.0) as on:
         await spoken_without(on, "not ready")
         await spoken_without(on, "not ready")
     assert on.tavus.creates == 1
@@ -232,7 +232,7 @@ async def test_fault_03_a_service_that_never_answers_is_waited_for_no_longer_tha
 async def test_fault_18_an_avatar_that_does_not_join_is_ended_and_what_waits_is_spoken_without_it(
     air: Any, script: Script
 ) -> None:
-    async with air(script, tavus_ready_timeout=1.0, tavus_join_timeout=2.0) as on:
+    async with air(script, avatar_ready_timeout=1.0, avatar_join_timeout=2.0) as on:
         take = on.listener.start_take()
         for id in ("first", "second"):
             await on.client.say(SayRequest(LINE, id=id))
@@ -387,7 +387,7 @@ async def test_what_still_sounds_of_an_interrupted_line_is_not_taken_for_the_nex
 async def test_the_avatar_is_ended_when_nobody_watches_and_comes_back_with_the_next_viewer(
     air: Any, listen: Listen
 ) -> None:
-    async with air(tavus_idle_timeout=1.0) as on:
+    async with air(avatar_idle_timeout=1.0) as on:
         await on.avatar()
         await on.listener.room.disconnect()
         await on.until(lambda: not on.tavus.active)
@@ -426,7 +426,7 @@ async def test_fault_01_what_a_killed_worker_left_behind_is_ended_once_by_the_ne
 
 
 async def test_a_conversation_is_renewed_before_its_end_and_no_line_is_lost(air: Any) -> None:
-    async with air(tavus_max_duration=120, tavus_renew_before=118) as on:
+    async with air(avatar_max_duration=120, avatar_renew_before=118) as on:
         assert await on.avatar() == "tavus-avatar-agent"
         routes = []
         while on.tavus.creates < 2 or len(on.tavus.ends) < 1:

@@ -79,7 +79,7 @@ async def staged(
     ):
         sink = AvatarSink(there)
         sink.open()
-        settings = Settings(tavus_face_id="face", tavus_base_url=faulty.base_url, tavus_idle_timeout=idle_s)
+        settings = Settings(tavus_face_id="face", tavus_base_url=faulty.base_url, avatar_idle_timeout=idle_s)
         session = AvatarSession(
             *(there, sink, tavus),
             settings=settings,

@@ -57,7 +57,7 @@ class AvatarMinutes:
         """Waits for the next day when the minutes of this one are used up."""
         if self.are_used_up:
             logger.error(
-                "no avatar until midnight UTC: %g minutes a day are allowed (tavus.max_minutes_per_day)",
+                "no avatar until midnight UTC: %g minutes a day are allowed (avatar.max_minutes_per_day)",
                 self._limit_s / 60,
             )
         while self.are_used_up:  # noqa: ASYNC110 - a machine that slept knows the time, not that it slept
@@ -92,7 +92,7 @@ class AvatarMinutes:
         except OSError as error:
             raise LibaError(
                 f"cannot count avatar minutes in {self._file}: {error.strerror}",
-                hint="free the disk, or set tavus.max_minutes_per_day = 0",
+                hint="free the disk, or set avatar.max_minutes_per_day = 0",
             ) from error
 
     def _used_s(self) -> float:
@@ -124,5 +124,5 @@ def avatar_minutes(settings: Settings) -> AvatarMinutes:
     costs = settings.has_avatar and not is_loopback(settings.tavus_base_url)
     return AvatarMinutes(
         user_state_path("liba") / "avatar-minutes.json",
-        max_minutes=settings.tavus_max_minutes_per_day if costs else 0,
+        max_minutes=settings.avatar_max_minutes_per_day if costs else 0,
     )

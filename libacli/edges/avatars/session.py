@@ -88,7 +88,7 @@ class AvatarSession:
         while True:
             await self._minutes.until_some_are_left()
             await self._until(self._is_watched)
-            self._sink.joining(timeout_s=self._settings.tavus_ready_timeout)
+            self._sink.joining(timeout_s=self._settings.avatar_ready_timeout)
             try:
                 await self._attend()
                 pause_s = _FIRST_PAUSE_S
@@ -136,7 +136,7 @@ class AvatarSession:
 
     async def _until_renewal(self, avatar: _Avatar) -> bool:
         """Waits until the avatar has to be renewed (True), or is gone or not wanted any more (False)."""
-        renew_at = avatar.ends_at - self._settings.tavus_renew_before
+        renew_at = avatar.ends_at - self._settings.avatar_renew_before
         while self._now() < renew_at:
             await self._minutes.count(self.seconds)
             if self._minutes.are_used_up:
@@ -147,7 +147,7 @@ class AvatarSession:
                 logger.warning("the avatar %s is given up; another one is asked for", avatar.identity)
                 return False
             if not self._is_watched() and not await self._within(
-                self._settings.tavus_idle_timeout, self._until(lambda: self._is_watched() or self._is_lost())
+                self._settings.avatar_idle_timeout, self._until(lambda: self._is_watched() or self._is_lost())
             ):
                 await self._sink.idle()
                 self._sink.absent("not watched")
@@ -165,7 +165,7 @@ class AvatarSession:
         is_free = self._count == 1 and AVATAR_IDENTITY not in self._room.remote_participants
         identity = AVATAR_IDENTITY if is_free else f"{AVATAR_IDENTITY}-{self._epoch[:4]}{self._count}"
         entry = Entry(name, self._room.name, self._settings.tavus_base_url, self._ledger.owner)
-        duration_s = self._settings.tavus_max_duration
+        duration_s = self._settings.avatar_max_duration
         await asyncio.to_thread(self._ledger.write, entry)
         asked_at = self._now()
         try:
@@ -204,7 +204,7 @@ class AvatarSession:
     async def _joined(self, avatar: _Avatar) -> None:
         """Waits until the avatar is in the room with its picture, and viewers take it. Raises AvatarError."""
         if not await self._within(
-            self._settings.tavus_join_timeout, self._until(lambda: self._shows_itself(avatar.identity))
+            self._settings.avatar_join_timeout, self._until(lambda: self._shows_itself(avatar.identity))
         ):
             raise AvatarError("never joined", is_permanent=False)
         await asyncio.sleep(_SUBSCRIBE_S)
