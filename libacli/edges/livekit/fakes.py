@@ -1,0 +1,300 @@
+"""A room without a server, shipped so that whoever builds on one can test it without network or native code.
+
+It runs on the loop's clock alone, so under a virtual clock every wait is exact and costs nothing. Errors are
+those of the SDK (livekit 1.1), at the same moments; what a callback raises it logs and swallows, as there.
+Give `room.as_sdk()` to what is tested.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from livekit import rtc
+
+from libacli.edges.livekit.fake_streams import (
+    Call,
+    FakeTrack,
+    Script,
+    ScriptedTextReader,
+    ScriptedWriter,
+)
+
+_RPC_TIMEOUT_S = 15.0
+"""As the SDK's `perform_rpc` has it when nothing is said."""
+
+_AGENT = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+
+
+@dataclass(frozen=True)
+class Permissions:
+    can_update_metadata: bool = False
+
+
+class FakePublication:
+    """A track that a participant has published; `FakeParticipant.publish` makes it."""
+
+    def __init__(self, kind: rtc.TrackKind.ValueType, sid: str, on_subscribed: Callable[[], None]) -> None:
+        self.kind = kind
+        self.sid = sid
+        self.subscribed = False
+        self.track: FakeTrack | None = None
+        self._on_subscribed = on_subscribed
+
+    def set_subscribed(self, subscribed: bool) -> None:
+        """The track comes a little later, as it does from a server."""
+        if subscribed and not self.subscribed:
+            self.track = FakeTrack(self.kind, self.sid)
+            asyncio.get_running_loop().call_soon(self._on_subscribed)
+        self.subscribed = subscribed
+
+
+Answer = Callable[[rtc.RpcInvocationData], Any]
+"""A handler of an RPC method: it returns text, or something to await that does."""
+
+
+class FakeParticipant:
+    """Somebody else in the room. `FakeRoom.join` brings one in."""
+
+    def __init__(
+        self,
+        identity: str,
+        *,
+        kind: rtc.ParticipantKind.ValueType = rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD,
+        attributes: Mapping[str, str] | None = None,
+        can_update_metadata: bool = False,
+    ) -> None:
+        self.identity = identity
+        self.kind = kind
+        self.attributes = dict(attributes or {})
+        self.permissions = Permissions(can_update_metadata)
+        self.track_publications: dict[str, FakePublication] = {}
+        self.rpc_methods: dict[str, Answer] = {}
+        """How it answers calls; a method that is not there is refused as the SDK does."""
+
+        self.streams: asyncio.Queue[ScriptedWriter] = asyncio.Queue()
+        """Byte streams that were opened to it, in order."""
+
+
+@dataclass(frozen=True)
+class SentData:
+    payload: bytes
+    topic: str
+    to: list[str]
+
+
+@dataclass(frozen=True)
+class SentText:
+    text: str
+    topic: str
+    attributes: dict[str, str]
+
+
+@dataclass
+class FakeLocalParticipant:
+    """The tested side's own participant; it remembers what it was told to send."""
+
+    room: FakeRoom
+    identity: str
+    attributes: dict[str, str] = field(default_factory=dict)
+    writers: list[ScriptedWriter] = field(default_factory=list)
+    data: list[SentData] = field(default_factory=list)
+    texts: list[SentText] = field(default_factory=list)
+    calls: list[tuple[str, str, str]] = field(default_factory=list)
+    """Identity, method and payload of the RPC calls made."""
+
+    rpc_methods: dict[str, Answer] = field(default_factory=dict)
+
+    async def stream_bytes(
+        self,
+        name: str,
+        *,
+        topic: str = "",
+        attributes: dict[str, str] | None = None,
+        destination_identities: list[str] | None = None,
+    ) -> ScriptedWriter:
+        await self._perform("stream_bytes", rtc.StreamError)
+        writer = ScriptedWriter(self.room.script, topic, attributes or {})
+        self.writers.append(writer)
+        for identity in destination_identities or self.room.remote_participants:
+            if receiver := self.room.remote_participants.get(identity):
+                receiver.streams.put_nowait(writer)
+        return writer
+
+    async def perform_rpc(
+        self,
+        *,
+        destination_identity: str,
+        method: str,
+        payload: str,
+        response_timeout: float | None = None,
+    ) -> str:
+        self.calls.append((destination_identity, method, payload))
+        timeout_s = _RPC_TIMEOUT_S if response_timeout is None else response_timeout
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._perform("perform_rpc", _send_failed)
+                receiver = self.room.remote_participants.get(destination_identity)
+                if receiver is None:
+                    raise _rpc_error(rtc.RpcError.ErrorCode.RECIPIENT_NOT_FOUND)
+                return await _answer(receiver.rpc_methods, method, self.identity, payload, timeout_s)
+        except TimeoutError:
+            raise _rpc_error(rtc.RpcError.ErrorCode.RESPONSE_TIMEOUT) from None
+
+    def register_rpc_method(self, method_name: str, handler: Answer) -> Answer:
+        self.rpc_methods[method_name] = handler
+        return handler
+
+    def unregister_rpc_method(self, method: str) -> None:
+        self.rpc_methods.pop(method, None)
+
+    async def publish_data(
+        self,
+        payload: bytes | str,
+        *,
+        reliable: bool = True,
+        destination_identities: list[str] | None = None,
+        topic: str = "",
+    ) -> None:
+        await self._perform("publish_data", rtc.participant.PublishDataError)
+        data = payload.encode() if isinstance(payload, str) else payload
+        self.data.append(SentData(data, topic, destination_identities or []))
+
+    async def send_text(
+        self, text: str, *, topic: str = "", attributes: dict[str, str] | None = None
+    ) -> None:
+        await self._perform("send_text", rtc.StreamError)
+        self.texts.append(SentText(text, topic, attributes or {}))
+
+    async def set_attributes(self, attributes: dict[str, str]) -> None:
+        await self.room.script.perform("set_attributes")
+        self.attributes |= attributes
+
+    async def _perform(self, call: Call, error: Callable[[str], Exception]) -> None:
+        await self.room.script.perform(call)
+        if not self.room.isconnected():
+            raise error("the room is not connected")
+
+
+class FakeRoom(rtc.EventEmitter[str]):
+    """A room that is connected from the beginning, unless told otherwise; nobody else is there yet."""
+
+    def __init__(self, name: str = "room", *, identity: str = "agent", is_connected: bool = True) -> None:
+        super().__init__()
+        self.name = name
+        self.script = Script()
+        """What goes wrong with calls to the SDK."""
+
+        self.local_participant = FakeLocalParticipant(self, identity)
+        self.remote_participants: dict[str, FakeParticipant] = {}
+        self._is_connected = is_connected
+        self._text_handlers: dict[str, Callable[[rtc.TextStreamReader, str], None]] = {}
+        self._tracks = 0
+
+    def as_sdk(self) -> rtc.Room:
+        """This room, where a type is asked for that it only looks like."""
+        return cast(rtc.Room, self)
+
+    def isconnected(self) -> bool:
+        return self._is_connected
+
+    async def connect(self, url: str, token: str, options: rtc.RoomOptions | None = None) -> None:
+        await self.script.perform("connect")
+        self._is_connected = True
+
+    async def disconnect(self) -> None:
+        self.lose_connection(rtc.DisconnectReason.CLIENT_INITIATED)
+
+    def register_text_stream_handler(
+        self, topic: str, handler: Callable[[rtc.TextStreamReader, str], None]
+    ) -> None:
+        if topic in self._text_handlers:
+            raise ValueError(f"text stream handler for topic '{topic}' already set")
+        self._text_handlers[topic] = handler
+
+    def lose_connection(
+        self, reason: rtc.DisconnectReason.ValueType = rtc.DisconnectReason.SERVER_SHUTDOWN
+    ) -> None:
+        """Ends it for good, once; `emit` tells of what comes and goes ("reconnecting", "reconnected")."""
+        if self._is_connected:
+            self._is_connected = False
+            self.emit("disconnected", reason)
+
+    def join(self, participant: FakeParticipant | str, *, is_agent: bool = False) -> FakeParticipant:
+        if isinstance(participant, str):
+            kind = _AGENT if is_agent else rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD
+            participant = FakeParticipant(participant, kind=kind)
+        self.remote_participants[participant.identity] = participant
+        self.emit("participant_connected", participant)
+        return participant
+
+    def leave(self, identity: str) -> None:
+        self.emit("participant_disconnected", self.remote_participants.pop(identity))
+
+    def change_attributes(self, identity: str, **attributes: str) -> None:
+        participant = self.remote_participants[identity]
+        participant.attributes |= attributes
+        self.emit("participant_attributes_changed", attributes, participant)
+
+    def publish(self, identity: str, kind: rtc.TrackKind.ValueType) -> FakePublication:
+        """The participant publishes a track; who wants it has to subscribe."""
+        participant = self.remote_participants[identity]
+        self._tracks += 1
+        publication = FakePublication(
+            kind,
+            f"TR_{self._tracks}",
+            lambda: self.emit("track_subscribed", publication.track, publication, participant),
+        )
+        participant.track_publications[publication.sid] = publication
+        self.emit("track_published", publication, participant)
+        return publication
+
+    async def call(self, caller: str, method: str, payload: str = "", *, timeout_s: float = 10.0) -> str:
+        """Calls an RPC method of the tested side as the participant `caller`. Raises rtc.RpcError."""
+        return await _answer(self.local_participant.rpc_methods, method, caller, payload, timeout_s)
+
+    def receive_data(self, data: bytes, *, topic: str, sender: str | None) -> None:
+        """A data packet comes; None is the server, or somebody whom it cannot name."""
+        participant = self.remote_participants.get(sender) if sender else None
+        kind = rtc.DataPacketKind.KIND_RELIABLE
+        packet = rtc.DataPacket(data, kind, cast("rtc.RemoteParticipant | None", participant), topic)
+        self.emit("data_received", packet)
+
+    def receive_text(
+        self, *pieces: str | Exception, topic: str, sender: str, attributes: dict[str, str] | None = None
+    ) -> None:
+        """A text stream comes; without a handler for its topic it is dropped, as the SDK does."""
+        if handler := self._text_handlers.get(topic):
+            info = rtc.TextStreamInfo(f"text-{sender}", "text/plain", topic, 0, None, attributes or {}, [])
+            handler(ScriptedTextReader(info, pieces), sender)
+
+
+async def _answer(
+    methods: Mapping[str, Answer], method: str, caller: str, payload: str, timeout_s: float
+) -> str:
+    handler = methods.get(method)
+    if handler is None:
+        raise _rpc_error(rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD)
+    try:
+        answer = handler(rtc.RpcInvocationData("request", caller, payload, timeout_s, method=method))
+        if inspect.isawaitable(answer):
+            async with asyncio.timeout(timeout_s):
+                answer = await answer
+    except TimeoutError:
+        raise _rpc_error(rtc.RpcError.ErrorCode.RESPONSE_TIMEOUT) from None
+    except rtc.RpcError:
+        raise
+    except Exception as error:
+        raise _rpc_error(rtc.RpcError.ErrorCode.APPLICATION_ERROR) from error
+    return cast(str, answer)
+
+
+def _rpc_error(code: rtc.RpcError.ErrorCode) -> rtc.RpcError:
+    return rtc.RpcError(code, rtc.RpcError.ErrorMessage[code])
+
+
+def _send_failed(_: str) -> rtc.RpcError:
+    return _rpc_error(rtc.RpcError.ErrorCode.SEND_FAILED)
