@@ -61,6 +61,20 @@ def worker(stack: Stack, *arguments: str, env: Mapping[str, str] | None = None) 
         yield process
 
 
+@contextmanager
+def speech_server(stack: Stack) -> Iterator[dict[str, str]]:
+    """A voice of its own process that answers at once; the variables that point a worker at it."""
+    command = [sys.executable, "-m", "tests.speech_server"]
+    log = stack.folder / "voice.log"
+    with log.open("wb") as out, GuardedProcess.start(command, stdout=out) as process:
+        end = deadline()
+        while not (url := log.read_text().strip()):
+            assert time.monotonic() < end, "the speech server did not start"
+            assert process.poll() is None, "the speech server has ended"
+            time.sleep(0.05)
+        yield {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none"}
+
+
 async def ask(stack: Stack, room: str, method: str, *arguments: Any, **options: Any) -> Any:
     """What `AgentClient.method` says of the agent in `room`, which is there already."""
     async with LiveKitApi(stack.credentials) as api:

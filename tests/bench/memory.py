@@ -24,7 +24,7 @@ from libacli.core.messages import SayRequest
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.local.guard import GuardedProcess
-from tests.bench.local_stack import Stack, deadline, local_server, worker
+from tests.bench.local_stack import Stack, deadline, local_server, speech_server, worker
 
 _SETTLE_S = 4.0
 _MB = 1024 * 1024
@@ -62,10 +62,8 @@ def _measure(
 ) -> list[float]:
     """Megabytes with no room, with one, and so on."""
     with ExitStack() as cleanup:
-        voice = cleanup.enter_context(_speech_server(stack))
-        env = {"OPENAI_BASE_URL": _voice_url(stack), "OPENAI_API_KEY": "none", **variables}
+        env = {**cleanup.enter_context(speech_server(stack)), **variables}
         running = cleanup.enter_context(worker(stack, "--isolation", isolation, env=env))
-        assert voice.poll() is None
         _wait_until_ready(stack)
         time.sleep(_SETTLE_S)
         totals = [_pss_mb(running)]
@@ -76,19 +74,6 @@ def _measure(
         if show:
             _show_processes(running)
     return totals
-
-
-def _speech_server(stack: Stack) -> GuardedProcess:
-    with (stack.folder / "voice.log").open("wb") as log:
-        return GuardedProcess.start([sys.executable, "-m", "tests.speech_server"], stdout=log)
-
-
-def _voice_url(stack: Stack) -> str:
-    end = deadline()
-    while not (url := (stack.folder / "voice.log").read_text().strip()):
-        assert time.monotonic() < end, "the speech server did not start"
-        time.sleep(0.05)
-    return url
 
 
 def _wait_until_ready(stack: Stack) -> None:

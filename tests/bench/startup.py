@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from libacli.core.timeline import percentile
-from tests.bench.local_stack import Stack, ask, deadline, is_there, local_server, worker
+from tests.bench.local_stack import Stack, ask, deadline, is_there, local_server, speech_server, worker
 
 _ROOM = "bench"
 _LIBA = str(Path(sys.executable).parent / "liba")
@@ -45,12 +45,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-n", type=int, default=21, help="runs of each command")
     runs = parser.parse_args().n
-    with tempfile.TemporaryDirectory() as folder, local_server(Path(folder)) as stack:
-        # The worker sees no difference between one voice and another here, and this one has nothing to load.
-        env = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_API_KEY": "none"}
-        with worker(stack, "--room", _ROOM, env=env):
-            asyncio.run(_wait_for_agent(stack))
-            times = _measure(stack, runs)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        local_server(Path(folder)) as stack,
+        speech_server(stack) as voice,
+        worker(stack, "--room", _ROOM, env=voice),
+    ):
+        asyncio.run(_wait_for_agent(stack))
+        times = _measure(stack, runs)
     sys.exit(0 if _report(times) else 1)
 
 
