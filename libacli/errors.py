@@ -62,15 +62,15 @@ class NoAgentError(LibaError):
 
 
 class RefusedError(LibaError):
-    """The request was understood and will not be carried out. `reason` is the word for machines."""
+    """What was asked for will not be carried out. `reason` is the word for machines."""
 
     exit_code = 6
 
-    def __init__(self, message: str, *, reason: str, hint: str = "", retry_in_s: float | None = None) -> None:
+    def __init__(self, reason: str, message: str, *, hint: str = "", retry_in_s: float | None = None) -> None:
         super().__init__(message, hint=hint)
         self.reason = reason
         self.retry_in_s = retry_in_s
-        """After so many seconds it may be accepted; None: that is not known."""
+        """After so many seconds it may be accepted; None: that is not known, or never."""
 
 
 class TimedOutError(LibaError):

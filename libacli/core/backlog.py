@@ -10,6 +10,7 @@ from typing import Any
 from libacli.core.audio import FRAME_MS, is_audible
 from libacli.core.messages import FINAL_STATES, SayRequest, State
 from libacli.core.timeline import Timeline
+from libacli.errors import RefusedError
 
 _TOLD = (
     "reason",
@@ -23,14 +24,6 @@ _TOLD = (
     "t3_source",
 )
 """Attributes of an utterance that are told as they are, where they are not empty."""
-
-
-class Refused(Exception):
-    """An utterance was not taken. `reason` is the word for machines: `queue_full`, `draining`."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 @dataclass(eq=False)
@@ -152,13 +145,13 @@ class Backlog:
         return [place.utterance for place in self._waiting]
 
     def offer(self, request: SayRequest, now: float, *, speaking: Utterance | None = None) -> Receipt:
-        """Takes a request that has an id. Raises Refused, and remembers nothing, when it cannot be taken."""
+        """Takes a request that has an id. Raises RefusedError, and remembers nothing, when it cannot."""
         self._forget(now)
         if known := self._known.get(request.id):
             return Receipt(request.id, self._position(known, speaking), duplicate=True)
         self.check_open()
         if len(self._waiting) >= self._limit:
-            raise Refused("queue_full", f"{self._limit} utterances are waiting already")
+            raise RefusedError("queue_full", f"{self._limit} utterances are waiting already")
         utterance = Utterance(request, Timeline(t0=now))
         self._arrivals += 1
         bisect.insort(self._waiting, _Place((-request.priority, self._arrivals), utterance))
@@ -192,9 +185,9 @@ class Backlog:
         return self._end(list(self._waiting), "interrupted", now, reason)
 
     def check_open(self) -> None:
-        """Raises Refused once it was closed."""
+        """Raises RefusedError once it was closed."""
         if self._closed:
-            raise Refused("draining", "the agent is shutting down and takes nothing new")
+            raise RefusedError("draining", "the agent is shutting down and takes nothing new")
 
     def close(self) -> None:
         """From now on everything new is refused."""

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from libacli.core.messages import FINAL_STATES, MAX_ID_CHARS, Malformed
+from libacli.core.messages import FINAL_STATES, MAX_ID_CHARS
 from libacli.core.record import OUTCOMES, Record
 from libacli.core.row import Row, audible_ms
 from libacli.core.timeline import percentile
+from libacli.errors import RefusedError
 
 SHOWN = ("d01", "d12", "total")
 """Durations whose percentiles a board tells."""
@@ -102,7 +103,7 @@ class Board:
         """Takes an agent's event; the row it is about, None when it told nothing new or was malformed."""
         try:
             row = _row(members, now)
-        except Malformed:
+        except RefusedError:
             self._ignore()
             return None
         self._learn(members)
@@ -122,7 +123,7 @@ class Board:
                 continue
             try:
                 row = _row({**members, **report}, now)
-            except Malformed:
+            except RefusedError:
                 self._ignore()
                 continue
             named.add(_key(row.record))
@@ -218,10 +219,10 @@ def _is_text(value: object) -> bool:
 
 
 def _row(members: Mapping[str, Any], now: float) -> Row:
-    """Raises Malformed."""
+    """Raises RefusedError."""
     state = members.get("state")
     if not isinstance(state, str) or state not in _ORDER:
-        raise Malformed("malformed", "it has no state")
+        raise RefusedError("malformed", "it has no state")
     told = {**members, "outcome": state if state in OUTCOMES else "done"}
     if state == "rejected":
         told |= {"id": members.get("id") or "-", "reason": members.get("rejected")}

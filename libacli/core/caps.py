@@ -5,22 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from libacli.core.backlog import Refused
+from libacli.errors import RefusedError
 
 _HOUR_S = 3600.0
 _SLOTS = 60
 _SLOT_S = _HOUR_S / _SLOTS
 _SENDERS_KEPT = 256
 _ROUNDING_S = 1e-6
-
-
-class CapReached(Refused):
-    """More than is allowed for now. `retry_in_s` says when it will fit; None: never, it is too much."""
-
-    def __init__(self, reason: str, message: str, retry_in_s: float) -> None:
-        self.retry_in_s = None if math.isinf(retry_in_s) else math.ceil(retry_in_s)
-        again = "it is too much at once" if self.retry_in_s is None else f"try again in {_words(retry_in_s)}"
-        super().__init__(reason, f"{message}; {again}")
 
 
 @dataclass(frozen=True)
@@ -113,13 +104,13 @@ class SayCaps:
         self._chars = Window(max_chars_per_hour) if max_chars_per_hour else None
 
     def check(self, sender: str, chars: int, now: float) -> None:
-        """Raises CapReached: `rate_limited` when the sender is too fast, `spend_cap` when it is too much."""
+        """Raises RefusedError: `rate_limited`, the sender is too fast, or `spend_cap`, it is too much."""
         if self._rates and (wait_s := self._rates.fits_in_s(sender, now)):
-            raise CapReached("rate_limited", "requests come faster than is allowed", wait_s)
+            raise _reached("rate_limited", "requests come faster than is allowed", wait_s)
         if self._chars and (wait_s := self._chars.fits_in_s(chars, now)):
             used, limit = self._chars.used(now), self._chars.limit
             message = f"{used:.0f} of {limit:.0f} characters of this hour are used, this has {chars}"
-            raise CapReached("spend_cap", message, wait_s)
+            raise _reached("spend_cap", message, wait_s)
 
     def charge(self, sender: str, chars: int, now: float) -> None:
         if self._rates:
@@ -142,6 +133,14 @@ class SayCaps:
             used, resets_in_s = round(chars.used(now)), chars.resets_in_s(now)
             found.append(Usage("speech", used, chars.limit, "characters", round(resets_in_s, 1)))
         return found
+
+
+def _reached(reason: str, message: str, fits_in_s: float) -> RefusedError:
+    """More than is allowed for now; infinite: more than is ever allowed."""
+    if math.isinf(fits_in_s):
+        return RefusedError(reason, f"{message}; it is too much at once")
+    again = f"try again in {_words(fits_in_s)}"
+    return RefusedError(reason, f"{message}; {again}", retry_in_s=math.ceil(fits_in_s))
 
 
 def _forgotten_at(slot: int) -> float:

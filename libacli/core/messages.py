@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from libacli.core.text import clean, is_speakable
+from libacli.errors import RefusedError
 
 MAX_REQUEST_BYTES = 16 * 1024
 MAX_ID_CHARS = 64
@@ -26,14 +27,6 @@ State = Literal[
 FINAL_STATES: frozenset[State] = frozenset(
     {"rejected", "done", "interrupted", "failed", "expired", "unconfirmed"}
 )
-
-
-class Malformed(ValueError):
-    """A request that will not be carried out. `reason` is the word for machines."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -72,14 +65,16 @@ def parse_request(payload: bytes) -> tuple[dict[str, Any], str | None]:
     """Reads a request: its members without `auth`, and `auth`, its signature, if there is one.
 
     A JSON object, or bare UTF-8 text, which stands for `{"text": ...}`.
-    Raises Malformed with the reason `too_large` or `malformed`.
+    Raises RefusedError with the reason `too_large` or `malformed`.
     """
     if len(payload) > MAX_REQUEST_BYTES:
-        raise Malformed("too_large", f"the request has {len(payload)} bytes, {MAX_REQUEST_BYTES} are allowed")
+        raise RefusedError(
+            "too_large", f"the request has {len(payload)} bytes, {MAX_REQUEST_BYTES} are allowed"
+        )
     try:
         source = payload.decode()
     except UnicodeDecodeError as error:
-        raise Malformed("malformed", "the request is not UTF-8") from error
+        raise RefusedError("malformed", "the request is not UTF-8") from error
     if not _means_json(source):
         return {"text": source}, None
     members = parse_object(source)
@@ -90,37 +85,39 @@ def parse_request(payload: bytes) -> tuple[dict[str, Any], str | None]:
 def read_say(members: Mapping[str, Any], *, max_text_chars: int) -> SayRequest:
     """The say request in `members`; members that are not known, or null, are passed over.
 
-    Raises Malformed with a reason: `malformed`, `nothing_to_say`, `text_too_long`.
+    Raises RefusedError with a reason: `malformed`, `nothing_to_say`, `text_too_long`.
     """
     values: dict[str, Any] = {
         name: read(name, members[name]) for name, read in _READ.items() if members.get(name) is not None
     }
     if "text" not in values:
-        raise Malformed("malformed", "`text` is missing")
+        raise RefusedError("malformed", "`text` is missing")
     return SayRequest(**values | {"text": checked_text(values["text"], max_text_chars)})
 
 
 def checked_text(text: str, max_text_chars: int) -> str:
-    """`text`, clean and fit to be spoken. Raises Malformed."""
+    """`text`, clean and fit to be spoken. Raises RefusedError."""
     try:
         text = clean(text)
     except ValueError as error:
-        raise Malformed("malformed", str(error)) from error
+        raise RefusedError("malformed", str(error)) from error
     if not is_speakable(text):
-        raise Malformed("nothing_to_say", "there is no letter or digit in the text")
+        raise RefusedError("nothing_to_say", "there is no letter or digit in the text")
     if len(text) > max_text_chars:
-        raise Malformed("text_too_long", f"the text has {len(text)} characters, {max_text_chars} are allowed")
+        raise RefusedError(
+            "text_too_long", f"the text has {len(text)} characters, {max_text_chars} are allowed"
+        )
     return text
 
 
 def parse_object(source: str) -> dict[str, Any]:
-    """Reads one JSON object, strictly: no NaN, no key twice, no byte-order mark. Raises Malformed."""
+    """Reads one JSON object, strictly: no NaN, no key twice, no byte-order mark. Raises RefusedError."""
     try:
         value = json.loads(source, parse_constant=_no_constant, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise Malformed("malformed", f"not valid JSON: {error}") from error
+        raise RefusedError("malformed", f"not valid JSON: {error}") from error
     if not isinstance(value, dict):
-        raise Malformed("malformed", f"a JSON object is wanted, not {_kind(value)}")
+        raise RefusedError("malformed", f"a JSON object is wanted, not {_kind(value)}")
     return value
 
 
@@ -161,49 +158,49 @@ def _kind(value: object) -> str:
 
 def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise Malformed("malformed", f"`{name}` must be a string, not {_kind(value)}")
+        raise RefusedError("malformed", f"`{name}` must be a string, not {_kind(value)}")
     return value
 
 
 def _label(name: str, value: object) -> str:
     text = _text(name, value)
     if not text or len(text) > MAX_ID_CHARS or not text.isprintable():
-        raise Malformed("malformed", f"`{name}` must be 1 to {MAX_ID_CHARS} printable characters")
+        raise RefusedError("malformed", f"`{name}` must be 1 to {MAX_ID_CHARS} printable characters")
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise Malformed("malformed", f"`{name}` holds half a character") from error
+        raise RefusedError("malformed", f"`{name}` holds half a character") from error
     return text
 
 
 def _instructions(name: str, value: object) -> str:
     text = _text(name, value)
     if len(text) > 1000:
-        raise Malformed("malformed", f"`{name}` may have 1000 characters")
+        raise RefusedError("malformed", f"`{name}` may have 1000 characters")
     try:
         return clean(text)
     except ValueError as error:
-        raise Malformed("malformed", f"`{name}` holds half a character") from error
+        raise RefusedError("malformed", f"`{name}` holds half a character") from error
 
 
 def _flag(name: str, value: object) -> bool:
     if not isinstance(value, bool):
-        raise Malformed("malformed", f"`{name}` must be true or false, not {_kind(value)}")
+        raise RefusedError("malformed", f"`{name}` must be true or false, not {_kind(value)}")
     return value
 
 
 def _number(name: str, value: object, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Malformed("malformed", f"`{name}` must be a number, not {_kind(value)}")
+        raise RefusedError("malformed", f"`{name}` must be a number, not {_kind(value)}")
     if not low <= value <= high:
-        raise Malformed("malformed", f"`{name}` must be {low:g} to {high:g}")
+        raise RefusedError("malformed", f"`{name}` must be {low:g} to {high:g}")
     return value
 
 
 def _whole(name: str, value: object, low: int, high: int) -> int:
     number = _number(name, value, low, high)
     if number != int(number):
-        raise Malformed("malformed", f"`{name}` must be a whole number")
+        raise RefusedError("malformed", f"`{name}` must be a whole number")
     return int(number)
 
 

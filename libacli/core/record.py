@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, cast
 
-from libacli.core.messages import FINAL_STATES, Malformed, State
+from libacli.core.messages import FINAL_STATES, State
+from libacli.errors import RefusedError
 
 DURATIONS = ("waited", "d01", "d12", "d2a", "d23", "total")
 """Names of the durations, in milliseconds; what they mean: `Timeline.durations_ms`."""
@@ -69,19 +70,19 @@ class Record:
     def read(cls, event: Mapping[str, Any]) -> Record:
         """The record in an event of a final state, or in what `encode` gave.
 
-        Members that are not known are left out. Raises Malformed when it is not of an utterance that has
+        Members that are not known are left out. Raises RefusedError when it is not of an utterance that has
         ended, or a member has the wrong type.
         """
         members = {"outcome": event.get("state"), **event}
         if not isinstance(members["outcome"], str) or members["outcome"] not in OUTCOMES:
-            raise Malformed("malformed", "it is not about an utterance that has ended")
+            raise RefusedError("malformed", "it is not about an utterance that has ended")
         known = {
             field.name: _checked(field.name, field.type, members[field.name])
             for field in fields(cls)
             if members.get(field.name) is not None
         }
         if not known.get("id") or "t0" not in known:
-            raise Malformed("malformed", "it has no id, or no t0")
+            raise RefusedError("malformed", "it has no id, or no t0")
         return cls(**known)
 
     def encode(self) -> dict[str, Any]:
@@ -100,4 +101,4 @@ def _checked(name: str, type_name: Any, value: Any) -> Any:
             return bool(value)
     elif isinstance(value, str):
         return cast("State", value) if name == "outcome" else value[:_MAX_CHARS]
-    raise Malformed("malformed", f"{name} is not a {type_name}")
+    raise RefusedError("malformed", f"{name} is not a {type_name}")

@@ -8,8 +8,7 @@ import math
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 
-from libacli.core.backlog import Refused
-from libacli.errors import VoiceError, VoiceRefusedError, VoiceTruncatedError
+from libacli.errors import RefusedError, VoiceError, VoiceRefusedError, VoiceTruncatedError
 from libacli.speech.ports import Style, Voice
 
 logger = logging.getLogger("liba.voice")
@@ -39,9 +38,9 @@ class BreakerVoice:
         """The one request after a pause is under way."""
 
     def objection(self, text: str) -> str | None:
-        """See `Voice.objection`. Raises Refused (`voice_unavailable`) during a pause."""
+        """See `Voice.objection`. Raises RefusedError (`voice_unavailable`) during a pause."""
         if complaint := self._complaint():
-            raise Refused("voice_unavailable", complaint)
+            raise RefusedError("voice_unavailable", complaint)
         return self._voice.objection(text)
 
     async def synthesize(self, text: str, style: Style) -> AsyncGenerator[bytes, None]:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from libacli.core.backlog import Refused, Utterance
-from libacli.core.caps import CapReached, Rates, SayCaps, Usage
-from libacli.core.messages import Malformed, SayRequest, parse_request, read_say
+from libacli.core.backlog import Utterance
+from libacli.core.caps import Rates, SayCaps, Usage
+from libacli.core.messages import SayRequest, parse_request, read_say
 from libacli.core.protocol import SAY_METHOD, STATUS_METHOD, STOP_METHOD
 from libacli.errors import RefusedError
 from libacli.speech.speaker import Speaker
@@ -167,10 +167,10 @@ class Desk:
             if first := self._answered.get(permit.nonce):
                 return first
             answer |= carry_out(body, permit.account)
-        except (Malformed, Refused, RefusedError) as error:
+        except RefusedError as error:
             self._complain(method, sender, received_at, error)
             answer |= {"rejected": error.reason, "message": str(error)}
-            if isinstance(error, CapReached):
+            if error.retry_in_s is not None:
                 answer["retry_in_s"] = error.retry_in_s
             if method == SAY_METHOD:
                 self._announce({"state": "rejected", **self._describe()} | answer)

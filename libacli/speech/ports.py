@@ -63,7 +63,7 @@ class Voice(Protocol):
     def objection(self, text: str) -> str | None:
         """Why this voice cannot say `text`, in one clause ("this voice speaks English only"), or None.
 
-        Quick, and without effect: it is asked before the text is queued. Raises Refused, with a reason,
+        Quick, and without effect: it is asked before the text is queued. Raises RefusedError, with a reason,
         where the text is not to blame: nothing can be said for now.
         """
 

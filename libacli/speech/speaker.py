@@ -10,10 +10,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from libacli.core.audio import FRAME_MS, FrameSlicer, silence
-from libacli.core.backlog import Backlog, Receipt, Refused, Utterance
+from libacli.core.backlog import Backlog, Receipt, Utterance
 from libacli.core.messages import SayRequest, State
 from libacli.core.text import is_speakable, split_chunks
-from libacli.errors import LibaError, VoiceError
+from libacli.errors import LibaError, RefusedError, VoiceError
 from libacli.speech.ports import Route, Sink, Style, Voice
 from libacli.speech.reading import Reading
 
@@ -88,7 +88,7 @@ class Speaker:
         return self._backlog.waiting
 
     def say(self, request: SayRequest, *, received_at: float | None = None) -> Receipt:
-        """Queues an utterance. Raises Refused, with a reason, when it will not be spoken.
+        """Queues an utterance. Raises RefusedError, with a reason, when it will not be spoken.
 
         `received_at` is T0 on the loop's clock, when that was before this call.
         """
@@ -97,7 +97,7 @@ class Speaker:
         if not self._backlog.find(request.id):
             self._backlog.check_open()
             if objection := self._voice.objection(request.text):
-                raise Refused("unsupported_text", objection)
+                raise RefusedError("unsupported_text", objection)
             if request.interrupt:
                 self.stop(reason="interrupted by a newer request")
         t0 = self._now() if received_at is None else received_at

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from libacli.core.acknowledgement import Acknowledgement
-from libacli.core.messages import FINAL_STATES, MAX_ID_CHARS, Malformed, SayRequest, read_say
+from libacli.core.messages import FINAL_STATES, MAX_ID_CHARS, SayRequest, read_say
 from libacli.errors import InterruptedSpeechError, NoAgentError, TimedOutError, UnreachableError
 from libacli.web.auth import Caller, CallerDependency
 from libacli.web.models import RoomQuery, Said, SayBody, UtteranceState
@@ -136,10 +136,7 @@ async def find(
 
 def _request(body: SayBody, key: str | None, *, max_text_chars: int) -> SayRequest:
     members = body.model_dump(exclude_none=True, exclude={"room"})
-    try:
-        return read_say({"id": _id(key)} | members, max_text_chars=max_text_chars)
-    except Malformed as error:
-        raise Problem(422, error.reason, str(error)) from error
+    return read_say({"id": _id(key)} | members, max_text_chars=max_text_chars)
 
 
 def _id(key: str | None) -> str:

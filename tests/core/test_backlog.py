@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libacli.core.backlog import Backlog, Receipt, Refused, Utterance
+from libacli.core.backlog import Backlog, Receipt, Utterance
 from libacli.core.messages import SayRequest
 from libacli.core.timeline import Timeline
+from libacli.errors import RefusedError
 
 
 def request(id: str, **members: int) -> SayRequest:
@@ -19,7 +20,7 @@ def test_the_queue_never_holds_more_than_its_limit(priorities: list[int], limit:
     for number, priority in enumerate(priorities):
         try:
             backlog.offer(request(str(number), priority=priority), 0.0)
-        except Refused as error:
+        except RefusedError as error:
             assert error.reason == "queue_full"
         assert len(backlog) <= limit
 
@@ -90,7 +91,7 @@ def test_a_closed_queue_takes_nothing_new_but_answers_what_it_knows() -> None:
     backlog.offer(request("a"), 0.0)
     backlog.close()
     assert backlog.offer(request("a"), 0.0).duplicate
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         backlog.offer(request("b"), 0.0)
     assert caught.value.reason == "draining"
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libacli.core.caps import CapReached, Rates, SayCaps, Usage, Window
+from libacli.core.caps import Rates, SayCaps, Usage, Window
+from libacli.errors import RefusedError
 
 GAPS = st.lists(st.floats(0, 900, allow_nan=False), max_size=80)
 
@@ -89,11 +90,13 @@ def test_senders_are_forgotten_when_their_bucket_is_full_again() -> None:
 def test_a_refusal_says_which_cap_it_is_and_when_to_try_again() -> None:
     caps = SayCaps(rate_per_minute=60, burst=1, max_chars_per_hour=100)
     caps.charge("a", 90, 0.0)
-    with pytest.raises(CapReached, match="faster than is allowed; try again in 1 s") as fast:
+    with pytest.raises(RefusedError, match="faster than is allowed; try again in 1 s") as fast:
         caps.check("a", 5, 0.0)
-    with pytest.raises(CapReached, match=r"90 of 100 characters .* this has 11; try again in 61 min") as dear:
+    with pytest.raises(
+        RefusedError, match=r"90 of 100 characters .* this has 11; try again in 61 min"
+    ) as dear:
         caps.check("b", 11, 0.0)
-    with pytest.raises(CapReached, match="too much at once") as never:
+    with pytest.raises(RefusedError, match="too much at once") as never:
         caps.check("b", 101, 0.0)
     told = [(found.value.reason, found.value.retry_in_s) for found in (fast, dear, never)]
     assert told == [("rate_limited", 1), ("spend_cap", 3660), ("spend_cap", None)]

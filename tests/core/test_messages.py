@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libacli.core.messages import MAX_REQUEST_BYTES, Malformed, SayRequest, parse_request, read_say
+from libacli.core.messages import MAX_REQUEST_BYTES, SayRequest, parse_request, read_say
+from libacli.errors import RefusedError
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
@@ -25,7 +26,7 @@ def parse(payload: bytes) -> SayRequest:
 def test_fault_57_bytes_of_any_kind_are_read_or_refused(payload: bytes) -> None:
     try:
         request = parse(payload)
-    except Malformed as error:
+    except RefusedError as error:
         assert error.reason in {"malformed", "nothing_to_say", "text_too_long", "too_large"}
     else:
         assert request.text
@@ -39,7 +40,7 @@ def test_fault_57_bytes_of_any_kind_are_read_or_refused(payload: bytes) -> None:
 def test_fault_57_members_of_any_type_are_read_or_refused(members: dict[str, object]) -> None:
     try:
         parse(json.dumps(members).encode())
-    except Malformed as error:
+    except RefusedError as error:
         assert error.reason in {"malformed", "nothing_to_say", "text_too_long"}
 
 
@@ -109,6 +110,6 @@ def test_members_nobody_knows_are_passed_over() -> None:
     ],
 )
 def test_fault_57_a_bad_request_is_refused_with_its_reason(payload: bytes, reason: str, words: str) -> None:
-    with pytest.raises(Malformed, match=words) as caught:
+    with pytest.raises(RefusedError, match=words) as caught:
         parse(payload)
     assert caught.value.reason == reason

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from libacli.core.audio import FRAME_BYTES
 from libacli.core.backlog import Utterance
-from libacli.core.messages import FINAL_STATES, Malformed, SayRequest
+from libacli.core.messages import FINAL_STATES, SayRequest
 from libacli.core.record import OUTCOMES, Record
 from libacli.core.timeline import Timeline
+from libacli.errors import RefusedError
 
 LOUD = b"\x00\x40" * (FRAME_BYTES // 2)
 QUIET = bytes(FRAME_BYTES)
@@ -95,7 +96,7 @@ def test_what_is_encoded_is_read_back_the_same_even_through_json(record: Record)
     ],
 )
 def test_what_is_not_a_record_is_malformed(members: dict[str, Any]) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(RefusedError):
         Record.read(event(**members))
 
 
@@ -111,7 +112,7 @@ def test_what_is_not_a_record_is_malformed(members: dict[str, Any]) -> None:
 def test_whatever_comes_is_a_record_or_malformed(members: dict[str, Any]) -> None:
     try:
         record = Record.read(event(**members))
-    except Malformed:
+    except RefusedError:
         return
     assert record.outcome in OUTCOMES
     assert len(record.reason) <= 500

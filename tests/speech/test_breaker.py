@@ -5,9 +5,8 @@ from contextlib import aclosing
 
 import pytest
 
-from libacli.core.backlog import Refused
 from libacli.core.messages import SayRequest
-from libacli.errors import VoiceError, VoiceRefusedError, VoiceStalledError, VoiceTruncatedError
+from libacli.errors import RefusedError, VoiceError, VoiceRefusedError, VoiceStalledError, VoiceTruncatedError
 from libacli.speech.breaker import BreakerVoice
 from libacli.speech.fakes import ScriptedVoice, tone
 from tests.contracts import VoiceContract, pcm_of, speak
@@ -43,7 +42,7 @@ def refusal(voice: BreakerVoice) -> tuple[str, str] | None:
     """Reason and words of the refusal of a new text; None when it is taken."""
     try:
         assert voice.objection("Hello.") is None
-    except Refused as refused:
+    except RefusedError as refused:
         return refused.reason, str(refused)
     return None
 
@@ -182,7 +181,7 @@ async def test_fault_45_what_waits_in_the_queue_fails_at_once_and_nobody_is_inte
         assert asyncio.get_running_loop().time() == pytest.approx(30.0)
         assert [stage.states(str(number))[-1] for number in range(8)] == ["failed"] * 8
         assert last.reason == "the voice failed 3 times in a row and is tried again in 30 s"
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(RefusedError) as refused:
             stage.say("And now?", "new", interrupt=True)
         assert refused.value.reason == "voice_unavailable"
         assert stage.speaker.say(SayRequest("Hello.", id="7")).duplicate

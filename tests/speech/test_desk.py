@@ -65,7 +65,7 @@ class Office:
     def _authorise(self, method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> Permit:
         self.asked.append((method, dict(body), auth, sender))
         if not sender.may_say:
-            raise RefusedError("you may not", reason="unauthorized")
+            raise RefusedError("unauthorized", "you may not")
         return Permit(sender.identity, nonce=auth or "")
 
 

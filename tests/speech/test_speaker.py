@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from libacli.core.audio import FRAME_BYTES
-from libacli.core.backlog import Refused, Utterance
+from libacli.core.backlog import Utterance
 from libacli.core.messages import SayRequest
-from libacli.errors import SinkError, VoiceError, VoiceStalledError
+from libacli.errors import RefusedError, SinkError, VoiceError, VoiceStalledError
 from libacli.speech.fakes import RecordingSink, ScriptedVoice, tone
 from libacli.speech.ports import Route
 from libacli.speech.speaker import Pace, Speaker
@@ -265,7 +265,7 @@ async def test_an_id_that_is_known_is_answered_and_spoken_once() -> None:
 async def test_a_text_the_voice_cannot_say_is_refused_before_it_waits() -> None:
     voice = ScriptedVoice(objection=lambda text: "this voice speaks English only")
     async with on_stage(voice) as stage:
-        with pytest.raises(Refused, match="English only") as caught:
+        with pytest.raises(RefusedError, match="English only") as caught:
             stage.say("你好", "a")
         assert caught.value.reason == "unsupported_text"
         assert stage.speaker.find("a") is None
@@ -276,7 +276,7 @@ async def test_a_full_queue_refuses_and_forgets() -> None:
         stage.say("One.", "a")
         await asyncio.sleep(0.1)
         stage.say("Two.", "b")
-        with pytest.raises(Refused):
+        with pytest.raises(RefusedError):
             stage.say("Three.", "c")
         await stage.spoken("b")
         stage.say("Three.", "c")
@@ -298,7 +298,7 @@ async def test_draining_finishes_what_was_accepted_and_refuses_the_rest() -> Non
         stage.say("Two.", "b")
         async with asyncio.timeout(60):
             await stage.speaker.drain()
-        with pytest.raises(Refused, match="shutting down"):
+        with pytest.raises(RefusedError, match="shutting down"):
             stage.say("Three.", "c")
     assert stage.states("b")[-1] == "done"
 

@@ -13,9 +13,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from libacli.core.backlog import Refused, Utterance
+from libacli.core.backlog import Utterance
 from libacli.core.messages import FINAL_STATES, SayRequest
-from libacli.errors import SinkError, VoiceError
+from libacli.errors import RefusedError, SinkError, VoiceError
 from libacli.speech.fakes import RecordingSink, ScriptedVoice, tone
 from libacli.speech.speaker import Speaker
 from tests.virtual_time import VirtualLoop
@@ -90,7 +90,7 @@ class SpeakerMachine(RuleBasedStateMachine):
         self.keys[request.id] = (-request.priority, self.said)
         try:
             assert not self.speaker.say(request).duplicate
-        except Refused as refusal:
+        except RefusedError as refusal:
             assert refusal.reason == ("draining" if self.is_draining else "queue_full")
             assert self.histories == before, "a refused request did something"
             del self.keys[request.id]

@@ -173,7 +173,7 @@ class FakeGateway:
         self._called("join", room)
         _check_name(identity)
         if identity.startswith(("liba-", "agent-")):
-            raise RefusedError(f"the identity {identity!r} is reserved", reason="reserved_identity")
+            raise RefusedError("reserved_identity", f"the identity {identity!r} is reserved")
         self.joined.append((room, identity, name, valid_for_s, can_say))
         return ConnectionDetails("ws://127.0.0.1:7880", f"token of {identity} for {room}")
 

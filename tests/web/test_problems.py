@@ -31,7 +31,7 @@ from tests.web.fake_gateway import FakeGateway
         (UsageError("x"), 422, "malformed"),
         (InstallError("x"), 502, "failed"),
         *(
-            (RefusedError("x", reason=reason), status, reason)
+            (RefusedError(reason, "x"), status, reason)
             for reason, status in {
                 "malformed": 422,
                 "nothing_to_say": 422,

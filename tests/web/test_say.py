@@ -152,7 +152,7 @@ async def test_where_no_agent_comes_within_ten_seconds_it_says_how_to_start_one(
 async def test_a_refusal_that_passes_tells_when_to_come_again(
     client: httpx2.AsyncClient, gateway: FakeGateway
 ) -> None:
-    gateway.failures["say"] = RefusedError("too often", reason="rate_limited", retry_in_s=2.25)
+    gateway.failures["say"] = RefusedError("rate_limited", "too often", retry_in_s=2.25)
     answer = await say(client)
     assert answer.status_code == 429
     assert answer.headers["retry-after"] == "3"

@@ -24,7 +24,7 @@ from libacli.cli.runs.demo_proof import Proof, write_wav
 from libacli.config import LiveKitCredentials, Settings
 from libacli.config_sources import CONFIG_VARIABLE
 from libacli.core.connection_details import ConnectionDetails
-from libacli.core.messages import FINAL_STATES, Malformed, SayRequest, read_say
+from libacli.core.messages import FINAL_STATES, SayRequest, read_say
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined
@@ -249,11 +249,8 @@ class Stage:
         return proof
 
     def _request(self, text: str) -> SayRequest:
-        try:
-            members = {"text": text, "id": uuid.uuid4().hex[:12]}
-            return read_say(members, max_text_chars=self._settings.say_max_text_chars)
-        except Malformed as error:
-            raise RefusedError(str(error), reason=error.reason) from error
+        members = {"text": text, "id": uuid.uuid4().hex[:12]}
+        return read_say(members, max_text_chars=self._settings.say_max_text_chars)
 
 
 async def _typed_lines() -> AsyncIterator[str]:

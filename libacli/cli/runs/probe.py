@@ -17,7 +17,7 @@ from libacli.cli.runs.thresholds import check_thresholds
 from libacli.cli.screens.probe_table import header, row, summary_row
 from libacli.config import Settings
 from libacli.core.heard import Heard, counts_of, summary_of, values_of
-from libacli.core.messages import Malformed, SayRequest, read_say
+from libacli.core.messages import SayRequest, read_say
 from libacli.core.record import OUTCOMES, Record
 from libacli.core.sync import first_movement_at, lag_s
 from libacli.core.threshold import Threshold
@@ -227,10 +227,7 @@ class Probing:
     def _request(self, number: int) -> SayRequest:
         text = self.text or _SENTENCES[number % len(_SENTENCES)].format(number)
         members = {"text": text, "id": f"{self._run}-{number}"}
-        try:
-            return read_say(members, max_text_chars=self.settings.say_max_text_chars)
-        except Malformed as error:
-            raise RefusedError(str(error), reason=error.reason) from error
+        return read_say(members, max_text_chars=self.settings.say_max_text_chars)
 
     def _tell(self, heard: Heard) -> None:
         self.utterances.append(heard)
@@ -271,9 +268,9 @@ async def end_of(events: asyncio.Queue[dict[str, Any]], utterance_id: str) -> tu
         if event.get("id") != utterance_id:
             was_alone = was_alone and event.get("state") in ("accepted", "rejected", "expired")
         elif event.get("state") == "rejected":
-            raise RefusedError(str(event.get("message")), reason=str(event.get("rejected")))
+            raise RefusedError(str(event.get("rejected")), str(event.get("message")))
         elif event.get("state") in OUTCOMES:
-            with suppress(Malformed):  # not the agent's
+            with suppress(RefusedError):  # not the agent's
                 return Record.read(event), was_alone
 
 

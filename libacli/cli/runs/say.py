@@ -16,7 +16,7 @@ from typing import Any
 from libacli.cli.output import output
 from libacli.config import Settings
 from libacli.core.acknowledgement import Acknowledgement
-from libacli.core.messages import Malformed, SayRequest, read_say
+from libacli.core.messages import SayRequest, read_say
 from libacli.core.text import SentenceStream, is_speakable
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.api import LiveKitApi
@@ -77,7 +77,7 @@ class Saying:
                 self.members.pop("interrupt", None)  # only the first one interrupts what was before
                 self._show(told[-1], stream=True)
             if not told:
-                raise RefusedError("there was nothing to say on standard input", reason="nothing_to_say")
+                raise RefusedError("nothing_to_say", "there was nothing to say on standard input")
             if self.level == "accepted":
                 return
             for said in told:
@@ -98,9 +98,9 @@ class Saying:
                 self.members | {"text": text, "id": utterance_id},
                 max_text_chars=self.settings.say_max_text_chars,
             )
-        except Malformed as error:
+        except RefusedError as error:
             hint = "send it in parts: liba say -" if error.reason == "text_too_long" else ""
-            raise RefusedError(str(error), reason=error.reason, hint=hint) from error
+            raise RefusedError(error.reason, str(error), hint=hint) from error
 
     async def _hand_over(self, client: AgentClient, request: SayRequest) -> Acknowledgement:
         bound_s = self.timeout_s or _STREAM_TIMEOUT_S

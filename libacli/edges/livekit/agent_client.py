@@ -182,8 +182,8 @@ class AgentClient:
         answer: dict[str, Any] = json.loads(reply)
         if reason := answer.get("rejected"):
             raise RefusedError(
+                reason,
                 f"the agent refused: {answer['message']}",
-                reason=reason,
                 hint=_HINTS.get(reason, ""),
                 retry_in_s=answer.get("retry_in_s"),
             )

@@ -218,7 +218,7 @@ def _error(response: httpx2.Response, method: str) -> LibaError:
         return NoAgentError("the agent is not there any more", hint="is `liba agent run` still running?")
     if response.status_code == 404 and "bad_route" in text:
         return RefusedError(
-            f"this LiveKit server has no {method}", reason="unsupported_server", hint="use 1.9.2 or newer"
+            "unsupported_server", f"this LiveKit server has no {method}", hint="use 1.9.2 or newer"
         )
     if response.status_code == 404:
         return NoAgentError("there is no such room or participant", hint="start an agent: liba agent run")
@@ -232,9 +232,9 @@ def _error(response: httpx2.Response, method: str) -> LibaError:
 def _rpc_error(code: int, method: str) -> LibaError:
     # Codes: https://docs.livekit.io/transport/data/rpc/#errors
     if code == 1402:
-        return RefusedError("the request is too large for one call", reason="too_large")
+        return RefusedError("too_large", "the request is too large for one call")
     if code == 1400:
-        return RefusedError("the participant does not take such requests", reason="unsupported_method")
+        return RefusedError("unsupported_method", "the participant does not take such requests")
     return NoAgentError(
         f"the agent did not answer (RPC error {code})", hint="is `liba agent run` still running?"
     )

@@ -35,13 +35,13 @@ def authoriser(settings: Settings, room: str, *, agent: str) -> Authorise:
             return Permit(f"key {signature.key}", nonce=signature.nonce)
         if not sender.identity:
             raise RefusedError(
+                "unknown_sender",
                 "the sender is not known: it is hidden, or joined a moment ago; try again in 3 s, or sign it",
-                reason="unknown_sender",
             )
         if not sender.may_say:
             raise RefusedError(
+                "unauthorized",
                 "the request is not signed, and its sender's token does not allow it",
-                reason="unauthorized",
                 hint="send it with `liba say`, or from a participant with a token of `liba token --can-say`",
             )
         return Permit(f"participant {sender.identity}")

@@ -12,14 +12,14 @@ from typing import Any
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
-from libacli.core.messages import Malformed, parse_object
+from libacli.core.messages import parse_object
 from libacli.core.news import Caption, Event, Link, News, Status
 from libacli.core.protocol import AGENT_ATTRIBUTE, EVENTS_TOPIC
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import listener_token
-from libacli.errors import LibaError, NoAgentError
+from libacli.errors import LibaError, NoAgentError, RefusedError
 
 logger = logging.getLogger("liba.watch")
 
@@ -180,7 +180,7 @@ def _is_agent(participant: rtc.RemoteParticipant) -> bool:
 def _members(payload: bytes) -> dict[str, Any] | None:
     try:
         return parse_object(payload.decode()) if len(payload) <= _MAX_EVENT_BYTES else None
-    except (UnicodeDecodeError, Malformed):
+    except (UnicodeDecodeError, RefusedError):
         return None
 
 

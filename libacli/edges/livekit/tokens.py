@@ -122,8 +122,8 @@ def check_identity(identity: str) -> None:
     check_name("identity", identity)
     if _RESERVED.fullmatch(identity):
         raise RefusedError(
+            "reserved_identity",
             f"the identity {identity!r} is reserved: liba-*, agent-* and {AVATAR_IDENTITY} belong to agents",
-            reason="reserved_identity",
             hint="choose another one, or leave --identity out",
         )
 
@@ -231,7 +231,7 @@ def _video(room: str, permissions: Permissions) -> dict[str, Any]:
 def _unauthorized(
     message: str, *, hint: str = "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET"
 ) -> RefusedError:
-    return RefusedError(message, reason="unauthorized", hint=hint)
+    return RefusedError("unauthorized", message, hint=hint)
 
 
 def _digest(body: Mapping[str, Any]) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 from livekit import rtc
 
 from libacli.core.audio import SAMPLE_RATE, duration_s, first_audible_s, is_audible, level_dbfs, samples
-from libacli.core.messages import Malformed, parse_object
+from libacli.core.messages import parse_object
 from libacli.core.protocol import EVENTS_TOPIC
 from libacli.edges.livekit.joining import joined
+from libacli.errors import RefusedError
 
 _FRAME_MS = 10
 _LEVELS_KEPT = 120 * 1000 // _FRAME_MS
@@ -145,7 +146,7 @@ class Listener:
     def _on_data(self, packet: rtc.DataPacket) -> None:
         if packet.topic != EVENTS_TOPIC or self.events.full():
             return
-        with suppress(Malformed, UnicodeDecodeError):  # anybody who may publish data can send on that topic
+        with suppress(RefusedError, UnicodeDecodeError):  # who may publish data can send on that topic
             self.events.put_nowait(parse_object(packet.data.decode()))
 
 

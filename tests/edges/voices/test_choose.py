@@ -10,9 +10,8 @@ import pytest
 
 from libacli.config import Settings
 from libacli.config_sources import load
-from libacli.core.backlog import Refused
 from libacli.edges.voices.choose import make_voice, voice_names
-from libacli.errors import CredentialsError, VoiceStalledError
+from libacli.errors import CredentialsError, RefusedError, VoiceStalledError
 from libacli.speech.fakes import tone
 from libacli.speech.ports import Voice
 from tests.contracts import pcm_of
@@ -179,7 +178,7 @@ async def test_fault_45_after_three_lines_that_failed_the_next_is_refused_and_no
         for id in "abc":
             stage.say("Hello.", id)
             assert (await stage.spoken(id)).state == "failed"
-        with pytest.raises(Refused, match="tried again in 30 s") as refused:
+        with pytest.raises(RefusedError, match="tried again in 30 s") as refused:
             stage.say("Hello.", "d")
         assert refused.value.reason == "voice_unavailable"
     assert server.calls == 6
