@@ -20,9 +20,8 @@ import jwt
 
 from libacli.errors import ConfigError, InstallError
 from libacli.local.guard import GuardedProcess
+from libacli.local.log_files import is_running, new_log_file
 
-LOGS_KEPT = 10
-_LOG_PREFIX = "livekit-server-"
 _LOOPBACK = "127.0.0.1"
 _ATTEMPTS = 5
 _GRACE_S = 0.5  # it keeps nothing, and SIGTERM makes it wait for participants without a bound
@@ -86,7 +85,7 @@ def run_server(
 
 
 def _start(binary: Path, state_dir: Path, port: int | None, ready_timeout_s: float) -> LocalServer:
-    log_path = _new_log(state_dir / "logs")
+    log_path = new_log_file(state_dir / "logs", "livekit-server")
     with _run_directory(state_dir / "servers") as run_dir:
         for _ in range(_ATTEMPTS - 1):
             with suppress(_PortTakenError):
@@ -187,31 +186,10 @@ def _run_directory(parent: Path) -> Iterator[Path]:
     """A directory for the secret while the server starts; what killed runs left there is removed."""
     parent.mkdir(parents=True, exist_ok=True)
     for left in parent.glob("*-*"):
-        if not _is_running(left.name.partition("-")[0]):
+        if not is_running(left.name.partition("-")[0]):
             shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=parent) as path:
         yield Path(path)
-
-
-def _is_running(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def _new_log(directory: Path) -> Path:
-    """An empty log file of mode 0600; the oldest ones beyond `LOGS_KEPT` are removed."""
-    directory.mkdir(parents=True, exist_ok=True)
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-    path = directory / f"{_LOG_PREFIX}{stamp}-{os.getpid()}.log"
-    _write_private(path, "")
-    for old in sorted(directory.glob(f"{_LOG_PREFIX}*.log"))[:-LOGS_KEPT]:
-        old.unlink(missing_ok=True)
-    return path
 
 
 def _write_private(path: Path, text: str) -> None:

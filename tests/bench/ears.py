@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from livekit import rtc
 
 from libacli.core.audio import AUDIBLE_PEAK, SAMPLE_RATE, duration_s, samples
-from libacli.edges.viewer.listener import Listener, Take
+from libacli.edges.viewer.listener import AudioCapture, Listener
 
 
 @dataclass
-class Hearing(Take):
-    """A take that tells when sound began, and when it has been quiet for `quiet_s` since."""
+class Hearing(AudioCapture):
+    """A capture that tells when sound began, and when it has been quiet for `quiet_s` since."""
 
     quiet_s: float = 0.1
     began: asyncio.Event = field(default_factory=asyncio.Event)

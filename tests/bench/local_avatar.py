@@ -94,8 +94,8 @@ async def _delays(viewer: Viewer, say: Callable[[], Awaitable[None]], utterances
         began_at = clock()
         await say()
         await asyncio.sleep(0.2)
-        assert viewer.take.first_audible_at
-        found.append(1000 * (viewer.take.first_audible_at - began_at))
+        assert viewer.capture.first_audible_at
+        found.append(1000 * (viewer.capture.first_audible_at - began_at))
     return found
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from libacli.core.audio import SAMPLE_RATE, is_audible, samples
-from libacli.edges.viewer.listener import Take
+from libacli.edges.viewer.listener import AudioCapture
 
 CODES = 40
 TONE_MS = 400
@@ -30,7 +30,7 @@ def spoken(number: int) -> bytes:
 
 
 @dataclass(frozen=True)
-class Heard:
+class HeardTone:
     """One tone that was heard to an end."""
 
     code: int
@@ -56,10 +56,10 @@ class _Tone:
 
 
 @dataclass
-class ToneTake(Take):
-    """A take that keeps no sound, only which tones it consisted of, track by track."""
+class ToneCapture(AudioCapture):
+    """A capture that keeps no sound, only which tones it consisted of, track by track."""
 
-    tones: list[Heard] = field(default_factory=list)
+    tones: list[HeardTone] = field(default_factory=list)
     _open: dict[str, _Tone] = field(default_factory=dict)
 
     def add(self, pcm: bytes, arrived_at: float, source: str = "") -> None:
@@ -74,13 +74,13 @@ class ToneTake(Take):
                 self.tones.append(_read(self._open.pop(source), source))
 
 
-def _read(tone: _Tone, source: str) -> Heard:
+def _read(tone: _Tone, source: str) -> HeardTone:
     values = samples(bytes(tone.pcm))
     length_s = len(values) / SAMPLE_RATE
     # Only the middle: coding blurs both ends.
     middle = values[len(values) // 5 : len(values) * 4 // 5]
     hertz = _pitch(middle)
-    return Heard(round((hertz - _LOWEST_HZ) / _STEP_HZ) % CODES, tone.began_at, length_s, source)
+    return HeardTone(round((hertz - _LOWEST_HZ) / _STEP_HZ) % CODES, tone.began_at, length_s, source)
 
 
 def _pitch(values: Sequence[int]) -> float:

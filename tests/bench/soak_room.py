@@ -19,7 +19,7 @@ from libacli.edges.livekit.tokens import listener_token
 from libacli.edges.viewer.listener import Listener
 from libacli.errors import InterruptedSpeechError, LibaError, RefusedError, TimedOutError
 from tests.bench.local_stack import Stack
-from tests.bench.soak_ear import CODES, WHOLE_S, Heard, ToneTake
+from tests.bench.soak_ear import CODES, WHOLE_S, HeardTone, ToneCapture
 
 _STUCK_S = 90.0
 _AHEAD = 4
@@ -86,10 +86,10 @@ class Room:
         self.said: list[Said] = []
 
     @property
-    def tones(self) -> list[Heard]:
-        take = self._listener.take
-        assert isinstance(take, ToneTake)
-        return take.tones
+    def tones(self) -> list[HeardTone]:
+        capture = self._listener.capture
+        assert isinstance(capture, ToneCapture)
+        return capture.tones
 
     async def run(self, count: int, ends_at: float) -> None:
         """Says `count` numbers, or until `ends_at`, and waits until each has ended; some are under way at a
@@ -98,7 +98,7 @@ class Room:
         token = listener_token(credentials, room=self.name, identity=f"liba-soak-{self.name}")
         there = rtc.Room()
         self._listener = Listener(there)
-        self._listener.take = ToneTake()
+        self._listener.capture = ToneCapture()
         loop = asyncio.get_running_loop()
         there.on("track_subscribed", lambda *_: self._tracks_at.append(loop.time()))
         gate = asyncio.Semaphore(_AHEAD)
@@ -173,7 +173,7 @@ class Room:
 
     def judge(self, tally: Tally, started: float) -> None:
         """Compares what was told with what was heard."""
-        heard: dict[int, list[Heard]] = {said.number: [] for said in self.said}
+        heard: dict[int, list[HeardTone]] = {said.number: [] for said in self.said}
         for tone in self.tones:
             candidates = [s for s in self.said if s.number % CODES == tone.code and s.at <= tone.at + 0.5]
             if candidates:

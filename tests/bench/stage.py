@@ -196,8 +196,8 @@ class Seat:
 
     def listen(self, *, quiet_s: float = 0.1) -> Hearing:
         """Forgets what was heard, and listens anew."""
-        self._listener.take = hearing = Hearing(quiet_s=quiet_s)
-        self._others.start_take()
+        self._listener.capture = hearing = Hearing(quiet_s=quiet_s)
+        self._others.start_capture()
         return hearing
 
     async def outcome(self, utterance: str) -> dict[str, Any]:
@@ -210,7 +210,7 @@ class Seat:
 
     def check_origin(self) -> None:
         """Raises NotHeardError when somebody was heard who was not to speak."""
-        if self._others.take.first_audible_at is not None:
+        if self._others.capture.first_audible_at is not None:
             raise self.failure(f"was heard from another participant than {self.kind.heard_from}")
 
     def failure(self, complaint: str) -> NotHeardError:

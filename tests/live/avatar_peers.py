@@ -18,7 +18,7 @@ from libacli.config import LiveKitCredentials
 from libacli.core.audio import FRAME_BYTES, duration_s
 from libacli.core.mouth import MouthShape
 from libacli.edges.livekit.joining import joined
-from libacli.edges.viewer.listener import Take
+from libacli.edges.viewer.listener import AudioCapture
 
 AVATAR = "tavus-avatar-agent"
 _OPEN = 0.3
@@ -155,7 +155,7 @@ class Glimpse:
 class Viewer:
     """Hears and sees the avatar."""
 
-    take: Take = field(default_factory=Take)
+    capture: AudioCapture = field(default_factory=AudioCapture)
     onsets: list[float] = field(default_factory=list)
     """When sound began after 200 ms or more without, on the loop's clock."""
 
@@ -166,7 +166,7 @@ class Viewer:
 
     def listen_anew(self) -> None:
         """Forgets what was heard and seen."""
-        self.take = Take()
+        self.capture = AudioCapture()
         self.onsets, self.glimpses = [], []
 
     async def run(self) -> None:
@@ -182,9 +182,9 @@ class Viewer:
         try:
             async for event in stream:
                 self.hears.set()
-                before, now = self.take.last_audible_at, clock()
-                self.take.add(bytes(event.frame.data), now)
-                if self.take.last_audible_at == now and now - (before or 0.0) > 0.2:
+                before, now = self.capture.last_audible_at, clock()
+                self.capture.add(bytes(event.frame.data), now)
+                if self.capture.last_audible_at == now and now - (before or 0.0) > 0.2:
                     self.onsets.append(now)
         finally:
             await stream.aclose()

@@ -95,7 +95,7 @@ async def agent_in(room: rtc.Room) -> str:
 
 
 async def still_speaks(scene: Scene) -> bool:
-    take = scene.listener.start_take()
+    take = scene.listener.start_capture()
     await scene.client.say(SayRequest("Still here.", id="still-here"))
     async with asyncio.timeout(20):
         event = await scene.listener.wait_for("still-here", *FINAL_STATES)
@@ -135,7 +135,7 @@ async def test_a_call_from_a_guest_with_can_say_is_answered_and_spoken(
 async def test_fault_04_a_packet_from_a_viewer_does_not_even_arrive(
     scene: Scene, credentials: LiveKitCredentials
 ) -> None:
-    take = scene.listener.start_take()
+    take = scene.listener.start_capture()
     async with guest(credentials, scene.room, can_say=False) as there:
         for _ in range(10):
             await there.local_participant.publish_data(b'{"text": "Hello.", "id": "v1"}', topic=SAY_TOPIC)
@@ -182,7 +182,7 @@ async def test_fault_06_a_text_stream_is_no_way_in_whoever_it_says_has_sent_it(
     attributes = {CAN_SAY_ATTRIBUTE: "true"}
     grants = {"canPublishData": True, "agent": True}
     token = made_token(credentials, scene.room, "other-agent", grants, kind="agent", attributes=attributes)
-    take = scene.listener.start_take()
+    take = scene.listener.start_capture()
     async with (
         guest(credentials, scene.room, can_say=True) as honest,
         joined(rtc.Room(), credentials.ws_url, token) as there,
@@ -325,7 +325,7 @@ async def test_a_guest_that_may_send_data_but_not_say_is_refused_with_an_event(
     scene: Scene, credentials: LiveKitCredentials
 ) -> None:
     token = made_token(credentials, scene.room, "guest", {"canPublishData": True})
-    take = scene.listener.start_take()
+    take = scene.listener.start_capture()
     async with joined(rtc.Room(), credentials.ws_url, token) as there:
         await agent_in(there)
         await there.local_participant.publish_data(b'{"text": "Hello.", "id": "g1"}', topic=SAY_TOPIC)

@@ -58,7 +58,7 @@ class Air:
 
     async def heard(self, text: str = LINE, *, timeout_s: float = 30) -> tuple[dict[str, Any], float]:
         """The final event of a text, and how many seconds of sound came while it was spoken."""
-        take = self.listener.start_take()
+        take = self.listener.start_capture()
         event = await self.say(text, timeout_s=timeout_s)
         return event, take.speech_s
 
@@ -175,7 +175,7 @@ async def test_fault_01_the_conversation_is_asked_for_with_a_bound_a_name_and_a_
 async def test_twenty_lines_come_in_order_and_whole(air: Any) -> None:
     async with air() as on:
         await on.avatar()
-        take = on.listener.start_take()
+        take = on.listener.start_capture()
         for number in range(20):
             await on.client.say(SayRequest("ten chars.", id=f"n{number}"))
         done: list[tuple[str, str, str]] = []
@@ -233,7 +233,7 @@ async def test_fault_18_an_avatar_that_does_not_join_is_ended_and_what_waits_is_
     air: Any, script: Script
 ) -> None:
     async with air(script, avatar_ready_timeout=1.0, avatar_join_timeout=2.0) as on:
-        take = on.listener.start_take()
+        take = on.listener.start_capture()
         for id in ("first", "second"):
             await on.client.say(SayRequest(LINE, id=id))
         for id in ("first", "second"):
@@ -344,7 +344,7 @@ async def test_fault_23_reports_that_come_early_late_or_twice_end_no_other_line(
     async with air(script) as on:
         await on.avatar()
         for _ in range(3):
-            take = on.listener.start_take()
+            take = on.listener.start_capture()
             event = await on.say()
             await asyncio.sleep(0.6)
             assert event["state"] in ("done", "unconfirmed")
@@ -356,7 +356,7 @@ async def test_fault_23_reports_that_come_early_late_or_twice_end_no_other_line(
 async def test_stop_silences_the_avatar_at_once(air: Any) -> None:
     async with air() as on:
         await on.avatar()
-        take = on.listener.start_take()
+        take = on.listener.start_capture()
         await on.client.say(SayRequest(LINE * 3, id="stopped"))
         async with asyncio.timeout(10):
             await on.listener.wait_for("stopped", "audible")

@@ -136,7 +136,7 @@ async def test_its_sound_is_real(
         await agent.send(SOUND)
         assert (await agent.report()).position_s == pytest.approx(0.72, abs=0.001)
         await asyncio.sleep(0.3)
-        assert viewer.take.speech_s == pytest.approx(0.48, abs=0.1)
+        assert viewer.capture.speech_s == pytest.approx(0.48, abs=0.1)
     assert faulty.frames == len(SOUND) // FRAME_BYTES
 
 

@@ -215,7 +215,7 @@ async def test_fault_57_two_thousand_made_up_inputs_leave_the_agent_as_it_was(
         assert {process.pid for process in agent.processes()} == processes
         assert rss_after - rss_before < GROWTH_MB
         assert tasks_after <= tasks_before + 2
-        take = listener.start_take()
+        take = listener.start_capture()
         said = await client.say(SayRequest("Still here, and well.", id="after"))
         done = await client.wait(said, "done", timeout_s=20)
         await asyncio.sleep(0.3)
@@ -236,7 +236,7 @@ async def test_a_flood_of_packets_makes_no_gap_in_what_is_being_spoken(
         await client.reach(timeout_s=READY_TIMEOUT_S)
         async with asyncio.timeout(10):
             await listener.subscribed.wait()
-        take = listener.start_take()
+        take = listener.start_capture()
         said = await client.wait(await client.say(SayRequest(LINE, id="through")), "audible", timeout_s=10)
         for _ in range(FLOOD):
             await other.local_participant.publish_data(b'{"text": "Me, me!"}', topic=SAY_TOPIC)

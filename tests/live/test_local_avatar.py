@@ -74,7 +74,7 @@ async def test_all_of_an_utterance_is_heard_its_last_tenth_of_a_second_too(scene
     await scene.agent.send(steady(1300, 440) + steady(100, 1000) + TAIL)
     report = await scene.agent.report()
     await asyncio.sleep(0.3)
-    take = scene.viewer.take
+    take = scene.viewer.capture
     assert not report.is_interrupted
     assert report.position_s == pytest.approx(1.52, abs=0.001)
     assert seconds(take.pcm) == pytest.approx(1.4, abs=0.06)
@@ -87,7 +87,7 @@ async def test_the_end_is_reported_when_it_has_been_heard_and_the_beginning_too(
     await scene.agent.send(steady(800, 440))
     report = await scene.agent.report()
     await asyncio.sleep(0.3)
-    heard = scene.viewer.take
+    heard = scene.viewer.capture
     assert heard.first_audible_at and heard.last_audible_at
     way_s = heard.first_audible_at - began_at
     assert way_s < 0.4
@@ -109,7 +109,7 @@ async def test_nothing_is_lost_or_turned_to_noise_in_slow_or_odd_pieces(
     await scene.agent.send(steady(600, 440) + TAIL, piece_bytes=piece_bytes, pause_s=pause_s)
     assert (await scene.agent.report()).position_s == pytest.approx(0.72, abs=0.021)
     await asyncio.sleep(0.3)
-    heard = array("h", bytes(scene.viewer.take.pcm))
+    heard = array("h", bytes(scene.viewer.capture.pcm))
     energy = sum(value * value for value in heard) / SAMPLE_RATE
     assert energy == pytest.approx(0.6 * LOUDNESS**2 / 2, rel=0.2)
     assert max(heard) < 1.25 * LOUDNESS  # noise would clip
@@ -149,7 +149,7 @@ async def test_an_interruption_silences_at_once_and_closes_the_mouth(scene: Meet
         assert await scene.agent.clear() == "ok"
         report = await scene.agent.report(timeout_s=1)
         await asyncio.sleep(0.5)
-        heard = scene.viewer.take
+        heard = scene.viewer.capture
         assert heard.first_audible_at and heard.last_audible_at
         way_s = heard.first_audible_at - sent_at
         took_s.append(heard.last_audible_at - cleared_at - way_s)
@@ -172,8 +172,8 @@ async def test_after_an_interruption_the_next_utterance_is_whole(scene: Meeting)
     report = await scene.agent.report()
     await asyncio.sleep(0.3)
     assert not report.is_interrupted
-    assert seconds(scene.viewer.take.pcm) == pytest.approx(0.6, abs=0.06)
-    assert frequency(scene.viewer.take.pcm) == pytest.approx(1000, rel=0.05)
+    assert seconds(scene.viewer.capture.pcm) == pytest.approx(0.6, abs=0.06)
+    assert frequency(scene.viewer.capture.pcm) == pytest.approx(1000, rel=0.05)
     assert scene.agent.reports.empty()
 
 
@@ -190,7 +190,7 @@ async def test_an_interruption_is_for_what_waits_too_and_for_nothing_when_nothin
     assert [report.is_interrupted for report in reports] == [True] * 3
     assert [report.position_s for report in reports[1:]] == [0.0, 0.0]
     assert scene.agent.reports.empty()
-    assert scene.viewer.take.speech_s < 1
+    assert scene.viewer.capture.speech_s < 1
 
 
 async def test_an_utterance_whose_end_was_lost_makes_way_for_the_next(scene: Meeting) -> None:
@@ -210,7 +210,7 @@ async def test_sound_and_interruptions_of_others_are_passed_over(
         assert await other.clear() == "reject"
         assert not (await scene.agent.report()).is_interrupted
     await asyncio.sleep(0.3)
-    assert frequency(scene.viewer.take.pcm) == pytest.approx(1000, rel=0.05)
+    assert frequency(scene.viewer.capture.pcm) == pytest.approx(1000, rel=0.05)
     assert other.reports.empty()
 
 
@@ -227,8 +227,8 @@ async def test_two_rooms_at_once_do_not_mix(
         assert (await two.agent.report()).position_s == pytest.approx(0.72, abs=0.001)
         assert (await one.agent.report()).position_s == pytest.approx(1.02, abs=0.001)
         await asyncio.sleep(0.3)
-        assert frequency(one.viewer.take.pcm) == pytest.approx(440, rel=0.05)
-        assert frequency(two.viewer.take.pcm) == pytest.approx(1000, rel=0.05)
+        assert frequency(one.viewer.capture.pcm) == pytest.approx(440, rel=0.05)
+        assert frequency(two.viewer.capture.pcm) == pytest.approx(1000, rel=0.05)
         assert one.agent.reports.empty() and two.agent.reports.empty()
 
 

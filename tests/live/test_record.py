@@ -229,7 +229,7 @@ async def test_a_recorder_shares_the_room_of_a_listener(
     film = read(path)
     assert len(film.pictures) == recorder.frames > 2 * TICKS
     assert film.sound_s == pytest.approx(recorder.seconds, abs=0.1)
-    assert listener.take.speech_s == pytest.approx(recorder.speech_s, abs=0.3)
+    assert listener.capture.speech_s == pytest.approx(recorder.speech_s, abs=0.3)
 
 
 @pytest.mark.parametrize("auto_subscribe", [True, False])

@@ -148,7 +148,7 @@ async def test_what_is_said_brings_an_agent_and_is_heard_to_its_end(
         assert first["level"] == "accepted"
         async with asyncio.timeout(10):
             await listener.subscribed.wait()
-        take = listener.start_take()
+        take = listener.start_capture()
         told = await say(client, room, LINE, "?wait=done")
         assert (told["level"], told["state"]) == ("done", "done")
         assert take.last_audible_at is not None

@@ -35,14 +35,14 @@ async def spoken(scene: Scene, text: str, id: str) -> dict[str, object]:
 
 async def test_every_word_of_five_sentences_is_heard(scene: Scene) -> None:
     for number, sentence in enumerate(SENTENCES):
-        take = scene.listener.start_take()
+        take = scene.listener.start_capture()
         event = await spoken(scene, sentence, f"s{number}")
         assert event["state"] == "done"
         assert words_in(bytes(take.pcm)) == words_of(sentence)
 
 
 async def test_a_long_text_is_heard_to_its_last_word_without_a_gap_at_the_seams(scene: Scene) -> None:
-    take = scene.listener.start_take()
+    take = scene.listener.start_capture()
     event = await spoken(scene, " ".join(SENTENCES), "long")
     assert (event["state"], event.get("underruns", 0)) == ("done", 0)
     assert int(str(event["chunks"])) > 2
@@ -51,7 +51,7 @@ async def test_a_long_text_is_heard_to_its_last_word_without_a_gap_at_the_seams(
 
 
 async def test_two_lines_sent_at_once_come_in_order_and_not_together(scene: Scene) -> None:
-    take = scene.listener.start_take()
+    take = scene.listener.start_capture()
     await scene.client.say(SayRequest(SENTENCES[0], id="first"))
     second = await scene.client.say(SayRequest(SENTENCES[1], id="second"))
     assert second.position == 1
@@ -64,7 +64,7 @@ async def test_two_lines_sent_at_once_come_in_order_and_not_together(scene: Scen
 
 
 async def test_the_marks_fit_what_was_heard(scene: Scene) -> None:
-    take = scene.listener.start_take()
+    take = scene.listener.start_capture()
     event = await spoken(scene, SENTENCES[0], "marks")
     assert event["route"] == "fallback"
     assert event["t3_source"] == "observed"
@@ -74,7 +74,7 @@ async def test_the_marks_fit_what_was_heard(scene: Scene) -> None:
 
 
 async def test_stop_is_heard_at_once(scene: Scene) -> None:
-    take = scene.listener.start_take()
+    take = scene.listener.start_capture()
     await scene.client.say(SayRequest(" ".join(SENTENCES), id="stopped"))
     async with asyncio.timeout(20):
         await scene.listener.wait_for("stopped", "audible")

@@ -231,7 +231,7 @@ async def test_fault_55_two_workers_and_two_dispatches_give_one_agent_that_speak
             await place.api.dispatch(place.room, AGENT)
             await asyncio.sleep(5)
             client = await place.ready()
-            take = listener.start_take()
+            take = listener.start_capture()
             said = await client.say(SayRequest("One.", id="once"))
             assert await place.say(client, listener, "Two.") == "done"
             assert said.level == "accepted"

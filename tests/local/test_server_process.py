@@ -17,8 +17,9 @@ import psutil
 import pytest
 
 from libacli.errors import ConfigError, InstallError
+from libacli.local.log_files import LOGS_KEPT
 from libacli.local.server_binary import ServerBinary
-from libacli.local.server_process import LOGS_KEPT, LocalServer, run_server
+from libacli.local.server_process import LocalServer, run_server
 from tests.local.peers import script
 
 live = pytest.mark.live

@@ -53,10 +53,8 @@ def probe(
     liba probe --room demo
     liba probe --room demo -n 50 --assert 'heard.p95<900' --assert 'cut.max<100' --json
     """
-    import asyncio
-
     from libacli.cli.runs.thresholds import read_thresholds
-    from libacli.core.heard import MEASURES
+    from libacli.core.probe_result import MEASURES
 
     thresholds = read_thresholds(conditions or (), MEASURES)
     settings = settings_from(
@@ -64,9 +62,9 @@ def probe(
     ).settings
     settings.livekit()  # what is missing is told before the rest is loaded
 
-    from libacli.cli.runs.probe import Probing
+    from libacli.cli.runs.probe import ProbeRun
 
-    probing = Probing(
+    ProbeRun(
         settings,
         room=settings.say_room if room is None else room,
         text=text,
@@ -75,9 +73,4 @@ def probe(
         timeout_s=timeout,
         require_avatar=require_avatar,
         as_json=as_json,
-    )
-    try:
-        asyncio.run(probing.run())
-    finally:
-        probing.show()  # what was measured before Ctrl-C, or before an error, is kept
-    probing.judge()
+    ).run()

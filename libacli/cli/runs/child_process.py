@@ -16,6 +16,7 @@ from platformdirs import user_state_path
 
 from libacli.errors import InstallError, LibaError
 from libacli.local.guard import GuardedProcess
+from libacli.local.log_files import new_log_file
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,8 @@ def _is_object(line: str) -> bool:
 
 @contextmanager
 def running(name: str, arguments: list[str], environment: Mapping[str, str]) -> Iterator[Child]:
-    """`liba` with `arguments`; its log is nobody else's to read."""
-    logs = user_state_path("liba") / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
-    path = logs / f"demo-{arguments[0]}.log"
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
+    """`liba` with `arguments`; its log is this run's own, and nobody else's to read."""
+    path = new_log_file(user_state_path("liba") / "logs", f"demo-{arguments[0]}")
     command = [sys.executable, "-m", "libacli", *arguments]
     with (
         path.open("wb") as log,

@@ -31,7 +31,7 @@ from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import join_token, listener_token
 from libacli.edges.viewer.listener import Listener
 from libacli.edges.viewer.recorder import Recorder
-from libacli.edges.viewer.video_watcher import Watcher
+from libacli.edges.viewer.video_watcher import VideoWatcher
 from libacli.errors import NoAgentError, RefusedError, TimedOutError
 from libacli.local.server_binary import ensure_server
 from libacli.local.server_process import run_server
@@ -52,7 +52,7 @@ class _Cast:
 
     client: AgentClient
     listener: Listener
-    watcher: Watcher
+    watcher: VideoWatcher
 
 
 class Stage:
@@ -153,7 +153,7 @@ class Stage:
         """The worker, started, and our own participant, in the room; ready to speak, hear and see."""
         token = listener_token(credentials, room=self._room, identity=f"liba-listener-{uuid.uuid4().hex[:6]}")
         room = rtc.Room()
-        listener, watcher = Listener(room), Watcher(room)
+        listener, watcher = Listener(room), VideoWatcher(room)
         async with LiveKitApi(credentials) as api:
             with self._worker(credentials) as worker:
                 client = AgentClient(api, credentials, room=self._room, agent_name=self._settings.agent_name)
@@ -217,7 +217,7 @@ class Stage:
                 )
             await asyncio.sleep(0.1)
 
-    async def _wait_for_senses(self, listener: Listener, watcher: Watcher) -> None:
+    async def _wait_for_senses(self, listener: Listener, watcher: VideoWatcher) -> None:
         try:
             async with asyncio.timeout(_SUBSCRIBE_TIMEOUT_S):
                 await listener.subscribed.wait()
@@ -229,7 +229,7 @@ class Stage:
     async def _say(self, cast: _Cast, request: SayRequest) -> Proof:
         """Speaks one text and shows what came of it. Raises LibaError when nobody heard it."""
         loop = asyncio.get_running_loop()
-        take, sight = cast.listener.start_take(), cast.watcher.start_sight()
+        take, sight = cast.listener.start_capture(), cast.watcher.start_capture()
         sent_at = loop.time()
         bound_s = 30 + len(request.text) * 0.2
         try:

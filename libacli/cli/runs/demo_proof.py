@@ -11,8 +11,8 @@ from rich.table import Table
 
 from libacli.cli.output import output
 from libacli.core.audio import SAMPLE_RATE
-from libacli.edges.viewer.listener import Take
-from libacli.edges.viewer.video_watcher import Sight
+from libacli.edges.viewer.listener import AudioCapture
+from libacli.edges.viewer.video_watcher import VideoCapture
 from libacli.errors import LibaError
 
 _LEAST_SPEECH_S = 0.2
@@ -23,8 +23,8 @@ class Proof:
     """One utterance as the agent reported it, and as a second participant heard and saw it."""
 
     event: dict[str, Any]
-    take: Take
-    sight: Sight
+    take: AudioCapture
+    sight: VideoCapture
     first_sound_ms: float
     """From sending the request to the first sound."""
 
@@ -80,7 +80,7 @@ class Proof:
         return f"{self.event[name]:.1f} ms" if name in self.event else "-"
 
 
-def write_wav(path: Path, take: Take) -> None:
+def write_wav(path: Path, take: AudioCapture) -> None:
     """Writes what was heard. Raises LibaError."""
     try:
         with wave.open(str(path), "wb") as file:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from libacli.core.heard import Heard
+from libacli.core.probe_result import ProbeResult
 
 _WIDTHS = {"heard": 6, "claim": 6, "seen": 6, "speech": 7, "cut": 5, "stretch": 8, "gap": 5, "lag": 5}
 
@@ -13,10 +13,10 @@ def header() -> str:
     return _line("utterance", "route", {name: name for name in _WIDTHS}, "in ms")
 
 
-def row(heard: Heard) -> str:
-    values = {name: getattr(heard, name) for name in _WIDTHS}
+def row(result: ProbeResult) -> str:
+    values = {name: getattr(result, name) for name in _WIDTHS}
     cells = {name: f"{value:.0f}" for name, value in values.items() if value is not None}
-    return _line(heard.id, heard.route or "none", cells, heard.verdict)
+    return _line(result.id, result.route or "none", cells, result.verdict)
 
 
 def summary_row(statistic: str, summary: Mapping[str, Mapping[str, float]]) -> str:

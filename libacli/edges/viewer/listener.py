@@ -23,7 +23,7 @@ _LEVELS_KEPT = 120 * 1000 // _FRAME_MS
 
 
 @dataclass
-class Take:
+class AudioCapture:
     """Sound that was received since the take began, across all tracks of agents and avatars."""
 
     pcm: bytearray = field(default_factory=bytearray)
@@ -87,7 +87,7 @@ class Listener:
 
     def __init__(self, room: rtc.Room) -> None:
         self.room = room
-        self.take = Take()
+        self.capture = AudioCapture()
         self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue(10_000)
         """Events of the agents, as they come."""
 
@@ -100,10 +100,10 @@ class Listener:
         room.on("track_unsubscribed", self._on_track_gone)
         room.on("data_received", self._on_data)
 
-    def start_take(self) -> Take:
+    def start_capture(self) -> AudioCapture:
         """Forgets what was heard so far and begins anew."""
-        self.take = Take()
-        return self.take
+        self.capture = AudioCapture()
+        return self.capture
 
     async def wait_for(self, utterance_id: str, *states: str) -> dict[str, Any]:
         """The next event of that utterance with one of `states`; the bound is the caller's."""
@@ -125,7 +125,7 @@ class Listener:
         try:
             async for event in stream:
                 self.subscribed.set()
-                self.take.add(bytes(event.frame.data), clock(), track.sid)
+                self.capture.add(bytes(event.frame.data), clock(), track.sid)
         finally:
             await stream.aclose()
 

@@ -1,7 +1,7 @@
 """Records a room's speaker: the sound of all its agents, the picture of one of them, on one timeline.
 
 Both are placed by when they arrived. The sound of a track is continuous, so its first pieces tell where all
-the others belong (`core.mixing`). A picture carries WebRTC's own time of when it is to be shown; the pictures
+the others belong (`core.mixer`). A picture carries WebRTC's own time of when it is to be shown; the pictures
 that arrived with the least delay tell what that clock says on ours.
 """
 
@@ -18,7 +18,8 @@ from typing import Any
 from livekit import rtc
 
 from libacli.core.audio import FRAME_MS, SAMPLE_RATE, FrameSlicer, duration_s, is_audible
-from libacli.core.mixing import Mixer, ShownAt
+from libacli.core.mixer import Mixer
+from libacli.core.picture_clock import PictureClock
 from libacli.edges.viewer.file_writer import FileWriter
 from libacli.edges.viewer.media_file import Mp4File, Picture, WavFile
 from libacli.errors import LibaError
@@ -163,7 +164,7 @@ class Recorder:
                 case _Came(track=rtc.RemoteAudioTrack()):
                     self._forget(event.track.sid)
                     self._tell(f"sound    of {event.identity}")
-                    self._readers[event.track.sid] = tasks.create_task(self._hear(event.track))
+                    self._readers[event.track.sid] = tasks.create_task(self._read_sound(event.track))
                 case _Came():
                     self._forget(event.track.sid)
                     self._pictures[event.track.sid] = event
@@ -175,14 +176,14 @@ class Recorder:
                     event.set_subscribed(True)
             if self._pictures and not self._pictures.keys() & self._readers.keys():
                 sid, picture = next(iter(self._pictures.items()))
-                self._readers[sid] = tasks.create_task(self._watch(picture))
+                self._readers[sid] = tasks.create_task(self._read_pictures(picture))
 
     def _forget(self, sid: str) -> None:
         self._pictures.pop(sid, None)
         if reader := self._readers.pop(sid, None):
             reader.cancel()
 
-    async def _hear(self, track: rtc.Track) -> None:
+    async def _read_sound(self, track: rtc.Track) -> None:
         clock = asyncio.get_running_loop().time
         stream = rtc.AudioStream(track, sample_rate=SAMPLE_RATE, num_channels=1, frame_size_ms=FRAME_MS)
         try:
@@ -195,18 +196,18 @@ class Recorder:
                 self._mixer.drop(track.sid)
             await _closed(stream)
 
-    async def _watch(self, came: _Came) -> None:
+    async def _read_pictures(self, came: _Came) -> None:
         clock = asyncio.get_running_loop().time
-        shown = ShownAt()
+        picture_clock = PictureClock()
         stream = rtc.VideoStream(came.track, format=rtc.VideoBufferType.I420)
         try:
             async for event in stream:
                 if min(event.frame.width, event.frame.height) < _SMALLEST_PX:
                     continue
-                if not shown.is_known:
+                if not picture_clock.is_known:
                     size = _full_size(came.publication, event.frame)
                     self._tell(f"picture  of {came.identity}, {size[0]}x{size[1]}")
-                shown_at = shown.at(event.timestamp_us, clock())
+                shown_at = picture_clock.shown_at(event.timestamp_us, clock())
                 self._begun(shown_at)
                 picture = Picture(event.frame.width, event.frame.height, event.frame.data, size)
                 at_s = max(0.0, shown_at - self._began_at)
@@ -229,7 +230,7 @@ class Recorder:
             self._hand_over(clock() - _HOLD_BACK_S)
 
     def _hand_over(self, until: float) -> None:
-        if self._mixer and (pcm := self._mixer.take(until)):
+        if self._mixer and (pcm := self._mixer.mixed_until(until)):
             self._writer.sound(pcm)
             for frame in self._slicer.push(pcm):
                 self.speech_s += duration_s(len(frame)) if is_audible(frame) else 0.0

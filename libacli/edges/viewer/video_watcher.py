@@ -23,7 +23,7 @@ _SMALLEST_PX = 16
 
 
 @dataclass
-class Sight:
+class VideoCapture:
     """Pictures since the sight began."""
 
     frames: int = 0
@@ -39,21 +39,21 @@ class Sight:
         return sum(change >= LEAST_MOTION for _, change in self.motion) >= max(5, len(self.motion) // 10)
 
 
-class Watcher:
+class VideoWatcher:
     """Subscribes to the picture of every agent in a room; the room must subscribe by itself."""
 
     def __init__(self, room: rtc.Room) -> None:
-        self.sight = Sight()
+        self.capture = VideoCapture()
         self.seen = asyncio.Event()
         """Set once a picture has arrived."""
 
         self._tracks: asyncio.Queue[rtc.RemoteVideoTrack] = asyncio.Queue()
         room.on("track_subscribed", self._on_track)
 
-    def start_sight(self) -> Sight:
+    def start_capture(self) -> VideoCapture:
         """Forgets what was seen so far and begins anew."""
-        self.sight = Sight()
-        return self.sight
+        self.capture = VideoCapture()
+        return self.capture
 
     async def run(self) -> None:
         """Watches until cancelled."""
@@ -82,9 +82,9 @@ class Watcher:
             int(columns.start * frame.width) : int(columns.stop * frame.width) : 2,
         ].astype(numpy.int16)
         if before is not None and before.shape == mouth.shape:
-            self.sight.motion.append((now, float(numpy.abs(mouth - before).mean())))
-        self.sight.frames += 1
-        self.sight.width, self.sight.height = frame.width, frame.height
+            self.capture.motion.append((now, float(numpy.abs(mouth - before).mean())))
+        self.capture.frames += 1
+        self.capture.width, self.capture.height = frame.width, frame.height
         return mouth
 
     def _on_track(

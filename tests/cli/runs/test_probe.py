@@ -8,26 +8,27 @@ from typing import Any
 
 import pytest
 
-from libacli.cli.runs.probe import Probing, end_of, measured
+from libacli.cli.runs.probe import ProbeRun
+from libacli.cli.runs.probe_measure import end_of, measured
 from libacli.config import Settings
 from libacli.core.audio import silence
-from libacli.core.heard import Heard
+from libacli.core.probe_result import ProbeResult
 from libacli.core.record import Record
 from libacli.core.threshold import Threshold
-from libacli.edges.viewer.listener import Take
-from libacli.edges.viewer.video_watcher import Sight
+from libacli.edges.viewer.listener import AudioCapture
+from libacli.edges.viewer.video_watcher import VideoCapture
 from libacli.errors import LibaError, RefusedError, ThresholdError, WithoutAvatarError
 from tests.cli.conftest import Shell
 
 SENT_AT = 10.0
-WHOLE = Heard(
+WHOLE = ProbeResult(
     "u1", "done", "tavus", heard=90.0, seen=110.0, claim=80.0, speech=1000, span=990, gap=60, lag=-5
 )
 RECORD = Record("u1", 1.0, "done", route="tavus", speech_ms=1000.0, d01=10.0, d12=1.0, d2a=70.0)
 
 
-def probing(*utterances: Heard, condition: str = "", require_avatar: bool = False) -> Probing:
-    run = Probing(
+def probing(*utterances: ProbeResult, condition: str = "", require_avatar: bool = False) -> ProbeRun:
+    run = ProbeRun(
         Settings(),
         room="demo",
         text=None,
@@ -37,7 +38,7 @@ def probing(*utterances: Heard, condition: str = "", require_avatar: bool = Fals
         require_avatar=require_avatar,
         as_json=False,
     )
-    run.utterances.extend(utterances)
+    run.results.extend(utterances)
     return run
 
 
@@ -46,13 +47,13 @@ def sound(milliseconds: int) -> bytes:
     return b"\x00\x20" * (24 * milliseconds)
 
 
-def take_of(*pcm: bytes, first_at: float) -> Take:
+def capture_of(*pcm: bytes, first_at: float) -> AudioCapture:
     """Sound that begins to arrive at `first_at`, in frames of 20 ms."""
-    take = Take()
+    capture = AudioCapture()
     everything = b"".join(pcm)
     for number in range(len(everything) // 960):
-        take.add(everything[number * 960 : (number + 1) * 960], first_at + (number + 1) * 0.02)
-    return take
+        capture.add(everything[number * 960 : (number + 1) * 960], first_at + (number + 1) * 0.02)
+    return capture
 
 
 @pytest.mark.parametrize(
@@ -89,8 +90,8 @@ def test_the_help_says_what_the_avatar_costs(shell: Shell) -> None:
 
 
 def test_sound_that_came_whole_is_heard() -> None:
-    take = take_of(sound(400), silence(200), sound(400), first_at=SENT_AT + 0.09)
-    heard = measured(RECORD, take, Sight(), SENT_AT)
+    capture = capture_of(sound(400), silence(200), sound(400), first_at=SENT_AT + 0.09)
+    heard = measured(RECORD, capture, VideoCapture(), SENT_AT)
     assert heard.heard == pytest.approx(90, abs=1)
     assert (heard.verdict, heard.cut) == ("HEARD", 0)
     assert heard.gap == pytest.approx(200)
@@ -102,29 +103,29 @@ def test_sound_that_came_whole_is_heard() -> None:
     "pcm", [(sound(600),), (sound(400), silence(200), sound(200))], ids=["no end", "less than all"]
 )
 def test_an_end_that_never_came_is_cut_off(pcm: tuple[bytes, ...]) -> None:
-    heard = measured(RECORD, take_of(*pcm, silence(500), first_at=SENT_AT), Sight(), SENT_AT)
+    heard = measured(RECORD, capture_of(*pcm, silence(500), first_at=SENT_AT), VideoCapture(), SENT_AT)
     assert heard.verdict == "CUT OFF"
     assert heard.cut == pytest.approx(1000 - sum(map(len, pcm)) / 48)
 
 
 def test_sound_that_stalled_on_its_way_is_heard_but_stretched() -> None:
-    take = take_of(sound(400), silence(700), sound(600), first_at=SENT_AT)
-    heard = measured(RECORD, take, Sight(), SENT_AT)
+    capture = capture_of(sound(400), silence(700), sound(600), first_at=SENT_AT)
+    heard = measured(RECORD, capture, VideoCapture(), SENT_AT)
     assert heard.verdict == "HEARD"
     assert heard.stretch == heard.gap == pytest.approx(700)
 
 
 def test_silence_is_not_heard_whatever_the_agent_says() -> None:
-    heard = measured(RECORD, take_of(silence(1000), first_at=SENT_AT), Sight(), SENT_AT)
+    heard = measured(RECORD, capture_of(silence(1000), first_at=SENT_AT), VideoCapture(), SENT_AT)
     assert (heard.verdict, heard.heard, heard.claim) == ("NOT HEARD", None, 81.0)
 
 
 def test_a_mouth_that_moves_is_seen() -> None:
-    sight = Sight()
+    sight = VideoCapture()
     for number in range(40):
         at = SENT_AT - 0.5 + number * 0.04
         sight.motion.append((at, 3.0 if at > SENT_AT + 0.1 else 0.1))
-    heard = measured(RECORD, take_of(sound(1000), first_at=SENT_AT), sight, SENT_AT)
+    heard = measured(RECORD, capture_of(sound(1000), first_at=SENT_AT), sight, SENT_AT)
     assert heard.seen == pytest.approx(100, abs=41)
 
 
@@ -167,7 +168,7 @@ def test_it_ends_well_when_all_was_heard_and_holds() -> None:
 
 
 @pytest.mark.parametrize("bad", [replace(WHOLE, span=500), replace(WHOLE, heard=None, span=0)])
-def test_one_that_was_not_heard_to_the_end_is_an_error(bad: Heard) -> None:
+def test_one_that_was_not_heard_to_the_end_is_an_error(bad: ProbeResult) -> None:
     with pytest.raises(LibaError, match="1 of 2 not heard to the end") as caught:
         probing(WHOLE, bad, condition="heard.p95<1", require_avatar=True).judge()
     assert caught.value.exit_code == 1

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libacli.core.sync import LONGEST_LAG_S, first_movement_at, lag_s
+from libacli.core.lip_sync import LONGEST_LAG_S, first_movement_at, lag_s
 
 START, END = 1.0, 4.0
 """Of speech."""

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from libacli.core.heard import MEASURES, Heard, counts_of, summary_of, values_of
+from libacli.core.probe_result import MEASURES, ProbeResult, counts_of, summary_of, values_of
 from libacli.core.record import Record
 from libacli.core.threshold import Threshold
 
-WHOLE = Heard(
+WHOLE = ProbeResult(
     "u1", "done", "tavus", heard=90.0, seen=110.0, claim=80.0, speech=1000, span=990, gap=60, lag=-5
 )
-MUTE = Heard("u2", "done", "fallback", claim=80.0, speech=1000)
+MUTE = ProbeResult("u2", "done", "fallback", claim=80.0, speech=1000)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ MUTE = Heard("u2", "done", "fallback", claim=80.0, speech=1000)
         (replace(MUTE, outcome="expired", speech=0), "NOT HEARD"),
     ],
 )
-def test_heard_means_from_the_first_to_the_last_sound(heard: Heard, verdict: str) -> None:
+def test_heard_means_from_the_first_to_the_last_sound(heard: ProbeResult, verdict: str) -> None:
     assert heard.verdict == verdict
 
 
@@ -40,8 +40,8 @@ def test_what_is_missing_and_what_is_too_much_are_told_apart() -> None:
 
 def test_the_claim_is_the_way_from_the_request_to_the_first_sound() -> None:
     record = Record("u1", 1.0, "done", waited=5.0, d01=10.0, d12=1.0, d2a=70.0, d23=900.0, speech_ms=900.0)
-    assert Heard.of(record, heard=90.0, span=900.0, gap=0.0).claim == 81.0
-    assert Heard.of(replace(record, d2a=None), heard=90.0, span=900.0, gap=0.0).claim is None
+    assert ProbeResult.of(record, heard=90.0, span=900.0, gap=0.0).claim == 81.0
+    assert ProbeResult.of(replace(record, d2a=None), heard=90.0, span=900.0, gap=0.0).claim is None
 
 
 def test_it_is_told_with_all_its_members() -> None:

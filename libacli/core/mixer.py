@@ -1,4 +1,4 @@
-"""Sound and pictures on one timeline, put there by when they arrived."""
+"""The sound of several tracks as one, each piece put where it belongs by when it arrived."""
 
 from __future__ import annotations
 
@@ -17,9 +17,6 @@ _DISTURBING = SAMPLE_RATE * 40 // 1000
 _LONGEST_WAIT = SAMPLE_RATE * 5
 """A track that is behind by more (5 s) is not waited for."""
 
-_RENDER_DELAY_S = 0.01
-"""WebRTC hands a picture over so long before it is to be shown."""
-
 _WINDOW = SAMPLE_RATE
 """For so long (1 s) all pieces must be late before it is not just their delivery that stuck."""
 
@@ -35,15 +32,15 @@ class Mixer:
         """`starts_at`, in seconds on the clock of all other times given, is where the timeline begins."""
         self._starts_at = starts_at
         self._tracks: dict[str, _Track] = {}
-        self._taken = 0
+        self._given = 0
         self._mixed = bytearray()
 
     def add(self, track: str, pcm: bytes, arrived_at: float) -> None:
         """The next piece of a track; its last sample was there at `arrived_at`, in seconds."""
         place = self._position(arrived_at) - len(pcm) // BYTES_PER_SAMPLE
         known = self._tracks.get(track)
-        if known is None or known.end < self._taken:
-            known = self._tracks[track] = _Track(max(place, self._taken))
+        if known is None or known.end < self._given:
+            known = self._tracks[track] = _Track(max(place, self._given))
         shift = known.shift_due(place)
         if abs(shift) >= _DISTURBING or (abs(shift) >= _NOTICED and not is_audible(pcm)):
             known.delays.clear()
@@ -56,21 +53,21 @@ class Mixer:
         """No more comes from this track."""
         self._tracks.pop(track, None)
 
-    def take(self, until: float) -> bytes:
-        """What has not been taken yet, up to the clock's `until`, or to where all tracks have come to."""
+    def mixed_until(self, until: float) -> bytes:
+        """What was not given out yet, up to the clock's `until`, or to where all tracks have come to."""
         now = self._position(until)
         ends = (track.end for track in self._tracks.values() if now - track.end <= _LONGEST_WAIT)
-        size = max(0, min([now, *ends]) - self._taken)
-        self._taken += size
-        taken = bytes(self._mixed[: size * BYTES_PER_SAMPLE]).ljust(size * BYTES_PER_SAMPLE, b"\0")
-        del self._mixed[: len(taken)]
-        return taken
+        size = max(0, min([now, *ends]) - self._given)
+        self._given += size
+        mixed = bytes(self._mixed[: size * BYTES_PER_SAMPLE]).ljust(size * BYTES_PER_SAMPLE, b"\0")
+        del self._mixed[: len(mixed)]
+        return mixed
 
     def _position(self, at: float) -> int:
         return round((at - self._starts_at) * SAMPLE_RATE)
 
     def _lay(self, position: int, pcm: bytes) -> None:
-        start = (position - self._taken) * BYTES_PER_SAMPLE
+        start = (position - self._given) * BYTES_PER_SAMPLE
         end = start + len(pcm)
         self._mixed.extend(bytes(max(0, end - len(self._mixed))))
         there = bytes(self._mixed[start:end])
@@ -96,26 +93,6 @@ class _Track:
         if place - self.delays[0][0] < _WINDOW:
             return 0
         return max(0, min(late for _, late in self.delays))
-
-
-class ShownAt:
-    """Reads the time stamps of one track's pictures on our own clock.
-
-    Of the latest 250 pictures, the one that arrived with the least delay tells how the two clocks differ.
-    """
-
-    def __init__(self) -> None:
-        self._offsets: deque[float] = deque(maxlen=250)
-
-    @property
-    def is_known(self) -> bool:
-        return bool(self._offsets)
-
-    def at(self, timestamp_us: int, arrived_at: float) -> float:
-        """When the picture is to be shown, in seconds on the clock of `arrived_at`."""
-        stamp = timestamp_us / 1_000_000
-        self._offsets.append(arrived_at - stamp)
-        return stamp + min(self._offsets) + _RENDER_DELAY_S
 
 
 def _sum(one: bytes, other: bytes) -> bytes:

@@ -2,12 +2,11 @@ from __future__ import annotations
 
 from array import array
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from libacli.core.audio import FRAME_BYTES, SAMPLE_RATE, samples, silence
-from libacli.core.mixing import Mixer, ShownAt
+from libacli.core.mixer import Mixer
 
 FRAME_S = 0.02
 START = 100.0
@@ -33,44 +32,44 @@ def test_a_track_is_taken_as_it_came() -> None:
     mixer = Mixer(START)
     for number in range(1, 6):
         mixer.add("a", frame(number * 1000), START + number * FRAME_S)
-    assert runs(mixer.take(START + 5 * FRAME_S)) == [(number * 1000, 20) for number in range(1, 6)]
+    assert runs(mixer.mixed_until(START + 5 * FRAME_S)) == [(number * 1000, 20) for number in range(1, 6)]
 
 
 def test_two_tracks_that_sound_at_once_are_added_without_overflow() -> None:
     mixer = Mixer(START)
     mixer.add("a", frame(20_000) + frame(-20_000) + frame(300), START + 3 * FRAME_S)
     mixer.add("b", frame(20_000) + frame(-20_000) + frame(-100), START + 3 * FRAME_S)
-    assert runs(mixer.take(START + 3 * FRAME_S)) == [(32_767, 20), (-32_768, 20), (200, 20)]
+    assert runs(mixer.mixed_until(START + 3 * FRAME_S)) == [(32_767, 20), (-32_768, 20), (200, 20)]
 
 
 def test_a_silent_track_leaves_the_other_one_as_it_is() -> None:
     mixer = Mixer(START)
     mixer.add("a", frame(7), START + FRAME_S)
     mixer.add("b", silence(20), START + FRAME_S)
-    assert mixer.take(START + FRAME_S) == frame(7)
+    assert mixer.mixed_until(START + FRAME_S) == frame(7)
 
 
 def test_where_no_track_is_there_is_silence() -> None:
     mixer = Mixer(START)
-    assert runs(mixer.take(START + 1)) == [(0, 1000)]
+    assert runs(mixer.mixed_until(START + 1)) == [(0, 1000)]
     mixer.add("a", frame(5), START + 1.5)
     mixer.drop("a")
-    assert runs(mixer.take(START + 2)) == [(0, 480), (5, 20), (0, 500)]
+    assert runs(mixer.mixed_until(START + 2)) == [(0, 480), (5, 20), (0, 500)]
 
 
 def test_sound_waits_for_a_track_that_is_a_little_behind() -> None:
     mixer = Mixer(START)
     mixer.add("a", frame(5), START + FRAME_S)
     mixer.add("b", frame(6) + frame(6), START + 2 * FRAME_S)
-    assert len(mixer.take(START + 1)) == FRAME_BYTES
+    assert len(mixer.mixed_until(START + 1)) == FRAME_BYTES
 
 
 def test_a_track_that_has_stopped_is_not_waited_for_and_is_put_right_when_it_comes_back() -> None:
     mixer = Mixer(START)
     mixer.add("a", frame(5), START + FRAME_S)
-    assert runs(mixer.take(START + 6)) == [(5, 20), (0, 5980)]
+    assert runs(mixer.mixed_until(START + 6)) == [(5, 20), (0, 5980)]
     mixer.add("a", frame(7), START + 6.5)
-    assert runs(mixer.take(START + 6.5)) == [(0, 480), (7, 20)]
+    assert runs(mixer.mixed_until(START + 6.5)) == [(0, 480), (7, 20)]
 
 
 def test_pieces_that_are_handed_over_in_a_bunch_lose_nothing() -> None:
@@ -78,7 +77,7 @@ def test_pieces_that_are_handed_over_in_a_bunch_lose_nothing() -> None:
     mixer.add("a", frame(1), START + FRAME_S)
     for number in range(2, 101):
         mixer.add("a", frame(number), START + 2)  # the loop was busy for two seconds
-    assert runs(mixer.take(START + 2)) == [(number, 20) for number in range(1, 101)]
+    assert runs(mixer.mixed_until(START + 2)) == [(number, 20) for number in range(1, 101)]
 
 
 def test_a_hole_in_a_track_becomes_silence_within_a_second() -> None:
@@ -86,7 +85,7 @@ def test_a_hole_in_a_track_becomes_silence_within_a_second() -> None:
     for number in range(200):
         hole_s = 0.5 if number >= 50 else 0
         mixer.add("a", frame(1000), START + hole_s + (number + 1) * FRAME_S)
-    (_, before_ms), hole, (_, after_ms) = runs(mixer.take(START + 4.5))
+    (_, before_ms), hole, (_, after_ms) = runs(mixer.mixed_until(START + 4.5))
     assert hole == (0, 500)
     assert before_ms <= 1000 + 1000 + 40
     assert before_ms + after_ms == 200 * 20
@@ -97,7 +96,7 @@ def test_a_track_that_was_begun_too_late_is_moved_back_at_once() -> None:
     mixer.add("a", frame(1000), START + 0.1 + FRAME_S)  # it was on its way for 100 ms
     for number in range(2, 12):
         mixer.add("a", frame(1000), START + number * FRAME_S)
-    assert runs(mixer.take(START + 11 * FRAME_S)) == [(0, 100), (1000, 120)]
+    assert runs(mixer.mixed_until(START + 11 * FRAME_S)) == [(0, 100), (1000, 120)]
 
 
 def test_a_small_shift_waits_for_a_silence() -> None:
@@ -106,7 +105,7 @@ def test_a_small_shift_waits_for_a_silence() -> None:
     mixer.add("a", frame(1000), START + 2 * FRAME_S)
     mixer.add("a", frame(100), START + 3 * FRAME_S)
     mixer.add("a", frame(1000), START + 4 * FRAME_S)
-    assert runs(mixer.take(START + 1)) == [(0, 20), (1000, 60)]
+    assert runs(mixer.mixed_until(START + 1)) == [(0, 20), (1000, 60)]
 
 
 @given(
@@ -122,9 +121,9 @@ def test_what_is_taken_has_no_gap_and_is_never_longer_than_the_time_that_passed(
     now, total = START, 0
     for step in takes:
         now += step
-        total += len(mixer.take(now))
+        total += len(mixer.mixed_until(now))
         assert total <= round((now - START) * SAMPLE_RATE) * 2
-    rest = len(mixer.take(START + 60))
+    rest = len(mixer.mixed_until(START + 60))
     assert total + rest == 60 * SAMPLE_RATE * 2
 
 
@@ -136,21 +135,7 @@ def test_a_track_whose_pieces_are_late_by_chance_stays_near_where_the_earliest_b
     for number, late_s in enumerate(late):
         value = 20_000 if number == len(late) - 1 else 0
         mixer.add("a", frame(value), START + (number + 1) * FRAME_S + late_s)
-    ends_ms = len(mixer.take(START + 60).rstrip(b"\0")) // 48
+    ends_ms = len(mixer.mixed_until(START + 60).rstrip(b"\0")) // 48
     due_ms = len(late) * 20
     earliest_ms = min(late[-50:-1]) * 1000
     assert due_ms - 1 <= ends_ms <= due_ms + earliest_ms + 5 + 1
-
-
-def test_a_picture_is_shown_at_its_own_time_whenever_it_was_handed_over() -> None:
-    shown = ShownAt()
-    assert not shown.is_known
-    stamps = [number * 40_000 for number in range(50)]
-    late_s = [0.5 if number % 7 == 3 else 0.001 for number in range(50)]
-    times = [
-        shown.at(5_000_000 + stamp, START + stamp / 1e6 + late)
-        for stamp, late in zip(stamps, late_s, strict=True)
-    ]
-    assert shown.is_known
-    assert [time - times[0] for time in times] == pytest.approx([stamp / 1e6 for stamp in stamps])
-    assert times[0] == pytest.approx(START + 0.001 + 0.01)

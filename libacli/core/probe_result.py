@@ -10,10 +10,10 @@ from typing import Any, Literal
 from libacli.core.record import Record
 from libacli.core.threshold import STATISTICS
 
-Verdict = Literal["HEARD", "CUT OFF", "NOT HEARD"]
+ProbeVerdict = Literal["HEARD", "CUT OFF", "NOT HEARD"]
 
 MEASURES = ("heard", "claim", "seen", "cut", "stretch", "gap", "lag")
-"""Names of the durations, in milliseconds; what they mean: `Heard`."""
+"""Names of the durations, in milliseconds; what they mean: `ProbeResult`."""
 
 CUT_MS = 100.0
 """What is missing by more than this is a syllable; below it, a sound that fades."""
@@ -22,7 +22,7 @@ _SHOWN = ("p50", "p95", "max")
 
 
 @dataclass(frozen=True)
-class Heard:
+class ProbeResult:
     """What one utterance was to a viewer. Times are in milliseconds, None where there was no such thing."""
 
     id: str
@@ -65,7 +65,7 @@ class Heard:
         gap: float,
         seen: float | None = None,
         lag: float | None = None,
-    ) -> Heard:
+    ) -> ProbeResult:
         """What the agent says of an utterance, and what was measured."""
         parts = (record.d01, record.d12, record.d2a)
         known = [part for part in parts if part is not None]
@@ -95,7 +95,7 @@ class Heard:
         return None if self.heard is None else max(0.0, self.span - self.speech)
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> ProbeVerdict:
         """`HEARD` means: from its first to its last sound."""
         if self.heard is None:
             return "NOT HEARD"
@@ -120,14 +120,14 @@ class Heard:
         }
 
 
-def values_of(utterances: Sequence[Heard]) -> dict[str, list[float]]:
+def values_of(utterances: Sequence[ProbeResult]) -> dict[str, list[float]]:
     """By measure: what was measured."""
     return {
         name: [value for one in utterances if (value := one.measure(name)) is not None] for name in MEASURES
     }
 
 
-def summary_of(utterances: Sequence[Heard]) -> dict[str, dict[str, float]]:
+def summary_of(utterances: Sequence[ProbeResult]) -> dict[str, dict[str, float]]:
     """By measure, those left out that nothing was measured of: its count, p50, p95 and maximum."""
     return {
         name: {"count": len(values)}
@@ -137,6 +137,6 @@ def summary_of(utterances: Sequence[Heard]) -> dict[str, dict[str, float]]:
     }
 
 
-def counts_of(utterances: Sequence[Heard], member: Literal["route", "verdict"]) -> dict[str, int]:
+def counts_of(utterances: Sequence[ProbeResult], member: Literal["route", "verdict"]) -> dict[str, int]:
     """How many have which `member`."""
     return dict(Counter(str(getattr(one, member)) or "none" for one in utterances))

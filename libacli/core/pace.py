@@ -1,0 +1,11 @@
+"""How long speech may last: for bounds of those who wait for its end."""
+
+from __future__ import annotations
+
+_LONGEST_S_PER_CHAR = 0.2
+"""The embedded voice, measured: 0.05 to 0.08 s per character, pauses included; 0.15 at its slowest pace."""
+
+
+def longest_speech_s(text: str) -> float:
+    """Seconds that a slow speaker may take for `text`; what else may take time is for the waiter to add."""
+    return len(text) * _LONGEST_S_PER_CHAR

@@ -1,0 +1,66 @@
+"""A viewer's place in a room: a participant of our own that hears and sees the agents there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from livekit import rtc
+
+from libacli.config import LiveKitCredentials
+from libacli.edges.livekit.joining import joined
+from libacli.edges.livekit.tokens import listener_token
+from libacli.edges.viewer.listener import Listener
+from libacli.edges.viewer.video_watcher import VideoWatcher
+
+
+@dataclass(frozen=True)
+class Seat:
+    """What a viewer of a room has."""
+
+    room: rtc.Room
+    listener: Listener
+    video: VideoWatcher
+
+
+@asynccontextmanager
+async def seated(credentials: LiveKitCredentials, *, room: str, identity: str) -> AsyncIterator[Seat]:
+    """Joins `room` as `identity`, listens and watches until the end of the context.
+
+    Raises UnreachableError or CredentialsError. When listening or watching breaks, the context is ended with
+    that error: what was heard from then on would be less than there was.
+    """
+    there = rtc.Room()
+    seat = Seat(there, Listener(there), VideoWatcher(there))
+    token = listener_token(credentials, room=room, identity=identity)
+    async with (
+        joined(there, credentials.ws_url, token),
+        in_background(seat.listener.run(), seat.video.run()),
+    ):
+        yield seat
+
+
+@asynccontextmanager
+async def in_background(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs `jobs` until the end of the context; one that fails ends it with its error.
+
+    Unlike a task group's, errors come out as they are, those of the context and those of the jobs.
+    """
+    first: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(job) for job in jobs]
+            try:
+                yield
+            finally:
+                for task in running:
+                    task.cancel()
+    except BaseExceptionGroup as group:
+        first = group.exceptions[0]
+    while isinstance(first, BaseExceptionGroup):  # a job may be a task group itself
+        first = first.exceptions[0]
+    if first:
+        raise first
