@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
 from libacli.web import say, token
-from libacli.web.auth import CallerDependency
-from libacli.web.models import Identity, RoomQuery, Said, Token, TokenBody
+from libacli.web.dependencies import CallerDependency, ServicesDependency
+from libacli.web.models import Identity, RoomQuery, SayAnswer, Token, TokenBody
 from libacli.web.problems import responses
 
 router = APIRouter(tags=["older names"], deprecated=True)
@@ -15,16 +15,16 @@ _PROBLEMS = responses(401, 403, 413, 415, 422, 429, 502, 503, 504)
 router.post(
     "/say",
     status_code=202,
-    response_model=Said,
+    response_model=SayAnswer,
     summary="POST /api/say",
-    responses=_PROBLEMS | {200: {"model": Said}},
-)(say.say)
-router.post("/token", summary="POST /api/token", responses=_PROBLEMS)(token.token)
+    responses=_PROBLEMS | {200: {"model": SayAnswer}},
+)(say.post_say)
+router.post("/token", summary="POST /api/token", responses=_PROBLEMS)(token.post_token)
 
 
 @router.get("/token", summary="POST /api/token", responses=_PROBLEMS)
 async def get_token(
-    request: Request, caller: CallerDependency, room: RoomQuery = None, identity: Identity = None
+    services: ServicesDependency, caller: CallerDependency, room: RoomQuery = None, identity: Identity = None
 ) -> Token:
     """A token to join and watch; for more there is `POST /api/token`."""
-    return token.join(request, caller, TokenBody(room=room, identity=identity))
+    return token.make_token(services, caller, TokenBody(room=room, identity=identity))

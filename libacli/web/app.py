@@ -9,25 +9,13 @@ from fastapi import FastAPI
 
 from libacli import __version__
 from libacli.config import Settings
-from libacli.web import (
-    aliases,
-    docs,
-    health,
-    links,
-    metrics,
-    middleware,
-    page,
-    problems,
-    rooms,
-    say,
-    stop,
-    stream,
-    token,
-)
-from libacli.web.auth import Callers
-from libacli.web.feed import Feeds
+from libacli.web import aliases, docs, health, links, page, rooms, say, stop, stream, token
+from libacli.web.metrics import RequestMetricsMiddleware
+from libacli.web.middleware import add_middleware
 from libacli.web.ports import Gateway
-from libacli.web.sessions import Sessions
+from libacli.web.problems import add_problem_handlers
+from libacli.web.security_headers import security_headers
+from libacli.web.services import Services, WebApp, make_services
 
 _DESCRIPTION = """Make the agent of a LiveKit room say exactly this text, now, and know that it was said.
 
@@ -43,41 +31,41 @@ def make_app(
     voices: Sequence[str] = (),
     address: str = "http://127.0.0.1:8080",
     host_is_loopback: bool = True,
-) -> FastAPI:
-    """The application, reached at `address`. `voices` are the page's suggestions.
+) -> WebApp:
+    """The application, reached at `address`. `voices` are the page's suggestions. Raises ConfigError."""
+    services = make_services(
+        settings, gateway, voices=voices, address=address, host_is_loopback=host_is_loopback
+    )
+    headers = security_headers(settings, address)
+    app = _app_with_routes(services)
+    add_problem_handlers(app, headers)
+    add_middleware(
+        app, settings, address=address, host_is_loopback=host_is_loopback, security_headers=headers
+    )
+    app.add_middleware(RequestMetricsMiddleware, metrics=services.metrics)
+    return app
 
-    `app.state.sessions` makes the codes by which a browser is let in.
-    """
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        try:
-            yield
-        finally:
-            await app.state.feeds.aclose()
-
-    app = FastAPI(
+def _app_with_routes(services: Services) -> WebApp:
+    app = WebApp(
+        services,
         title="liba",
         version=__version__,
         description=_DESCRIPTION,
-        lifespan=lifespan,
+        lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
     )
-    state = app.state
-    state.settings = settings
-    state.gateway = gateway
-    state.voices = tuple(voices)
-    state.address = address
-    state.memory = say.Memory()
-    state.sessions = Sessions()
-    state.callers = Callers(settings, state.sessions, host_is_loopback=host_is_loopback)
-    state.feeds = Feeds(gateway)
-    state.readiness = health.Readiness(gateway)
-    for part in (say, stop, rooms, stream, token, links, health, docs, aliases):
+    for part in (say, stop, rooms, stream, token, links, health, docs, aliases, page):
         app.include_router(part.router)
-    page.install(app)
-    problems.install(app)
-    middleware.install(app, settings, address=address, host_is_loopback=host_is_loopback)
-    metrics.install(app)
+    page.add_files(app)
     return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    assert isinstance(app, WebApp)
+    try:
+        yield
+    finally:
+        await app.services.feeds.aclose()

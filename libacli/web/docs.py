@@ -47,7 +47,7 @@ _PLAIN = (
 
 
 @router.get("/docs", include_in_schema=False)
-async def docs() -> HTMLResponse:
+async def get_docs() -> HTMLResponse:
     return HTMLResponse(docs_page(VENDOR))
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from libacli.core.news import Caption, Event, Link, News, Status
 from libacli.errors import LibaError
+from libacli.web.models import room_state
 from libacli.web.ports import Gateway
 from libacli.web.problems import Problem
-from libacli.web.rooms import room_state
 
 logger = logging.getLogger("liba.web")
 

@@ -52,7 +52,7 @@ def parse_keys(entries: Iterable[str]) -> tuple[Key, ...]:
     return tuple(keys)
 
 
-def find(keys: Iterable[Key], presented: str) -> Key | None:
+def find_key(keys: Iterable[Key], presented: str) -> Key | None:
     """The key that was presented, if it is one of `keys`; takes as long whichever it is."""
     digest = _digest(presented)
     found = None

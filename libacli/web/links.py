@@ -1,4 +1,4 @@
-"""POST /api/session and /api/link: how another browser is let in."""
+"""POST /api/link and /api/session: links that let another browser in, and the sessions their codes give."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import segno
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from libacli.web.auth import CallerDependency, Callers, address_of
+from libacli.web.dependencies import CallerDependency, ServicesDependency
 from libacli.web.models import Room
 from libacli.web.problems import Problem, responses
+from libacli.web.rate_limits import client_address
 from libacli.web.sessions import CODE_VALID_S
 
 router = APIRouter(tags=["entry"])
@@ -24,7 +25,7 @@ class CodeBody(BaseModel):
     code: str = Field(min_length=1, max_length=64)
 
 
-class SessionLeave(BaseModel):
+class SessionAnswer(BaseModel):
     """A session: send it as `Authorization: Bearer`."""
 
     model_config = ConfigDict(
@@ -39,7 +40,7 @@ class SessionLeave(BaseModel):
     expires_in_s: int
 
 
-class LinkBody(BaseModel):
+class ShareLinkBody(BaseModel):
     """Whom a link is for."""
 
     model_config = ConfigDict(extra="forbid", strict=True, json_schema_extra={"examples": [{"room": "demo"}]})
@@ -48,7 +49,7 @@ class LinkBody(BaseModel):
     can_say: bool = Field(default=False, description="Whether it may speak, or only watch")
 
 
-class Link(BaseModel):
+class ShareLink(BaseModel):
     """A link to the page."""
 
     model_config = ConfigDict(
@@ -73,20 +74,18 @@ class Link(BaseModel):
     summary="Trade a code for a session",
     responses=responses(401, 403, 413, 415, 422, 429),
 )
-async def session(request: Request, body: CodeBody) -> SessionLeave:
+async def post_session(request: Request, services: ServicesDependency, body: CodeBody) -> SessionAnswer:
     """A code works once, for ten minutes; the session is for one room, for twelve hours at most."""
-    callers: Callers = request.app.state.callers
-    address = address_of(request)
-    await callers.visit(address)
-    await callers.check_guesses(address)
-    sessions = request.app.state.sessions
-    redeemed = sessions.redeem(body.code)
+    address, rate_limits = client_address(request), services.rate_limits
+    await rate_limits.count_address_request(address)
+    await rate_limits.check_wrong_attempts(address)
+    redeemed = services.sessions.redeem_code(body.code)
     if redeemed is None:
-        await callers.wrong(address)
+        await rate_limits.count_wrong_attempt(address)
         raise Problem(401, "bad_code", "this code was used already, or is too old", hint="get a new link")
-    token, leave = redeemed
-    left_s = round(sessions.seconds_left(leave))
-    return SessionLeave(session=token, room=leave.room, can_say=leave.can_say, expires_in_s=left_s)
+    token, session = redeemed
+    left_s = round(services.sessions.seconds_left(session))
+    return SessionAnswer(session=token, room=session.room, can_say=session.can_say, expires_in_s=left_s)
 
 
 @router.post(
@@ -94,15 +93,16 @@ async def session(request: Request, body: CodeBody) -> SessionLeave:
     summary="Let another browser in",
     responses=responses(401, 403, 413, 415, 422, 429),
 )
-async def link(request: Request, caller: CallerDependency, body: LinkBody | None = None) -> Link:
+async def post_link(
+    services: ServicesDependency, caller: CallerDependency, body: ShareLinkBody | None = None
+) -> ShareLink:
     """A link to the page, as an address and as a QR code; it lets one browser in, once."""
-    body = body or LinkBody()
+    body = body or ShareLinkBody()
     if body.can_say:
         caller.check_can_say()
-    state = request.app.state
-    room = caller.room_or(state.settings.say_room, body.room)
-    url = f"{state.address}/#room={quote(room, safe='')}"
-    if state.callers.needs_key:
-        url += f"&code={state.sessions.new_code(room, can_say=body.can_say, maker=caller.name)}"
+    room = caller.room_or(services.settings.say_room, body.room)
+    url = f"{services.address}/#room={quote(room, safe='')}"
+    if services.authenticator.needs_key:
+        url += f"&code={services.sessions.new_code(room, can_say=body.can_say, maker=caller.name)}"
     drawn = segno.make(url, error="m").svg_inline(scale=4, border=4, light="#fff")
-    return Link(url=url, qr_svg=drawn, expires_in_s=int(CODE_VALID_S))
+    return ShareLink(url=url, qr_svg=drawn, expires_in_s=int(CODE_VALID_S))

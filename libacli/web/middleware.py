@@ -1,46 +1,50 @@
-"""What every request passes before it is looked at, and what every answer carries. Plain ASGI."""
+"""What every request passes before it is looked at. Plain ASGI."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from fastapi import FastAPI
-from pydantic import SecretStr
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from libacli.config import LiveKitCredentials, Settings, is_loopback
+from libacli.config import Settings, is_loopback
+from libacli.core.messages import MAX_REQUEST_BYTES
 from libacli.errors import ConfigError
 from libacli.web.problems import Problem, problem_response
+from libacli.web.security_headers import SecurityHeadersMiddleware
 
-MAX_BODY_BYTES = 16 * 1024
+MAX_BODY_BYTES = MAX_REQUEST_BYTES
+"""An agent takes no request that is larger: there is nothing to gain by reading more."""
 
 _BODY_TIMEOUT_S = 10.0
+"""The largest body in this time is 1.6 KiB a second, which any line carries; a client that sends more slowly
+holds a connection on purpose."""
+
 _WEBSITE = re.compile(r"https?://[^\s/?#@*]+(?=[/?#]|$)")
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "X-Frame-Options": "DENY",
-}
+"""Those that change nothing (RFC 9110, section 9.2.1), without TRACE, which no route has."""
 
 
-def install(app: FastAPI, settings: Settings, *, address: str, host_is_loopback: bool) -> None:
-    """Puts the doors before `app`; the last one here is the first one that a request meets.
+def add_middleware(
+    app: FastAPI,
+    settings: Settings,
+    *,
+    address: str,
+    host_is_loopback: bool,
+    security_headers: Mapping[str, str],
+) -> None:
+    """Puts all of it before `app`; the last one here is the first one that a request meets.
 
     Raises ConfigError for an origin in `settings` that is none.
     """
     is_local_only = host_is_loopback and not settings.serve_keys
     origins = [_origin(url) for url in settings.serve_origins]
-    app.add_middleware(BodyDoor)
-    app.add_middleware(OriginDoor, allowed=(_origin(address), *origins))
+    app.add_middleware(RequestBodyMiddleware)
+    app.add_middleware(OriginCheckMiddleware, allowed=(_origin(address), *origins))
     if origins:
         app.add_middleware(
             CORSMiddleware,
@@ -50,39 +54,11 @@ def install(app: FastAPI, settings: Settings, *, address: str, host_is_loopback:
             expose_headers=["Location", "Retry-After"],
         )
     if is_local_only:
-        app.add_middleware(HostDoor)
-    app.state.headers = _HEADERS | {"Content-Security-Policy": _policy(settings)}
-    if address.startswith("https:"):
-        app.state.headers["Strict-Transport-Security"] = "max-age=31536000"
-    app.add_middleware(SafeAnswers, headers=app.state.headers)
+        app.add_middleware(LoopbackHostMiddleware)
+    app.add_middleware(SecurityHeadersMiddleware, headers=security_headers)
 
 
-class SafeAnswers:
-    """Adds the headers that tell a browser what not to do with an answer."""
-
-    def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
-        self._app = app
-        self._headers = headers
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = str(scope.get("path", ""))
-
-        async def send_safely(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(self._headers)
-                if path == "/docs":  # its viewer writes style attributes
-                    policy = headers["Content-Security-Policy"]
-                    headers["Content-Security-Policy"] = policy.replace(
-                        "style-src 'self'", "style-src 'self' 'unsafe-inline'"
-                    )
-                headers.setdefault("Cache-Control", "no-store")
-            await send(message)
-
-        await self._app(scope, receive, send_safely if scope["type"] == "http" else send)
-
-
-class HostDoor:
+class LoopbackHostMiddleware:
     """Answers only who calls this machine by its own name.
 
     Else a website could have its own name point here, and then speak for whoever looks at it.
@@ -104,7 +80,7 @@ class HostDoor:
         await self._app(scope, receive, send)
 
 
-class OriginDoor:
+class OriginCheckMiddleware:
     """Refuses what a page of another website would have done here.
 
     It may lead its visitor here, by a link; it may not change, nor start, anything.
@@ -138,7 +114,7 @@ class OriginDoor:
         return bool(origin) and origin not in (f"http://{own}", f"https://{own}")
 
 
-class BodyDoor:
+class RequestBodyMiddleware:
     """Reads a request's body, at most 16 KiB of JSON, before anybody else sees the request."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -149,7 +125,7 @@ class BodyDoor:
             await self._app(scope, receive, send)
             return
         try:
-            body = await _body(receive)
+            body = await _read_body(receive)
             if body and not _is_json(Headers(scope=scope).get("content-type", "")):
                 raise Problem(415, "unsupported_media_type", "the body must be application/json")
         except Problem as problem:
@@ -157,10 +133,10 @@ class BodyDoor:
             return
         except ConnectionError:  # nobody is there any more who could be answered
             return
-        await self._app(scope, _replay(body, receive), send)
+        await self._app(scope, _replay_body(body, receive), send)
 
 
-async def _body(receive: Receive) -> bytes:
+async def _read_body(receive: Receive) -> bytes:
     """Raises Problem, and ConnectionError when the client has left."""
     body = b""
     try:
@@ -178,7 +154,7 @@ async def _body(receive: Receive) -> bytes:
         raise Problem(408, "too_slow", f"the body did not come within {_BODY_TIMEOUT_S:g} s") from None
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
+def _replay_body(body: bytes, receive: Receive) -> Receive:
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive_again() -> Message:
@@ -199,32 +175,3 @@ def _origin(url: str) -> str:
             hint="serve.origins and serve.public_url are like this: https://example.org",
         )
     return website[0]
-
-
-def _policy(settings: Settings) -> str:
-    """Nothing but what the page consists of, and the LiveKit server."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            "script-src 'self'",
-            "style-src 'self'",
-            "img-src 'self' data:",
-            f"connect-src 'self'{_livekit(settings.livekit_url)}",
-            "media-src 'self' blob:",
-            "manifest-src 'self'",
-            "base-uri 'none'",
-            "form-action 'none'",
-            "frame-ancestors 'none'",
-        )
-    )
-
-
-def _livekit(url: str) -> str:
-    """The server that the page connects to; LiveKit Cloud has more than one name."""
-    host = urlsplit(url).netloc.rpartition("@")[2].lower()
-    if not host:
-        return ""
-    server = LiveKitCredentials(url, "", SecretStr(""))
-    schemes = [address.partition(":")[0] for address in (server.ws_url, server.http_url)]
-    hosts = [host, "*.livekit.cloud"] if host.endswith(".livekit.cloud") else [host]
-    return "".join(f" {scheme}://{name}" for name in hosts for scheme in schemes)

@@ -70,7 +70,7 @@ class SayBody(_Body):
     )
 
 
-class Said(BaseModel):
+class SayAnswer(BaseModel):
     """What is known of an utterance: never more than somebody said who knows."""
 
     model_config = ConfigDict(
@@ -180,6 +180,21 @@ class RoomState(BaseModel):
     caps: list[dict[str, Any]] = Field(description="What may be spent, and what is used up")
 
 
+def room_state(room: str, status: dict[str, Any] | None) -> dict[str, Any]:
+    """The state of `room` as all of the API tells it, from what its agent said; None: there is none."""
+    status = status or {}
+    agent = {"name": status["agent"], "model": status["model"], "epoch": status["epoch"]} if status else None
+    return {
+        "room": room,
+        "agent": agent,
+        "avatar": status.get("avatar"),
+        "queue": status.get("queue", 0),
+        "speaking": status.get("speaking"),
+        "waiting": status.get("waiting", []),
+        "caps": status.get("caps", []),
+    }
+
+
 class TokenBody(_Body):
     """Whom a token is for."""
 
@@ -226,7 +241,7 @@ class Token(BaseModel):
     can_say: bool
 
 
-class Budgets(BaseModel):
+class LatencyBudgets(BaseModel):
     """Milliseconds that are fine for each part of the latency."""
 
     d01: float
@@ -234,7 +249,7 @@ class Budgets(BaseModel):
     d2a: float
 
 
-class Page(BaseModel):
+class PageInfo(BaseModel):
     """What the page has to know before anybody is let in."""
 
     model_config = ConfigDict(
@@ -259,7 +274,7 @@ class Page(BaseModel):
     needs_key: bool
     max_text_chars: int
     voices: list[str] = Field(description="Speakers to choose from; others may exist")
-    budgets: Budgets
+    budgets: LatencyBudgets
     version: str
     video: bool = Field(description="Whether the LiveKit client is there, which shows picture and sound")
 

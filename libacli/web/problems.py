@@ -131,7 +131,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return described
 
 
-def of(error: LibaError) -> Problem:
+def problem_of(error: LibaError) -> Problem:
     """The problem that `error` means for whoever sent the request."""
     if isinstance(error, RefusedError):
         status = _REFUSALS.get(error.reason, 422)
@@ -163,13 +163,21 @@ def _details(problem: Problem) -> dict[str, Any]:
     return told
 
 
-def install(app: FastAPI) -> None:
-    """Has every error of `app` answered as a problem."""
+def add_problem_handlers(app: FastAPI, security_headers: Mapping[str, str]) -> None:
+    """Has every error of `app` answered as a problem. Of a defect the answer passes no middleware: it gets
+    `security_headers` here.
+    """
+
+    async def on_defect(request: Request, error: Exception) -> Response:
+        response = _defect_response(request, error)
+        response.headers.update(security_headers)
+        return response
+
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(LibaError, _on_liba_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(Exception, _on_defect)
+    app.add_exception_handler(Exception, on_defect)
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:
@@ -179,7 +187,7 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 
 async def _on_liba_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, LibaError)
-    return problem_response(of(error))
+    return problem_response(problem_of(error))
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
@@ -208,9 +216,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     )
 
 
-async def _on_defect(request: Request, error: Exception) -> Response:
+def _defect_response(request: Request, error: Exception) -> Response:
     route = getattr(request.scope.get("route"), "path_format", "no route")
     logger.error("%s %s failed", request.method, route, exc_info=error)
-    response = problem_response(Problem(500, "defect", "something went wrong here; see the server's log"))
-    response.headers.update(request.app.state.headers)  # this one passes none of the doors
-    return response
+    return problem_response(Problem(500, "defect", "something went wrong here; see the server's log"))

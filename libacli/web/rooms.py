@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Request
-
-from libacli.web.auth import CallerDependency
-from libacli.web.models import RoomName, RoomState
+from libacli.web.dependencies import CallerDependency, ServicesDependency
+from libacli.web.models import RoomName, RoomState, room_state
 from libacli.web.problems import responses
 
 router = APIRouter(tags=["rooms"])
-
-
-def room_state(room: str, status: dict[str, Any] | None) -> dict[str, Any]:
-    """The state of `room` as all of the API tells it, from what its agent said; None: there is none."""
-    status = status or {}
-    agent = {"name": status["agent"], "model": status["model"], "epoch": status["epoch"]} if status else None
-    return {
-        "room": room,
-        "agent": agent,
-        "avatar": status.get("avatar"),
-        "queue": status.get("queue", 0),
-        "speaking": status.get("speaking"),
-        "waiting": status.get("waiting", []),
-        "caps": status.get("caps", []),
-    }
 
 
 @router.get(
@@ -33,7 +16,7 @@ def room_state(room: str, status: dict[str, Any] | None) -> dict[str, Any]:
     summary="Look into a room",
     responses=responses(401, 403, 404, 422, 429, 502, 503),
 )
-async def look(request: Request, caller: CallerDependency, room: RoomName) -> RoomState:
+async def get_room(services: ServicesDependency, caller: CallerDependency, room: RoomName) -> RoomState:
     """Its agent and avatar, what is spoken, what waits, and what may still be spent."""
-    wanted = caller.room_or(request.app.state.settings.say_room, room)
-    return RoomState(**room_state(wanted, await request.app.state.gateway.status(wanted)))
+    wanted = caller.room_or(services.settings.say_room, room)
+    return RoomState(**room_state(wanted, await services.gateway.status(wanted)))

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.messages import FINAL_STATES, MAX_ID_CHARS, SayRequest, read_say
 from libacli.errors import InterruptedSpeechError, NoAgentError, TimedOutError, UnreachableError
-from libacli.web.auth import Caller, CallerDependency
-from libacli.web.models import RoomQuery, Said, SayBody, UtteranceState
+from libacli.web.dependencies import CallerDependency, ServicesDependency
+from libacli.web.models import RoomQuery, SayAnswer, SayBody, UtteranceState
 from libacli.web.ports import Gateway
 from libacli.web.problems import Problem, responses
 
@@ -25,7 +24,6 @@ REACH_TIMEOUT_S = 10.0
 """How long an agent may take to come into the room."""
 
 _LONGEST_WAIT_S = 600.0
-_REMEMBERED = 4096
 
 _LEVELS = ("audible", "done", "unconfirmed")
 """States that are levels, too."""
@@ -35,39 +33,18 @@ _OVER = FINAL_STATES | {"lost", "unknown"}
 Level = Literal["accepted", "audible", "done"]
 
 
-@dataclass(frozen=True)
-class _Sent:
-    room: str
-    epoch: str
-
-
-class Memory:
-    """Where the newest utterances went: room and epoch by id."""
-
-    def __init__(self) -> None:
-        self._sent: OrderedDict[tuple[str, str], _Sent] = OrderedDict()
-
-    def keep(self, caller: Caller, room: str, said: Acknowledgement) -> None:
-        self._sent[caller.name, said.id] = _Sent(room, said.epoch)
-        if len(self._sent) > _REMEMBERED:
-            self._sent.popitem(last=False)
-
-    def find(self, caller: Caller, utterance_id: str) -> _Sent | None:
-        return self._sent.get((caller.name, utterance_id))
-
-
 @router.post(
     "/api/say",
     summary="Say something",
     status_code=202,
-    response_model=Said,
+    response_model=SayAnswer,
     responses={
-        200: {"description": "It has reached what was waited for, or ended before", "model": Said},
+        200: {"description": "It has reached what was waited for, or ended before", "model": SayAnswer},
         **responses(401, 403, 413, 415, 422, 429, 502, 503, 504),
     },
 )
-async def say(
-    request: Request,
+async def post_say(
+    services: ServicesDependency,
     response: Response,
     caller: CallerDependency,
     body: SayBody,
@@ -85,25 +62,25 @@ async def say(
             description="The same key is spoken once, however often it is sent",
         ),
     ] = None,
-) -> Said:
+) -> SayAnswer:
     """Hands a text to the agent of a room, and brings an agent there if there is none.
 
     202 says that it was accepted, or more if more is known by then. With `wait` the answer comes when the
     text can be heard, or has been spoken to its end; `state` tells how it ended.
     """
     caller.check_can_say()
-    state = request.app.state
-    room = caller.room_or(state.settings.say_room, body.room)
-    asked = _request(body, idempotency_key, max_text_chars=state.settings.say_max_text_chars)
-    said = await state.gateway.say(room, asked, timeout_s=REACH_TIMEOUT_S)
-    state.memory.keep(caller, room, said)
+    settings = services.settings
+    room = caller.room_or(settings.say_room, body.room)
+    asked = _say_request(body, idempotency_key, max_text_chars=settings.say_max_text_chars)
+    said = await services.gateway.say(room, asked, timeout_s=REACH_TIMEOUT_S)
+    services.sent_utterances.remember(caller, room, said)
     response.headers["Location"] = f"/api/say/{quote(said.id, safe='')}?room={quote(room, safe='')}"
-    told = _told(room, said)
+    answer = _say_answer(room, said)
     if wait != "accepted" and said.level != "sent":
         bound_s = timeout_s or min(_LONGEST_WAIT_S, 40 + 0.2 * len(asked.text))
-        told, is_over = await _waited(state.gateway, room, said, wait, bound_s)
+        answer, is_over = await _wait_for_level(services.gateway, room, said, wait, bound_s)
         response.status_code = 200 if is_over else 202
-    return told
+    return answer
 
 
 @router.get(
@@ -111,8 +88,8 @@ async def say(
     summary="What became of it",
     responses=responses(401, 403, 404, 422, 429, 502, 503),
 )
-async def find(
-    request: Request,
+async def get_utterance(
+    services: ServicesDependency,
     caller: CallerDependency,
     utterance_id: Annotated[
         str, Path(alias="id", min_length=1, max_length=MAX_ID_CHARS, description="Id of the utterance")
@@ -120,11 +97,10 @@ async def find(
     room: RoomQuery = None,
 ) -> UtteranceState:
     """The agent's report of an utterance, for ten minutes after its end."""
-    state = request.app.state
-    sent = state.memory.find(caller, utterance_id)
-    wanted = caller.room_or(sent.room if sent else state.settings.say_room, room)
+    sent = services.sent_utterances.find_sent(caller, utterance_id)
+    wanted = caller.room_or(sent.room if sent else services.settings.say_room, room)
     epoch = sent.epoch if sent and sent.room == wanted else ""
-    report = await _report(state.gateway, wanted, utterance_id, epoch)
+    report = await _agent_report(services.gateway, wanted, utterance_id, epoch)
     if report is None:
         return UtteranceState(id=utterance_id, room=wanted, epoch=epoch, state="lost", report=None)
     if report["state"] == "unknown":
@@ -134,35 +110,35 @@ async def find(
     )
 
 
-def _request(body: SayBody, key: str | None, *, max_text_chars: int) -> SayRequest:
+def _say_request(body: SayBody, key: str | None, *, max_text_chars: int) -> SayRequest:
     members = body.model_dump(exclude_none=True, exclude={"room"})
-    return read_say({"id": _id(key)} | members, max_text_chars=max_text_chars)
+    return read_say({"id": _utterance_id(key)} | members, max_text_chars=max_text_chars)
 
 
-def _id(key: str | None) -> str:
+def _utterance_id(key: str | None) -> str:
     """An id of its own, or the one that a key stands for."""
     if key is None:
         return uuid.uuid4().hex[:12]
     return key if len(key) <= MAX_ID_CHARS else hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
-async def _waited(
+async def _wait_for_level(
     gateway: Gateway, room: str, said: Acknowledgement, level: str, bound_s: float
-) -> tuple[Said, bool]:
+) -> tuple[SayAnswer, bool]:
     """What is known in the end, and whether there is nothing left to wait for."""
     try:
         try:
-            return _told(room, await gateway.wait(room, said, level, timeout_s=bound_s)), True
+            return _say_answer(room, await gateway.wait(room, said, level, timeout_s=bound_s)), True
         except (InterruptedSpeechError, TimedOutError):
-            report = await _report(gateway, room, said.id, said.epoch)
+            report = await _agent_report(gateway, room, said.id, said.epoch)
     except UnreachableError:  # it was accepted all the same
-        return _told(room, said), False
+        return _say_answer(room, said), False
     state = report["state"] if report else "lost"
     known = replace(said, report=report, level=state if state in _LEVELS else said.level)
-    return _told(room, known, state), state in _OVER
+    return _say_answer(room, known, state), state in _OVER
 
 
-async def _report(gateway: Gateway, room: str, utterance_id: str, epoch: str) -> dict[str, Any] | None:
+async def _agent_report(gateway: Gateway, room: str, utterance_id: str, epoch: str) -> dict[str, Any] | None:
     """What its agent knows of it; None: the agent that it went to, which had `epoch`, is gone.
 
     Raises NoAgentError when there is none, and nothing is known of an earlier one.
@@ -176,8 +152,8 @@ async def _report(gateway: Gateway, room: str, utterance_id: str, epoch: str) ->
     return None if epoch and report["epoch"] != epoch else report
 
 
-def _told(room: str, said: Acknowledgement, state: str = "") -> Said:
-    return Said(
+def _say_answer(room: str, said: Acknowledgement, state: str = "") -> SayAnswer:
+    return SayAnswer(
         id=said.id,
         room=room,
         level=said.level,

@@ -49,10 +49,10 @@ class Sessions:
         """
         code = secrets.token_urlsafe(16)
         name = maker if self._made_by(maker) else f"session {secrets.token_hex(4)}"
-        _put(self._codes, code, Session(name, room, can_say, self._now() + CODE_VALID_S))
+        _store(self._codes, code, Session(name, room, can_say, self._now() + CODE_VALID_S))
         return code
 
-    def redeem(self, code: str) -> tuple[str, Session] | None:
+    def redeem_code(self, code: str) -> tuple[str, Session] | None:
         """The session, and the token it is known by from now on; None for a code that does not work."""
         leave = self._codes.pop(_digest(code), None)
         if leave is None or leave.expires_at <= self._now():
@@ -61,10 +61,10 @@ class Sessions:
         maker = self._made_by(leave.name)
         expires_at = maker.expires_at if maker else self._now() + SESSION_VALID_S
         session = Session(leave.name, leave.room, leave.can_say, expires_at)
-        _put(self._sessions, token, session)
+        _store(self._sessions, token, session)
         return token, session
 
-    def find(self, token: str) -> Session | None:
+    def find_session(self, token: str) -> Session | None:
         """The session of `token`, as long as it is valid."""
         session = self._sessions.get(_digest(token))
         return session if session and session.expires_at > self._now() else None
@@ -77,7 +77,7 @@ class Sessions:
         return next((session for session in self._sessions.values() if session.name == name), None)
 
 
-def _put(kept: OrderedDict[str, Session], secret: str, session: Session) -> None:
+def _store(kept: OrderedDict[str, Session], secret: str, session: Session) -> None:
     related = [key for key, other in kept.items() if other.name == session.name]
     if len(related) >= _MOST_OF_ONE:
         del kept[related[0]]

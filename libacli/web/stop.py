@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
-from libacli.web.auth import CallerDependency
+from libacli.web.dependencies import CallerDependency, ServicesDependency
 from libacli.web.models import RoomBody, Stopped
 from libacli.web.problems import responses
 
@@ -16,9 +16,10 @@ router = APIRouter(tags=["speech"])
     summary="Stop speaking",
     responses=responses(401, 403, 413, 415, 422, 429, 502, 503),
 )
-async def stop(request: Request, caller: CallerDependency, body: RoomBody | None = None) -> Stopped:
+async def stop_speaking(
+    services: ServicesDependency, caller: CallerDependency, body: RoomBody | None = None
+) -> Stopped:
     """Stops what is being spoken in a room, and forgets what waits."""
     caller.check_can_say()
-    state = request.app.state
-    room = caller.room_or(state.settings.say_room, body.room if body else None)
-    return Stopped(room=room, stopped=await state.gateway.stop(room))
+    room = caller.room_or(services.settings.say_room, body.room if body else None)
+    return Stopped(room=room, stopped=await services.gateway.stop(room))

@@ -10,13 +10,13 @@ from contextlib import aclosing
 from math import inf
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Query
 from prometheus_client import Gauge
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Send
 
-from libacli.web.auth import CallerDependency
-from libacli.web.feed import Feeds, Item
+from libacli.web.dependencies import CallerDependency, ServicesDependency
+from libacli.web.feed import Item
 from libacli.web.models import RoomQuery
 from libacli.web.problems import responses
 
@@ -91,8 +91,8 @@ class EventStream(StreamingResponse):
         200: {"description": "Events, without end", "content": {"text/event-stream": {"example": _EXAMPLE}}},
     },
 )
-async def events(
-    request: Request,
+async def get_events(
+    services: ServicesDependency,
     caller: CallerDependency,
     room: RoomQuery = None,
     captions: Annotated[bool, Query(description="Tell also what is spoken")] = False,
@@ -105,11 +105,9 @@ async def events(
     known of the room counts no more, and a `status` follows. A client that was cut off resumes with the id of
     the last event that it got, in the header `Last-Event-ID`, within 30 s. Events end with the session.
     """
-    state = request.app.state
-    feeds: Feeds = state.feeds
-    wanted = caller.room_or(state.settings.say_room, room)
-    items = feeds.read(wanted, last_id=last_event_id or "", captions=captions)
-    return EventStream(items, state.telling.streams, valid_for_s=caller.valid_for_s)
+    wanted = caller.room_or(services.settings.say_room, room)
+    items = services.feeds.read(wanted, last_id=last_event_id or "", captions=captions)
+    return EventStream(items, services.metrics.streams, valid_for_s=caller.valid_for_s)
 
 
 def _encoded(item: Item) -> str:

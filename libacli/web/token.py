@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 
-from libacli.web.auth import Caller, CallerDependency
+from libacli.web.auth import Caller
+from libacli.web.dependencies import CallerDependency, ServicesDependency
 from libacli.web.models import Token, TokenBody
 from libacli.web.problems import Problem, responses
+from libacli.web.services import Services
 
 router = APIRouter(tags=["rooms"])
 
@@ -18,24 +20,25 @@ router = APIRouter(tags=["rooms"])
     summary="Join a room",
     responses=responses(401, 403, 413, 415, 422, 429),
 )
-async def token(request: Request, caller: CallerDependency, body: TokenBody | None = None) -> Token:
+async def post_token(
+    services: ServicesDependency, caller: CallerDependency, body: TokenBody | None = None
+) -> Token:
     """A LiveKit token for one participant of one room: it may watch, and with `can_say` make it speak.
 
     It never grants to publish camera or microphone, nor to change its own name or attributes.
     """
-    return join(request, caller, body or TokenBody())
+    return make_token(services, caller, body or TokenBody())
 
 
-def join(request: Request, caller: Caller, body: TokenBody) -> Token:
+def make_token(services: Services, caller: Caller, body: TokenBody) -> Token:
     """The token that `body` asks for. Raises Problem or RefusedError."""
     if body.can_say:
         caller.check_can_say()
     if body.identity and caller.room is not None:  # joining with it would put its holder out
         raise Problem(403, "identity_given", "a session cannot choose its identity", hint="leave it out")
-    state = request.app.state
-    room = caller.room_or(state.settings.say_room, body.room)
+    room = caller.room_or(services.settings.say_room, body.room)
     identity = body.identity or f"viewer-{os.urandom(3).hex()}"
-    joined = state.gateway.join(
+    joined = services.gateway.join(
         room, identity, name=body.name, valid_for_s=body.valid_for_s, can_say=body.can_say
     )
     return Token(

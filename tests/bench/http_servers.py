@@ -14,15 +14,15 @@ from fastapi import FastAPI
 from libacli.config_sources import load
 from libacli.edges.livekit.gateway import RoomGateway
 from libacli.web.app import make_app
-from libacli.web.models import Said, SayBody
+from libacli.web.models import SayAnswer, SayBody
 
 _bare = FastAPI()
 
 
 @_bare.post("/api/say", status_code=202)
-async def say(body: SayBody) -> Said:
+async def say(body: SayBody) -> SayAnswer:
     """What any route costs that reads and answers the same."""
-    return Said(
+    return SayAnswer(
         id=body.id or "",
         room=body.room or "",
         level="accepted",

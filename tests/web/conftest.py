@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from libacli.config import Settings
 from libacli.web.app import make_app
+from libacli.web.services import WebApp
 from tests.web.fake_gateway import FakeGateway
 
 ADDRESS = "http://127.0.0.1:8080"
@@ -39,11 +40,19 @@ def gateway() -> FakeGateway:
 
 
 @pytest.fixture
-def app(settings: Settings, gateway: FakeGateway) -> FastAPI:
+def app(settings: Settings, gateway: FakeGateway) -> WebApp:
     return make_app(settings, gateway, voices=("hibari",), address=ADDRESS)
 
 
 @pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+async def client(app: WebApp) -> AsyncIterator[httpx2.AsyncClient]:
     async with connected(app) as client:
         yield client
+
+
+def enter(app: WebApp, room: str, *, can_say: bool) -> dict[str, str]:
+    """The headers of a session that somebody has who came by a link of the server's owner."""
+    sessions = app.services.sessions
+    redeemed = sessions.redeem_code(sessions.new_code(room, can_say=can_say))
+    assert redeemed
+    return {"Authorization": f"Bearer {redeemed[0]}"}

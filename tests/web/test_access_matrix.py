@@ -10,13 +10,13 @@ from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 from starlette.routing import BaseRoute, Mount, Route
 
 from libacli.config import Settings
 from libacli.web.app import make_app
 from libacli.web.keys import new_key
-from tests.web.conftest import connected
+from libacli.web.services import WebApp
+from tests.web.conftest import connected, enter
 from tests.web.fake_gateway import FakeGateway
 
 KEY, ENTRY = new_key("laptop")
@@ -96,7 +96,7 @@ CALLERS = {
 
 
 @asynccontextmanager
-async def calling(server: str, gateway: FakeGateway) -> AsyncIterator[tuple[FastAPI, httpx2.AsyncClient]]:
+async def calling(server: str, gateway: FakeGateway) -> AsyncIterator[tuple[WebApp, httpx2.AsyncClient]]:
     """A server of this kind, and somebody who reaches it from where it can be reached."""
     settings = Settings(serve_keys=() if "without" in server else (ENTRY,))
     is_loopback = server.startswith("loopback")
@@ -107,16 +107,13 @@ async def calling(server: str, gateway: FakeGateway) -> AsyncIterator[tuple[Fast
         yield app, web
 
 
-def headers_of(caller: str, app: FastAPI) -> dict[str, str]:
-    sessions = app.state.sessions
+def headers_of(caller: str, app: WebApp) -> dict[str, str]:
     if caller == "no key":
         return {}
     if caller.endswith(" key"):
-        bearer = KEY if caller == "right key" else WRONG_KEY
-    else:
-        room = "lobby" if "another room" in caller else "demo"
-        bearer, _ = sessions.redeem(sessions.new_code(room, can_say="watch-only" not in caller))
-    return {"Authorization": f"Bearer {bearer}"}
+        return {"Authorization": f"Bearer {KEY if caller == 'right key' else WRONG_KEY}"}
+    room = "lobby" if "another room" in caller else "demo"
+    return enter(app, room, can_say="watch-only" not in caller)
 
 
 def routes_of(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
@@ -131,11 +128,11 @@ def routes_of(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
             yield from ((method, route.path_format) for method in (route.methods or set()) - {"HEAD"})
 
 
-def test_every_route_has_a_row(app: FastAPI) -> None:
+def test_every_route_has_a_row(app: WebApp) -> None:
     assert set(routes_of(app.routes)) == {(row.method, row.route) for row in ROWS}
 
 
-def test_every_route_that_is_described_is_among_them(app: FastAPI) -> None:
+def test_every_route_that_is_described_is_among_them(app: WebApp) -> None:
     described = {
         (method.upper(), path) for path, methods in app.openapi()["paths"].items() for method in methods
     }
@@ -143,7 +140,7 @@ def test_every_route_that_is_described_is_among_them(app: FastAPI) -> None:
     assert len(described) > 10
 
 
-def test_what_needs_a_caller_says_so_in_its_description(app: FastAPI) -> None:
+def test_what_needs_a_caller_says_so_in_its_description(app: WebApp) -> None:
     paths = app.openapi()["paths"]
     for row in ROWS:
         if operation := paths.get(row.route, {}).get(row.method.lower()):
@@ -162,8 +159,8 @@ async def test_who_may_is_let_in_and_for_nobody_else_is_livekit_asked(
         headers = headers_of(caller, app)
         body = row.body
         if row.route == "/api/session":
-            body = {"code": app.state.sessions.new_code("demo", can_say=True)}
-        asyncio.get_running_loop().call_later(1, app.state.feeds.end)  # events would go on for ever
+            body = {"code": app.services.sessions.new_code("demo", can_say=True)}
+        asyncio.get_running_loop().call_later(1, app.services.feeds.end)  # events would go on for ever
         answer = await client.request(row.method, row.path or row.route, json=body, headers=headers)
     if row.needs in MAY[may]:
         assert answer.status_code == row.status, answer.text

@@ -5,12 +5,12 @@ import hashlib
 import pytest
 
 from libacli.errors import ConfigError, UsageError
-from libacli.web.keys import Key, find, new_key, parse_keys
+from libacli.web.keys import Key, find_key, new_key, parse_keys
 
 
 def test_a_new_key_is_let_in_by_its_entry() -> None:
     key, entry = new_key("laptop")
-    found = find(parse_keys([entry]), key)
+    found = find_key(parse_keys([entry]), key)
     assert found
     assert found.name == "laptop"
 
@@ -32,31 +32,31 @@ def test_the_entry_does_not_tell_the_key() -> None:
 def test_of_several_keys_each_is_found_by_its_own_name(position: int) -> None:
     made = [new_key(name) for name in ("phone", "laptop", "ci")]
     keys = parse_keys(entry for _, entry in made)
-    assert find(keys, made[position][0]) == keys[position]
+    assert find_key(keys, made[position][0]) == keys[position]
 
 
 def test_what_is_almost_a_key_is_none() -> None:
     key, entry = new_key("laptop")
     keys = parse_keys([entry])
     for almost in (key.swapcase(), key[:-1], f"{key} ", f" {key}", key.removeprefix("liba_")):
-        assert find(keys, almost) is None
+        assert find_key(keys, almost) is None
 
 
 @pytest.mark.parametrize("presented", ["", "liba_", "ключ", "\udcff", "a" * 100_000])
 def test_anything_may_be_presented(presented: str) -> None:
-    assert find(parse_keys([new_key("laptop")[1]]), presented) is None
+    assert find_key(parse_keys([new_key("laptop")[1]]), presented) is None
 
 
 def test_what_is_stored_is_no_key() -> None:
     _, entry = new_key("laptop")
     (key,) = parse_keys([entry])
-    assert find([key], key.digest) is None
-    assert find([key], entry) is None
+    assert find_key([key], key.digest) is None
+    assert find_key([key], entry) is None
 
 
 def test_without_keys_none_is_found() -> None:
     assert parse_keys([]) == ()
-    assert find((), new_key("laptop")[0]) is None
+    assert find_key((), new_key("laptop")[0]) is None
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "a\n", "ä", "a" * 65])
@@ -94,5 +94,5 @@ def test_two_keys_of_one_name_are_refused() -> None:
 def test_while_keys_are_changed_the_old_and_the_new_one_are_let_in() -> None:
     (old, first), (new, second) = new_key("ci-2025"), new_key("ci-2026")
     keys = parse_keys([first, second])
-    assert [found.name for key in (old, new) if (found := find(keys, key))] == ["ci-2025", "ci-2026"]
-    assert find([Key("ci-2026", keys[1].digest)], old) is None
+    assert [found.name for key in (old, new) if (found := find_key(keys, key))] == ["ci-2025", "ci-2026"]
+    assert find_key([Key("ci-2026", keys[1].digest)], old) is None

@@ -5,13 +5,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 
 from libacli.config import Settings
 from libacli.web.app import make_app
-from libacli.web.auth import WRONG_PER_MINUTE
 from libacli.web.keys import new_key
-from tests.web.conftest import connected
+from libacli.web.rate_limits import WRONG_ATTEMPTS_PER_MINUTE as MOST_WRONG
+from libacli.web.services import WebApp
+from tests.web.conftest import connected, enter
 from tests.web.fake_gateway import FakeGateway
 
 KEY, ENTRY = new_key("laptop")
@@ -25,7 +25,7 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-def app(settings: Settings, gateway: FakeGateway) -> FastAPI:
+def app(settings: Settings, gateway: FakeGateway) -> WebApp:
     return make_app(settings, gateway, address=PUBLIC, host_is_loopback=False)
 
 
@@ -36,7 +36,7 @@ async def link(client: httpx2.AsyncClient, headers: dict[str, str], **members: A
     return {name: values[0] for name, values in parse_qs(urlsplit(answer.json()["url"]).fragment).items()}
 
 
-async def enter(client: httpx2.AsyncClient, code: str) -> dict[str, str]:
+async def redeem(client: httpx2.AsyncClient, code: str) -> dict[str, str]:
     """The headers of the session that `code` gives."""
     answer = await client.post("/api/session", json={"code": code})
     assert answer.status_code == 200, answer.text
@@ -86,14 +86,14 @@ async def test_a_code_is_traded_for_a_session_that_watches(
 async def test_a_session_that_may_speak_makes_the_agent_of_its_room_speak(
     client: httpx2.AsyncClient, gateway: FakeGateway
 ) -> None:
-    session = await enter(client, (await link(client, BY_KEY, room="lobby", can_say=True))["code"])
+    session = await redeem(client, (await link(client, BY_KEY, room="lobby", can_say=True))["code"])
     assert (await client.post("/api/say", json={"text": "Hello."}, headers=session)).status_code == 202
     assert [request.text for request in gateway.agents["lobby"].requests] == ["Hello."]
 
 
 async def test_a_code_that_was_used_is_refused(client: httpx2.AsyncClient) -> None:
     code = (await link(client, BY_KEY))["code"]
-    await enter(client, code)
+    await redeem(client, code)
     answer = await client.post("/api/session", json={"code": code})
     assert (answer.status_code, answer.json()["reason"]) == (401, "bad_code")
     assert code not in answer.text
@@ -111,11 +111,11 @@ async def test_what_cannot_be_a_code_is_refused_and_not_repeated(
 
 
 async def test_after_twenty_guesses_not_even_a_right_code_works_from_that_address(
-    app: FastAPI, client: httpx2.AsyncClient
+    app: WebApp, client: httpx2.AsyncClient
 ) -> None:
-    guesses = [await client.post("/api/session", json={"code": "guess"}) for _ in range(WRONG_PER_MINUTE + 2)]
-    assert [guess.status_code for guess in guesses[:WRONG_PER_MINUTE]] == [401] * WRONG_PER_MINUTE
-    code = app.state.sessions.new_code("demo", can_say=True)
+    guesses = [await client.post("/api/session", json={"code": "guess"}) for _ in range(MOST_WRONG + 2)]
+    assert [guess.status_code for guess in guesses[:MOST_WRONG]] == [401] * MOST_WRONG
+    code = app.services.sessions.new_code("demo", can_say=True)
     answer = await client.post("/api/session", json={"code": code})
     assert (answer.status_code, answer.json()["reason"]) == (429, "rate_limited")
     async with connected(app, client="192.0.2.2") as elsewhere:
@@ -123,7 +123,7 @@ async def test_after_twenty_guesses_not_even_a_right_code_works_from_that_addres
 
 
 async def test_wrong_codes_and_wrong_keys_are_counted_together(client: httpx2.AsyncClient) -> None:
-    for _ in range(WRONG_PER_MINUTE // 2 + 1):
+    for _ in range(MOST_WRONG // 2 + 1):
         await client.post("/api/session", json={"code": "guess"})
         await client.post("/api/token", headers={"Authorization": "Bearer guess"})
     assert (await client.post("/api/token", headers=BY_KEY)).status_code == 429
@@ -132,24 +132,24 @@ async def test_wrong_codes_and_wrong_keys_are_counted_together(client: httpx2.As
 async def test_trades_count_as_requests_of_their_address(gateway: FakeGateway) -> None:
     app = make_app(Settings(serve_rate_per_minute=3), gateway)
     async with connected(app) as client:
-        codes = [app.state.sessions.new_code("demo", can_say=True) for _ in range(5)]
+        codes = [app.services.sessions.new_code("demo", can_say=True) for _ in range(5)]
         trades = [await client.post("/api/session", json={"code": code}) for code in codes]
     assert [trade.status_code for trade in trades[:3]] == [200] * 3
     assert trades[-1].status_code == 429
 
 
 async def test_a_session_makes_links_for_its_own_room_alone(client: httpx2.AsyncClient) -> None:
-    session = await enter(client, (await link(client, BY_KEY, room="lobby"))["code"])
+    session = await redeem(client, (await link(client, BY_KEY, room="lobby"))["code"])
     assert (await link(client, session))["room"] == "lobby"
     answer = await client.post("/api/link", json={"room": "demo"}, headers=session)
     assert (answer.status_code, answer.json()["reason"]) == (403, "other_room")
 
 
 async def test_a_session_gives_no_right_away_that_it_has_not(client: httpx2.AsyncClient) -> None:
-    watcher = await enter(client, (await link(client, BY_KEY))["code"])
+    watcher = await redeem(client, (await link(client, BY_KEY))["code"])
     refused = await client.post("/api/link", json={"can_say": True}, headers=watcher)
     assert (refused.status_code, refused.json()["reason"]) == (403, "watch_only")
-    speaker = await enter(client, (await link(client, BY_KEY, can_say=True))["code"])
+    speaker = await redeem(client, (await link(client, BY_KEY, can_say=True))["code"])
     assert (await link(client, speaker, can_say=True))["code"]
 
 
@@ -160,13 +160,12 @@ async def test_where_no_key_is_needed_a_link_has_no_code(gateway: FakeGateway) -
 
 async def test_a_session_gets_no_more_requests_by_letting_itself_in_again(gateway: FakeGateway) -> None:
     app = make_app(Settings(serve_keys=(ENTRY,), serve_rate_per_minute=20), gateway)
-    token, _ = app.state.sessions.redeem(app.state.sessions.new_code("demo", can_say=False))
-    session, statuses = {"Authorization": f"Bearer {token}"}, []
+    session, statuses = enter(app, "demo", can_say=False), []
     for number in range(25):
         async with connected(app, client=f"192.0.2.{number}") as client:
             answer = await client.post("/api/link", headers=session)
             statuses.append(answer.status_code)
             if answer.is_success:
-                session = await enter(client, answer.json()["url"].rpartition("code=")[2])
+                session = await redeem(client, answer.json()["url"].rpartition("code=")[2])
     assert statuses[0] == 200
     assert statuses[-1] == 429

@@ -5,13 +5,13 @@ import logging
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Message
 
 from libacli.config import Settings
 from libacli.web.app import make_app
 from libacli.web.keys import new_key
+from libacli.web.services import WebApp
 from tests.web.conftest import connected
 from tests.web.fake_gateway import FakeGateway
 
@@ -19,9 +19,9 @@ SECRET = "xyzzy-canary"
 Samples = dict[tuple[str, ...], float]
 
 
-def samples(app: FastAPI, name: str, *labels: str) -> Samples:
+def samples(app: WebApp, name: str, *labels: str) -> Samples:
     """What was counted, by the values of `labels`."""
-    collected = (sample for metric in app.state.telling.registry.collect() for sample in metric.samples)
+    collected = (sample for metric in app.services.metrics.registry.collect() for sample in metric.samples)
     return {
         tuple(sample.labels[label] for label in labels): sample.value
         for sample in collected
@@ -29,12 +29,12 @@ def samples(app: FastAPI, name: str, *labels: str) -> Samples:
     }
 
 
-def requests(app: FastAPI) -> Samples:
+def requests(app: WebApp) -> Samples:
     return samples(app, "liba_http_requests_total", "method", "route", "status")
 
 
 async def test_requests_are_counted_by_route_method_and_status(
-    app: FastAPI, client: httpx2.AsyncClient
+    app: WebApp, client: httpx2.AsyncClient
 ) -> None:
     await client.get("/api/rooms/lobby")
     await client.get("/api/rooms/demo")
@@ -54,7 +54,7 @@ async def test_requests_are_counted_by_route_method_and_status(
 
 
 async def test_what_somebody_types_makes_no_metric_of_its_own(
-    app: FastAPI, client: httpx2.AsyncClient
+    app: WebApp, client: httpx2.AsyncClient
 ) -> None:
     for number in range(5):
         await client.get(f"/{SECRET}{number}")
@@ -69,14 +69,14 @@ async def test_what_somebody_types_makes_no_metric_of_its_own(
     assert SECRET not in (await client.get("/metrics")).text
 
 
-async def test_a_defect_is_counted_as_one(app: FastAPI, gateway: FakeGateway) -> None:
+async def test_a_defect_is_counted_as_one(app: WebApp, gateway: FakeGateway) -> None:
     gateway.failures["stop"] = AssertionError("a defect")
     async with connected(app, raises=False) as client:
         assert (await client.post("/api/stop")).status_code == 500
     assert requests(app) == {("POST", "/api/stop", "500"): 1}
 
 
-async def test_a_client_that_leaves_before_its_body_is_there_is_no_defect(app: FastAPI) -> None:
+async def test_a_client_that_leaves_before_its_body_is_there_is_no_defect(app: WebApp) -> None:
     async def receive() -> Message:
         return {"type": "http.disconnect"}
 
@@ -90,20 +90,20 @@ async def test_a_client_that_leaves_before_its_body_is_there_is_no_defect(app: F
 
 
 async def test_how_long_an_answer_takes_is_measured_to_its_end(
-    app: FastAPI, client: httpx2.AsyncClient
+    app: WebApp, client: httpx2.AsyncClient
 ) -> None:
     await client.get("/healthz")
     assert 0 < samples(app, "liba_http_request_seconds_sum", "route")["/healthz",] < 5
 
 
 async def test_an_open_stream_of_events_is_counted_as_long_as_it_is_open(
-    app: FastAPI, client: httpx2.AsyncClient
+    app: WebApp, client: httpx2.AsyncClient
 ) -> None:
     async with asyncio.TaskGroup() as group:
         stream = group.create_task(client.get("/api/events"))
         await asyncio.sleep(1)
         assert samples(app, "liba_http_streams") == {(): 1}
-        app.state.feeds.end()
+        app.services.feeds.end()
         assert (await stream).status_code == 200
     assert samples(app, "liba_http_streams") == {(): 0}
     assert requests(app) == {("GET", "/api/events", "200"): 1}

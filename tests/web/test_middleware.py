@@ -314,7 +314,7 @@ async def test_every_answer_tells_a_browser_what_not_to_do(
     assert "strict-transport-security" not in answer.headers
 
 
-async def test_refusals_at_the_door_carry_these_headers_too(client: httpx2.AsyncClient) -> None:
+async def test_what_middleware_refuses_carries_these_headers_too(client: httpx2.AsyncClient) -> None:
     for headers in ({"Host": "evil.example.org"}, {"Origin": "null"}):
         answer = await client.post("/api/say", json=SAY, headers=headers)
         assert answer.headers["content-type"] == "application/problem+json"

@@ -55,7 +55,7 @@ async def test_files_have_the_type_that_browsers_insist_on_and_are_asked_for_ane
     for name in ("index.html", "a.js", "vendor/b.mjs"):
         (tmp_path / name).touch()
     app = FastAPI()
-    page.install(app, files=tmp_path)
+    page.add_files(app, files=tmp_path)
     async with connected(app) as client:
         answer = await client.get(path)
     assert answer.status_code == 200

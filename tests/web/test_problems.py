@@ -16,7 +16,7 @@ from libacli.errors import (
     UnreachableError,
     UsageError,
 )
-from libacli.web.problems import Problem, of
+from libacli.web.problems import Problem, problem_of
 from tests.web.conftest import connected
 from tests.web.fake_gateway import FakeGateway
 
@@ -52,7 +52,7 @@ from tests.web.fake_gateway import FakeGateway
     ],
 )
 def test_each_error_has_its_status(error: LibaError, status: int, reason: str) -> None:
-    problem = of(error)
+    problem = problem_of(error)
     assert (problem.status, problem.reason, problem.detail) == (status, reason, "x")
 
 

@@ -11,8 +11,6 @@ from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.messages import SayRequest
 from libacli.errors import RefusedError, UnreachableError
 from libacli.web.app import make_app
-from libacli.web.auth import Caller
-from libacli.web.say import Memory
 from tests.web.conftest import connected
 from tests.web.fake_gateway import FakeGateway
 
@@ -308,11 +306,3 @@ async def test_what_was_handed_to_an_agent_that_is_gone_is_lost(
         assert answer.status_code == 200
         assert (answer.json()["state"], answer.json()["epoch"]) == ("lost", "epoch1")
         assert answer.json()["report"] is None
-
-
-def test_only_the_newest_4096_ids_are_remembered_and_each_caller_has_his_own() -> None:
-    memory, ann, ben = Memory(), Caller("key ann", None, True), Caller("key ben", None, True)
-    for number in range(4097):
-        memory.keep(ann, "lobby", Acknowledgement(f"u{number}", "accepted", "epoch1"))
-    assert [bool(memory.find(ann, name)) for name in ("u0", "u1", "u4096")] == [False, True, True]
-    assert memory.find(ben, "u1") is None

@@ -26,7 +26,7 @@ def sessions(clock: Clock) -> Sessions:
 
 
 def enter(sessions: Sessions, room: str = "demo", *, can_say: bool = False) -> tuple[str, Session]:
-    redeemed = sessions.redeem(sessions.new_code(room, can_say=can_say))
+    redeemed = sessions.redeem_code(sessions.new_code(room, can_say=can_say))
     assert redeemed
     return redeemed
 
@@ -35,21 +35,21 @@ def enter(sessions: Sessions, room: str = "demo", *, can_say: bool = False) -> t
 def test_a_code_gives_a_session_for_its_room_and_its_right(sessions: Sessions, can_say: bool) -> None:
     token, session = enter(sessions, "lobby", can_say=can_say)
     assert (session.room, session.can_say) == ("lobby", can_say)
-    assert sessions.find(token) == session
+    assert sessions.find_session(token) == session
 
 
 def test_a_code_works_once(sessions: Sessions) -> None:
     code = sessions.new_code("demo", can_say=True)
-    assert sessions.redeem(code)
-    assert sessions.redeem(code) is None
+    assert sessions.redeem_code(code)
+    assert sessions.redeem_code(code) is None
 
 
 def test_a_code_works_for_ten_minutes(sessions: Sessions, clock: Clock) -> None:
     in_time, too_late = (sessions.new_code("demo", can_say=True) for _ in range(2))
     clock.now += CODE_VALID_S - 0.1
-    assert sessions.redeem(in_time)
+    assert sessions.redeem_code(in_time)
     clock.now += 0.1
-    assert sessions.redeem(too_late) is None
+    assert sessions.redeem_code(too_late) is None
 
 
 def test_a_session_is_known_for_twelve_hours_from_when_the_code_was_traded(
@@ -57,36 +57,36 @@ def test_a_session_is_known_for_twelve_hours_from_when_the_code_was_traded(
 ) -> None:
     code = sessions.new_code("demo", can_say=True)
     clock.now += 300
-    redeemed = sessions.redeem(code)
+    redeemed = sessions.redeem_code(code)
     assert redeemed
     token, session = redeemed
     clock.now += SESSION_VALID_S - 0.1
-    assert sessions.find(token) == session
+    assert sessions.find_session(token) == session
     clock.now += 0.1
-    assert sessions.find(token) is None
+    assert sessions.find_session(token) is None
 
 
 def test_a_token_is_random_long_and_not_the_code(sessions: Sessions) -> None:
     code = sessions.new_code("demo", can_say=True)
-    redeemed = sessions.redeem(code)
+    redeemed = sessions.redeem_code(code)
     assert redeemed
     token, _ = redeemed
     assert token.startswith("lss_")
     assert len(token) == len("lss_") + 43
     assert token != enter(sessions)[0]
-    assert sessions.find(code) is None
+    assert sessions.find_session(code) is None
 
 
 def test_a_token_is_no_code(sessions: Sessions) -> None:
     token, _ = enter(sessions)
-    assert sessions.redeem(token) is None
+    assert sessions.redeem_code(token) is None
 
 
 @pytest.mark.parametrize("guess", ["", "lss_", "\ud800", "ключ", "a" * 100_000])
 def test_a_guess_opens_nothing(sessions: Sessions, guess: str) -> None:
     enter(sessions)
-    assert sessions.redeem(guess) is None
-    assert sessions.find(guess) is None
+    assert sessions.redeem_code(guess) is None
+    assert sessions.find_session(guess) is None
 
 
 def test_each_session_has_a_name_of_its_own_that_is_no_part_of_a_secret(sessions: Sessions) -> None:
@@ -106,18 +106,18 @@ def test_neither_codes_nor_tokens_are_kept(sessions: Sessions) -> None:
 
 def test_of_more_than_a_thousand_sessions_the_oldest_ends(sessions: Sessions) -> None:
     tokens = [enter(sessions)[0] for _ in range(1001)]
-    assert [bool(sessions.find(token)) for token in tokens] == [False] + [True] * 1000
+    assert [bool(sessions.find_session(token)) for token in tokens] == [False] + [True] * 1000
 
 
 def test_of_more_than_a_thousand_codes_the_oldest_works_no_more(sessions: Sessions) -> None:
     first, *others = [sessions.new_code("demo", can_say=False) for _ in range(1001)]
-    assert sessions.redeem(first) is None
-    assert all(sessions.redeem(code) for code in others)
+    assert sessions.redeem_code(first) is None
+    assert all(sessions.redeem_code(code) for code in others)
 
 
 def test_sessions_of_two_servers_are_strangers_to_each_other(sessions: Sessions, clock: Clock) -> None:
     token, _ = enter(sessions)
-    assert Sessions(clock).find(token) is None
+    assert Sessions(clock).find_session(token) is None
 
 
 def test_who_comes_by_the_link_of_a_session_shares_its_name_and_its_end(
@@ -127,14 +127,14 @@ def test_who_comes_by_the_link_of_a_session_shares_its_name_and_its_end(
     _, stranger = enter(sessions)
     for _ in range(3):  # guests of guests, too
         clock.now += 3600
-        redeemed = sessions.redeem(sessions.new_code("demo", can_say=False, maker=host.name))
+        redeemed = sessions.redeem_code(sessions.new_code("demo", can_say=False, maker=host.name))
         assert redeemed
         token, guest = redeemed
         assert (guest.name, guest.expires_at) == (host.name, host.expires_at)
         assert sessions.seconds_left(guest) == host.expires_at - clock.now
     assert stranger.name != host.name
     clock.now = host.expires_at
-    assert sessions.find(token) is None
+    assert sessions.find_session(token) is None
 
 
 def test_a_session_that_lets_in_ever_more_pushes_out_nobody_but_its_own_guests(sessions: Sessions) -> None:
@@ -143,16 +143,16 @@ def test_a_session_that_lets_in_ever_more_pushes_out_nobody_but_its_own_guests(s
     waiting = sessions.new_code("demo", can_say=True)
     for _ in range(1001):
         sessions.new_code("demo", can_say=False, maker=host.name)
-        redeemed = sessions.redeem(sessions.new_code("demo", can_say=False, maker=host.name))
+        redeemed = sessions.redeem_code(sessions.new_code("demo", can_say=False, maker=host.name))
     assert redeemed
-    assert sessions.find(redeemed[0])
-    assert sessions.find(owner)
-    assert sessions.redeem(waiting)
+    assert sessions.find_session(redeemed[0])
+    assert sessions.find_session(owner)
+    assert sessions.redeem_code(waiting)
 
 
 def test_what_a_key_lets_in_stands_for_itself(sessions: Sessions) -> None:
     codes = [sessions.new_code("demo", can_say=True, maker="key laptop") for _ in range(2)]
-    first, second = (sessions.redeem(code) for code in codes)
+    first, second = (sessions.redeem_code(code) for code in codes)
     assert first
     assert second
     assert first[1].name != second[1].name

@@ -4,18 +4,20 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
-from prometheus_client import CollectorRegistry, Gauge
 from starlette.types import Message
 
 from libacli.config import Settings
 from libacli.core.news import Caption, Event, Link, News, Status
-from libacli.web import problems, stream
-from libacli.web.auth import Caller, caller
+from libacli.web import stream
+from libacli.web.auth import Caller
+from libacli.web.dependencies import authenticated_caller
 from libacli.web.feed import PING_S, Feeds
+from libacli.web.problems import add_problem_handlers
+from libacli.web.services import WebApp, make_services
 
 AGENT = {"epoch": "e1", "room": "demo", "agent": "liba", "model": "hibari", "avatar": "ready", "queue": 0}
 
@@ -38,15 +40,6 @@ class Rooms:
 
     async def status(self, room: str) -> dict[str, Any] | None:
         return AGENT
-
-
-class _Telling:
-    def __init__(self) -> None:
-        self.streams = Gauge("streams", "Open streams", registry=CollectorRegistry())
-
-
-async def _anybody() -> Caller:
-    return Caller("local", None, True)
 
 
 class Connection:
@@ -81,22 +74,21 @@ class Connection:
 
 
 @asynccontextmanager
-async def serving(*news: News, **settings: Any) -> AsyncIterator[FastAPI]:
-    app = FastAPI()
+async def serving(*news: News, rooms: Rooms | None = None, **settings: Any) -> AsyncIterator[WebApp]:
+    """An app that follows one room at most."""
+    gateway: Any = rooms or Rooms(*news)
+    shared = make_services(
+        Settings(**settings), gateway, voices=(), address="http://127.0.0.1:8080", host_is_loopback=True
+    )
+    app = WebApp(replace(shared, feeds=Feeds(gateway, limit=1)))
     app.include_router(stream.router)
-    problems.install(app)
-    rooms = Rooms(*news)
-    app.state.rooms = rooms
-    app.state.settings = Settings(**settings)
-    app.state.feeds = Feeds(rooms, limit=1)  # type: ignore[arg-type]
-    app.state.telling = _Telling()
-    app.dependency_overrides[caller] = _anybody
+    add_problem_handlers(app, {})
     yield app
-    await app.state.feeds.aclose()
+    await app.services.feeds.aclose()
 
 
 @asynccontextmanager
-async def connected(app: FastAPI, query: str = "", **headers: str) -> AsyncIterator[Connection]:
+async def connected(app: WebApp, query: str = "", **headers: str) -> AsyncIterator[Connection]:
     """A client that asks for events, and leaves at the end."""
     scope = {
         "type": "http",
@@ -172,13 +164,14 @@ async def test_one_who_comes_again_goes_on_after_the_last_event_that_he_got() ->
 
 
 async def test_a_client_that_leaves_is_forgotten() -> None:
-    async with serving(Link("")) as app:
+    rooms = Rooms(Link(""))
+    async with serving(rooms=rooms) as app:
         async with connected(app) as connection:
             await connection.piece()
-            assert app.state.telling.streams._value.get() == 1
-        assert app.state.telling.streams._value.get() == 0
+            assert app.services.metrics.streams._value.get() == 1
+        assert app.services.metrics.streams._value.get() == 0
         await asyncio.sleep(31)
-        assert app.state.rooms.left == 1
+        assert rooms.left == 1
 
 
 async def test_a_client_that_takes_nothing_is_dropped() -> None:
@@ -186,9 +179,9 @@ async def test_a_client_that_takes_nothing_is_dropped() -> None:
         await connection.piece()
         connection.takes.clear()
         await asyncio.sleep(29)
-        assert app.state.telling.streams._value.get() == 1
+        assert app.services.metrics.streams._value.get() == 1
         await asyncio.sleep(2 + PING_S)
-        assert app.state.telling.streams._value.get() == 0
+        assert app.services.metrics.streams._value.get() == 0
 
 
 async def test_nothing_is_told_once_the_session_is_over() -> None:
@@ -196,7 +189,7 @@ async def test_nothing_is_told_once_the_session_is_over() -> None:
         return Caller("session 1", "demo", False, valid_for_s=2.5)
 
     async with serving(*[Event({"id": "u1"})] * 5) as app:
-        app.dependency_overrides[caller] = guest
+        app.dependency_overrides[authenticated_caller] = guest
         async with connected(app) as connection:
             pieces = [await connection.piece() for _ in range(4)]
     assert [piece[:2] for piece in pieces] == ["re", "id", "id", ""]
@@ -206,7 +199,7 @@ async def test_when_the_server_stops_the_stream_ends() -> None:
     async with serving(Link("")) as app, connected(app) as connection:
         await connection.piece()
         await connection.piece()
-        app.state.feeds.end()
+        app.services.feeds.end()
         assert await connection.piece() == ""
 
 

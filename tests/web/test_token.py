@@ -5,9 +5,10 @@ from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 
 from libacli.core.connection_details import ConnectionDetails
+from libacli.web.services import WebApp
+from tests.web.conftest import enter
 from tests.web.fake_gateway import FakeGateway
 
 
@@ -36,10 +37,9 @@ async def test_what_is_asked_for_comes_to_the_gateway(
 
 
 async def test_a_session_gets_an_identity_and_cannot_put_another_viewer_out_by_taking_his(
-    app: FastAPI, client: httpx2.AsyncClient, gateway: FakeGateway
+    app: WebApp, client: httpx2.AsyncClient, gateway: FakeGateway
 ) -> None:
-    session, _ = app.state.sessions.redeem(app.state.sessions.new_code("demo", can_say=True))
-    headers = {"Authorization": f"Bearer {session}"}
+    headers = enter(app, "demo", can_say=True)
     refused = await client.post("/api/token", json={"identity": "ann"}, headers=headers)
     assert (refused.status_code, refused.json()["reason"]) == (403, "identity_given")
     assert gateway.joined == []

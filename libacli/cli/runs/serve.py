@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from urllib.parse import quote
 
 import uvicorn
-from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libacli.cli.log import configure_log
@@ -27,6 +26,7 @@ from libacli.web.app import make_app
 from libacli.web.auth import check_bind
 from libacli.web.keys import new_key
 from libacli.web.problems import Problem, problem_response
+from libacli.web.services import Services
 
 _FINISH_S = 10
 """From the signal on: how long requests may take to be answered."""
@@ -85,13 +85,13 @@ class Serving:
                 address=address,
                 host_is_loopback=is_loopback,
             )
-            server = _Server(self._config(app), lambda: self._tell(app, address))
-            signals = _Signals(server, app)
+            server = _Server(self._config(app), lambda: self._announce(app.services, address))
+            signals = _Signals(server, app.services)
             await server.serve(sockets=[listening])
         if signals.first == signal.SIGINT:
             raise KeyboardInterrupt
 
-    def _config(self, app: FastAPI) -> uvicorn.Config:
+    def _config(self, app: ASGIApp) -> uvicorn.Config:
         """Raises ConfigError when certificate and key are not there or do not fit."""
         certificate, key = self._settings.serve_tls_cert, self._settings.serve_tls_key
         if bool(certificate) != bool(key):
@@ -99,7 +99,7 @@ class Serving:
                 "of serve.tls_cert and serve.tls_key only one is set", hint="set both, or none for plain HTTP"
             )
         config = uvicorn.Config(
-            _Cut(app),
+            _CutOffResponder(app),
             lifespan="on",
             ws="none",
             log_config=None,
@@ -129,12 +129,12 @@ class Serving:
         scheme = "https" if self._settings.serve_tls_cert else "http"
         return f"{scheme}://{_in_url(host)}:{port}"
 
-    def _tell(self, app: FastAPI, address: str) -> None:
+    def _announce(self, services: Services, address: str) -> None:
         """That it serves, and where."""
         settings = self._settings
         page = f"{address}/#room={quote(settings.say_room, safe='')}"
         if settings.serve_keys:
-            page += f"&code={app.state.sessions.new_code(settings.say_room, can_say=True)}"
+            page += f"&code={services.sessions.new_code(settings.say_room, can_say=True)}"
         output.status(f"page     {page}")
         if self._as_json:
             output.ndjson({"url": address, "page": page})
@@ -167,7 +167,7 @@ class _Server(uvicorn.Server):
             await self.lifespan.shutdown()
 
 
-class _Cut:
+class _CutOffResponder:
     """Answers requests that the end cuts off; uvicorn would call that a defect, and log where they were."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -193,10 +193,10 @@ class _Cut:
 class _Signals:
     """The first one lets requests finish and ends streams, which never would; the second one ends it all."""
 
-    def __init__(self, server: uvicorn.Server, app: FastAPI) -> None:
+    def __init__(self, server: uvicorn.Server, services: Services) -> None:
         self.first: signal.Signals | None = None
         self._server = server
-        self._app = app
+        self._services = services
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._on_signal, number)
@@ -208,7 +208,7 @@ class _Signals:
             return
         self.first = number
         output.status(f"stopping: requests have {_FINISH_S} s to finish; once more ends it at once")
-        self._app.state.feeds.end()
+        self._services.feeds.end()
         self._server.should_exit = True
 
 

@@ -1,0 +1,79 @@
+"""What the routes of one server share, and how they get it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+
+from libacli.config import Settings
+from libacli.web.auth import Authenticator
+from libacli.web.feed import Feeds
+from libacli.web.metrics import HttpMetrics
+from libacli.web.ports import Gateway
+from libacli.web.rate_limits import RateLimits
+from libacli.web.readiness import Readiness
+from libacli.web.sent_utterances import SentUtterances
+from libacli.web.sessions import Sessions
+
+
+@dataclass(frozen=True)
+class Services:
+    """Made once for an application; each of them belongs to its event loop."""
+
+    settings: Settings
+    gateway: Gateway
+    address: str
+    """Where the page is reached, without a slash at its end."""
+
+    voices: tuple[str, ...]
+    """Speakers that the page suggests."""
+
+    sessions: Sessions
+    rate_limits: RateLimits
+    authenticator: Authenticator
+    feeds: Feeds
+    readiness: Readiness
+    metrics: HttpMetrics = field(default_factory=HttpMetrics)
+    sent_utterances: SentUtterances = field(default_factory=SentUtterances)
+    answer_now: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server is about to end: who still waits for an utterance is told what is known by then."""
+
+
+class WebApp(FastAPI):
+    """An application that knows what its routes share."""
+
+    def __init__(self, services: Services, **options: Any) -> None:
+        super().__init__(**options)
+        self.services = services
+
+
+def make_services(
+    settings: Settings, gateway: Gateway, *, voices: Sequence[str], address: str, host_is_loopback: bool
+) -> Services:
+    """Those of a server that is reached at `address`. Raises ConfigError for a key that is none."""
+    sessions, rate_limits = Sessions(), RateLimits(settings.serve_rate_per_minute)
+    return Services(
+        settings=settings,
+        gateway=gateway,
+        address=address,
+        voices=tuple(voices),
+        sessions=sessions,
+        rate_limits=rate_limits,
+        authenticator=Authenticator(settings, sessions, rate_limits, host_is_loopback=host_is_loopback),
+        feeds=Feeds(gateway),
+        readiness=Readiness(gateway),
+    )
+
+
+async def services_of(request: Request) -> Services:
+    """What the application has that was asked. Not a plain function: FastAPI would call it in a thread."""
+    app = request.app
+    assert isinstance(app, WebApp)
+    return app.services
+
+
+ServicesDependency = Annotated[Services, Depends(services_of)]
