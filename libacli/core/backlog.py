@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from libacli.core.audio import FRAME_MS, is_audible
-from libacli.core.messages import FINAL_STATES, SayRequest, State
+from libacli.core.lifecycle import FINAL_STATES, State, check_move
+from libacli.core.messages import SayRequest
 from libacli.core.timeline import Timeline
 from libacli.errors import RefusedError
 
@@ -83,8 +84,8 @@ class Utterance:
         return self.state in FINAL_STATES
 
     def become(self, state: State, now: float, *, reason: str = "") -> bool:
-        """Moves on to `state`; False, and nothing changes, when a final state was reached before."""
-        if self.is_over:
+        """Moves on to `state`; False, and nothing changes, when it has ended or is there. See `lifecycle`."""
+        if not check_move(self.state, state):
             return False
         self.state = state
         self.reason = reason

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from libacli.core.messages import FINAL_STATES, MAX_ID_CHARS
-from libacli.core.record import OUTCOMES, Record
+from libacli.core.lifecycle import MOVES, OUTCOMES, is_news
+from libacli.core.messages import MAX_ID_CHARS
+from libacli.core.record import Record
 from libacli.core.row import Row, audible_ms
 from libacli.core.timeline import percentile
 from libacli.errors import RefusedError
@@ -16,7 +17,6 @@ from libacli.errors import RefusedError
 SHOWN = ("d01", "d12", "total")
 """Durations whose percentiles a board tells."""
 
-_ORDER: dict[str, int] = {"accepted": 0, "speaking": 1, "audible": 2} | dict.fromkeys(FINAL_STATES, 3)
 _FACTS = ("room", "agent", "model", "avatar")
 _MAX_AGENTS = 16
 _MAX_TEXT_CHARS = 4000
@@ -177,7 +177,7 @@ class Board:
     def _move(self, row: Row) -> Row | None:
         before = self._rows.get(_key(row.record))
         if before:
-            if _ORDER.get(before.state, 2) > _ORDER[row.state] or before.state in FINAL_STATES:
+            if not is_news(row.state, before.state):
                 return None
             if row.state == before.state:
                 row = replace(row, heard_at=before.heard_at)
@@ -221,7 +221,7 @@ def _is_text(value: object) -> bool:
 def _row(members: Mapping[str, Any], now: float) -> Row:
     """Raises RefusedError."""
     state = members.get("state")
-    if not isinstance(state, str) or state not in _ORDER:
+    if not isinstance(state, str) or state not in MOVES:
         raise RefusedError("malformed", "it has no state")
     told = {**members, "outcome": state if state in OUTCOMES else "done"}
     if state == "rejected":

@@ -5,28 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 from libacli.core.text import clean, is_speakable
 from libacli.errors import RefusedError
 
 MAX_REQUEST_BYTES = 16 * 1024
 MAX_ID_CHARS = 64
-
-State = Literal[
-    "accepted",
-    "rejected",
-    "speaking",
-    "audible",
-    "done",
-    "interrupted",
-    "failed",
-    "expired",
-    "unconfirmed",
-]
-FINAL_STATES: frozenset[State] = frozenset(
-    {"rejected", "done", "interrupted", "failed", "expired", "unconfirmed"}
-)
 
 
 @dataclass(frozen=True)

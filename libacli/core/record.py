@@ -7,14 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, cast
 
-from libacli.core.messages import FINAL_STATES, State
+from libacli.core.lifecycle import OUTCOMES, State
 from libacli.errors import RefusedError
 
 DURATIONS = ("waited", "d01", "d12", "d2a", "d23", "total")
 """Names of the durations, in milliseconds; what they mean: `Timeline.durations_ms`."""
-
-OUTCOMES: frozenset[State] = FINAL_STATES - {"rejected"}
-"""How an utterance that was accepted can end."""
 
 _MAX_CHARS = 500
 

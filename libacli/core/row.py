@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from libacli.core.messages import FINAL_STATES, State
+from libacli.core.lifecycle import WatchedState, is_over
 from libacli.core.record import Record
 
 Grade = Literal["fine", "slow", "bad"]
@@ -37,7 +37,7 @@ class Row:
     record: Record
     """What is known of it. Its outcome counts only once it has ended, its t0 unless that is 0."""
 
-    state: State | Literal["lost"]
+    state: WatchedState
     """`lost`: its end was not seen, because its agent or the connection was gone."""
 
     heard_at: float
@@ -45,7 +45,7 @@ class Row:
 
     @property
     def is_over(self) -> bool:
-        return self.state == "lost" or self.state in FINAL_STATES
+        return is_over(self.state)
 
     @property
     def voice_ms(self) -> float | None:

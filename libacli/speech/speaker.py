@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from libacli.core.audio import FRAME_MS, FrameSlicer, silence
 from libacli.core.backlog import Backlog, Receipt, Utterance
-from libacli.core.messages import SayRequest, State
+from libacli.core.lifecycle import State
+from libacli.core.messages import SayRequest
 from libacli.core.text import is_speakable, split_chunks
 from libacli.errors import LibaError, RefusedError, VoiceError
 from libacli.speech.ports import Route, Sink, Style, Voice

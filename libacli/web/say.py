@@ -11,7 +11,8 @@ from urllib.parse import quote
 from fastapi import APIRouter, Header, Path, Query, Response
 
 from libacli.core.acknowledgement import Acknowledgement
-from libacli.core.messages import FINAL_STATES, MAX_ID_CHARS, SayRequest, read_say
+from libacli.core.lifecycle import LEVEL_STATES, SETTLED
+from libacli.core.messages import MAX_ID_CHARS, SayRequest, read_say
 from libacli.errors import InterruptedSpeechError, NoAgentError, TimedOutError, UnreachableError
 from libacli.web.dependencies import CallerDependency, ServicesDependency
 from libacli.web.models import RoomQuery, SayAnswer, SayBody, UtteranceState
@@ -24,11 +25,6 @@ REACH_TIMEOUT_S = 10.0
 """How long an agent may take to come into the room."""
 
 _LONGEST_WAIT_S = 600.0
-
-_LEVELS = ("audible", "done", "unconfirmed")
-"""States that are levels, too."""
-
-_OVER = FINAL_STATES | {"lost", "unknown"}
 
 Level = Literal["accepted", "audible", "done"]
 
@@ -134,8 +130,8 @@ async def _wait_for_level(
     except UnreachableError:  # it was accepted all the same
         return _say_answer(room, said), False
     state = report["state"] if report else "lost"
-    known = replace(said, report=report, level=state if state in _LEVELS else said.level)
-    return _say_answer(room, known, state), state in _OVER
+    known = replace(said, report=report, level=state if state in LEVEL_STATES else said.level)
+    return _say_answer(room, known, state), state in SETTLED
 
 
 async def _agent_report(gateway: Gateway, room: str, utterance_id: str, epoch: str) -> dict[str, Any] | None:

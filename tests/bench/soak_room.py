@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from livekit import rtc
 
 from libacli.core.acknowledgement import Acknowledgement
-from libacli.core.messages import FINAL_STATES, SayRequest
+from libacli.core.lifecycle import FINAL_STATES
+from libacli.core.messages import SayRequest
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libacli.core.board import SHOWN, Board
-from libacli.core.messages import FINAL_STATES
-from libacli.core.record import OUTCOMES, Record
+from libacli.core.lifecycle import FINAL_STATES, OUTCOMES
+from libacli.core.record import Record
 from libacli.core.row import Budgets, grade
 from libacli.core.timeline import percentile
 

@@ -5,7 +5,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libacli.core.record import DURATIONS, OUTCOMES, Record
+from libacli.core.lifecycle import OUTCOMES
+from libacli.core.record import DURATIONS, Record
 from libacli.core.summary import KEYS, summarise
 from libacli.core.timeline import percentile
 

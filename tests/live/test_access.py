@@ -16,7 +16,8 @@ from livekit import rtc
 from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
-from libacli.core.messages import FINAL_STATES, SayRequest
+from libacli.core.lifecycle import FINAL_STATES
+from libacli.core.messages import SayRequest
 from libacli.core.protocol import CAN_SAY_ATTRIBUTE, SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined

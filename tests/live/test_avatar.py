@@ -19,7 +19,8 @@ from livekit import rtc
 from livekit.api import DeleteRoomRequest, LiveKitAPI
 
 from libacli.config import LiveKitCredentials, Settings
-from libacli.core.messages import FINAL_STATES, SayRequest
+from libacli.core.lifecycle import FINAL_STATES
+from libacli.core.messages import SayRequest
 from libacli.edges.avatars.ledger import Ledger
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.api import LiveKitApi

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from libacli.core.messages import FINAL_STATES, SayRequest
+from libacli.core.lifecycle import FINAL_STATES
+from libacli.core.messages import SayRequest
 from tests.hearing import words_in, words_of
 from tests.live.conftest import Scene
 

@@ -24,7 +24,8 @@ from livekit.api import CreateRoomRequest, DeleteRoomRequest, LiveKitAPI
 
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.acknowledgement import Acknowledgement
-from libacli.core.messages import FINAL_STATES, SayRequest
+from libacli.core.lifecycle import FINAL_STATES
+from libacli.core.messages import SayRequest
 from libacli.edges.avatars.ledger import Ledger
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.api import LiveKitApi

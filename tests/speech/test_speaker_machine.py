@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from libacli.core.backlog import Utterance
-from libacli.core.messages import FINAL_STATES, SayRequest
+from libacli.core.lifecycle import FINAL_STATES
+from libacli.core.messages import SayRequest
 from libacli.errors import RefusedError, SinkError, VoiceError
 from libacli.speech.fakes import RecordingSink, ScriptedVoice, tone
 from libacli.speech.speaker import Speaker

@@ -10,11 +10,10 @@ from typing import Any
 
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.connection_details import ConnectionDetails
-from libacli.core.messages import FINAL_STATES, SayRequest
+from libacli.core.lifecycle import FINAL_STATES, LEVEL_STATES, has_reached
+from libacli.core.messages import SayRequest
 from libacli.core.news import Event, News, Status
 from libacli.errors import InterruptedSpeechError, NoAgentError, RefusedError, TimedOutError, UsageError
-
-_LEVELS = ("accepted", "audible", "done")
 
 
 @dataclass
@@ -136,9 +135,7 @@ class FakeGateway:
             async with asyncio.timeout(timeout_s):
                 while True:
                     reached = self._reached(room, said)
-                    if reached.level == "unconfirmed":
-                        return reached
-                    if _LEVELS.index(reached.level) >= _LEVELS.index(level):
+                    if has_reached(reached.level, level):
                         return reached
                     await self._changed.wait()
         except TimeoutError as error:
@@ -198,7 +195,7 @@ class FakeGateway:
             raise InterruptedSpeechError("the agent was started anew and its queue is gone")
         report = dict(agent.reports[said.id])
         state = report["state"]
-        if state in ("audible", "done", "unconfirmed"):
+        if state in LEVEL_STATES:
             return Acknowledgement(said.id, state, said.epoch, said.position, said.duplicate, report)
         if state in FINAL_STATES:
             raise InterruptedSpeechError(f"{said.id} was {state}")

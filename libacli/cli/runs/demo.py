@@ -24,7 +24,8 @@ from libacli.cli.runs.demo_proof import Proof, write_wav
 from libacli.config import LiveKitCredentials, Settings
 from libacli.config_sources import CONFIG_VARIABLE
 from libacli.core.connection_details import ConnectionDetails
-from libacli.core.messages import FINAL_STATES, SayRequest, read_say
+from libacli.core.lifecycle import FINAL_STATES
+from libacli.core.messages import SayRequest, read_say
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from libacli.cli.output import output
 from libacli.core.board import Board
-from libacli.core.record import OUTCOMES, Record
+from libacli.core.lifecycle import OUTCOMES
+from libacli.core.record import Record
 from libacli.core.row import Budgets, Row
 from libacli.errors import LibaError, UsageError
 

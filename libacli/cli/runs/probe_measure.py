@@ -6,10 +6,11 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
+from libacli.core.lifecycle import OUTCOMES
 from libacli.core.lip_sync import first_movement_at, lag_s
 from libacli.core.messages import SayRequest
 from libacli.core.probe_result import ProbeResult
-from libacli.core.record import OUTCOMES, Record
+from libacli.core.record import Record
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.viewer.listener import AudioCapture
 from libacli.edges.viewer.seat import Seat

@@ -10,7 +10,8 @@ from typing import Any
 
 from libacli.config import LiveKitCredentials
 from libacli.core.acknowledgement import Acknowledgement
-from libacli.core.messages import FINAL_STATES, SayRequest
+from libacli.core.lifecycle import LEVEL_STATES, SETTLED, has_reached
+from libacli.core.messages import SayRequest
 from libacli.core.protocol import SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.tokens import sign_request
@@ -26,8 +27,6 @@ from libacli.errors import (
 _POLL_S = 0.1
 _PATIENCE_S = 10.0
 """How long an agent that is gone, or LiveKit, may take to come back: a queue may live meanwhile."""
-
-_LEVELS = ("accepted", "audible", "done")
 
 
 class AgentClient:
@@ -117,10 +116,8 @@ class AgentClient:
             return said
         try:
             async with asyncio.timeout(timeout_s):
-                while _LEVELS.index(said.level) < _LEVELS.index(level):
+                while not has_reached(said.level, level):
                     said = await self._poll(said)
-                    if said.level == "unconfirmed":
-                        return said
         except TimeoutError as error:
             raise TimedOutError(
                 f"{said.id} was {said.level} but not {level} after {timeout_s:g} s",
@@ -149,9 +146,9 @@ class AgentClient:
             )
         state = report["state"]
         said = replace(said, report=report)
-        if state in ("audible", "done", "unconfirmed"):
+        if state in LEVEL_STATES:
             return replace(said, level=state)
-        if state in FINAL_STATES or state == "unknown":
+        if state in SETTLED:
             raise InterruptedSpeechError(f"{said.id} was {state}: {report.get('reason', 'no reason given')}")
         await asyncio.sleep(max(0.0, _POLL_S - (time.monotonic() - started)))
         return said

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from libacli.core.messages import FINAL_STATES
+from libacli.core.lifecycle import FINAL_STATES
 from libacli.core.record import Record
 
 logger = logging.getLogger("liba.metrics")

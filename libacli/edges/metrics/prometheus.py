@@ -11,7 +11,8 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
-from libacli.core.record import OUTCOMES, Record
+from libacli.core.lifecycle import OUTCOMES
+from libacli.core.record import Record
 from libacli.errors import ConfigError
 
 logger = logging.getLogger("liba.metrics")

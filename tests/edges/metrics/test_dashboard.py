@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from libacli.core.record import OUTCOMES
+from libacli.core.lifecycle import OUTCOMES
 from libacli.edges.metrics.prometheus import REASONS, ROUTES, PrometheusMeter
 
 LABELS: dict[str, set[str]] = {

@@ -26,7 +26,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libacli.core.record import OUTCOMES, Record
+from libacli.core.lifecycle import OUTCOMES
+from libacli.core.record import Record
 from libacli.edges.metrics.reader import MetricsReader
 from libacli.edges.metrics.schema import FIELDS, MIGRATIONS, version
 from libacli.edges.metrics.store import MetricsStore, metrics_path
