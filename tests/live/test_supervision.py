@@ -31,14 +31,13 @@ from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.leader import pulse
-from libacli.edges.livekit.supervisor import Supervisor
 from libacli.edges.livekit.tokens import listener_token
 from libacli.edges.viewer.listener import Listener, listening
 from libacli.errors import InterruptedSpeechError, LibaError, NoAgentError, RefusedError, UnreachableError
 from libacli.local.guard import GuardedProcess
 from libacli.room_agent import RoomAgent
 from libacli.speech.fakes import ScriptedVoice
-from libacli.worker import make_server, work
+from libacli.worker import Worker as OurWorker
 from tests.faulty_avatar import FaultyAvatar
 from tests.live.conftest import Listen, Shell, wait_for_line
 from tests.live.node import Node
@@ -123,6 +122,7 @@ def cut_short(credentials: LiveKitCredentials) -> Iterator[subprocess.Popen[str]
 import asyncio, sys
 from livekit import rtc
 from libacli.edges.livekit.joining import joined
+from libacli.edges.livekit.leader import pulse
 
 async def main():
     try:
@@ -537,30 +537,19 @@ async def test_fault_36_a_worker_that_livekit_is_gone_from_for_too_long_says_so_
             livekit_api_secret=node.credentials.api_secret,
             agent_isolation="thread",
         )
-        server = make_server(settings)
-        server.update_options(max_retry=1)
         registered = asyncio.Event()
-        server.on("worker_registered", lambda *_: registered.set())
         async with LiveKitApi(node.credentials) as api, asyncio.timeout(20):
-            supervisor = Supervisor(
-                api,
-                "liba",
-                pulse=lambda room, identity: pulse(api, node.credentials, room, identity),
-                is_running=lambda room: False,
-                clean_up=nothing,
-            )
+            worker = OurWorker(settings, api)
+            worker.server.update_options(max_retry=1)
+            worker.server.on("worker_registered", lambda *_: registered.set())
             async with asyncio.TaskGroup() as tasks:
-                ending = tasks.create_task(end_of(work(settings, server, supervisor)))
+                ending = tasks.create_task(end_of(worker.run()))
                 await registered.wait()
                 node.kill()
     error = ending.result()
     assert isinstance(error, UnreachableError)
     assert error.exit_code == 4
     assert str(error) == "LiveKit was gone for too long"
-
-
-async def nothing() -> None:
-    pass
 
 
 async def end_of(working: Coroutine[Any, Any, None]) -> Exception | None:

@@ -7,10 +7,14 @@ import logging
 import os
 import signal
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from libacli.cli.log import configure_log
 from libacli.config import Settings
 from libacli.edges.livekit.tokens import check_name
+
+if TYPE_CHECKING:
+    from libacli.worker import Worker
 
 _LEAVE_TIMEOUT_S = 15.0
 """From the first signal to the end."""
@@ -28,29 +32,38 @@ def run_worker(settings: Settings, *, rooms: Sequence[str]) -> None:
 
 
 async def _run(settings: Settings, rooms: Sequence[str]) -> None:
-    from libacli.worker import end_at_once, serve
+    from libacli.worker import open_worker  # takes seconds: a name that is refused is refused before
 
-    loop = asyncio.get_running_loop()
-    main = asyncio.current_task()
-    caught: list[int] = []
-
-    def on_signal(number: int) -> None:
-        if caught:
-            loop.call_later(_HURRY_TIMEOUT_S, os._exit, 128 + number)
-            end_at_once()
-            return
-        caught.append(number)
-        logging.getLogger("liba").info("stopping; once more ends it at once")
-        loop.call_later(_LEAVE_TIMEOUT_S, os._exit, 1)
-        if main:
-            main.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal, number)
+    signals = _Signals()
     try:
-        await serve(settings, rooms=rooms)
+        async with open_worker(settings) as signals.worker:
+            await signals.worker.run(rooms=rooms)
     except asyncio.CancelledError:
-        if caught == [signal.SIGINT]:
+        if signals.caught == [signal.SIGINT]:
             raise KeyboardInterrupt from None
     except ExceptionGroup as group:
         raise group.exceptions[0] from group
+
+
+class _Signals:
+    """SIGINT and SIGTERM: the first one cancels the task that has made this, the second one hurries."""
+
+    def __init__(self) -> None:
+        self.caught: list[int] = []
+        self.worker: Worker | None = None
+        self._loop = asyncio.get_running_loop()
+        self._main = asyncio.current_task()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.add_signal_handler(number, self._on_signal, number)
+
+    def _on_signal(self, number: int) -> None:
+        if self.caught:
+            self._loop.call_later(_HURRY_TIMEOUT_S, os._exit, 128 + number)
+            if self.worker:
+                self.worker.end_at_once()
+            return
+        self.caught.append(number)
+        logging.getLogger("liba").info("stopping; once more ends it at once")
+        self._loop.call_later(_LEAVE_TIMEOUT_S, os._exit, 1)
+        if self._main:
+            self._main.cancel()

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from libacli.edges.livekit.api import Participant
 from libacli.edges.livekit.leader import Pulse
+from libacli.edges.livekit.supervised_room import Finding, Stage, Step, SupervisedRoom
 from libacli.errors import LibaError, NoAgentError
 
 logger = logging.getLogger("liba.supervisor")
 
 LOOK_EVERY_S = 5.0
-_LOOK_TIMEOUT_S = 10.0
-_SIDE_BY_SIDE = 16
-_LOOKS_WITHOUT = 2
-_MISSES: dict[Pulse, float] = {"ready": 0.0, "starting": 0.5, "silent": 1.0}
-_MOST_MISSES = 3.0
-_RETURN_S = 15.0
-"""How long an agent whose job goes on may take to come back into its room: its queue lives, too."""
+"""So that three missed calls and a dispatch fit into the 30 s in which a dead agent is replaced."""
 
-_FIRST_PAUSE_S = 10.0
-_LONGEST_PAUSE_S = 60.0
+_LOOK_TIMEOUT_S = 10.0
+"""For one room: a list of who is there, and a call of 3 s at most to each agent; there is mostly one."""
+
+_SIDE_BY_SIDE = 16
+"""Rooms that are looked into at once: a worker of many rooms is not to flood LiveKit with calls."""
 
 
 class Rooms(Protocol):
@@ -38,58 +35,27 @@ class Rooms(Protocol):
     async def rooms_sent_for(self, agent_name: str) -> list[str]: ...
 
 
-@dataclass
-class _Watch:
-    """What is known of one room."""
+class Agents(Protocol):
+    """What is asked of the worker, as `Worker` has it."""
 
-    is_pinned: bool = False
-    """It is this worker's for good, also when everybody has left."""
+    async def pulse(self, room: str, identity: str) -> Pulse:
+        """Asks an agent for a sign of life. Raises LibaError when it cannot be asked."""
 
-    is_new: bool = False
-    """It is pinned and no agent has been there yet: one is sent for although nobody is there."""
+    def has_job(self, room: str) -> bool:
+        """Whether this worker has a job in that room."""
 
-    identity: str = ""
-    """Who went there from this worker last."""
-
-    looks_without: int = 0
-    """How often in a row no agent was there although one was wanted."""
-
-    gone_since: float = 0.0
-    misses: dict[str, float] = field(default_factory=dict)
-    """By identity: how often in a row an agent did not answer."""
-
-    dispatch_id: str = ""
-    """An agent was sent for and has not been seen yet."""
-
-    pause_s: float = _FIRST_PAUSE_S
-    next_dispatch_at: float = 0.0
-
-    def count_anew(self) -> None:
-        self.looks_without, self.misses = 0, {}
+    async def clean_up(self) -> None:
+        """Agents were replaced: ends what they may have left behind. Raises nothing."""
 
 
 class Supervisor:
-    """Looks every 5 s into each room that it was told of. `run` until cancelled: then it sends for nobody.
+    """Looks every 5 s into each room that it was told of. `run` until cancelled: then it sends for nobody."""
 
-    `pulse(room, identity)` asks an agent for a sign of life; `is_running(room)` tells whether this worker has
-    a job there; `clean_up` is called when agents were replaced, for what they may have left behind.
-    """
-
-    def __init__(
-        self,
-        api: Rooms,
-        agent_name: str,
-        *,
-        pulse: Callable[[str, str], Awaitable[Pulse]],
-        is_running: Callable[[str], bool],
-        clean_up: Callable[[], Awaitable[None]],
-    ) -> None:
+    def __init__(self, api: Rooms, agents: Agents, agent_name: str) -> None:
         self._api = api
+        self._agents = agents
         self._agent_name = agent_name
-        self._pulse = pulse
-        self._is_running = is_running
-        self._clean_up = clean_up
-        self._rooms: dict[str, _Watch] = {}
+        self._rooms: dict[str, SupervisedRoom] = {}
         self._gate = asyncio.Semaphore(_SIDE_BY_SIDE)
         self._trouble = ""
         self._has_replaced = False
@@ -101,17 +67,17 @@ class Supervisor:
 
     def pin(self, rooms: Iterable[str]) -> None:
         """Has an agent sent to each room at the first look, and whenever somebody is there without one."""
-        for room in rooms:
-            self._rooms[room] = _Watch(is_pinned=True, is_new=True)
+        for name in rooms:
+            self._rooms[name] = SupervisedRoom.pinned()
 
-    def watch(self, room: str, identity: str) -> None:
+    def supervise(self, room: str, identity: str) -> None:
         """An agent of this worker goes into `room` under that identity."""
-        self._rooms.setdefault(room, _Watch()).identity = identity
+        self._rooms.setdefault(room, SupervisedRoom()).identity = identity
 
-    def ask_again(self) -> None:
+    def send_again(self) -> None:
         """The worker has registered anew: what was dispatched before that is never served."""
-        for watch in self._rooms.values():
-            watch.pause_s, watch.next_dispatch_at = _FIRST_PAUSE_S, 0.0
+        for room in self._rooms.values():
+            room.may_send_again()
 
     async def run(self) -> None:
         """Looks after the rooms, also after those that had an agent of that name before this worker ran."""
@@ -121,84 +87,74 @@ class Supervisor:
             await self._look_around()
             if self._has_replaced:
                 self._has_replaced = False
-                await self._clean_up()
+                await self._agents.clean_up()
             await asyncio.sleep(max(0.0, next_look_at - self._now()))
 
     async def _adopt(self) -> None:
         with suppress(LibaError, TimeoutError):  # the rooms that it is told of it looks after all the same
             async with asyncio.timeout(_LOOK_TIMEOUT_S):
-                for room in await self._api.rooms_sent_for(self._agent_name):
-                    self._rooms.setdefault(room, _Watch())
+                for name in await self._api.rooms_sent_for(self._agent_name):
+                    self._rooms.setdefault(name, SupervisedRoom())
 
     async def _look_around(self) -> None:
         before, self._trouble = self._trouble, ""
         async with asyncio.TaskGroup() as tasks:
-            for room, watch in list(self._rooms.items()):
-                tasks.create_task(self._look(room, watch))
+            for name, room in list(self._rooms.items()):
+                tasks.create_task(self._look_into(name, room))
         if self._trouble and not before:
             logger.warning("cannot look after the rooms: %s; trying again", self._trouble)
         elif before and not self._trouble:
             logger.info("looking after the rooms again")
 
-    async def _look(self, room: str, watch: _Watch) -> None:
+    async def _look_into(self, name: str, room: SupervisedRoom) -> None:
         try:
             async with self._gate, asyncio.timeout(_LOOK_TIMEOUT_S):
-                await self._attend(room, watch)
+                await self._follow_up(name, room, await self._find(name, room))
         except (LibaError, TimeoutError) as error:
             self._trouble = str(error) or "LiveKit did not answer in time"
-            watch.count_anew()  # who cannot be seen need not be gone
+            room.not_seen()
         except Exception as error:  # a defect met in one room must not leave the others alone
-            logger.error("cannot look after room %s", room, exc_info=error)
+            logger.error("cannot look after room %s", name, exc_info=error)
 
-    async def _attend(self, room: str, watch: _Watch) -> None:
-        there = await self._api.participants(room)
-        agents = [found for found in there if found.is_named(self._agent_name)]
-        living = [agent for agent in agents if not await self._is_put_out(room, watch, agent)]
+    async def _find(self, name: str, room: SupervisedRoom) -> Finding:
+        """What is in the room, after the dead have been put out."""
+        present = await self._api.participants(name)
+        agents = [found for found in present if found.is_named(self._agent_name)]
+        living = [agent for agent in agents if not await self._is_put_out(name, room, agent)]
         if living:
-            watch.is_new, watch.looks_without, watch.dispatch_id = False, 0, ""
-        elif agents or watch.is_new or any(not found.is_agent for found in there):
-            await self._replace(room, watch, is_certain=bool(agents) or watch.is_new)
-        elif watch.is_pinned or self._is_running(room):
-            watch.count_anew()
-        else:
-            del self._rooms[room]
+            return Finding.AGENT
+        if agents:
+            return Finding.DEAD_AGENT
+        return Finding.PEOPLE if any(not found.is_agent for found in present) else Finding.NOBODY
 
-    async def _is_put_out(self, room: str, watch: _Watch, agent: Participant) -> bool:
+    async def _is_put_out(self, name: str, room: SupervisedRoom, agent: Participant) -> bool:
         """Whether an agent was found dead. One whose process was killed is listed for some 20 s after it."""
-        is_killed = agent.identity == watch.identity and not self._is_running(room)
+        is_killed = agent.identity == room.identity and not self._agents.has_job(name)
         if not is_killed:
-            answer = await self._pulse(room, agent.identity) if agent.is_active else "starting"
-            if answer == "ready":
-                watch.pause_s, watch.next_dispatch_at = _FIRST_PAUSE_S, 0.0
-                watch.misses.pop(agent.identity, None)
+            answer = await self._agents.pulse(name, agent.identity) if agent.is_active else "starting"
+            if not room.is_dead(agent.identity, answer):
                 return False
-            misses = watch.misses.pop(agent.identity, 0.0) + _MISSES[answer]
-            if misses < _MOST_MISSES:
-                watch.misses[agent.identity] = misses
-                return False
-        logger.warning("%s in room %s is dead and is put out", agent.identity, room)
-        await self._api.remove(room, agent.identity)
+        logger.warning("%s in room %s is dead and is put out", agent.identity, name)
+        await self._api.remove(name, agent.identity)
         return True
 
-    async def _replace(self, room: str, watch: _Watch, *, is_certain: bool) -> None:
-        """Sends for an agent, unless one may still come: back into the room, or for the last dispatch."""
+    async def _follow_up(self, name: str, room: SupervisedRoom, finding: Finding) -> None:
+        step, has_job = room.found(finding, self._now()), self._agents.has_job(name)
+        if step is Step.FORGET_UNLESS_KEPT:
+            if not (room.is_pinned or has_job):
+                del self._rooms[name]
+        elif step is not Step.REST and room.may_send(step, self._now(), has_job=has_job):
+            await self._send_for_agent(name, room)
+
+    async def _send_for_agent(self, name: str, room: SupervisedRoom) -> None:
         now = self._now()
-        watch.looks_without += 1
-        if watch.looks_without == 1:
-            watch.gone_since = now
-        patience_s = _RETURN_S if self._is_running(room) else 0.0
-        if not is_certain and (watch.looks_without < _LOOKS_WITHOUT or now < watch.gone_since + patience_s):
-            return
-        if now < watch.next_dispatch_at + (patience_s if watch.dispatch_id else 0.0):
-            return
-        if watch.dispatch_id:
+        if room.dispatch_id:
             with suppress(NoAgentError):
-                await self._api.withdraw(room, watch.dispatch_id)
-            watch.dispatch_id = ""
-        watch.dispatch_id = await self._api.dispatch(room, self._agent_name)
-        watch.next_dispatch_at, watch.pause_s = now + watch.pause_s, min(2 * watch.pause_s, _LONGEST_PAUSE_S)
-        self._has_replaced = self._has_replaced or not watch.is_new
-        logger.info("room %s has no agent; one is sent for", room)
+                await self._api.withdraw(name, room.dispatch_id)
+            room.dispatch_id = ""
+        room.was_sent_for(await self._api.dispatch(name, self._agent_name), now)
+        self._has_replaced = self._has_replaced or room.stage is not Stage.NEW
+        logger.info("room %s has no agent; one is sent for", name)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -17,7 +17,7 @@ logger = logging.getLogger("liba.metrics")
 
 
 @asynccontextmanager
-async def fleet(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator[Path | None]:
+async def worker_metrics(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator[Path | None]:
     """Tells Prometheus and OpenTelemetry of all rooms of this worker, as far as they are asked for.
 
     Gives the address for the rooms' `RoomMeter`s, or None when nobody wants to know.

@@ -60,9 +60,7 @@ class World:
     supervisor: Supervisor = field(init=False)
 
     def __post_init__(self) -> None:
-        self.supervisor = Supervisor(
-            self, "liba", pulse=self.pulse, is_running=self.jobs.__contains__, clean_up=self.clean_up
-        )
+        self.supervisor = Supervisor(self, self, "liba")
 
     @property
     def now(self) -> float:
@@ -88,7 +86,7 @@ class World:
         agent = Someone(f"liba-agent-{len(self.log)}-{self.now:g}", is_agent=True)
         self.rooms.setdefault(room, []).append(agent)
         self.jobs[room] = agent.identity
-        self.supervisor.watch(room, agent.identity)
+        self.supervisor.supervise(room, agent.identity)
         return agent
 
     def kill(self, agent: Someone, room: str = "demo") -> None:
@@ -154,6 +152,9 @@ class World:
         await asyncio.sleep(2.0 if answer == "silent" else 0.01)
         return answer
 
+    def has_job(self, room: str) -> bool:
+        return room in self.jobs
+
     async def clean_up(self) -> None:
         self.clean_ups += 1
 
@@ -170,7 +171,7 @@ class World:
 
 
 def kill_of_another_worker(world: World, agent: Someone) -> None:
-    world.supervisor.watch("demo", "nobody")
+    world.supervisor.supervise("demo", "nobody")
     world.kill(agent)
 
 
@@ -336,7 +337,7 @@ async def test_a_worker_that_registers_anew_has_what_it_missed_sent_for_again_at
     async with world.supervised():
         await asyncio.sleep(16)
         world.serve_after_s = 2.0
-        world.supervisor.ask_again()
+        world.supervisor.send_again()
         await asyncio.sleep(LOOK_EVERY_S)
     assert world.moments("dispatch") == [5, 15, 20]
     assert world.moments("withdraw") == [15, 20]

@@ -28,7 +28,7 @@ from libacli.config import Settings
 from libacli.core.record import Record
 from libacli.edges.metrics.opentelemetry import Telemetry, open_telemetry
 from libacli.edges.metrics.rooms_to_worker import RoomMeter
-from libacli.edges.metrics.worker import fleet
+from libacli.edges.metrics.worker import worker_metrics
 from libacli.errors import ConfigError
 
 T0 = 1_800_000_000.125
@@ -430,11 +430,11 @@ async def test_grpc_is_spoken_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch
     assert [len(request.resource_spans[0].scope_spans[0].spans) for request in requests] == [6]
 
 
-async def test_a_fleet_tells_both_of_what_its_rooms_tell(
+async def test_a_worker_tells_both_of_what_its_rooms_tell(
     receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
-    async with fleet(Settings(), os.environ) as address:
+    async with worker_metrics(Settings(), os.environ) as address:
         assert address is not None
         line = RoomMeter(address)
         await asyncio.sleep(0.01)
@@ -443,6 +443,6 @@ async def test_a_fleet_tells_both_of_what_its_rooms_tell(
     assert len(receiver.spans()) == 6
 
 
-async def test_a_fleet_that_nobody_asks_for_has_no_address() -> None:
-    async with fleet(Settings(), {}) as address:
+async def test_a_worker_that_nobody_asks_for_metrics_has_no_address() -> None:
+    async with worker_metrics(Settings(), {}) as address:
         assert address is None

@@ -1,0 +1,104 @@
+"""A job of the worker: one room, in a process or thread of its own. The SDK enters and leaves it."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import signal
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from livekit import rtc
+from livekit.agents import AutoSubscribe, JobContext, JobExecutorType, JobProcess
+
+from libacli.config import Settings
+from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.joining import to_the_end
+from libacli.edges.livekit.leader import is_leader
+from libacli.edges.metrics.meter import Meter
+from libacli.edges.metrics.rooms_to_worker import RoomMeter
+from libacli.edges.metrics.store import MetricsStore, metrics_path
+from libacli.edges.voices.choose import make_voice
+from libacli.room_agent import RoomAgent
+
+_HURRY = signal.SIGUSR2
+"""Tells a room process to end its avatar and itself; an idle one just ends."""
+
+
+@dataclass
+class RoomJobs:
+    """What the SDK calls for each room: `prewarm`, then `enter`, then `leave`.
+
+    Where rooms are processes, each gets a copy by pickle; where they are threads, all share this one.
+    """
+
+    settings: Settings
+    metrics_socket: Path | None = None
+    """Where the rooms tell the worker what they measured; None: nobody wants to know."""
+
+    _agents: dict[str, tuple[RoomAgent, asyncio.AbstractEventLoop]] = field(default_factory=dict)
+    """By job: the agents of this process, and the loops that they run on."""
+
+    def prewarm(self, process: JobProcess) -> None:
+        """Before there is a room: what takes long to load."""
+        process.userdata["voice"] = make_voice(self.settings)
+
+    async def enter(self, context: JobContext) -> None:
+        """Goes into the room and speaks there from now on, unless another agent does."""
+        await to_the_end(context.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE))
+        if not await self._leads(context.room):
+            context.shutdown("already_running")
+            return
+        agent = RoomAgent(
+            self.settings,
+            context.room,
+            context.proc.userdata["voice"],
+            meters=self._meters(),
+            is_leader=lambda: self._leads(context.room),
+            leave=context.shutdown,
+        )
+        loop = asyncio.get_running_loop()
+        self._agents[context.job.id] = agent, loop
+        if context.proc.executor_type == JobExecutorType.PROCESS:
+            # Service managers signal all processes of a worker, and the SDK its own when it has broken down.
+            loop.add_signal_handler(signal.SIGTERM, context.shutdown, "terminated")
+            loop.add_signal_handler(_HURRY, agent.end, lambda: os._exit(128 + _HURRY))
+        await agent.start()
+
+    async def leave(self, context: JobContext) -> None:
+        """Finishes what was accepted and ends the avatar, before the SDK leaves the room."""
+        if entered := self._agents.get(context.job.id):
+            agent, _ = entered
+            await agent.close()
+            del self._agents[context.job.id]
+
+    def end_at_once(self) -> None:
+        """Has all rooms of this process and of its room processes end their avatars, whatever they do.
+
+        Does not wait for it.
+        """
+        for room in multiprocessing.active_children():
+            if room.pid:
+                os.kill(room.pid, _HURRY)
+        for agent, loop in list(self._agents.values()):
+            loop.call_soon_threadsafe(agent.end)
+
+    async def _leads(self, room: rtc.Room) -> bool:
+        credentials = self.settings.livekit()
+        async with LiveKitApi(credentials) as api:
+            return await is_leader(
+                api,
+                credentials,
+                room=room.name,
+                agent_name=self.settings.agent_name,
+                identity=room.local_participant.identity,
+            )
+
+    def _meters(self) -> list[Meter]:
+        settings = self.settings
+        meters: list[Meter] = [RoomMeter(self.metrics_socket)] if self.metrics_socket else []
+        if settings.metrics_store:
+            kept = {"keep_days": settings.metrics_keep_days, "keep_mb": settings.metrics_keep_mb}
+            meters.append(MetricsStore(metrics_path(), **kept))
+        return meters

@@ -1,0 +1,142 @@
+"""The worker: which rooms it takes, what it says when LiveKit is gone, and what its rooms are handed."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from livekit.agents import JobRequest
+from pydantic import SecretStr
+
+from libacli.config import LiveKitCredentials, Settings
+from libacli.edges.livekit.api import LiveKitApi
+from libacli.errors import UnreachableError
+from libacli.room_job import RoomJobs
+from libacli.worker import Worker
+from tests.twirp_server import API_KEY, API_SECRET
+
+NOBODY_THERE = LiveKitCredentials("ws://127.0.0.1:9", API_KEY, SecretStr(API_SECRET))
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[LiveKitApi]:
+    async with LiveKitApi(NOBODY_THERE) as api:
+        yield api
+
+
+def worker(api: LiveKitApi, **settings: Any) -> Worker:
+    return Worker(
+        Settings(
+            livekit_url=NOBODY_THERE.url,
+            livekit_api_key=NOBODY_THERE.api_key,
+            livekit_api_secret=NOBODY_THERE.api_secret,
+            agent_isolation="thread",
+            **settings,
+        ),
+        api,
+    )
+
+
+async def test_a_worker_whose_sdk_has_given_up_says_that_livekit_was_gone(api: LiveKitApi) -> None:
+    given_up = worker(api)
+    given_up.server.update_options(max_retry=0)
+    given_up.server.setup_fnc = lambda process: None
+    with pytest.raises(UnreachableError, match="LiveKit was gone for too long"):
+        await given_up.run()
+
+
+@dataclass
+class BrokenServer:
+    """Stands where the SDK's `AgentServer` does, and breaks as soon as it runs."""
+
+    error: Exception
+
+    def on(self, event: str, callback: object) -> None:
+        pass
+
+    async def run(self) -> None:
+        raise self.error
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        RecursionError("maximum recursion depth exceeded"),
+        NotImplementedError(),
+        RuntimeError("dictionary changed size during iteration"),
+        RuntimeError("no process became available after 3 attempts"),
+    ],
+    ids=repr,
+)
+async def test_a_defect_of_a_worker_stays_what_it_is(api: LiveKitApi, defect: Exception) -> None:
+    broken = worker(api)
+    broken.server = cast(Any, BrokenServer(defect))
+    with pytest.raises(ExceptionGroup) as raised:
+        await broken.run()
+    assert raised.value.exceptions == (defect,)
+
+
+@dataclass
+class Request:
+    """Stands where the SDK's `JobRequest` does; `go` lets it be accepted."""
+
+    room: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(name="demo"))
+    id: str = "AJ_0123456789"
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+    answer: str = ""
+
+    async def accept(self, *, identity: str, name: str) -> None:
+        await self.go.wait()
+        self.answer = identity
+
+    async def reject(self) -> None:
+        self.answer = "rejected"
+
+
+async def test_a_room_that_is_being_entered_counts_and_what_is_too_many_is_refused(api: LiveKitApi) -> None:
+    busy = worker(api, agent_max_rooms=1)
+    busy.server = cast(Any, SimpleNamespace(active_jobs=[]))
+    first, second, third = Request(), Request(), Request()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(busy._take(cast(JobRequest, first)))
+        await asyncio.sleep(0)
+        await busy._take(cast(JobRequest, second))
+        first.go.set()
+    third.go.set()
+    await busy._take(cast(JobRequest, third))
+    assert [request.answer for request in (first, second, third)] == [
+        "liba-agent-23456789",
+        "rejected",
+        "liba-agent-23456789",
+    ]
+    assert busy.supervisor.rooms == ["demo"]
+
+
+def test_what_a_room_process_is_handed_can_be_pickled_and_stays_one_there(tmp_path: Path) -> None:
+    jobs = RoomJobs(Settings(livekit_url="ws://localhost"), tmp_path / "meter")
+    prewarm, enter, leave = pickle.loads(pickle.dumps((jobs.prewarm, jobs.enter, jobs.leave)))
+    assert prewarm.__self__ is enter.__self__ is leave.__self__
+    assert enter.__self__ == jobs
+
+
+def test_loading_the_worker_does_not_begin_the_warm_up_that_would_load_models() -> None:
+    """The variable that keeps them out is set when the worker runs."""
+    code = "import sys, libacli.worker; print('livekit.agents.ipc._preload' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "False\n"
