@@ -27,11 +27,15 @@ def demo(
     On a terminal it stays, prints the link of a page to watch and speak with, and speaks each line that
     you type; Ctrl-C ends it, and all it started.
     """
-    import asyncio
-
-    from libacli.cli.runs.demo import Stage
+    from libacli.cli.runs.demo import DemoRun
 
     settings = settings_from(config).settings
-    room = settings.say_room if room is None else room
-    stage = Stage(settings, room=room, config_file=config, opens=open_page)
-    asyncio.run(stage.perform(text, once=once, record=record))
+    DemoRun(
+        settings,
+        room=settings.say_room if room is None else room,
+        text=text,
+        once=once,
+        record=record,
+        open_page=open_page,
+        config_file=config,
+    ).run()
