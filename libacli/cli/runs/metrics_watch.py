@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,14 @@ from libacli.core.board import Board
 from libacli.core.lifecycle import OUTCOMES
 from libacli.core.record import Record
 from libacli.core.row import Budgets, Row
-from libacli.errors import LibaError, UsageError
+from libacli.edges.metrics.schema import metrics_path
+from libacli.edges.metrics.store_follower import StoreFollower
+from libacli.errors import UsageError
 
 if TYPE_CHECKING:
     from libacli.cli.screens.board_table import View
     from libacli.cli.screens.full_screen import Frame
     from libacli.config import Settings
-    from libacli.edges.metrics.reader import MetricsReader
 
 _WINDOW = 1000
 """Utterances that the percentiles are of."""
@@ -31,7 +32,6 @@ _WINDOW = 1000
 _ROWS = 300
 _ONCE_ROWS = 20
 _WIDTH_ELSEWHERE = 120
-_STORE_POLL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -56,27 +56,28 @@ def watch(settings: Settings, *, room: str | None, as_json: bool, once: bool, sh
         raise UsageError("the store keeps no text", hint="give a room: --room demo --show-text")
     if show_text and once:
         raise UsageError("text comes only while it is spoken", hint="leave --once out")
-    watching = _Watching(settings, room, show_text, keep=_ONCE_ROWS if once else _ROWS)
-    if once:
-        watching.once(as_json=as_json)
-    elif not as_json and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        asyncio.run(watching.on_terminal())
-    else:
-        asyncio.run(watching.as_lines(as_json=as_json))
+    with closing(StoreFollower(metrics_path())) as store:
+        watching = _Watching(settings, room, show_text, store, keep=_ONCE_ROWS if once else _ROWS)
+        if once:
+            watching.once(as_json=as_json)
+        elif not as_json and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+            asyncio.run(watching.on_terminal())
+        else:
+            asyncio.run(watching.as_lines(as_json=as_json))
 
 
 class _Watching:
     """One run of `liba metrics watch`."""
 
-    def __init__(self, settings: Settings, room: str | None, show_text: bool, *, keep: int) -> None:
+    def __init__(
+        self, settings: Settings, room: str | None, show_text: bool, store: StoreFollower, *, keep: int
+    ) -> None:
         self._settings = settings
         self._room = room
         self._show_text = show_text
         self._board = Board(room=room or "", keep=keep, window=_WINDOW)
         self._now = time.monotonic
-        self._position = 0
-        """How far the store has been read."""
-
+        self._store = store
         if room is not None:
             from libacli.edges.livekit.tokens import check_name
 
@@ -128,7 +129,7 @@ class _Watching:
 
         logging.getLogger("livekit").setLevel(logging.CRITICAL)  # the board tells of the connection
         if self._room is None:
-            self._read_store()
+            await asyncio.to_thread(self._read_store)
         feeding = asyncio.get_running_loop().create_task(self._feed())
         try:
             with Screen() as screen:
@@ -189,38 +190,18 @@ class _Watching:
         return Told(members if self._board.ignored == ignored else None, row)
 
     def _read_store(self) -> None:
-        with self._reader() as reader:
-            for position, record in reader.latest(_WINDOW):
-                self._position = position
-                self._board.add(record)
+        for record in self._store.latest(_WINDOW):
+            self._board.add(record)
 
     async def _from_store(self) -> AsyncGenerator[Told]:
-        with self._reader() as reader:
-            if not self._position:
-                self._position = max((position for position, _ in reader.latest(1)), default=0)
-            while True:
-                for position, record in self._newer(reader):
-                    self._position = position
-                    yield Told(record.encode(), self._board.add(record))
-                await asyncio.sleep(_STORE_POLL_S)
-
-    def _newer(self, reader: MetricsReader) -> list[tuple[int, Record]]:
-        """What was written since; a file that cannot be read now may be in a moment."""
-        trouble = ""
-        try:
-            return reader.after(self._position)
-        except LibaError as error:
-            trouble = str(error)
-            return []
-        finally:
-            if trouble != self._board.link:
-                self._board.connection(trouble)
-
-    def _reader(self) -> MetricsReader:
-        from libacli.edges.metrics.reader import MetricsReader
-        from libacli.edges.metrics.schema import metrics_path
-
-        return MetricsReader(metrics_path())
+        async with aclosing(self._store.news()) as stream:
+            async for news in stream:
+                match news:
+                    case Record():
+                        yield Told(news.encode(), self._board.add(news))
+                    case trouble:
+                        self._board.connection(trouble)
+                        yield Told()
 
     def _view(self, width: int, height: int | None, *, keys: str = "", ascii_only: bool = False) -> View:
         from libacli.cli.screens.board_table import View

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -20,16 +21,25 @@ _PATIENCE_S = 2.0
 
 
 class MetricsReader:
-    """Reads the file at `path`, which need not be there yet. For one thread at a time.
+    """Reads the file at `path`, which need not be there yet, and may be moved away for a new one.
+
+    For any thread; calls wait for each other.
 
     All methods raise ConfigError when the file is not a metrics store or one of a newer liba, and LibaError
     when it cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
+        self.files_opened = 0
+        """How many files were read from so far: the positions of one tell nothing of another."""
+
         self._path = path
         self._connection: Connection | None = None
         self._columns: tuple[str, ...] = ()
+        self._opened: tuple[int, int] | None = None
+        """Device and inode of the file that the connection is of."""
+
+        self._lock = Lock()
 
     def __enter__(self) -> MetricsReader:
         return self
@@ -40,11 +50,9 @@ class MetricsReader:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the file. Safe to call twice."""
-        if self._connection:
-            self._connection.close()
-        self._connection = None
-        self._columns = ()
+        """Lets go of the file, once the call that may be under way is over. Safe to call twice."""
+        with self._lock:
+            self._close()
 
     def records(
         self, *, since: float | None = None, until: float | None = None, room: str = ""
@@ -76,7 +84,7 @@ class MetricsReader:
     def _select(
         self, where: str, values: tuple[float, ...], room: str, limit: int
     ) -> list[tuple[int, Record]]:
-        with explaining(self._path):
+        with self._lock, explaining(self._path):
             connection = self._open()
             if connection is None:
                 return []
@@ -94,22 +102,34 @@ class MetricsReader:
 
     def _open(self) -> Connection | None:
         """None as long as there is no table to read from."""
-        if self._connection or not self._is_there():
+        there = self._file_there()
+        # One that is only gone is kept open: its inode cannot become that of the next file then.
+        if self._connection and there in (None, self._opened):
             return self._connection
+        self._close()
+        if there is None:
+            return None
         connection = connect(self._path, "ro", _PATIENCE_S)
         try:
             if version(connection, self._path):
                 # A store of an older liba may lack the newer columns.
-                there = {name for _, name, *_ in connection.execute("PRAGMA table_info(record)")}
-                self._columns = tuple(name for name in FIELDS if name in there)
-                self._connection = connection
+                columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(record)")}
+                self._columns = tuple(name for name in FIELDS if name in columns)
+                self._connection, self._opened = connection, there
+                self.files_opened += 1
         finally:
             if self._connection is None:
                 connection.close()
         return self._connection
 
-    def _is_there(self) -> bool:
+    def _close(self) -> None:
+        if self._connection:
+            self._connection.close()
+        self._connection, self._opened = None, None
+        self._columns = ()
+
+    def _file_there(self) -> tuple[int, int] | None:
         with suppress(FileNotFoundError, NotADirectoryError):
-            self._path.stat()
-            return True
-        return False
+            found = self._path.stat()
+            return found.st_dev, found.st_ino
+        return None

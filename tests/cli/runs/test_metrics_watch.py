@@ -218,6 +218,21 @@ def test_elsewhere_than_on_a_terminal_each_one_that_ends_is_a_line(bare_shell: S
     assert words[2:] == ["done", "-", "d01=-", "d12=-", "d2a=-", "d23=-", "total=4073.3", "-"]
 
 
+def test_a_store_that_is_moved_away_is_followed_into_the_new_one(bare_shell: Shell, store: Path) -> None:
+    fill(store, *some(3))
+    with piped(bare_shell, "metrics", "watch", "--json") as stdout:
+        first_line(stdout, store)
+        store.rename(store.with_suffix(".old"))
+        told = ""
+        for attempt in range(10):
+            fill(store, Record(f"moved{attempt}", NEW.t0, "done", epoch="e2"))
+            if select.select([stdout], [], [], 0.6)[0]:
+                told = json.loads(stdout.readline())["id"]
+            if told.startswith("moved"):
+                break
+        assert told.startswith("moved")
+
+
 def test_with_json_each_record_is_a_line(bare_shell: Shell, store: Path) -> None:
     with piped(bare_shell, "metrics", "watch", "--json") as stdout:
         told = Record.read(json.loads(first_line(stdout, store)))
