@@ -96,9 +96,20 @@ class ThresholdError(LibaError):
 class AvatarError(LibaError):
     """`reason` is what utterances are told: `402`, `400 too many conversations`, `no answer`."""
 
-    def __init__(self, reason: str, *, is_permanent: bool, is_unsure: bool = False, hint: str = "") -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        status: int | None = None,
+        is_permanent: bool,
+        is_unsure: bool = False,
+        hint: str = "",
+    ) -> None:
         super().__init__(f"the avatar service answered: {reason}", hint=hint)
         self.reason = reason
+        self.status = status
+        """HTTP status of the answer; None: there was none."""
+
         self.is_permanent = is_permanent
         """Asking again would not help."""
 

@@ -16,10 +16,11 @@ from livekit import rtc
 from libacli.config import Settings
 from libacli.core.backlog import Utterance
 from libacli.core.protocol import AGENT_ATTRIBUTE, EPOCH_ATTRIBUTE
+from libacli.edges.avatars.choose import make_avatar_service
 from libacli.edges.avatars.ledger import Ledger, conversations_path
 from libacli.edges.avatars.minutes import AvatarMinutes, avatar_minutes
+from libacli.edges.avatars.policy import avatar_policy
 from libacli.edges.avatars.session import AvatarSession
-from libacli.edges.avatars.tavus import Tavus
 from libacli.edges.livekit.authorization import authoriser, say_caps
 from libacli.edges.livekit.room_transport import RoomLink
 from libacli.edges.metrics.meter import Meter, Meters
@@ -204,16 +205,16 @@ class RoomAgent:
 
     @asynccontextmanager
     async def _avatar_session(self) -> AsyncIterator[AvatarSession | None]:
-        key = self._settings.tavus_api_key
-        if key is None or not self._settings.has_avatar:
+        service = make_avatar_service(self._settings) if self._settings.has_avatar else None
+        if service is None:
             yield None
             return
-        async with Tavus(key, self._settings.tavus_base_url) as tavus:
+        async with service:
             yield AvatarSession(
                 self._room,
                 self._avatar,
-                tavus,
-                settings=self._settings,
+                service,
+                policy=avatar_policy(self._settings),
                 credentials=self._settings.livekit(),
                 ledger=self._ledger,
                 minutes=self._minutes,

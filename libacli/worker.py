@@ -13,9 +13,9 @@ from pathlib import Path
 from livekit.agents import NOT_GIVEN, AgentServer, JobExecutorType, JobRequest
 
 from libacli.config import LiveKitCredentials, Settings
-from libacli.edges.avatars.ending import end_by_name, end_surely
+from libacli.edges.avatars.choose import make_avatar_service
+from libacli.edges.avatars.ending import end_orphans
 from libacli.edges.avatars.ledger import Ledger, conversations_path
-from libacli.edges.avatars.tavus import Tavus
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.leader import Pulse, pulse
 from libacli.edges.livekit.supervisor import Supervisor
@@ -186,11 +186,8 @@ async def reap(settings: Settings) -> int:
 
     Raises AvatarError when the service cannot be asked.
     """
-    ledger = Ledger(conversations_path())
-    orphans = [entry for entry in ledger.orphans() if entry.base_url == settings.tavus_base_url]
-    if not orphans or settings.tavus_api_key is None:
+    service = make_avatar_service(settings)
+    if service is None:
         return 0
-    async with Tavus(settings.tavus_api_key, settings.tavus_base_url) as tavus:
-        for entry in orphans:
-            await (end_surely if entry.id else end_by_name)(tavus, ledger, entry)
-    return len(orphans)
+    async with service:
+        return await end_orphans(service, Ledger(conversations_path()))

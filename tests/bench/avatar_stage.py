@@ -15,7 +15,7 @@ import psutil
 from pydantic import SecretStr
 
 from libacli.edges.avatars.tavus import Tavus
-from libacli.edges.livekit.tokens import AVATAR_IDENTITY
+from libacli.edges.livekit.tokens import AVATAR_IDENTITIES
 from libacli.local.guard import GuardedProcess
 from tests.bench.local_stack import Stack, clean_env, deadline
 from tests.bench.stage import Kind
@@ -73,7 +73,7 @@ def _announcement(process: GuardedProcess, log_path: Path) -> dict[str, Any]:
 
 def through_avatar(kind: Kind, service: AvatarService) -> Kind:
     """That agent with an avatar; only what the avatar says counts as heard."""
-    return replace(kind, heard_from=AVATAR_IDENTITY, env=dict(kind.env) | service.env)
+    return replace(kind, heard_from=AVATAR_IDENTITIES["tavus"], env=dict(kind.env) | service.env)
 
 
 def avatar_floor(sound_ms: float, service: AvatarService) -> Kind:

@@ -13,10 +13,11 @@ import jwt
 import pytest
 from livekit import rtc
 
-from libacli.config import LiveKitCredentials, Settings
+from libacli.config import LiveKitCredentials
 from libacli.core.audio import silence
 from libacli.edges.avatars.ledger import Ledger
 from libacli.edges.avatars.minutes import AvatarMinutes
+from libacli.edges.avatars.policy import AvatarPolicy
 from libacli.edges.avatars.session import AvatarSession
 from libacli.edges.avatars.tavus import Tavus
 from libacli.edges.livekit.joining import joined
@@ -74,15 +75,14 @@ async def staged(
     agent = token(credentials, room, AGENT, kind="agent")
     async with (
         FaultyAvatar() as faulty,
-        Tavus(faulty.api_key, faulty.base_url) as tavus,
+        Tavus(faulty.api_key, faulty.base_url, face_id="face") as tavus,
         joined(rtc.Room(), credentials.ws_url, agent, auto_subscribe=False) as there,
     ):
         sink = AvatarSink(there)
         sink.open()
-        settings = Settings(tavus_face_id="face", tavus_base_url=faulty.base_url, avatar_idle_timeout=idle_s)
         session = AvatarSession(
             *(there, sink, tavus),
-            settings=settings,
+            policy=AvatarPolicy(idle_timeout_s=idle_s),
             credentials=credentials,
             ledger=ledger,
             minutes=minutes,

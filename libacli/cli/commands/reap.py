@@ -11,12 +11,14 @@ def reap(as_json: AsJson = False, config: ConfigFile = None) -> None:
     """
     import asyncio
 
+    from libacli.edges.avatars.choose import avatar_vendor, make_avatar_service
     from libacli.errors import CredentialsError
     from libacli.worker import reap as end_orphans
 
     settings = settings_from(config).settings
-    if settings.tavus_api_key is None:
-        raise CredentialsError("TAVUS_API_KEY is not set", hint="it is needed to end conversations")
+    if make_avatar_service(settings) is None:
+        missing = f"{avatar_vendor(settings).key_variable} is not set"
+        raise CredentialsError(missing, hint="it is needed to end conversations")
     count = asyncio.run(end_orphans(settings))
     if as_json:
         output.json({"ended": count})

@@ -15,6 +15,7 @@ from platformdirs import user_cache_path, user_state_path
 from libacli.cli.output import output
 from libacli.config import LiveKitCredentials, Settings
 from libacli.config_sources import LoadedSettings
+from libacli.edges.avatars.choose import avatar_vendor, make_avatar_service
 from libacli.edges.avatars.ledger import conversations_path
 from libacli.edges.checks import machine
 from libacli.edges.checks.finding import Finding, Verdict, failure
@@ -125,7 +126,7 @@ class Doctoring:
         from libacli.edges.checks import server, vendors  # noqa: F401
 
         if settings.has_avatar:
-            from libacli.edges.avatars import tavus  # noqa: F401
+            make_avatar_service(settings)
         if uses_openai(settings):
             from libacli.edges.voices import openai  # noqa: F401
         async with asyncio.TaskGroup() as tasks:
@@ -139,12 +140,13 @@ class Doctoring:
     async def _avatar(self, settings: Settings, credentials: LiveKitCredentials | None) -> None:
         from libacli.edges.checks import vendors
 
-        if finding := vendors.tavus_settings(settings):
+        name = avatar_vendor(settings).name
+        if finding := vendors.avatar_settings(settings):
             self._tell(finding)
         elif credentials is None:
-            self._tell(Finding("tavus", "skip", "not checked without LiveKit"))
+            self._tell(Finding(name, "skip", "not checked without LiveKit"))
         else:
-            await self._check("tavus", vendors.tavus(settings, credentials))
+            await self._check(name, vendors.avatar(settings, credentials))
             await self._check("public", vendors.public(settings, credentials))
 
     async def _livekit(self, settings: Settings, credentials: LiveKitCredentials) -> None:

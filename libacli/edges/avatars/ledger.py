@@ -28,7 +28,10 @@ class Entry:
     """Name of the ledger that answers for it."""
 
     id: str = ""
-    """Tavus's id; empty while its creation is under way, or when the answer was lost."""
+    """The service's own; empty while its creation is under way, or when the answer was lost."""
+
+    vendor: str = "tavus"
+    """Whose conversation it is. Versions that knew one vendor alone did not write it down."""
 
 
 class Ledger:

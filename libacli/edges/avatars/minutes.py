@@ -17,6 +17,7 @@ from platformdirs import user_state_path
 
 from libacli.config import Settings, is_loopback
 from libacli.core.caps import Usage
+from libacli.edges.avatars.choose import avatar_base_url
 from libacli.errors import LibaError
 
 logger = logging.getLogger("liba.avatar")
@@ -121,7 +122,7 @@ def _open_private(path: Path) -> IO[str]:
 
 def avatar_minutes(settings: Settings) -> AvatarMinutes:
     """The count of this machine's avatar time; a service that runs on it costs nothing."""
-    costs = settings.has_avatar and not is_loopback(settings.tavus_base_url)
+    costs = settings.has_avatar and not is_loopback(avatar_base_url(settings))
     return AvatarMinutes(
         user_state_path("liba") / "avatar-minutes.json",
         max_minutes=settings.avatar_max_minutes_per_day if costs else 0,

@@ -4,46 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 
 from livekit import rtc
 
-from libacli.config import LiveKitCredentials, Settings, is_loopback
-from libacli.edges.avatars.ending import end_by_name, end_surely
-from libacli.edges.avatars.ledger import Entry, Ledger
+from libacli.config import LiveKitCredentials, is_loopback
+from libacli.edges.avatars.conversations import Conversation, Conversations
+from libacli.edges.avatars.inviter import Inviter
+from libacli.edges.avatars.ledger import Ledger
 from libacli.edges.avatars.minutes import AvatarMinutes
-from libacli.edges.avatars.reachability import private_addresses
-from libacli.edges.avatars.tavus import Tavus
-from libacli.edges.livekit.tokens import AVATAR_IDENTITY, ON_BEHALF_ATTRIBUTE, avatar_token
+from libacli.edges.avatars.policy import AvatarPolicy
+from libacli.edges.avatars.port import AvatarService
+from libacli.edges.avatars.reachability import is_public
+from libacli.edges.avatars.room_changes import RoomChanges, within
+from libacli.edges.avatars.takeover_alarm import TakeoverAlarm, is_own_avatar
+from libacli.edges.avatars.viewers import is_watched
 from libacli.edges.sinks.avatar import AvatarSink
 from libacli.errors import AvatarError, LibaError
 
 logger = logging.getLogger("liba.avatar")
 
-_RESOLVE_TIMEOUT_S = 4.5
 _SUBSCRIBE_S = 0.3
 """How long viewers may need to take what an avatar has just published: sound before that nobody hears."""
 
 _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 60.0
 _COUNT_EVERY_S = 10.0
-
-
-@dataclass(frozen=True)
-class _Avatar:
-    """A conversation and the participant it becomes."""
-
-    entry: Entry
-    identity: str
-    ends_at: float
-    """When the service ends it by itself, on the loop's clock."""
+"""What a crash can leave uncounted of the day's minutes is not more than this."""
 
 
 class AvatarSession:
-    """Creates conversations for a room and tells the sink which avatar is there. `run` until cancelled.
+    """Keeps an avatar in a room and tells the sink which one is there. `run` until cancelled.
 
     A conversation is begun only while a viewer is there, ended when none has been for a while, renewed
     before its longest duration is over, and ended once, whatever the way out. When the minutes of a day are
@@ -54,41 +45,37 @@ class AvatarSession:
         self,
         room: rtc.Room,
         sink: AvatarSink,
-        tavus: Tavus,
+        service: AvatarService,
         *,
-        settings: Settings,
+        policy: AvatarPolicy,
         credentials: LiveKitCredentials,
         ledger: Ledger,
         minutes: AvatarMinutes,
     ) -> None:
         self._room = room
         self._sink = sink
-        self._tavus = tavus
-        self._settings = settings
-        self._credentials = credentials
-        self._ledger = ledger
+        self._service = service
+        self._policy = policy
         self._minutes = minutes
-        self._epoch = uuid.uuid4().hex[:8]
-        self._count = 0
-        self._spent_s = 0.0
-        self._begun_at: dict[str, float] = {}
-        self._identities: set[str] = set()
-        self._changed = asyncio.Event()
-        for event in ("participant_connected", "participant_disconnected", "track_published"):
-            room.on(event, lambda *_: self._changed.set())
-        room.on("participant_connected", self._on_connected)
+        self._changes = RoomChanges(room)
+        self._alarm = TakeoverAlarm(room)
+        self._conversations = Conversations(service, ledger, room_name=room.name)
+        self._inviter = Inviter(
+            room, credentials, identity=service.vendor.identity, max_duration_s=policy.max_duration_s
+        )
 
     async def run(self) -> None:
         """Keeps the avatar until cancelled, or until the service refuses for good."""
-        if not is_loopback(self._settings.tavus_base_url) and not await _is_public(self._credentials.url):
+        server_url = self._inviter.server_url
+        if not is_loopback(self._service.base_url) and not await is_public(server_url):
             self._sink.absent("livekit not public")
-            logger.error("no avatar: Tavus cannot reach LiveKit at %s", self._credentials.url)
+            logger.error("no avatar: %s cannot reach LiveKit at %s", self._service.vendor.title, server_url)
             return
         pause_s = _FIRST_PAUSE_S
         while True:
             await self._minutes.until_some_are_left()
-            await self._until(self._is_watched)
-            self._sink.joining(timeout_s=self._settings.avatar_ready_timeout)
+            await self._changes.until(self._is_watched)
+            self._sink.joining(timeout_s=self._policy.ready_timeout_s)
             try:
                 await self._attend()
                 pause_s = _FIRST_PAUSE_S
@@ -106,8 +93,8 @@ class AvatarSession:
 
     @property
     def seconds(self) -> float:
-        """What conversations have cost so far, in seconds of avatar time; each counts from its request on."""
-        return self._spent_s + sum(self._now() - begun_at for begun_at in self._begun_at.values())
+        """What conversations have cost so far, in seconds of avatar time."""
+        return self._conversations.seconds
 
     async def _attend(self) -> None:
         """One avatar after the other, without a gap, until one fails, nobody watches or the cap is met."""
@@ -115,7 +102,7 @@ class AvatarSession:
         if self._minutes.are_used_up:
             self._sink.absent("spend cap")
             return
-        avatar = await self._create()
+        avatar = await self._begin()
         try:
             while True:
                 await self._joined(avatar)
@@ -123,7 +110,7 @@ class AvatarSession:
                 logger.info("the avatar is in the room: %s", avatar.identity)
                 if not await self._until_renewal(avatar):
                     return
-                newer = await self._create()
+                newer = await self._begin()
                 older, avatar = avatar, newer
                 try:
                     await self._joined(newer)
@@ -134,154 +121,71 @@ class AvatarSession:
         finally:
             await self._end(avatar)
 
-    async def _until_renewal(self, avatar: _Avatar) -> bool:
+    async def _until_renewal(self, avatar: Conversation) -> bool:
         """Waits until the avatar has to be renewed (True), or is gone or not wanted any more (False)."""
-        renew_at = avatar.ends_at - self._settings.avatar_renew_before
-        while self._now() < renew_at:
+        renew_at = avatar.ends_at - self._policy.renew_before_s
+        while _now() < renew_at:
             await self._minutes.count(self.seconds)
             if self._minutes.are_used_up:
                 await self._sink.idle()
                 self._sink.absent("spend cap")
                 return False
-            if self._sink.trouble.is_set():
+            if self._is_lost():
                 logger.warning("the avatar %s is given up; another one is asked for", avatar.identity)
                 return False
-            if not self._is_watched() and not await self._within(
-                self._settings.avatar_idle_timeout, self._until(lambda: self._is_watched() or self._is_lost())
-            ):
+            if not self._is_watched() and not await self._is_watched_again():
                 await self._sink.idle()
                 self._sink.absent("not watched")
                 logger.info("nobody watches any more: the avatar is ended")
                 return False
-            wait_s = min(renew_at - self._now(), self._minutes.left_s, _COUNT_EVERY_S)
-            await self._within(max(0.0, wait_s), self._any_change())
+            wait_s = min(renew_at - _now(), self._minutes.left_s, _COUNT_EVERY_S)
+            await within(max(0.0, wait_s), self._changes.next_or(self._sink.trouble))
         return True
 
-    async def _create(self) -> _Avatar:
-        """A new conversation, noted down before it is asked for. Raises AvatarError."""
-        self._count += 1
-        name = f"liba-{self._epoch}-{self._count}"
-        # Joining with an identity that is taken would kick its holder: an avatar that is being replaced.
-        is_free = self._count == 1 and AVATAR_IDENTITY not in self._room.remote_participants
-        identity = AVATAR_IDENTITY if is_free else f"{AVATAR_IDENTITY}-{self._epoch[:4]}{self._count}"
-        entry = Entry(name, self._room.name, self._settings.tavus_base_url, self._ledger.owner)
-        duration_s = self._settings.avatar_max_duration
-        await asyncio.to_thread(self._ledger.write, entry)
-        asked_at = self._now()
-        try:
-            conversation_id = await self._tavus.create(
-                name=name,
-                face_id=self._settings.tavus_face_id,
-                pal_id=self._settings.tavus_pal_id,
-                livekit_url=self._credentials.ws_url,
-                room_token=self._token(identity, valid_for_s=duration_s),
-                max_duration_s=duration_s,
-            )
-            entry = replace(entry, id=conversation_id)
-            await asyncio.to_thread(self._ledger.write, entry)
-        except AvatarError as error:
-            if error.is_unsure:
-                await end_by_name(self._tavus, self._ledger, entry)
-            else:
-                self._ledger.forget(entry)
-            raise
-        except asyncio.CancelledError:
-            await (end_surely if entry.id else end_by_name)(self._tavus, self._ledger, entry)
-            raise
-        self._begun_at[name] = asked_at
-        return _Avatar(entry, identity, asked_at + duration_s)
+    async def _begin(self) -> Conversation:
+        invitation = self._inviter.next_invitation()
+        self._alarm.guard(invitation.identity)
+        return await self._conversations.begin(invitation)
 
-    def _token(self, identity: str, *, valid_for_s: int) -> str:
-        self._identities.add(identity)
-        return avatar_token(
-            self._credentials,
-            room=self._room.name,
-            identity=identity,
-            on_behalf_of=self._room.local_participant.identity,
-            valid_for_s=valid_for_s,
-        )
-
-    async def _joined(self, avatar: _Avatar) -> None:
+    async def _joined(self, avatar: Conversation) -> None:
         """Waits until the avatar is in the room with its picture, and viewers take it. Raises AvatarError."""
-        if not await self._within(
-            self._settings.avatar_join_timeout, self._until(lambda: self._shows_itself(avatar.identity))
-        ):
+        is_there = self._changes.until(lambda: self._shows_itself(avatar.identity))
+        if not await within(self._policy.join_timeout_s, is_there):
             raise AvatarError("never joined", is_permanent=False)
         await asyncio.sleep(_SUBSCRIBE_S)
 
-    async def _end(self, avatar: _Avatar) -> None:
+    async def _end(self, avatar: Conversation) -> None:
         try:
-            await end_surely(self._tavus, self._ledger, avatar.entry)
+            await self._conversations.end(avatar)
         finally:
-            self._spent_s += self._now() - self._begun_at.pop(avatar.entry.name, self._now())
             with suppress(LibaError):  # it is told when the next one is asked for
                 await self._minutes.count(self.seconds)
+
+    async def _is_watched_again(self) -> bool:
+        """Whether somebody comes in time, or the avatar is lost meanwhile."""
+        is_changed = self._changes.until(lambda: self._is_watched() or self._is_lost())
+        return await within(self._policy.idle_timeout_s, is_changed)
 
     def _shows_itself(self, identity: str) -> bool:
         participant = self._room.remote_participants.get(identity)
         return (
             participant is not None
-            and self._is_ours(participant)
+            and is_own_avatar(self._room, participant)
             and any(
                 publication.kind == rtc.TrackKind.KIND_VIDEO
                 for publication in participant.track_publications.values()
             )
         )
 
-    def _is_ours(self, participant: rtc.RemoteParticipant) -> bool:
-        """Whether it joined with a token that was made for an avatar of this agent."""
-        is_agent = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-        on_behalf_of = participant.attributes.get(ON_BEHALF_ATTRIBUTE)
-        return is_agent and on_behalf_of == self._room.local_participant.identity
-
-    def _on_connected(self, participant: rtc.RemoteParticipant) -> None:
-        if participant.identity in self._identities and not self._is_ours(participant):
-            logger.error(
-                "TAKEOVER: somebody joined room %s as the avatar, %s, and put it out; it is given no sound",
-                self._room.name,
-                participant.identity,
-            )
-
     def _is_watched(self) -> bool:
-        agent = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-        return any(participant.kind != agent for participant in self._room.remote_participants.values())
+        return is_watched(self._room)
 
     def _is_lost(self) -> bool:
         return self._sink.trouble.is_set()
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
-            self._changed.clear()
-            await self._changed.wait()
 
-    async def _any_change(self) -> None:
-        self._changed.clear()
-        async with asyncio.TaskGroup() as tasks:
-            waits = [tasks.create_task(self._changed.wait()), tasks.create_task(self._sink.trouble.wait())]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
-
-    async def _within(self, bound_s: float, what: Awaitable[None]) -> bool:
-        """Whether `what` came about within `bound_s` seconds."""
-        try:
-            async with asyncio.timeout(bound_s):
-                await what
-        except TimeoutError:
-            return False
-        return True
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-
-async def _is_public(url: str) -> bool:
-    """Whether the internet can reach the host of `url`, as far as its addresses tell."""
-    try:
-        async with asyncio.timeout(_RESOLVE_TIMEOUT_S):
-            return not await private_addresses(url)
-    except (OSError, TimeoutError):
-        return False
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _hint(error: LibaError) -> str:

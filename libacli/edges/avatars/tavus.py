@@ -10,13 +10,15 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 from livekit.agents import APIConnectionError, APIConnectOptions, APIStatusError
 from livekit.plugins.tavus.api import TavusAPI
 from pydantic import SecretStr
 
+from libacli.edges.avatars.port import Invitation
+from libacli.edges.avatars.vendors import TAVUS
 from libacli.errors import AvatarError
 
 _CONNECT_TIMEOUT_S = 5.0
@@ -25,7 +27,7 @@ _CONCURRENCY = "concurrent"
 
 
 @dataclass(frozen=True)
-class Conversation:
+class ListedConversation:
     """A conversation as Tavus lists it."""
 
     id: str
@@ -33,18 +35,31 @@ class Conversation:
 
 
 class Tavus:
-    """Calls to Tavus, or to a service that speaks the same. Use it as an async context manager.
+    """An AvatarService: Tavus, or a service that speaks the same.
 
-    Every call is made once, and has `timeout_s` seconds in all. Raises AvatarError.
+    A conversation is with the face `face_id`, the pal `pal_id`, or both. Every call has `timeout_s` seconds.
     """
 
-    def __init__(self, api_key: SecretStr, base_url: str, *, timeout_s: float = 15.0) -> None:
+    vendor = TAVUS
+
+    def __init__(
+        self,
+        api_key: SecretStr,
+        base_url: str,
+        *,
+        face_id: str = "",
+        pal_id: str = "",
+        timeout_s: float = 15.0,
+    ) -> None:
+        self.base_url = base_url
         self._api_key = api_key
+        self._face_id = face_id
+        self._pal_id = pal_id
         self._timeout_s = timeout_s
         self._url = f"{base_url.rstrip('/')}/v2"
         self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> Tavus:
+    async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             headers={"x-api-key": self._api_key.get_secret_value()},
             timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=_CONNECT_TIMEOUT_S),
@@ -57,21 +72,7 @@ class Tavus:
         if self._session:
             await self._session.close()
 
-    async def create(
-        self,
-        *,
-        name: str,
-        face_id: str,
-        pal_id: str,
-        livekit_url: str,
-        room_token: str,
-        max_duration_s: int,
-        test_mode: bool = False,
-    ) -> str:
-        """Creates a conversation whose avatar joins the token's room; returns its id.
-
-        `name` is the caller's own and unique: by it a conversation is found whose answer was lost.
-        """
+    async def create(self, invitation: Invitation) -> str:
         api = TavusAPI(
             api_key=self._api_key.get_secret_value(),
             api_url=self._url,
@@ -79,37 +80,39 @@ class Tavus:
             session=self._opened,
         )
         properties = {
-            "livekit_ws_url": livekit_url,
-            "livekit_room_token": room_token,
-            "max_call_duration": max_duration_s,
+            "livekit_ws_url": invitation.room_url,
+            "livekit_room_token": invitation.token,
+            "max_call_duration": invitation.max_duration_s,
         }
-        extra: dict[str, Any] = {"conversation_name": name}
-        if test_mode:
+        extra: dict[str, Any] = {"conversation_name": invitation.name}
+        if invitation.is_trial:
             extra["test_mode"] = True
         with _translated():
             async with asyncio.timeout(self._timeout_s):
                 return await api.create_conversation(
-                    **({"face_id": face_id} if face_id else {}),
-                    **({"pal_id": pal_id} if pal_id else {}),
+                    **({"face_id": self._face_id} if self._face_id else {}),
+                    **({"pal_id": self._pal_id} if self._pal_id else {}),
                     properties=properties,
                     extra_payload=extra,
                 )
 
     async def end(self, conversation_id: str) -> None:
-        """Ends a conversation; that it is unknown or ended already is as good."""
         try:
             async with self._call("POST", f"/conversations/{conversation_id}/end"):
                 pass
         except AvatarError as error:
-            if not error.reason.startswith(("404", "400")):
+            if error.status not in (400, 404):  # it has ended already, or is not known
                 raise
 
-    async def active(self) -> list[Conversation]:
+    async def find(self, name: str) -> list[str]:
+        return [found.id for found in await self.active() if found.name == name]
+
+    async def active(self) -> list[ListedConversation]:
         """Conversations that run."""
         async with self._call("GET", "/conversations?status=active&limit=100") as answer:
             listed = await answer.json()
             return [
-                Conversation(str(found["conversation_id"]), str(found.get("conversation_name", "")))
+                ListedConversation(str(found["conversation_id"]), str(found.get("conversation_name", "")))
                 for found in listed.get("data", [])
             ]
 
@@ -150,7 +153,12 @@ def _refusal(status: int, body: str) -> AvatarError:
         400: "check TAVUS_FACE_ID and TAVUS_PAL_ID",
     }
     if status == 400 and _CONCURRENCY in body.lower():
-        return AvatarError("400 too many conversations", is_permanent=False, hint="end others: liba reap")
+        reason, hint = "400 too many conversations", "end others: liba reap"
+        return AvatarError(reason, status=status, is_permanent=False, hint=hint)
     return AvatarError(
-        str(status), is_permanent=status in _PERMANENT, is_unsure=status >= 500, hint=hints.get(status, "")
+        str(status),
+        status=status,
+        is_permanent=status in _PERMANENT,
+        is_unsure=status >= 500,
+        hint=hints.get(status, ""),
     )

@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from libacli.config import LiveKitCredentials, Settings, is_loopback
 from libacli.core.audio import duration_s
+from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, half_an_avatar, make_avatar_service
+from libacli.edges.avatars.port import AvatarVendor, Invitation
 from libacli.edges.avatars.reachability import private_addresses
 from libacli.edges.checks.finding import WRONG_SETTING, Finding
 from libacli.edges.livekit.tokens import avatar_token
@@ -18,16 +20,6 @@ from libacli.speech.ports import Style
 
 _WORD = "Ready."
 _TOKEN_VALID_S = 120
-_UNFIT = {
-    400: ("does not accept this face or pal", "check TAVUS_FACE_ID and TAVUS_PAL_ID"),
-    401: ("refuses the key", "check TAVUS_API_KEY, and that it belongs to TAVUS_BASE_URL"),
-    402: ("has no credit left on this account", "add credit to the Tavus account"),
-    403: ("does not allow this key to do it", "check what TAVUS_API_KEY may do"),
-    404: (
-        "does not know this face or pal, or this address",
-        "check TAVUS_FACE_ID, TAVUS_PAL_ID, TAVUS_BASE_URL",
-    ),
-}
 _WRONG_SETTINGS = (400, 401, 403, 404)
 
 
@@ -75,79 +67,73 @@ async def openai(settings: Settings) -> Finding:
     return Finding("openai", "ok", f"{where} takes the key and has {settings.voice_model}")
 
 
-async def tavus(settings: Settings, credentials: LiveKitCredentials) -> Finding:
+async def avatar(settings: Settings, credentials: LiveKitCredentials) -> Finding:
     """Asks for an unbilled conversation, which nobody joins. Raises AvatarError."""
-    from libacli.edges.avatars.tavus import Tavus
-
-    assert settings.tavus_api_key
+    service = make_avatar_service(settings)
+    assert service
+    where, vendor = _host(service.base_url), service.vendor
     room = name = f"liba-doctor-{uuid.uuid4().hex[:8]}"
     token = avatar_token(credentials, room=room, identity=name, on_behalf_of=name, valid_for_s=_TOKEN_VALID_S)
-    async with Tavus(settings.tavus_api_key, settings.tavus_base_url) as service:
+    invitation = Invitation(
+        name=name,
+        room_url=credentials.ws_url,
+        identity=name,
+        token=token,
+        max_duration_s=_TOKEN_VALID_S,
+        is_trial=True,
+    )
+    async with service:
         try:
-            conversation_id = await service.create(
-                name=name,
-                face_id=settings.tavus_face_id,
-                pal_id=settings.tavus_pal_id,
-                livekit_url=credentials.ws_url,
-                room_token=token,
-                max_duration_s=_TOKEN_VALID_S,
-                test_mode=True,
-            )
+            conversation_id = await service.create(invitation)
         except AvatarError as error:
-            return _unfit(settings, error)
-        await service.end(conversation_id)  # in case that the service knows no test mode
-    return Finding("tavus", "ok", f"{_host(settings.tavus_base_url)} takes the key, the face and the pal")
+            return _unfit(where, vendor, error)
+        if vendor.can_end:
+            await service.end(conversation_id)  # in case that the service knows no test mode
+    return Finding(vendor.name, "ok", f"{where} takes {vendor.accepted}")
 
 
-def tavus_settings(settings: Settings) -> Finding | None:
+def avatar_settings(settings: Settings) -> Finding | None:
     """What is wrong with the settings of the avatar, or None where it can be asked for."""
-    has_ids = bool(settings.tavus_face_id or settings.tavus_pal_id)
-    if settings.tavus_api_key and has_ids:
+    if settings.has_avatar:
         return None
-    if not settings.tavus_api_key and not has_ids:
-        return Finding("tavus", "skip", "not configured: speech goes without an avatar", "liba config init")
-    what = (
-        ("a face but no key", "TAVUS_API_KEY")
-        if has_ids
-        else ("a key but no face", "TAVUS_FACE_ID or TAVUS_PAL_ID")
-    )
-    return Finding(
-        "tavus", "fail", f"there is {what[0]}: speech goes without it", f"set {what[1]}", WRONG_SETTING
-    )
+    name = avatar_vendor(settings).name
+    if half := half_an_avatar(settings):
+        message = f"there is {half.what}: speech goes without it"
+        return Finding(name, "fail", message, f"set {half.missing}", WRONG_SETTING)
+    return Finding(name, "skip", "not configured: speech goes without an avatar", "liba config init")
 
 
 async def public(settings: Settings, credentials: LiveKitCredentials) -> Finding:
     """Whether an avatar in the cloud can reach the LiveKit server, as far as addresses tell."""
-    if is_loopback(settings.tavus_base_url):
+    if is_loopback(avatar_base_url(settings)):
         return Finding("public", "ok", "the avatar is a local one, and need not come from outside")
-    host = urlsplit(credentials.url).hostname or ""
+    host, title = urlsplit(credentials.url).hostname or "", avatar_vendor(settings).title
     try:
         private = await private_addresses(credentials.url)
     except OSError:
         return Finding("public", "fail", f"there is no host {host}", "check LIVEKIT_URL", WRONG_SETTING)
     if private:
         where = host if host in private else f"{host} ({min(private)})"
-        message = f"livekit not public: Tavus is in the cloud and cannot reach {where}"
+        message = f"livekit not public: {title} is in the cloud and cannot reach {where}"
         fix = "use LiveKit Cloud or a public address for LIVEKIT_URL, or a local avatar: liba avatar run"
         return Finding("public", "fail", message, fix, WRONG_SETTING)
-    return Finding("public", "ok", f"{host} has a public address, so Tavus can reach it")
+    return Finding("public", "ok", f"{host} has a public address, so {title} can reach it")
 
 
-def _unfit(settings: Settings, error: AvatarError) -> Finding:
+def _unfit(where: str, vendor: AvatarVendor, error: AvatarError) -> Finding:
     """What the service's refusal means."""
-    where = _host(settings.tavus_base_url)
-    status = int(error.reason[:3]) if error.reason[:3].isdigit() else 0
-    if error.reason == "400 too many conversations" or status == 429:
+    name, status = vendor.name, error.status or 0
+    if status in (400, 429) and not error.is_permanent:
         message = f"{where} takes no more conversations now ({error.reason})"
-        return Finding("tavus", "warn", message, error.hint or "try again in a while")
+        return Finding(name, "warn", message, error.hint or "try again in a while")
     if status >= 500:
-        return Finding("tavus", "fail", f"{where} is in trouble ({status})", "try again in a while")
-    if status not in _UNFIT:
-        fix = error.hint or "check TAVUS_BASE_URL and the network"
-        return Finding("tavus", "fail", f"{where}: {error.reason}", fix)
-    what, fix = _UNFIT[status]
+        return Finding(name, "fail", f"{where} is in trouble ({status})", "try again in a while")
+    if status not in vendor.refusals:
+        fix = error.hint or f"check {vendor.url_variable} and the network"
+        return Finding(name, "fail", f"{where}: {error.reason}", fix)
+    what, fix = vendor.refusals[status]
     code = WRONG_SETTING if status in _WRONG_SETTINGS else 1
-    return Finding("tavus", "fail", f"{where} {what} ({error.reason})", fix, code)
+    return Finding(name, "fail", f"{where} {what} ({error.reason})", fix, code)
 
 
 def _host(url: str) -> str:

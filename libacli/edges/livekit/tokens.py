@@ -22,14 +22,18 @@ from libacli.core.protocol import CAN_SAY_ATTRIBUTE
 from libacli.errors import RefusedError, UsageError
 
 MAX_NAME_CHARS = 128
-AVATAR_IDENTITY = "tavus-avatar-agent"
+AVATAR_IDENTITIES = {"tavus": "tavus-avatar-agent"}
+"""Vendor of avatars → the identity its avatar joins with, alone or with an ending (`-2`); reserved for it."""
+
 ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"
 SIGNATURE_VALID_S = 60
 CLOCK_SKEW_S = 30
 # How long the secret is was the server's choice: `livekit-server --dev` has the secret "secret".
 warnings.filterwarnings("ignore", message="The HMAC key is")
 
-_RESERVED = re.compile(rf"(liba-|agent-).*|{AVATAR_IDENTITY}(-.*)?", re.IGNORECASE | re.DOTALL)
+_RESERVED_NAMES = f"liba-*, agent-* and {', '.join(AVATAR_IDENTITIES.values())}"
+_AVATARS = "|".join(re.escape(identity) for identity in AVATAR_IDENTITIES.values())
+_RESERVED = re.compile(rf"(liba-|agent-).*|({_AVATARS})(-.*)?", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ def check_identity(identity: str) -> None:
     if _RESERVED.fullmatch(identity):
         raise RefusedError(
             "reserved_identity",
-            f"the identity {identity!r} is reserved: liba-*, agent-* and {AVATAR_IDENTITY} belong to agents",
+            f"the identity {identity!r} is reserved: {_RESERVED_NAMES} belong to agents",
             hint="choose another one, or leave --identity out",
         )
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import stat
 import subprocess
 import sys
@@ -48,6 +49,20 @@ def test_what_is_new_about_an_entry_replaces_it(ledger: Ledger) -> None:
     ledger.write(entry(ledger))
     ledger.write(replace(entry(ledger), id="c1"))
     assert [found.id for found in ledger.entries()] == ["c1"]
+
+
+def test_an_entry_says_whose_conversation_it_is(ledger: Ledger) -> None:
+    ledger.write(replace(entry(ledger), vendor="another"))
+    assert [found.vendor for found in ledger.entries()] == ["another"]
+
+
+def test_an_entry_of_an_earlier_version_is_one_of_tavus(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.write(entry(ledger))
+    (file,) = (tmp_path / "conversations").glob("*.json")
+    older = json.loads(file.read_text())
+    del older["vendor"]
+    file.write_text(json.dumps(older | {"id": "c1"}))
+    assert [(found.vendor, found.id) for found in ledger.entries()] == [("tavus", "c1")]
 
 
 def test_what_stands_in_a_ledger_that_was_closed_is_an_orphan(ledger: Ledger) -> None:

@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager
 import pytest
 from pydantic import SecretStr
 
+from libacli.edges.avatars.port import Invitation
 from libacli.edges.avatars.tavus import Tavus
 from libacli.errors import AvatarError
+from tests.avatar_contracts import AvatarServiceContract
 from tests.faulty_avatar import Create, FaultyAvatar, Script
 
 
@@ -28,7 +30,7 @@ async def service() -> AsyncIterator[FaultyAvatar]:
 
 @asynccontextmanager
 async def client_of(service: FaultyAvatar, *, timeout_s: float = 15.0) -> AsyncIterator[Tavus]:
-    async with Tavus(service.api_key, service.base_url, timeout_s=timeout_s) as tavus:
+    async with Tavus(service.api_key, service.base_url, face_id="f", timeout_s=timeout_s) as tavus:
         yield tavus
 
 
@@ -52,7 +54,7 @@ async def answering(answer: bytes | None) -> AsyncIterator[Tavus]:
 
 async def create(tavus: Tavus, name: str = "liba-1-1") -> str:
     return await tavus.create(
-        name=name, face_id="f", pal_id="", livekit_url="ws://x", room_token="t", max_duration_s=60
+        Invitation(name=name, room_url="ws://x", identity="avatar", token="t", max_duration_s=60)
     )
 
 
@@ -60,6 +62,23 @@ async def refused(tavus: Tavus) -> AvatarError:
     with pytest.raises(AvatarError) as caught:
         await create(tavus)
     return caught.value
+
+
+class TestTavus(AvatarServiceContract):
+    @pytest.fixture
+    async def service(self, service: FaultyAvatar) -> AsyncIterator[Tavus]:
+        async with client_of(service) as tavus:
+            yield tavus
+
+    @pytest.fixture
+    async def refusing(self) -> AsyncIterator[Tavus]:
+        async with FaultyAvatar(Script(create=402)) as service, client_of(service) as tavus:
+            yield tavus
+
+    @pytest.fixture
+    async def unreachable(self) -> AsyncIterator[Tavus]:
+        async with Tavus(SecretStr("key"), "http://127.0.0.1:9", face_id="f") as tavus:
+            yield tavus
 
 
 async def test_fault_02_a_lost_answer_is_not_asked_for_again_and_what_it_began_is_found_by_its_name(
@@ -71,6 +90,7 @@ async def test_fault_02_a_lost_answer_is_not_asked_for_again_and_what_it_began_i
         assert (error.is_unsure, error.is_permanent, service.creates) == (True, False, 1)
         (begun,) = await tavus.active()
         assert begun.name == "liba-1-1"
+        assert await tavus.find("liba-1-1") == [begun.id]
         await tavus.end(begun.id)
     assert service.active == []
 
@@ -121,18 +141,26 @@ async def test_fault_46_a_refusal_for_good_is_final_and_says_what_to_change(
     service.play(Script(create=status))
     async with client_of(service) as tavus:
         error = await refused(tavus)
-    assert (error.reason, error.is_permanent, error.is_unsure) == (str(status), True, False)
+    assert (error.reason, error.status, error.is_permanent, error.is_unsure) == (
+        str(status),
+        status,
+        True,
+        False,
+    )
     assert hint in error.hint
     assert service.creates == 1
 
 
-@pytest.mark.parametrize(("create", "reason"), [("too many", "400 too many conversations"), (429, "429")])
+@pytest.mark.parametrize(
+    ("create", "status", "reason"), [("too many", 400, "400 too many conversations"), (429, 429, "429")]
+)
 async def test_fault_47_too_many_conversations_or_requests_may_pass(
-    service: FaultyAvatar, create: Create, reason: str
+    service: FaultyAvatar, create: Create, status: int, reason: str
 ) -> None:
     service.play(Script(create=create))
     async with client_of(service) as tavus:
         error = await refused(tavus)
+    assert error.status == status
     assert (error.reason, error.is_permanent, error.is_unsure) == (reason, False, False)
     assert service.creates == 1
 
@@ -140,4 +168,4 @@ async def test_fault_47_too_many_conversations_or_requests_may_pass(
 async def test_what_nobody_took_was_surely_not_begun() -> None:
     async with Tavus(SecretStr("key"), "http://127.0.0.1:9") as tavus:
         error = await refused(tavus)
-    assert (error.reason, error.is_unsure) == ("not reachable", False)
+    assert (error.reason, error.status, error.is_unsure) == ("not reachable", None, False)

@@ -387,7 +387,7 @@ async def test_what_tavus_says_is_told_apart_and_costs_nothing(
     async with FaultyAvatar() as tavus:
         tavus.play(Script(create=create))
         of_tavus = settings(tavus_api_key=tavus.api_key, tavus_base_url=tavus.base_url, tavus_pal_id="pal")
-        finding = await vendors.tavus(of_tavus, CREDENTIALS)
+        finding = await vendors.avatar(of_tavus, CREDENTIALS)
         assert [body["test_mode"] for body in tavus.bodies] == [True]
         assert tavus.active == []
     assert (finding.verdict, finding.exit_code) == (verdict, code)
@@ -403,7 +403,7 @@ async def test_what_tavus_says_is_told_apart_and_costs_nothing(
     ],
 )
 def test_half_an_avatar_in_the_settings_is_told(fields: dict[str, Any], verdict: str) -> None:
-    finding = vendors.tavus_settings(settings(**fields))
+    finding = vendors.avatar_settings(settings(**fields))
     assert finding and finding.verdict == verdict
 
 

@@ -1,0 +1,130 @@
+"""An avatar service without a network, shipped so that whoever builds on the port can test without one.
+
+It runs on the loop's clock alone, so under a virtual clock every wait is exact and costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from libacli.edges.avatars.port import AvatarVendor, Invitation
+from libacli.errors import AvatarError
+
+FAKE_VENDOR = AvatarVendor(
+    name="fake",
+    title="Fake",
+    identity="liba-fake-avatar",
+    sample_rate=24_000,
+    key_variable="FAKE_API_KEY",
+    url_variable="FAKE_BASE_URL",
+)
+
+
+@dataclass(frozen=True)
+class ScriptedCreate:
+    """How one request for a conversation goes."""
+
+    after_s: float = 0.0
+    """Seconds until it is carried out, or refused."""
+
+    error: AvatarError | None = None
+    """What it is answered with instead of an id."""
+
+    is_begun: bool = True
+    """Whether a conversation runs from then on."""
+
+    answers_after_s: float = 0.0
+    """Seconds from then until the answer comes."""
+
+
+def lost_answer() -> ScriptedCreate:
+    """The conversation is begun, and nobody is told."""
+    error = AvatarError("no answer", is_permanent=False, is_unsure=True)
+    return ScriptedCreate(error=error)
+
+
+def refusal(status: int, *, is_permanent: bool) -> ScriptedCreate:
+    error = AvatarError(str(status), status=status, is_permanent=is_permanent, is_unsure=status >= 500)
+    return ScriptedCreate(error=error, is_begun=False)
+
+
+class FakeAvatarService:
+    """An AvatarService that does what it is told, and remembers what it was asked.
+
+    Without a script each invitation is taken at once. `on_begun` is called then: whoever has a room lets an
+    avatar join it.
+    """
+
+    def __init__(
+        self,
+        *,
+        vendor: AvatarVendor = FAKE_VENDOR,
+        base_url: str = "http://127.0.0.1:1",
+        on_begun: Callable[[Invitation], None] = lambda invitation: None,
+    ) -> None:
+        self.vendor = vendor
+        self.base_url = base_url
+        self.invitations: list[Invitation] = []
+        """Those that came, refused ones included."""
+
+        self.running: dict[str, Invitation] = {}
+        """Id → invitation of the conversations that run, and cost money."""
+
+        self.ends: list[str] = []
+        """Ids that were asked to end, repeated if asked twice, failed ones included."""
+
+        self._on_begun = on_begun
+        self._creates: deque[ScriptedCreate] = deque()
+        self._failing_ends: deque[AvatarError] = deque()
+        self._failing_finds: deque[AvatarError] = deque()
+
+    def play(self, *creates: ScriptedCreate) -> None:
+        """Sets how the next invitations go, one each."""
+        self._creates.extend(creates)
+
+    def fail_ends(self, *errors: AvatarError) -> None:
+        """The next requests to end a conversation fail, one each."""
+        self._failing_ends.extend(errors)
+
+    def fail_finds(self, *errors: AvatarError) -> None:
+        """The next requests to find one fail, one each."""
+        self._failing_finds.extend(errors)
+
+    async def create(self, invitation: Invitation) -> str:
+        self.invitations.append(invitation)
+        script = self._creates.popleft() if self._creates else ScriptedCreate()
+        await asyncio.sleep(script.after_s)
+        conversation_id = f"c{len(self.invitations)}"
+        if script.is_begun:
+            self.running[conversation_id] = invitation
+            self._on_begun(invitation)
+        await asyncio.sleep(script.answers_after_s)
+        if script.error:
+            raise script.error
+        return conversation_id
+
+    async def end(self, conversation_id: str) -> None:
+        self.ends.append(conversation_id)
+        await asyncio.sleep(0)
+        if self._failing_ends:
+            raise self._failing_ends.popleft()
+        self.running.pop(conversation_id, None)
+
+    async def find(self, name: str) -> list[str]:
+        await asyncio.sleep(0)
+        if self._failing_finds:
+            raise self._failing_finds.popleft()
+        return [one for one, invitation in self.running.items() if invitation.name == name]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass

@@ -1,0 +1,57 @@
+"""Invitations into one room: each with a name that no other has, and an identity that nobody holds."""
+
+from __future__ import annotations
+
+import uuid
+
+from livekit import rtc
+
+from libacli.config import LiveKitCredentials
+from libacli.edges.avatars.port import Invitation
+from libacli.edges.livekit.tokens import avatar_token
+
+
+class Inviter:
+    """Writes the invitations for avatars of the room's agent.
+
+    `identity` is the vendor's; later avatars have it with an ending of their own.
+    """
+
+    def __init__(
+        self, room: rtc.Room, credentials: LiveKitCredentials, *, identity: str, max_duration_s: int
+    ) -> None:
+        self._room = room
+        self._credentials = credentials
+        self._identity = identity
+        self._max_duration_s = max_duration_s
+        self._epoch = uuid.uuid4().hex[:8]
+        self._count = 0
+
+    @property
+    def server_url(self) -> str:
+        """Address of the LiveKit server, as it was given."""
+        return self._credentials.url
+
+    def next_invitation(self) -> Invitation:
+        self._count += 1
+        identity = self._free_identity()
+        token = avatar_token(
+            self._credentials,
+            room=self._room.name,
+            identity=identity,
+            on_behalf_of=self._room.local_participant.identity,
+            valid_for_s=self._max_duration_s,
+        )
+        return Invitation(
+            name=f"liba-{self._epoch}-{self._count}",
+            room_url=self._credentials.ws_url,
+            identity=identity,
+            token=token,
+            max_duration_s=self._max_duration_s,
+        )
+
+    def _free_identity(self) -> str:
+        # Joining with an identity that is taken would kick its holder: an avatar that is being replaced.
+        if self._count == 1 and self._identity not in self._room.remote_participants:
+            return self._identity
+        return f"{self._identity}-{self._epoch[:4]}{self._count}"

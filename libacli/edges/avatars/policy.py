@@ -1,0 +1,28 @@
+"""How long avatars are waited for and kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from libacli.config import Settings
+
+
+@dataclass(frozen=True)
+class AvatarPolicy:
+    """What holds for the avatar of any vendor; the settings `avatar.*` explain each."""
+
+    ready_timeout_s: float = 5.0
+    join_timeout_s: float = 20.0
+    idle_timeout_s: float = 120.0
+    max_duration_s: int = 3600
+    renew_before_s: float = 60.0
+
+
+def avatar_policy(settings: Settings) -> AvatarPolicy:
+    return AvatarPolicy(
+        ready_timeout_s=settings.avatar_ready_timeout,
+        join_timeout_s=settings.avatar_join_timeout,
+        idle_timeout_s=settings.avatar_idle_timeout,
+        max_duration_s=settings.avatar_max_duration,
+        renew_before_s=settings.avatar_renew_before,
+    )
