@@ -1,31 +1,46 @@
-"""What a sender is told of its utterance."""
+"""The agent's answer to a say: it has taken the utterance."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from libacli.errors import RefusedError
 
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """What is known of an utterance: never more than somebody said who knows."""
+    """An utterance was taken, now or before."""
 
     id: str
-    level: str
-    """`sent`, `accepted`, `audible`, `done` or `unconfirmed`."""
+    position: int
+    """How many utterances are spoken before it; 0: it is next, or is being spoken."""
+
+    duplicate: bool = False
+    """The id was known already: nothing was queued a second time."""
 
     epoch: str = ""
-    position: int = 0
-    duplicate: bool = False
-    report: dict[str, Any] | None = None
-    """The agent's own words on it: state, route, durations."""
+    """Which life of the agent has taken it: with another one its queue is gone."""
 
     def encode(self) -> dict[str, Any]:
-        members = {
-            "id": self.id,
-            "level": self.level,
+        """The answer as JSON members."""
+        return {
             "epoch": self.epoch,
+            "id": self.id,
             "position": self.position,
             "duplicate": self.duplicate,
         }
-        return members | (self.report or {})
+
+    @classmethod
+    def read(cls, members: Mapping[str, Any]) -> Acknowledgement:
+        """Raises RefusedError, `malformed`, when it is none."""
+        match members:
+            case {
+                "id": str(utterance_id),
+                "epoch": str(epoch),
+                "position": int(position),
+                "duplicate": bool(duplicate),
+            }:
+                return cls(utterance_id, position, duplicate, epoch)
+        raise RefusedError("malformed", "it is no acknowledgement")

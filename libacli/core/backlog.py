@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
+from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.audio import FRAME_MS, is_audible
 from libacli.core.lifecycle import FINAL_STATES, State, check_move
 from libacli.core.messages import SayRequest
@@ -104,18 +105,6 @@ class Utterance:
         return members | {"chars": len(self.request.text)} | self.timeline.durations_ms()
 
 
-@dataclass(frozen=True)
-class Receipt:
-    """The answer to a request that was taken."""
-
-    id: str
-    position: int
-    """How many utterances are spoken before it; 0: it is next, or is being spoken."""
-
-    duplicate: bool = False
-    """The id was known already: nothing was queued a second time."""
-
-
 @dataclass(order=True)
 class _Place:
     key: tuple[int, int]
@@ -145,11 +134,11 @@ class Backlog:
     def waiting(self) -> list[Utterance]:
         return [place.utterance for place in self._waiting]
 
-    def offer(self, request: SayRequest, now: float, *, speaking: Utterance | None = None) -> Receipt:
+    def offer(self, request: SayRequest, now: float, *, speaking: Utterance | None = None) -> Acknowledgement:
         """Takes a request that has an id. Raises RefusedError, and remembers nothing, when it cannot."""
         self._forget(now)
         if known := self._known.get(request.id):
-            return Receipt(request.id, self._position(known, speaking), duplicate=True)
+            return Acknowledgement(request.id, self._position(known, speaking), duplicate=True)
         self.check_open()
         if len(self._waiting) >= self._limit:
             raise RefusedError("queue_full", f"{self._limit} utterances are waiting already")
@@ -157,7 +146,7 @@ class Backlog:
         self._arrivals += 1
         bisect.insort(self._waiting, _Place((-request.priority, self._arrivals), utterance))
         self._known[request.id] = utterance
-        return Receipt(request.id, self._position(utterance, speaking))
+        return Acknowledgement(request.id, self._position(utterance, speaking))
 
     def find(self, utterance_id: str) -> Utterance | None:
         """The utterance of that id, waiting, spoken or remembered."""

@@ -102,10 +102,10 @@ class Desk:
             chars = len(request.text)
             if not self._speaker.find(request.id):
                 self._caps.check(account, chars, received_at)
-            receipt = self._speaker.say(request, received_at=received_at)
-            if not receipt.duplicate:
+            acknowledgement = self._speaker.say(request, received_at=received_at)
+            if not acknowledgement.duplicate:
                 self._caps.charge(account, chars, received_at)
-            return {"id": receipt.id, "position": receipt.position, "duplicate": receipt.duplicate}
+            return replace(acknowledgement, epoch=self._epoch).encode()
 
         return self._answer(SAY_METHOD, payload, sender, received_at, carry_out)
 

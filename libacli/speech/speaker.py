@@ -9,8 +9,9 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.audio import FRAME_MS, FrameSlicer, silence
-from libacli.core.backlog import Backlog, Receipt, Utterance
+from libacli.core.backlog import Backlog, Utterance
 from libacli.core.lifecycle import State
 from libacli.core.messages import SayRequest
 from libacli.core.text import is_speakable, split_chunks
@@ -88,7 +89,7 @@ class Speaker:
         self._drop_stale()
         return self._backlog.waiting
 
-    def say(self, request: SayRequest, *, received_at: float | None = None) -> Receipt:
+    def say(self, request: SayRequest, *, received_at: float | None = None) -> Acknowledgement:
         """Queues an utterance. Raises RefusedError, with a reason, when it will not be spoken.
 
         `received_at` is T0 on the loop's clock, when that was before this call.
@@ -102,13 +103,13 @@ class Speaker:
             if request.interrupt:
                 self.stop(reason="interrupted by a newer request")
         t0 = self._now() if received_at is None else received_at
-        receipt = self._backlog.offer(request, t0, speaking=self._speaking)
-        if not receipt.duplicate and (utterance := self._backlog.find(receipt.id)):
+        acknowledgement = self._backlog.offer(request, t0, speaking=self._speaking)
+        if not acknowledgement.duplicate and (utterance := self._backlog.find(acknowledgement.id)):
             utterance.voice = request.voice or self._voice.name
             self._work.set()
             self._look_ahead()
             self._on_change(utterance)
-        return receipt
+        return acknowledgement
 
     def find(self, utterance_id: str) -> Utterance | None:
         """What is known of an id: waiting, spoken, or remembered for a while."""

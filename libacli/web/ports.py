@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any, Protocol
 
-from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.connection_details import ConnectionDetails
+from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest
 from libacli.core.news import News
 
@@ -18,15 +18,13 @@ class Gateway(Protocol):
     name that cannot be a room's.
     """
 
-    async def say(self, room: str, request: SayRequest, *, timeout_s: float) -> Acknowledgement:
+    async def say(self, room: str, request: SayRequest, *, timeout_s: float) -> Delivery:
         """Hands an utterance over; brings an agent into the room if none is there.
 
         Raises RefusedError, NoAgentError, TimedOutError.
         """
 
-    async def wait(
-        self, room: str, said: Acknowledgement, level: str, *, timeout_s: float
-    ) -> Acknowledgement:
+    async def wait(self, room: str, said: Delivery, level: str, *, timeout_s: float) -> Delivery:
         """Waits until `said` has reached `level`: `accepted`, `audible`, `done`.
 
         Raises InterruptedSpeechError when it ended before, TimedOutError.

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Path, Query, Response
 
-from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.delivery import Delivery
 from libacli.core.lifecycle import LEVEL_STATES, SETTLED
 from libacli.core.messages import MAX_ID_CHARS, SayRequest, read_say
 from libacli.errors import InterruptedSpeechError, NoAgentError, TimedOutError, UnreachableError
@@ -119,7 +119,7 @@ def _utterance_id(key: str | None) -> str:
 
 
 async def _wait_for_level(
-    gateway: Gateway, room: str, said: Acknowledgement, level: str, bound_s: float
+    gateway: Gateway, room: str, said: Delivery, level: str, bound_s: float
 ) -> tuple[SayAnswer, bool]:
     """What is known in the end, and whether there is nothing left to wait for."""
     try:
@@ -148,14 +148,15 @@ async def _agent_report(gateway: Gateway, room: str, utterance_id: str, epoch: s
     return None if epoch and report["epoch"] != epoch else report
 
 
-def _say_answer(room: str, said: Acknowledgement, state: str = "") -> SayAnswer:
+def _say_answer(room: str, said: Delivery, state: str = "") -> SayAnswer:
+    known = said.acknowledgement
     return SayAnswer(
         id=said.id,
         room=room,
         level=said.level,
         epoch=said.epoch,
-        position=said.position,
-        duplicate=said.duplicate,
+        position=known.position if known else 0,
+        duplicate=bool(known and known.duplicate),
         state=state or str((said.report or {}).get("state", said.level)),
-        report=said.report,
+        report=dict(said.report) if said.report else None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.delivery import Delivery
 from libacli.web.auth import Caller
 
 _MOST_KEPT = 4096
@@ -27,7 +27,7 @@ class SentUtterances:
     def __init__(self) -> None:
         self._sent: OrderedDict[tuple[str, str], SentUtterance] = OrderedDict()
 
-    def remember(self, caller: Caller, room: str, said: Acknowledgement) -> None:
+    def remember(self, caller: Caller, room: str, said: Delivery) -> None:
         self._sent[caller.name, said.id] = SentUtterance(room, said.epoch)
         if len(self._sent) > _MOST_KEPT:
             self._sent.popitem(last=False)

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
 from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.local.guard import GuardedProcess
 from libacli.local.server_binary import ensure_server
@@ -78,7 +79,7 @@ def speech_server(stack: Stack) -> Iterator[dict[str, str]]:
 async def ask(stack: Stack, room: str, method: str, *arguments: Any, **options: Any) -> Any:
     """What `AgentClient.method` says of the agent in `room`, which is there already."""
     async with LiveKitApi(stack.credentials) as api:
-        client = AgentClient(api, stack.credentials, room=room, agent_name="liba")
+        client = AgentClient(api, AgentLocator(api, room=room, agent_name="liba"))
         assert await client.find(), f"there is no agent in room {room}"
         return await getattr(client, method)(*arguments, **options)
 

@@ -22,6 +22,7 @@ import psutil
 
 from libacli.core.messages import SayRequest
 from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.local.guard import GuardedProcess
 from tests.bench.local_stack import Stack, deadline, local_server, speech_server, worker
@@ -86,7 +87,7 @@ def _wait_until_ready(stack: Stack) -> None:
 async def _speak_in(stack: Stack, room: str) -> None:
     """Brings the agent into `room` and has it speak one line to its end."""
     async with LiveKitApi(stack.credentials) as api:
-        client = AgentClient(api, stack.credentials, room=room, agent_name="liba")
+        client = AgentClient(api, AgentLocator(api, room=room, agent_name="liba"))
         await client.reach(timeout_s=30)
         said = await client.say(SayRequest("A line of some length, spoken once.", id=room))
         await client.wait(said, "done", timeout_s=30)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 from livekit import rtc
 
-from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.delivery import Delivery
 from libacli.core.lifecycle import FINAL_STATES
 from libacli.core.messages import SayRequest
 from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import listener_token
@@ -80,7 +81,7 @@ class Room:
         self._stack = stack
         self._listener: Listener
         self._waiting: dict[str, asyncio.Future[dict[str, object]]] = {}
-        self._acks: dict[str, Acknowledgement] = {}
+        self._acks: dict[str, Delivery] = {}
         self._tracks_at: list[float] = []
         """When a track began to arrive here."""
 
@@ -109,7 +110,7 @@ class Room:
             asyncio.TaskGroup() as tasks,
         ):
             helpers = [tasks.create_task(self._listener.run()), tasks.create_task(self._take_events())]
-            client = AgentClient(api, credentials, room=self.name, agent_name="liba")
+            client = AgentClient(api, AgentLocator(api, room=self.name, agent_name="liba"))
             with suppress(LibaError):
                 await client.reach(timeout_s=40)
             async with asyncio.timeout(_SUBSCRIBE_S):  # what was said before there was an ear counts as lost

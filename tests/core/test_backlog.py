@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libacli.core.backlog import Backlog, Receipt, Utterance
+from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.backlog import Backlog, Utterance
 from libacli.core.messages import SayRequest
 from libacli.core.timeline import Timeline
 from libacli.errors import RefusedError
@@ -38,17 +39,17 @@ def test_higher_priority_goes_first_and_equals_in_order_of_arrival(priorities: l
 
 def test_the_position_counts_what_is_spoken_before() -> None:
     backlog = Backlog(limit=10)
-    assert backlog.offer(request("a"), 0.0) == Receipt("a", 0)
-    assert backlog.offer(request("b"), 0.0) == Receipt("b", 1)
-    assert backlog.offer(request("c", priority=1), 0.0) == Receipt("c", 0)
+    assert backlog.offer(request("a"), 0.0) == Acknowledgement("a", 0)
+    assert backlog.offer(request("b"), 0.0) == Acknowledgement("b", 1)
+    assert backlog.offer(request("c", priority=1), 0.0) == Acknowledgement("c", 0)
     speaking = backlog.pop()
-    assert backlog.offer(request("d"), 0.0, speaking=speaking) == Receipt("d", 3)
+    assert backlog.offer(request("d"), 0.0, speaking=speaking) == Acknowledgement("d", 3)
 
 
 def test_a_known_id_is_answered_and_not_queued_again() -> None:
     backlog = Backlog(limit=1)
     backlog.offer(request("a"), 0.0)
-    assert backlog.offer(request("a"), 1.0) == Receipt("a", 0, duplicate=True)
+    assert backlog.offer(request("a"), 1.0) == Acknowledgement("a", 0, duplicate=True)
     spoken = backlog.pop()
     assert spoken
     spoken.become("speaking", 1.0)

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
 from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.tokens import listener_token
 from libacli.edges.viewer.listener import Listener, listening
@@ -154,7 +155,7 @@ async def scene(
     credentials: LiveKitCredentials, worker: Path, room: str, listen: Listen
 ) -> AsyncIterator[Scene]:
     async with LiveKitApi(credentials) as api, listen() as listener:
-        client = AgentClient(api, credentials, room=room, agent_name="liba")
+        client = AgentClient(api, AgentLocator(api, room=room, agent_name="liba"))
         await client.reach(timeout_s=READY_TIMEOUT_S)
         async with asyncio.timeout(10):
             await listener.subscribed.wait()

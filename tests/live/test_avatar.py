@@ -23,6 +23,7 @@ from libacli.core.lifecycle import FINAL_STATES
 from libacli.core.messages import SayRequest
 from libacli.edges.avatars.ledger import Ledger
 from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined
 from libacli.edges.sinks.avatar import AvatarSink
@@ -120,7 +121,7 @@ async def on_air(
             ledger=Ledger(folder),
         )
         await agent.start()
-        client = AgentClient(api, credentials, room=room, agent_name="liba")
+        client = AgentClient(api, AgentLocator(api, room=room, agent_name="liba"))
         try:
             assert await client.find()
             yield Air(client, listener, tavus, agent)

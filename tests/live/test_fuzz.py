@@ -22,6 +22,7 @@ from libacli.core.audio import FRAME_MS
 from libacli.core.messages import SayRequest
 from libacli.core.protocol import SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD
 from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import Permissions, join_token
@@ -196,7 +197,7 @@ async def test_fault_57_two_thousand_made_up_inputs_leave_the_agent_as_it_was(
         listen() as listener,
         guests(credentials, room) as (permitted, other),
     ):
-        client = AgentClient(api, credentials, room=room, agent_name=agent.name)
+        client = AgentClient(api, AgentLocator(api, room=room, agent_name=agent.name))
         await client.reach(timeout_s=READY_TIMEOUT_S)
         identity = await agent_in(permitted)
         processes = {process.pid for process in agent.processes()}
@@ -232,7 +233,7 @@ async def test_a_flood_of_packets_makes_no_gap_in_what_is_being_spoken(
         listen() as listener,
         guests(credentials, room) as (_, other),
     ):
-        client = AgentClient(api, credentials, room=room, agent_name=agent.name)
+        client = AgentClient(api, AgentLocator(api, room=room, agent_name=agent.name))
         await client.reach(timeout_s=READY_TIMEOUT_S)
         async with asyncio.timeout(10):
             await listener.subscribed.wait()
@@ -258,7 +259,7 @@ async def test_fault_60_what_makes_no_sound_is_refused_before_the_voice_is_asked
             agent = await asyncio.to_thread(stack.enter_context, running)
             async with guests(credentials, room) as (permitted, _):
                 asked_to_warm_up = speech.calls
-                client = AgentClient(api, credentials, room=room, agent_name=agent.name)
+                client = AgentClient(api, AgentLocator(api, room=room, agent_name=agent.name))
                 await client.reach(timeout_s=READY_TIMEOUT_S)
                 for text in ("", " \n\t", "...", "?!", "🎉👩‍🚀", "\u200b\u202e", "—"):
                     with pytest.raises(RefusedError) as caught:

@@ -55,7 +55,7 @@ async def test_two_lines_sent_at_once_come_in_order_and_not_together(scene: Scen
     take = scene.listener.start_capture()
     await scene.client.say(SayRequest(SENTENCES[0], id="first"))
     second = await scene.client.say(SayRequest(SENTENCES[1], id="second"))
-    assert second.position == 1
+    assert second.acknowledgement and second.acknowledgement.position == 1
     async with asyncio.timeout(60):
         first_done = await scene.listener.wait_for("first", *FINAL_STATES)
         second_done = await scene.listener.wait_for("second", *FINAL_STATES)

@@ -23,11 +23,12 @@ from livekit import rtc
 from livekit.api import CreateRoomRequest, DeleteRoomRequest, LiveKitAPI
 
 from libacli.config import LiveKitCredentials, Settings
-from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.delivery import Delivery
 from libacli.core.lifecycle import FINAL_STATES
 from libacli.core.messages import SayRequest
 from libacli.edges.avatars.ledger import Ledger
 from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.leader import pulse
@@ -62,7 +63,7 @@ class Place:
     @property
     def client(self) -> AgentClient:
         return AgentClient(
-            self.api, self.credentials, room=self.room, agent_name=self.name, patience_s=REPLACED_S
+            self.api, AgentLocator(self.api, room=self.room, agent_name=self.name), patience_s=REPLACED_S
         )
 
     async def agents(self) -> list[str]:
@@ -179,7 +180,7 @@ async def test_fault_14_a_killed_agent_is_replaced_by_one_and_who_waits_for_its_
             assert "its queue is gone" in await wait
 
 
-async def outcome(place: Place, said: Acknowledgement) -> str:
+async def outcome(place: Place, said: Delivery) -> str:
     """What a waiting client is told in the end."""
     waiting = place.client  # each client asks for itself
     await waiting.find()
@@ -237,7 +238,7 @@ async def test_fault_55_two_workers_and_two_dispatches_give_one_agent_that_speak
             assert await place.say(client, listener, "Two.") == "done"
             assert said.level == "accepted"
             assert take.speech_s < 2.5
-            assert await place.agents() == [client._identity]
+            assert await place.agents() == [client.identity]
             refused = worker.lines("already_running") + second.lines("already_running")
             assert any(place.room in line for line in refused)
         await place.ready()  # also when the agent was that of the worker that has just ended
@@ -272,7 +273,7 @@ async def test_fault_37_a_room_that_is_deleted_while_it_is_spoken_in_is_left_alo
         async with server_api(place.credentials) as api:
             await api.room.delete_room(DeleteRoomRequest(room=place.room))
         impatient = AgentClient(
-            place.api, place.credentials, room=place.room, agent_name=AGENT, patience_s=1.0
+            place.api, AgentLocator(place.api, room=place.room, agent_name=AGENT), patience_s=1.0
         )
         with pytest.raises(InterruptedSpeechError, match="the agent left"):
             await impatient.wait(said, "done", timeout_s=20)
@@ -420,14 +421,14 @@ async def test_fault_30_over_a_full_reconnect_every_line_is_accepted_once_and_no
         agent_here(credentials, room, tmp_path, []) as (agent, there),
         asyncio.TaskGroup() as tasks,
     ):
-        client = AgentClient(api, credentials, room=room, agent_name="here")
+        client = AgentClient(api, AgentLocator(api, room=room, agent_name="here"))
         await client.reach(timeout_s=10)
         accepted: dict[str, bool] = {}
 
         async def load() -> None:
             for number in range(40):
                 said = await client.say(SayRequest(f"Line {number}.", id=f"r{number}"))
-                accepted[said.id] = said.duplicate
+                accepted[said.id] = bool(said.acknowledgement and said.acknowledgement.duplicate)
                 await asyncio.sleep(0.1)
 
         loading = tasks.create_task(load())

@@ -10,6 +10,7 @@ from typing import Any
 
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.connection_details import ConnectionDetails
+from libacli.core.delivery import Delivery
 from libacli.core.lifecycle import FINAL_STATES, LEVEL_STATES, has_reached
 from libacli.core.messages import SayRequest
 from libacli.core.news import Event, News, Status
@@ -107,7 +108,7 @@ class FakeGateway:
         """How many follow `room` now."""
         return len(self._listeners[room])
 
-    async def say(self, room: str, request: SayRequest, *, timeout_s: float) -> Acknowledgement:
+    async def say(self, room: str, request: SayRequest, *, timeout_s: float) -> Delivery:
         self._called("say", room)
         agent = self.agents.get(room)
         if not agent:
@@ -119,17 +120,15 @@ class FakeGateway:
                 )
             agent = self.comes(room)
         if request.id in agent.reports:
-            return Acknowledgement(request.id, "accepted", agent.epoch, 0, True)
+            return Delivery.accepted(Acknowledgement(request.id, 0, True, agent.epoch))
         position = len(agent.reports_in("accepted"))
         agent.requests.append(request)
         agent.reports[request.id] = {"id": request.id, "state": "accepted"}
         if self.is_ideal:
             self.becomes(room, request.id, "done", route="track")
-        return Acknowledgement(request.id, "accepted", agent.epoch, position, False)
+        return Delivery.accepted(Acknowledgement(request.id, position, False, agent.epoch))
 
-    async def wait(
-        self, room: str, said: Acknowledgement, level: str, *, timeout_s: float
-    ) -> Acknowledgement:
+    async def wait(self, room: str, said: Delivery, level: str, *, timeout_s: float) -> Delivery:
         self._called("wait", room)
         try:
             async with asyncio.timeout(timeout_s):
@@ -189,14 +188,14 @@ class FakeGateway:
         finally:
             self._listeners[room].remove(heard)
 
-    def _reached(self, room: str, said: Acknowledgement) -> Acknowledgement:
+    def _reached(self, room: str, said: Delivery) -> Delivery:
         agent = self.agents.get(room)
         if not agent or agent.epoch != said.epoch:
             raise InterruptedSpeechError("the agent was started anew and its queue is gone")
         report = dict(agent.reports[said.id])
         state = report["state"]
         if state in LEVEL_STATES:
-            return Acknowledgement(said.id, state, said.epoch, said.position, said.duplicate, report)
+            return Delivery(said.id, state, said.acknowledgement, report)
         if state in FINAL_STATES:
             raise InterruptedSpeechError(f"{said.id} was {state}")
         return said

@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from libacli.config import Settings
-from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest
 from libacli.errors import RefusedError, UnreachableError
 from libacli.web.app import make_app
@@ -248,8 +248,8 @@ async def test_a_wait_that_cannot_be_is_refused(
 
 async def test_where_the_agent_cannot_be_asked_nobody_waits() -> None:
     class OldServer(FakeGateway):
-        async def say(self, room: str, request: SayRequest, *, timeout_s: float) -> Acknowledgement:
-            return Acknowledgement(request.id, "sent")
+        async def say(self, room: str, request: SayRequest, *, timeout_s: float) -> Delivery:
+            return Delivery(request.id, "sent")
 
     async with connected(make_app(Settings(), OldServer())) as client:
         answer = await say(client, "?wait=done")

@@ -7,9 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from libacli.config import Settings
-from libacli.edges.livekit.agent_client import AgentClient
-from libacli.edges.livekit.api import LiveKitApi
-from libacli.edges.livekit.tokens import check_name
+from libacli.edges.livekit.agent_client import AgentClient, talking_to
 from libacli.errors import NoAgentError, TimedOutError
 
 _TIMEOUT_S = 10.0
@@ -20,15 +18,12 @@ T = TypeVar("T")
 def ask(settings: Settings, room: str | None, question: Callable[[AgentClient], Awaitable[T]]) -> T:
     """What the agent of `room` (the setting's, if None) answers. Raises NoAgentError or TimedOutError."""
     room = settings.say_room if room is None else room
-    check_name("room", room)
     return asyncio.run(_ask(settings, room, question))
 
 
 async def _ask(settings: Settings, room: str, question: Callable[[AgentClient], Awaitable[T]]) -> T:
-    credentials = settings.livekit()
     try:
-        async with asyncio.timeout(_TIMEOUT_S), LiveKitApi(credentials) as api:
-            client = AgentClient(api, credentials, room=room, agent_name=settings.agent_name)
+        async with asyncio.timeout(_TIMEOUT_S), talking_to(settings, room) as client:
             if not await client.find():
                 raise NoAgentError(
                     f"no agent named {settings.agent_name!r} is in room {room!r}",

@@ -21,8 +21,7 @@ from libacli.config import LiveKitCredentials, Settings
 from libacli.core.lifecycle import FINAL_STATES
 from libacli.core.messages import SayRequest, read_say
 from libacli.core.pace import longest_speech_s
-from libacli.edges.livekit.agent_client import AgentClient
-from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.agent_client import AgentClient, open_client
 from libacli.edges.viewer.seat import Seat, seated
 from libacli.errors import LibaError, NoAgentError, RefusedError, TimedOutError
 
@@ -105,8 +104,8 @@ class DemoRun:
     async def _seated_with_agent(self, credentials: LiveKitCredentials) -> AsyncIterator[_Speaking]:
         """The worker, started, and our own participant, in the room; ready to speak, hear and see."""
         identity = f"liba-listener-{uuid.uuid4().hex[:6]}"
-        async with LiveKitApi(credentials) as api:
-            client = AgentClient(api, credentials, room=self.room, agent_name=self.settings.agent_name)
+        agent_name = self.settings.agent_name
+        async with open_client(credentials, room=self.room, agent_name=agent_name) as client:
             with self._services.worker(credentials) as worker:
                 async with seated(credentials, room=self.room, identity=identity) as seat:
                     await _wait_for_agent(client, worker)

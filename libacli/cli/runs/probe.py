@@ -18,8 +18,7 @@ from libacli.core.messages import SayRequest, read_say
 from libacli.core.pace import longest_speech_s
 from libacli.core.probe_result import ProbeResult, counts_of, summary_of, values_of
 from libacli.core.threshold import Threshold
-from libacli.edges.livekit.agent_client import AgentClient
-from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.agent_client import AgentClient, talking_to
 from libacli.edges.livekit.tokens import check_name
 from libacli.edges.viewer.seat import Seat, seated
 from libacli.errors import LibaError, RefusedError, WithoutAvatarError
@@ -137,8 +136,7 @@ class ProbeRun:
         """A viewer in the room, once the agent is there, and the way to speak to it."""
         credentials = self.settings.livekit()
         identity = f"liba-probe-{os.urandom(3).hex()}"
-        async with LiveKitApi(credentials) as api:
-            client = AgentClient(api, credentials, room=self.room, agent_name=self.settings.agent_name)
+        async with talking_to(self.settings, self.room) as client:
             await client.reach(timeout_s=min(_REACH_TIMEOUT_S, self.timeout_s or _REACH_TIMEOUT_S))
             async with seated(credentials, room=self.room, identity=identity) as seat:
                 yield seat, client

@@ -8,19 +8,17 @@ import os
 import threading
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from libacli.cli.output import output
 from libacli.config import Settings
-from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest, read_say
 from libacli.core.text import SentenceStream, is_speakable
-from libacli.edges.livekit.agent_client import AgentClient
-from libacli.edges.livekit.api import LiveKitApi
-from libacli.edges.livekit.tokens import check_name
+from libacli.edges.livekit.agent_client import AgentClient, talking_to
 from libacli.errors import RefusedError, TimedOutError, UsageError, WithoutAvatarError
 
 _REACH_TIMEOUT_S = 20.0
@@ -53,7 +51,7 @@ class Saying:
         bound_s = self.timeout_s or _REACH_TIMEOUT_S + spoken_s
         ends_at = asyncio.get_running_loop().time() + bound_s
         try:
-            async with self._client() as client:
+            async with talking_to(self.settings, self.room) as client:
                 await client.reach(timeout_s=min(_REACH_TIMEOUT_S, bound_s))
                 async with asyncio.timeout_at(ends_at):
                     said = await client.say(request)
@@ -68,8 +66,8 @@ class Saying:
     async def stream(self) -> None:
         """Says standard input, each sentence as soon as it is complete; then waits for all of them."""
         prefix = self.members.pop("id", uuid.uuid4().hex[:12])
-        told: list[Acknowledgement] = []
-        async with self._client() as client:
+        told: list[Delivery] = []
+        async with talking_to(self.settings, self.room) as client:
             await client.reach(timeout_s=self.timeout_s or _REACH_TIMEOUT_S)
             async for sentence in _sentences(self.settings.say_max_text_chars):
                 request = self._request(sentence, f"{prefix}-{len(told)}")
@@ -85,13 +83,6 @@ class Saying:
                 self._show(reached, stream=True)
                 self._judge(reached)
 
-    @asynccontextmanager
-    async def _client(self) -> AsyncIterator[AgentClient]:
-        check_name("room", self.room)
-        credentials = self.settings.livekit()
-        async with LiveKitApi(credentials) as api:
-            yield AgentClient(api, credentials, room=self.room, agent_name=self.settings.agent_name)
-
     def _request(self, text: str, utterance_id: str) -> SayRequest:
         try:
             return read_say(
@@ -102,7 +93,7 @@ class Saying:
             hint = "send it in parts: liba say -" if error.reason == "text_too_long" else ""
             raise RefusedError(error.reason, str(error), hint=hint) from error
 
-    async def _hand_over(self, client: AgentClient, request: SayRequest) -> Acknowledgement:
+    async def _hand_over(self, client: AgentClient, request: SayRequest) -> Delivery:
         bound_s = self.timeout_s or _STREAM_TIMEOUT_S
         try:
             async with asyncio.timeout(bound_s):
@@ -118,20 +109,20 @@ class Saying:
                 f"the queue was full for {bound_s:g} s", hint="clear it: liba stop"
             ) from error
 
-    def _show(self, said: Acknowledgement, *, stream: bool) -> None:
+    def _show(self, said: Delivery, *, stream: bool) -> None:
         if self.as_json:
             (output.ndjson if stream else output.json)(said.encode())
             return
         words = {"sent": "sent, not confirmed", "unconfirmed": "spoken, but nobody confirmed its end"}
         line = f"{words.get(said.level, said.level)}  id={said.id}"
-        if said.level == "accepted":
-            line += f"  position={said.position}" + ("  (was known already)" if said.duplicate else "")
+        if said.level == "accepted" and (known := said.acknowledgement):
+            line += f"  position={known.position}" + ("  (was known already)" if known.duplicate else "")
         elif said.report:
             marks = ("route", "route_reason", "d01", "d12", "total")
             line += "".join(f"  {name}={said.report[name]}" for name in marks if name in said.report)
         output.result(line)
 
-    def _judge(self, said: Acknowledgement) -> None:
+    def _judge(self, said: Delivery) -> None:
         if said.level == "sent" and self.level != "accepted":
             raise TimedOutError(
                 "it was sent, but this LiveKit server cannot ask the agent what became of it",

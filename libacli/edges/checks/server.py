@@ -17,7 +17,7 @@ from livekit.protocol.rtc import LeaveRequest, SignalRequest, SignalResponse
 
 from libacli.config import LiveKitCredentials
 from libacli.edges.checks.finding import WRONG_SETTING, Finding, Verdict
-from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.agent_client import open_client
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.errors import LibaError, NoAgentError, RefusedError, UnreachableError
 
@@ -170,8 +170,7 @@ def token_round_trip(welcome: Welcome) -> Finding:
 
 async def agent(credentials: LiveKitCredentials, room: str, agent_name: str, *, is_asked: bool) -> Finding:
     """Whether an agent is in `room` and answers; that there is none matters if the user asked for it."""
-    async with LiveKitApi(credentials) as api:
-        client = AgentClient(api, credentials, room=room, agent_name=agent_name)
+    async with open_client(credentials, room=room, agent_name=agent_name) as client:
         if not await client.find():
             message = f"none named {agent_name!r} in room {room!r}"
             fix = "`liba say` brings one there, if `liba agent run` is running"

@@ -52,7 +52,7 @@ class LiveKitApi:
     """
 
     def __init__(self, credentials: LiveKitCredentials) -> None:
-        self._credentials = credentials
+        self.credentials = credentials
         with _translated(credentials.http_url):
             self._client = httpx2.AsyncClient(
                 base_url=credentials.http_url,
@@ -157,8 +157,8 @@ class LiveKitApi:
         await self._call("RoomService", "SendData", room, request)
 
     async def _call(self, service: str, method: str, room: str, request: dict[str, Any]) -> dict[str, Any]:
-        token = admin_token(self._credentials, room=room) if room else list_token(self._credentials)
-        with _translated(self._credentials.http_url):
+        token = admin_token(self.credentials, room=room) if room else list_token(self.credentials)
+        with _translated(self.credentials.http_url):
             response = await self._client.post(
                 f"/twirp/livekit.{service}/{method}",
                 json=request,
@@ -167,7 +167,7 @@ class LiveKitApi:
         answer = _object(response.text)
         if answer is None and response.status_code in (200, 404):
             raise UnreachableError(
-                f"what answers at {self._credentials.http_url} does not know LiveKit's {method}",
+                f"what answers at {self.credentials.http_url} does not know LiveKit's {method}",
                 hint="check LIVEKIT_URL",
             )
         if answer is None or response.status_code != 200:

@@ -15,8 +15,7 @@ from libacli.config import LiveKitCredentials
 from libacli.core.messages import parse_object
 from libacli.core.news import Caption, Event, Link, News, Status
 from libacli.core.protocol import AGENT_ATTRIBUTE, EVENTS_TOPIC
-from libacli.edges.livekit.agent_client import AgentClient
-from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.agent_client import AgentClient, open_client
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import listener_token
 from libacli.errors import LibaError, NoAgentError, RefusedError
@@ -57,8 +56,9 @@ class RoomEvents:
         (`contextlib.aclosing`) to leave the room.
         """
         pause_s, has_joined = _FIRST_PAUSE_S, False
-        async with LiveKitApi(self._credentials) as api:
-            client = AgentClient(api, self._credentials, room=self._room_name, agent_name=self._agent_name)
+        async with open_client(
+            self._credentials, room=self._room_name, agent_name=self._agent_name
+        ) as client:
             while True:
                 try:
                     visit = _Visit(self._new_room(), self._agent_name, with_captions=self._with_captions)
@@ -158,8 +158,8 @@ async def ask_once(credentials: LiveKitCredentials, *, room: str, agent_name: st
 
     Raises NoAgentError, UnreachableError, CredentialsError.
     """
-    async with LiveKitApi(credentials) as api:
-        return await AgentClient(api, credentials, room=room, agent_name=agent_name).queue()
+    async with open_client(credentials, room=room, agent_name=agent_name) as client:
+        return await client.queue()
 
 
 async def _status(client: AgentClient) -> Status | None:
@@ -168,7 +168,7 @@ async def _status(client: AgentClient) -> Status | None:
         return Status(await client.queue())
     except NoAgentError:
         return Status(None)
-    except (LibaError, ValueError, AttributeError) as error:  # the last two: an answer that is no JSON object
+    except LibaError as error:
         logger.debug("no status: %s", error)
         return None
 

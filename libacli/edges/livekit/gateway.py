@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from libacli.config import LiveKitCredentials
-from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.connection_details import ConnectionDetails
+from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest
 from libacli.core.news import News
-from libacli.core.protocol import STATUS_METHOD, STOP_METHOD
 from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.tokens import Permissions, check_name, join_token
 from libacli.errors import NoAgentError, TimedOutError
+
+T = TypeVar("T")
 
 _ROOMS_KEPT = 256
 _GRACE_S = 1.0
@@ -26,7 +28,7 @@ _GRACE_S = 1.0
 
 
 @dataclass
-class _Door:
+class _KnownRoom:
     """What all calls for one room share."""
 
     agent: str = ""
@@ -55,7 +57,7 @@ class RoomGateway:
         self._agent_name = agent_name
         self._rooms_kept = rooms_kept
         self._api = LiveKitApi(credentials)
-        self._doors: OrderedDict[str, _Door] = OrderedDict()
+        self._rooms: OrderedDict[str, _KnownRoom] = OrderedDict()
 
     async def __aenter__(self) -> RoomGateway:
         return self
@@ -65,29 +67,27 @@ class RoomGateway:
     ) -> None:
         await self._api.__aexit__(kind, error, trace)
 
-    async def say(self, room: str, request: SayRequest, *, timeout_s: float) -> Acknowledgement:
+    async def say(self, room: str, request: SayRequest, *, timeout_s: float) -> Delivery:
         """Hands an utterance over; brings an agent into the room if none is there.
 
         Raises RefusedError, NoAgentError when none came in time, TimedOutError when it did not answer.
         """
-        visitor = self._visitor(room, timeout_s)
+        call = self._call(room, timeout_s)
         try:
             async with asyncio.timeout(timeout_s + _GRACE_S):
-                said = await visitor.hand_over(request)
+                said = await call.hand_over(request)
         except TimeoutError as error:
             raise TimedOutError(
                 f"the agent did not answer within {timeout_s:g} s", hint="say it again with the same id"
             ) from error
-        visitor.remember()
+        call.remember()
         return said
 
-    async def wait(
-        self, room: str, said: Acknowledgement, level: str, *, timeout_s: float
-    ) -> Acknowledgement:
+    async def wait(self, room: str, said: Delivery, level: str, *, timeout_s: float) -> Delivery:
         """Waits until `said` has reached `level`; see AgentClient.wait."""
-        visitor = self._visitor(room)
-        reached = await visitor.wait(said, level, timeout_s=timeout_s)
-        visitor.remember()
+        call = self._call(room)
+        reached = await call.client.wait(said, level, timeout_s=timeout_s)
+        call.remember()
         return reached
 
     async def report(self, room: str, utterance_id: str) -> dict[str, Any]:
@@ -95,16 +95,16 @@ class RoomGateway:
 
         Raises NoAgentError, RefusedError.
         """
-        return await self._visitor(room).ask(STATUS_METHOD, {"id": utterance_id})
+        return await self._ask(room, lambda client: client.report(utterance_id))
 
     async def stop(self, room: str) -> list[str]:
         """Stops what is spoken and clears the queue; ids of what that ended. Raises NoAgentError."""
-        return list((await self._visitor(room).ask(STOP_METHOD, {}))["stopped"])
+        return await self._ask(room, lambda client: client.stop())
 
     async def status(self, room: str) -> dict[str, Any] | None:
         """What the agent says of itself, see Desk.status; None when there is none that answers."""
         try:
-            return await self._visitor(room).ask(STATUS_METHOD, {})
+            return await self._ask(room, lambda client: client.status())
         except NoAgentError:
             return None
 
@@ -137,71 +137,95 @@ class RoomGateway:
         """Raises UnreachableError or CredentialsError when LiveKit cannot be used."""
         await self._api.participants("liba-check")
 
-    def _visitor(self, room: str, timeout_s: float = 0.0) -> _Visitor:
+    async def _ask(self, room: str, question: Callable[[AgentClient], Awaitable[T]]) -> T:
+        """The answer of the agent that is known, else of the one that is found. Raises NoAgentError."""
+        call = self._call(room)
+        if call.locator.identity:
+            try:
+                return await question(call.client)
+            except NoAgentError:
+                call.locator.identity = ""  # another one may have come in its place
+        try:
+            return await question(call.client)
+        finally:
+            call.remember()
+
+    def _call(self, room: str, timeout_s: float = 0.0) -> _Call:
         check_name("room", room)
-        door = self._doors.setdefault(room, _Door())
-        self._doors.move_to_end(room)
-        if len(self._doors) > self._rooms_kept:
+        known = self._rooms.setdefault(room, _KnownRoom())
+        self._rooms.move_to_end(room)
+        if len(self._rooms) > self._rooms_kept:
             # Not one where an agent is being sent for: who came next would send for another.
-            idle = (name for name, other in self._doors.items() if not other.lock.locked())
-            self._doors.pop(next(idle))
-        return _Visitor(self._api, self._credentials, room, self._agent_name, door, timeout_s)
+            idle = (name for name, other in self._rooms.items() if not other.lock.locked())
+            self._rooms.pop(next(idle))
+        locator = AgentLocator(self._api, room=room, agent_name=self._agent_name)
+        return _Call(self._api, _OneAtATime(locator, known, timeout_s), known)
 
 
-class _Visitor(AgentClient):
-    """The client of one call: what it finds out about the agent disturbs no other call."""
+class _OneAtATime:
+    """The locator of one call: what it finds out about the agent disturbs no other call of the room.
 
-    def __init__(
-        self,
-        api: LiveKitApi,
-        credentials: LiveKitCredentials,
-        room: str,
-        agent_name: str,
-        door: _Door,
-        timeout_s: float,
-    ) -> None:
-        super().__init__(api, credentials, room=room, agent_name=agent_name)
-        self._identity = door.agent
-        self._door = door
+    Only one of them looks for an agent and has one sent at a time, within `timeout_s` from now.
+    """
+
+    def __init__(self, locator: AgentLocator, known: _KnownRoom, timeout_s: float) -> None:
+        self.room = locator.room
+        self.agent_name = locator.agent_name
+        self._locator = locator
+        self._locator.identity = known.agent
+        self._known = known
         self._clock = asyncio.get_running_loop().time
         self._give_up_at = self._clock() + timeout_s
 
-    def remember(self) -> None:
-        """The agent that has answered is asked at once from now on."""
-        self._door.agent = self._identity
+    @property
+    def identity(self) -> str:
+        return self._locator.identity
 
-    async def hand_over(self, request: SayRequest) -> Acknowledgement:
-        """Says it to the agent that is known, or to the one that is found or comes."""
-        if not self._identity:
-            await self.reach(timeout_s=self._give_up_at - self._clock())
-        return await self.say(request)
+    @identity.setter
+    def identity(self, identity: str) -> None:
+        self._locator.identity = identity
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that this call may still take."""
+        return self._give_up_at - self._clock()
+
+    async def find(self) -> bool:
+        return await self._locator.find()
 
     async def reach(self, *, timeout_s: float) -> None:
-        """One at a time for a room; who waited while another one waited in vain shares its failure."""
-        before = self._door.failure
-        async with self._door.lock:
-            failure = self._door.failure
+        """Who waited while another one waited in vain shares its failure."""
+        before = self._known.failure
+        async with self._known.lock:
+            failure = self._known.failure
             if failure and failure is not before:
                 raise NoAgentError(str(failure), hint=failure.hint)
-            left_s = min(timeout_s, self._give_up_at - self._clock())
+            left_s = min(timeout_s, self.left_s)
             if left_s <= 0:
                 raise TimedOutError(
-                    f"nobody in room {self._room!r} answered in time", hint="try again in a moment"
+                    f"nobody in room {self.room!r} answered in time", hint="try again in a moment"
                 )
             try:
-                await super().reach(timeout_s=left_s)
+                await self._locator.reach(timeout_s=left_s)
             except NoAgentError as error:
-                self._door.failure = error
+                self._known.failure = error
                 raise
 
-    async def ask(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The answer of the agent that is known, else of the one that is found. Raises NoAgentError."""
-        if self._identity:
-            try:
-                return await self._ask(method, body)
-            except NoAgentError:
-                self._identity = ""  # another one may have come in its place
-        try:
-            return await self._ask(method, body)
-        finally:
-            self.remember()
+
+class _Call:
+    """One call to the agent of a room."""
+
+    def __init__(self, api: LiveKitApi, locator: _OneAtATime, known: _KnownRoom) -> None:
+        self.locator = locator
+        self.client = AgentClient(api, locator)
+        self._known = known
+
+    async def hand_over(self, request: SayRequest) -> Delivery:
+        """Says it to the agent that is known, or to the one that is found or comes."""
+        if not self.locator.identity:
+            await self.locator.reach(timeout_s=self.locator.left_s)
+        return await self.client.say(request)
+
+    def remember(self) -> None:
+        """The agent that has answered is asked at once from now on."""
+        self._known.agent = self.locator.identity

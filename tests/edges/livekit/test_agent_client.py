@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncGenerator, Iterator
@@ -8,12 +9,21 @@ from typing import Any
 import pytest
 
 from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest
 from libacli.core.protocol import SAY_METHOD, STATUS_METHOD, STOP_METHOD
 from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.tokens import verify_request
-from libacli.errors import InterruptedSpeechError, NoAgentError, RefusedError, TimedOutError, UnreachableError
+from libacli.errors import (
+    InterruptedSpeechError,
+    LibaError,
+    NoAgentError,
+    RefusedError,
+    TimedOutError,
+    UnreachableError,
+)
 from tests.twirp_server import (
     AGENT_GONE,
     EPOCH,
@@ -30,7 +40,7 @@ from tests.twirp_server import (
 )
 
 HELLO = SayRequest("Hello.", id="u1", speed=1.5)
-ACCEPTED = Acknowledgement("u1", "accepted", EPOCH)
+ACCEPTED = Delivery.accepted(Acknowledgement("u1", 0, epoch=EPOCH))
 
 
 @pytest.fixture
@@ -47,7 +57,7 @@ def server() -> Iterator[TwirpServer]:
 @pytest.fixture
 async def client(server: TwirpServer) -> AsyncGenerator[AgentClient]:
     async with LiveKitApi(server.credentials) as api:
-        yield AgentClient(api, server.credentials, room="demo", agent_name="liba", patience_s=0.5)
+        yield AgentClient(api, AgentLocator(api, room="demo", agent_name="liba"), patience_s=0.5)
 
 
 @pytest.fixture
@@ -98,6 +108,29 @@ async def test_the_dispatch_is_withdrawn_when_nobody_came(server: TwirpServer, c
     assert [asked.body["dispatch_id"] for asked in server.asked("DeleteDispatch")] == ["AD_1"]
 
 
+async def test_a_dispatch_that_cannot_be_withdrawn_does_not_hide_that_nobody_came(
+    server: TwirpServer, client: AgentClient
+) -> None:
+    server.participants = []
+    server.play("DeleteDispatch", twirp_error(502, "internal", "bad gateway"))
+    with pytest.raises(NoAgentError, match="came into room 'demo'"):
+        await client.reach(timeout_s=0.3)
+
+
+async def test_a_dispatch_that_cannot_be_withdrawn_does_not_keep_a_call_from_being_cancelled(
+    server: TwirpServer, client: AgentClient
+) -> None:
+    server.participants = []
+    server.play("DeleteDispatch", twirp_error(502, "internal", "bad gateway"))
+    async with asyncio.TaskGroup() as tasks:
+        reaching = tasks.create_task(client.reach(timeout_s=10))
+        while len(server.asked("ListParticipants")) < 2:  # noqa: ASYNC110 - it runs in another thread
+            await asyncio.sleep(0.01)
+        reaching.cancel()
+    assert reaching.cancelled()
+    assert len(server.asked("DeleteDispatch")) == 1
+
+
 async def test_a_server_that_does_not_answer_is_no_missing_agent(
     server: TwirpServer, client: AgentClient
 ) -> None:
@@ -109,7 +142,7 @@ async def test_a_server_that_does_not_answer_is_no_missing_agent(
 
 async def test_what_is_said_is_acknowledged_with_its_place(server: TwirpServer, found: AgentClient) -> None:
     server.play("PerformRpc", reply(epoch="e", id="u1", position=3, duplicate=False))
-    assert await found.say(HELLO) == Acknowledgement("u1", "accepted", "e", position=3)
+    assert await found.say(HELLO) == Delivery.accepted(Acknowledgement("u1", 3, epoch="e"))
 
 
 async def test_a_request_is_signed_for_this_room_this_method_and_these_words(
@@ -124,7 +157,8 @@ async def test_a_request_is_signed_for_this_room_this_method_and_these_words(
 
 async def test_an_id_said_twice_comes_back_as_known(server: TwirpServer, found: AgentClient) -> None:
     await found.say(HELLO)
-    assert (await found.say(HELLO)).duplicate
+    again = await found.say(HELLO)
+    assert again.acknowledgement and again.acknowledgement.duplicate
     assert server.queued == ["u1"]
 
 
@@ -160,7 +194,7 @@ async def test_a_server_that_cannot_ask_gets_a_packet_and_nothing_is_claimed(
     server: TwirpServer, found: AgentClient
 ) -> None:
     server.play("PerformRpc", OLD_SERVER)
-    assert await found.say(HELLO) == Acknowledgement("u1", "sent")
+    assert await found.say(HELLO) == Delivery("u1", "sent")
     packet = server.asked("SendData")[0].body
     sent = json.loads(base64.b64decode(packet["data"]))
     auth = sent.pop("auth")
@@ -171,7 +205,7 @@ async def test_a_server_that_cannot_ask_gets_a_packet_and_nothing_is_claimed(
 async def test_waiting_for_what_was_only_sent_claims_nothing_either(
     server: TwirpServer, found: AgentClient
 ) -> None:
-    sent = Acknowledgement("u1", "sent")
+    sent = Delivery("u1", "sent")
     assert await found.wait(sent, "accepted", timeout_s=1) == sent
     assert await found.wait(sent, "done", timeout_s=1) == sent
     assert calls(server, STATUS_METHOD) == []
@@ -329,6 +363,17 @@ async def test_a_wait_has_a_bound_and_says_how_far_it_came(server: TwirpServer, 
     with pytest.raises(TimedOutError, match=r"u1 was accepted but not done after 0\.3 s") as caught:
         await found.wait(ACCEPTED, "done", timeout_s=0.3)
     assert "--id u1" in caught.value.hint
+
+
+@pytest.mark.parametrize("answer", ["", "[]", "yes", '{"epoch": 1}', '{"epoch": "e", "epoch": "e"}'])
+async def test_an_answer_that_nobody_understands_is_an_error_of_ours(
+    server: TwirpServer, found: AgentClient, answer: str
+) -> None:
+    for question in (found.say(HELLO), found.report("u1"), found.stop()):
+        server.play("PerformRpc", Answer({"payload": answer}))
+        with pytest.raises(LibaError, match="answer is not understood") as caught:
+            await question
+        assert type(caught.value) is LibaError
 
 
 async def test_stop_names_what_it_stopped(server: TwirpServer, found: AgentClient) -> None:
