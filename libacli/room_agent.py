@@ -15,6 +15,7 @@ from livekit import rtc
 
 from libacli.config import Settings
 from libacli.core.backlog import Utterance
+from libacli.core.bounds import Bounds
 from libacli.core.protocol import AGENT_ATTRIBUTE, EPOCH_ATTRIBUTE
 from libacli.edges.avatars.choose import make_avatar_service
 from libacli.edges.avatars.ledger import Ledger, conversations_path
@@ -25,7 +26,7 @@ from libacli.edges.livekit.authorization import authoriser, say_caps
 from libacli.edges.livekit.room_transport import RoomLink
 from libacli.edges.metrics.meter import Meter, Meters
 from libacli.edges.sinks.avatar import AvatarSink
-from libacli.edges.sinks.steady import RECONNECT_TIMEOUT_S, SteadySink
+from libacli.edges.sinks.steady import SteadySink
 from libacli.edges.sinks.track import TrackSink
 from libacli.errors import LibaError
 from libacli.speech.desk import Desk
@@ -71,9 +72,12 @@ class RoomAgent:
         self._room = room
         self._voice = voice
         self._track = TrackSink(room, reason="not configured")
-        self._avatar = AvatarSink(room, audible_timeout_s=settings.avatar_audible_timeout)
+        bounds = _bounds(settings)
+        self._avatar = AvatarSink(room, audible_timeout_s=settings.avatar_audible_timeout, bounds=bounds)
         self._sink: Sink = SteadySink(
-            room, FallbackSink(self._avatar, self._track) if settings.has_avatar else self._track
+            room,
+            FallbackSink(self._avatar, self._track, bounds=bounds) if settings.has_avatar else self._track,
+            bounds=bounds,
         )
         self._is_leader = is_leader
         self._leave = leave
@@ -86,6 +90,7 @@ class RoomAgent:
             self._sink,
             on_change=self._report,
             pace=_pace(settings),
+            bounds=bounds,
             queue_limit=settings.say_queue_limit,
         )
         self._desk = self._make_desk()
@@ -258,9 +263,12 @@ def _pace(settings: Settings) -> Pace:
         max_chunk_chars=settings.speech_max_chunk_chars,
         first_chunk_chars=settings.speech_first_chunk_chars,
         silence_tail_ms=settings.speech_silence_tail_ms,
-        sink_timeout_s=settings.speech_sink_timeout,
-        open_timeout_s=RECONNECT_TIMEOUT_S + 1,
     )
+
+
+def _bounds(settings: Settings) -> Bounds:
+    gate_s = settings.avatar_ready_timeout if settings.has_avatar else None
+    return Bounds.derive(frame_s=settings.speech_sink_timeout, gate_s=gate_s)
 
 
 def _wall_clock(at: float) -> float:

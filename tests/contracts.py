@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from typing import Protocol
 
 import pytest
 
 from libacli.core.audio import FRAME_BYTES, FRAME_MS, duration_s, is_audible
+from libacli.core.bounds import Bounds
 from libacli.errors import SinkError, VoiceError
 from libacli.speech.fakes import tone
 from libacli.speech.ports import Sink, Style, Voice
@@ -183,6 +185,69 @@ class SinkContract:
         await sink.finish()
         assert now() - started == pytest.approx(0.5, abs=self.SLACK_S)
 
+    async def test_a_finish_that_is_given_up_is_heard_no_further(
+        self, sink: Sink, audible: asyncio.Queue[float]
+    ) -> None:
+        await self.play(sink, audible, *[SILENT_FRAME] * 25, *[LOUD_FRAME] * 20)
+        async with asyncio.TaskGroup() as tasks:
+            finishing = tasks.create_task(sink.finish())
+            await asyncio.sleep(0.1)
+            finishing.cancel()
+        await self.clear(sink)
+        await asyncio.sleep(1)
+        assert audible.empty()
+        await self.is_as_before(sink, audible)
+
+    async def test_clearing_ends_a_finish_that_waits(self, sink: Sink, audible: asyncio.Queue[float]) -> None:
+        await self.play(sink, audible, *[LOUD_FRAME] * 45)
+        async with asyncio.TaskGroup() as tasks:
+            finishing = tasks.create_task(self.finished_or_not(sink))
+            await asyncio.sleep(0.1)
+            await self.clear(sink)
+            cleared = now()
+            await finishing
+        assert now() - cleared < 0.1 + self.SLACK_S
+        await self.is_as_before(sink, audible)
+
+    async def test_clearing_while_it_clears_is_done_once(
+        self, sink: Sink, audible: asyncio.Queue[float]
+    ) -> None:
+        await self.play(sink, audible, *[LOUD_FRAME] * 20)
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(3):
+                tasks.create_task(self.clear(sink))
+        await self.is_as_before(sink, audible)
+
+    async def test_a_clear_that_is_given_up_can_be_made_again(
+        self, sink: Sink, audible: asyncio.Queue[float]
+    ) -> None:
+        await self.play(sink, audible, *[LOUD_FRAME] * 20)
+        async with asyncio.TaskGroup() as tasks:
+            clearing = tasks.create_task(sink.clear())
+            await asyncio.sleep(0)
+            clearing.cancel()
+        await self.clear(sink)
+        await self.is_as_before(sink, audible)
+
+    async def clear(self, sink: Sink) -> None:
+        """Clears it, as the port has it: without an error, within its bound."""
+        async with asyncio.timeout(Bounds().clear_s + self.SLACK_S):
+            await sink.clear()
+
+    async def finished_or_not(self, sink: Sink) -> None:
+        with suppress(SinkError):
+            await sink.finish()
+
+    async def is_as_before(self, sink: Sink, audible: asyncio.Queue[float]) -> None:
+        """Another utterance is played whole, and its sound is told once."""
+        while not audible.empty():
+            audible.get_nowait()
+        started = now()
+        await self.play(sink, audible, *[LOUD_FRAME] * 25)
+        assert (await sink.finish()).source in ("reported", "observed")
+        assert now() - started == pytest.approx(0.5, abs=self.SLACK_S)
+        assert audible.qsize() == 1
+
     async def test_clearing_nothing_does_nothing(self, sink: Sink, audible: asyncio.Queue[float]) -> None:
         await sink.clear()
         await sink.clear()
@@ -194,3 +259,56 @@ class SinkContract:
         await sink.aclose()
         with pytest.raises(SinkError):
             await sink.write(LOUD_FRAME)
+
+
+class SinkFaults(Protocol):
+    """Makes whatever a sink plays on misbehave."""
+
+    def hang_writes(self) -> None:
+        """From now on it takes no frame."""
+
+    def fail_close(self) -> None:
+        """The end of the utterance that plays cannot be marked."""
+
+    def heal(self) -> None:
+        """It does its part again, or something else in its place."""
+
+
+class FaultySinkContract(SinkContract):
+    """For sinks that can be made to fail. Fixture: `faults`, beside `sink`."""
+
+    async def test_a_frame_that_is_never_taken_is_not_waited_for(
+        self, sink: Sink, faults: SinkFaults, audible: asyncio.Queue[float]
+    ) -> None:
+        await self.play(sink, audible, *[LOUD_FRAME] * 20)
+        faults.hang_writes()
+        bounds = Bounds.derive(frame_s=5, gate_s=5)
+        with suppress(SinkError, TimeoutError):  # an error of its own, or the bound of who waits
+            async with asyncio.timeout(bounds.speaker_write_s):
+                await sink.write(LOUD_FRAME)
+        await self.clear(sink)
+        faults.heal()
+        await self.is_as_before(sink, audible)
+
+    async def test_a_write_that_is_given_up_can_be_cleared(
+        self, sink: Sink, faults: SinkFaults, audible: asyncio.Queue[float]
+    ) -> None:
+        await self.play(sink, audible, *[LOUD_FRAME] * 20)
+        faults.hang_writes()
+        async with asyncio.TaskGroup() as tasks:
+            writing = tasks.create_task(sink.write(LOUD_FRAME))
+            await asyncio.sleep(0.1)
+            writing.cancel()
+        await self.clear(sink)
+        faults.heal()
+        await self.is_as_before(sink, audible)
+
+    async def test_an_end_that_cannot_be_marked_is_a_sink_error_or_made_good(
+        self, sink: Sink, faults: SinkFaults, audible: asyncio.Queue[float]
+    ) -> None:
+        await self.play(sink, audible, *[LOUD_FRAME] * 20)
+        faults.fail_close()
+        await self.finished_or_not(sink)
+        await self.clear(sink)
+        faults.heal()
+        await self.is_as_before(sink, audible)

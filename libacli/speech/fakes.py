@@ -12,6 +12,7 @@ import sys
 from array import array
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from libacli.core.audio import BYTES_PER_SECOND, FRAME_MS, SAMPLE_RATE, is_audible
@@ -143,15 +144,20 @@ class RecordingSink:
         self.stalled = False
         """Takes no more frames, for ever."""
 
+        self.lost = ""
+        """Why the next `finish` fails; empty: it does not."""
+
         self._queue_s = queue_ms / 1000
         self._route = route or Route("fallback", reason="not configured", target="fake")
         self._began_at = 0.0
         self._ends_at = 0.0
         self._on_audible: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._cleared = asyncio.Event()
 
     async def start(self, on_audible: Callable[[], None]) -> Route:
         self.segments.append(b"")
+        self._cleared.clear()
         self._began_at = 0.0
         self._on_audible = on_audible
         return self._route
@@ -175,12 +181,18 @@ class RecordingSink:
             self._on_audible = None
 
     async def finish(self) -> Playback:
-        await asyncio.sleep(max(0.0, self._ends_at - asyncio.get_running_loop().time()))
+        if self.lost:
+            reason, self.lost = self.lost, ""
+            raise SinkError(reason)
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self._ends_at):
+                await self._cleared.wait()
         self.spans.append((self._began_at, self._ends_at))
         return Playback("observed")
 
     async def clear(self) -> None:
         self.clears += 1
+        self._cleared.set()
         self._ends_at = asyncio.get_running_loop().time()
         self._on_audible = None
         if self._timer:
@@ -191,7 +203,7 @@ class RecordingSink:
 
 
 class GatedRecordingSink(RecordingSink):
-    """A recording sink that is not always there, and can lose what it was given."""
+    """A recording sink that is not always there."""
 
     def __init__(self, *, queue_ms: float = 1000.0) -> None:
         super().__init__(queue_ms=queue_ms, route=Route("tavus", target="tavus-avatar-agent"))
@@ -201,15 +213,9 @@ class GatedRecordingSink(RecordingSink):
         self.gate_s = 0.0
         """How long `gate` takes."""
 
-        self.lost = ""
-        """Why the next `finish` fails; empty: it does not."""
-
     async def gate(self) -> str:
         await asyncio.sleep(self.gate_s)
         return self.absence
 
     async def finish(self) -> Playback:
-        if self.lost:
-            reason, self.lost = self.lost, ""
-            raise SinkError(reason)
         return replace(await super().finish(), source="reported")

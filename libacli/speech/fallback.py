@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
+from libacli.core.bounds import Bounds
 from libacli.errors import SinkError
 from libacli.speech.ports import GatedSink, Playback, Route, Sink
 
@@ -18,18 +19,20 @@ class FallbackSink:
     made anew for each utterance. What is heard comes from one of the two, never from both.
     """
 
-    def __init__(self, first: GatedSink, second: Sink, *, write_timeout_s: float = 5.0) -> None:
+    def __init__(self, first: GatedSink, second: Sink, *, bounds: Bounds | None = None) -> None:
         self._first = first
         self._second = second
-        self._write_timeout_s = write_timeout_s
+        self._bounds = bounds or Bounds.derive(frame_s=5.0, gate_s=5.0)
         self._sink: Sink = second
         self._kept: deque[bytes] = deque()
         self._on_audible: Callable[[], None] = _nothing
         self._replay_route: Route | None = None
+        self._is_cleared = False
 
     async def start(self, on_audible: Callable[[], None]) -> Route:
         self._kept.clear()
         self._replay_route = None
+        self._is_cleared = False
         self._on_audible = on_audible
         reason = await self._first.gate()
         if not reason:
@@ -56,11 +59,14 @@ class FallbackSink:
     async def finish(self) -> Playback:
         if self._sink is self._first:
             try:
-                return await self._first.finish()
+                playback = await self._first.finish()
             except SinkError as error:
                 await self._replay(error)
+            else:
+                self._kept.clear()
+                return playback
         while self._kept:
-            async with asyncio.timeout(self._write_timeout_s):
+            async with asyncio.timeout(self._bounds.frame_s):
                 await self._second.write(self._kept.popleft())
         playback = await self._second.finish()
         if self._replay_route:
@@ -68,6 +74,7 @@ class FallbackSink:
         return playback
 
     async def clear(self) -> None:
+        self._is_cleared = True
         self._kept.clear()
         await self._sink.clear()
 
@@ -82,6 +89,8 @@ class FallbackSink:
 
     async def _replay(self, lost: SinkError) -> None:
         """Goes on with the second sink; what was kept goes there with the frames that follow."""
+        if self._is_cleared:
+            raise lost
         await self._first.clear()
         self._replay_route = await self._start_second(str(lost))
 

@@ -88,6 +88,8 @@ class Sink(Protocol):
     async def start(self, on_audible: Callable[[], None]) -> Route:
         """Opens the way for one utterance and says which it is; `write` may follow at once.
 
+        Raises SinkError when there is none.
+
         `on_audible` is called at most once, at the moment the first sound that is not silence plays.
         """
 
@@ -98,10 +100,16 @@ class Sink(Protocol):
         """
 
     async def finish(self) -> Playback:
-        """Marks the end of the utterance and waits, within a bound, until it has been played."""
+        """Marks the end of the utterance and waits, within a bound, until it has been played.
+
+        Raises SinkError when it was not. Whoever gives it up, or gets that error, calls `clear`.
+        """
 
     async def clear(self) -> None:
-        """Stops what is playing and forgets what is queued, at once. Safe to call at any time."""
+        """Stops what is playing and forgets what is queued, at once, within `Bounds.clear_s`. Raises nothing.
+
+        Safe to call at any time: while another call waits, which then ends soon, and while one was cancelled.
+        """
 
     async def aclose(self) -> None:
         """Releases the way out. Safe to call twice."""

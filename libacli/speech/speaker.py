@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.audio import FRAME_MS, FrameSlicer, silence
 from libacli.core.backlog import Backlog, Utterance
+from libacli.core.bounds import Bounds
 from libacli.core.lifecycle import State
 from libacli.core.messages import SayRequest
 from libacli.core.text import is_speakable, split_chunks
@@ -24,7 +25,7 @@ logger = logging.getLogger("liba.speaker")
 
 @dataclass(frozen=True)
 class Pace:
-    """How text is cut and how long the speaker waits for the sink."""
+    """How text is cut, and what follows it."""
 
     max_chunk_chars: int = 120
     """Most characters that one request to the voice gets."""
@@ -34,12 +35,6 @@ class Pace:
 
     silence_tail_ms: int = 120
     """Silence after every utterance; an avatar swallows the last syllable without it."""
-
-    sink_timeout_s: float = 5.0
-    """Longest wait for the sink to take one frame."""
-
-    open_timeout_s: float = 10.0
-    """Longest wait for the sink to open; an avatar that is just joining is waited for."""
 
 
 class Speaker:
@@ -58,12 +53,14 @@ class Speaker:
         *,
         on_change: Callable[[Utterance], None],
         pace: Pace | None = None,
+        bounds: Bounds | None = None,
         queue_limit: int = 32,
     ) -> None:
         self._voice = voice
         self._sink = sink
         self._on_change = on_change
         self._pace = pace or Pace()
+        self._bounds = bounds or Bounds()
         self._backlog = Backlog(limit=queue_limit)
         self._work = asyncio.Event()
         self._over = asyncio.Event()
@@ -196,11 +193,20 @@ class Speaker:
         try:
             await self._perform(utterance, reading)
         except asyncio.CancelledError:
-            await self._sink.clear()
-            self._end(utterance, "interrupted", self._stop_reason)
+            await self._silence(then=lambda: self._end(utterance, "interrupted", self._stop_reason))
         except Exception as error:  # one bad utterance must not make the agent deaf to the next
-            await self._sink.clear()
-            self._end(utterance, "failed", self._explain(utterance, error))
+            reason = self._explain(utterance, error)
+            await self._silence(then=lambda: self._end(utterance, "failed", reason))
+
+    async def _silence(self, *, then: Callable[[], None]) -> None:
+        """Has the sink fall silent, and calls `then`, also when that fails or is cancelled itself."""
+        try:
+            async with asyncio.timeout(self._bounds.speaker_clear_s):
+                await self._sink.clear()
+        except Exception as error:  # against its port; but a sink must not take the speaker with it
+            logger.error("the sink was not cleared", exc_info=error)
+        finally:
+            then()
 
     async def _perform(self, utterance: Utterance, reading: Reading) -> None:
         await self._open_sink(utterance)
@@ -224,7 +230,7 @@ class Speaker:
             self._end(utterance, "unconfirmed" if playback.source == "estimated" else "done")
 
     async def _open_sink(self, utterance: Utterance) -> None:
-        async with asyncio.timeout(self._pace.open_timeout_s):
+        async with asyncio.timeout(self._bounds.speaker_open_s):
             route = await self._sink.start(lambda: self._audible(utterance))
         self._take_route(utterance, route)
         self._become(utterance, "speaking")
@@ -249,7 +255,7 @@ class Speaker:
 
     async def _write(self, utterance: Utterance, frame: bytes) -> None:
         handed_over_at = self._now()
-        async with asyncio.timeout(self._pace.sink_timeout_s):
+        async with asyncio.timeout(self._bounds.speaker_write_s):
             await self._sink.write(frame)
         if utterance.frames and self._now() > self._runs_dry_at:  # the voice was late, or the sink, or we
             utterance.underruns += 1

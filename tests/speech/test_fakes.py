@@ -8,7 +8,7 @@ import pytest
 from libacli.core.audio import duration_s, first_audible_s
 from libacli.errors import VoiceStalledError
 from libacli.speech.fakes import RecordingSink, ScriptedVoice, tone
-from tests.contracts import SinkContract, VoiceContract, pcm_of, speak
+from tests.contracts import FaultySinkContract, VoiceContract, pcm_of, speak
 
 
 class TestScriptedVoice(VoiceContract):
@@ -17,12 +17,32 @@ class TestScriptedVoice(VoiceContract):
         return ScriptedVoice()
 
 
-class TestRecordingSink(SinkContract):
+class RecordingSinkFaults:
+    """The faults that a recording sink can be told to have."""
+
+    def __init__(self, sink: RecordingSink) -> None:
+        self._sink = sink
+
+    def hang_writes(self) -> None:
+        self._sink.stalled = True
+
+    def fail_close(self) -> None:
+        self._sink.lost = "left"
+
+    def heal(self) -> None:
+        self._sink.stalled = False
+
+
+class TestRecordingSink(FaultySinkContract):
     SLACK_S = 0.001
 
     @pytest.fixture
     def sink(self) -> RecordingSink:
         return RecordingSink()
+
+    @pytest.fixture
+    def faults(self, sink: RecordingSink) -> RecordingSinkFaults:
+        return RecordingSinkFaults(sink)
 
 
 async def test_sound_begins_after_the_first_byte_delay_and_not_a_moment_later() -> None:

@@ -9,7 +9,8 @@ from libacli.errors import SinkError
 from libacli.speech.fakes import GatedRecordingSink, RecordingSink, ScriptedVoice, tone
 from libacli.speech.fallback import FallbackSink
 from libacli.speech.ports import Route
-from tests.contracts import SinkContract
+from tests.contracts import FaultySinkContract
+from tests.speech.test_fakes import RecordingSinkFaults
 from tests.speech.test_speaker import TAIL, on_stage
 
 
@@ -25,16 +26,24 @@ def pair() -> Pair:
     return Pair()
 
 
-class TestFallbackSinkOnTheAvatar(SinkContract):
+class TestFallbackSinkOnTheAvatar(FaultySinkContract):
     SLACK_S = 0.001
 
     @pytest.fixture
     def sink(self, pair: Pair) -> FallbackSink:
         return pair.sink
 
+    @pytest.fixture
+    def faults(self, pair: Pair) -> RecordingSinkFaults:
+        return RecordingSinkFaults(pair.avatar)
 
-class TestFallbackSinkOnTheTrack(SinkContract):
+
+class TestFallbackSinkOnTheTrack(FaultySinkContract):
     SLACK_S = 0.001
+
+    @pytest.fixture
+    def faults(self, pair: Pair) -> RecordingSinkFaults:
+        return RecordingSinkFaults(pair.track)
 
     @pytest.fixture
     def sink(self, pair: Pair) -> FallbackSink:

@@ -8,6 +8,7 @@ import pytest
 
 from libacli.core.audio import FRAME_BYTES
 from libacli.core.backlog import Utterance
+from libacli.core.bounds import Bounds
 from libacli.core.messages import SayRequest
 from libacli.errors import RefusedError, SinkError, VoiceError, VoiceStalledError
 from libacli.speech.fakes import RecordingSink, ScriptedVoice, tone
@@ -22,13 +23,20 @@ class Stage:
     """A speaker between a scripted voice and a recording sink."""
 
     def __init__(
-        self, voice: ScriptedVoice, sink: RecordingSink, pace: Pace | None, queue_limit: int
+        self,
+        voice: ScriptedVoice,
+        sink: RecordingSink,
+        pace: Pace | None,
+        bounds: Bounds | None,
+        queue_limit: int,
     ) -> None:
         self.voice = voice
         self.sink = sink
         self.changes: list[tuple[str, str]] = []
         self._changed = asyncio.Event()
-        self.speaker = Speaker(voice, sink, on_change=self._on_change, pace=pace, queue_limit=queue_limit)
+        self.speaker = Speaker(
+            voice, sink, on_change=self._on_change, pace=pace, bounds=bounds, queue_limit=queue_limit
+        )
 
     def say(self, text: str, id: str, **members: object) -> None:
         self.speaker.say(SayRequest(text, id=id, **members))  # type: ignore[arg-type]
@@ -55,9 +63,10 @@ async def on_stage(
     sink: RecordingSink | None = None,
     *,
     pace: Pace | None = None,
+    bounds: Bounds | None = None,
     queue_limit: int = 32,
 ) -> AsyncIterator[Stage]:
-    stage = Stage(voice or ScriptedVoice(), sink or RecordingSink(), pace, queue_limit)
+    stage = Stage(voice or ScriptedVoice(), sink or RecordingSink(), pace, bounds, queue_limit)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(stage.speaker.run())
         await asyncio.sleep(0)
@@ -246,7 +255,7 @@ async def test_a_sink_that_breaks_fails_the_line_and_takes_the_next() -> None:
 async def test_a_sink_that_takes_nothing_is_not_waited_for_longer_than_its_bound() -> None:
     sink = RecordingSink()
     sink.stalled = True
-    async with on_stage(sink=sink, pace=Pace(sink_timeout_s=2)) as stage:
+    async with on_stage(sink=sink, bounds=Bounds.derive(frame_s=2)) as stage:
         stage.say("Hello.", "a")
         spoken = await stage.spoken("a")
         assert asyncio.get_running_loop().time() == pytest.approx(2.3, abs=0.01)

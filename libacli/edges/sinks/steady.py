@@ -7,11 +7,9 @@ from collections.abc import Callable
 
 from livekit import rtc
 
+from libacli.core.bounds import Bounds
 from libacli.errors import SinkError
 from libacli.speech.ports import Playback, Route, Sink
-
-RECONNECT_TIMEOUT_S = 60.0
-"""Longest wait for the connection; the SDK gives up before that, and then the job ends."""
 
 
 class SteadySink:
@@ -21,8 +19,9 @@ class SteadySink:
     that was merely resumed lost nothing, and goes on.
     """
 
-    def __init__(self, room: rtc.Room, sink: Sink) -> None:
+    def __init__(self, room: rtc.Room, sink: Sink, *, bounds: Bounds | None = None) -> None:
         self._sink = sink
+        self._bounds = bounds or Bounds()
         self._connected = asyncio.Event()
         self._connected.set()
         self._is_broken = False
@@ -53,7 +52,7 @@ class SteadySink:
 
     async def _until_connected(self) -> None:
         try:
-            async with asyncio.timeout(RECONNECT_TIMEOUT_S):
+            async with asyncio.timeout(self._bounds.connection_s):
                 await self._connected.wait()
         except TimeoutError as error:
             raise SinkError("there was no connection to LiveKit") from error

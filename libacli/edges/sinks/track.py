@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -11,6 +12,8 @@ from livekit import rtc
 from libacli.core.audio import FRAME_BYTES, SAMPLE_RATE, first_audible_s
 from libacli.errors import SinkError
 from libacli.speech.ports import Playback, Route
+
+logger = logging.getLogger("liba.track")
 
 TRACK_NAME = "agent_speech"
 _QUEUE_MS = 1000
@@ -82,7 +85,10 @@ class TrackSink:
             self._audible_timer.cancel()
         self._on_audible = self._audible_timer = None
         if self._source:
-            self._source.clear_queue()
+            try:
+                self._source.clear_queue()
+            except Exception as error:  # the SDK raises nothing narrower here
+                logger.warning("the audio track was not cleared: %s", error)
 
     async def aclose(self) -> None:
         await self.clear()

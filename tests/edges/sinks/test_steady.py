@@ -11,10 +11,12 @@ import pytest
 from livekit import rtc
 
 from libacli.core.audio import FRAME_BYTES
-from libacli.edges.sinks.steady import RECONNECT_TIMEOUT_S, SteadySink
+from libacli.core.bounds import Bounds
+from libacli.edges.sinks.steady import SteadySink
 from libacli.errors import SinkError
 from libacli.speech.fakes import RecordingSink
-from tests.contracts import SinkContract
+from tests.contracts import FaultySinkContract
+from tests.speech.test_fakes import RecordingSinkFaults
 
 FRAME = bytes(FRAME_BYTES)
 
@@ -49,10 +51,14 @@ def sink(connection: Connection, inner: RecordingSink) -> SteadySink:
     return SteadySink(cast(rtc.Room, connection), inner)
 
 
-class TestSteadySink(SinkContract):
+class TestSteadySink(FaultySinkContract):
     @pytest.fixture
     def sink(self, connection: Connection, inner: RecordingSink) -> Any:
         return SteadySink(cast(rtc.Room, connection), inner)
+
+    @pytest.fixture
+    def faults(self, inner: RecordingSink) -> RecordingSinkFaults:
+        return RecordingSinkFaults(inner)
 
 
 async def test_an_utterance_begins_when_the_connection_is_back(
@@ -109,4 +115,4 @@ async def test_a_connection_that_does_not_come_back_is_not_waited_for_without_en
     connection.emit("reconnecting")
     with pytest.raises(SinkError, match="no connection"):
         await sink.start(lambda: None)
-    assert asyncio.get_running_loop().time() == RECONNECT_TIMEOUT_S
+    assert asyncio.get_running_loop().time() == Bounds().connection_s

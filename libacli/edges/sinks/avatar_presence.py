@@ -1,0 +1,66 @@
+"""Who the avatar is, whether it is there, and how long it is worth waiting for."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class AvatarPresence:
+    """Whoever manages the avatar says who it is, and when; whoever speaks through it asks."""
+
+    def __init__(self) -> None:
+        self.trouble = asyncio.Event()
+        """Set when the avatar left or does not do its part any more: it must be made anew."""
+
+        self._identity = ""
+        """Who takes sound; empty: nobody."""
+
+        self._absence = "not ready"
+        self._gate = asyncio.Event()
+        self._gate_until = 0.0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def joining(self, *, timeout_s: float) -> None:
+        """An avatar is on its way; utterances wait for it until `timeout_s` seconds from now."""
+        self._absence = "not ready"
+        self._gate.clear()
+        self._gate_until = asyncio.get_running_loop().time() + timeout_s
+
+    def present(self, identity: str) -> None:
+        """The avatar is in the room and takes sound."""
+        self._identity = identity
+        self._absence = ""
+        self.trouble.clear()
+        self._gate.set()
+
+    def absent(self, reason: str) -> None:
+        """There is no avatar, and none is waited for; `reason` is what utterances are told."""
+        self._absence = reason
+        self._identity = ""
+        self._gate.set()
+
+    @property
+    def state(self) -> str:
+        """`ready`, or why it is not."""
+        return self._absence or "ready"
+
+    async def idle(self) -> None:
+        """Waits until no utterance is on its way. None is when this returns, until the next `await`."""
+        while not self._idle.is_set():  # one may have begun since the last one ended
+            await self._idle.wait()
+
+    async def gate(self) -> str:
+        """Waits, within a bound, while it may still become ready; then why it is not, or ""."""
+        if self._absence and not self._gate.is_set():
+            try:
+                async with asyncio.timeout_at(self._gate_until):
+                    await self._gate.wait()
+            except TimeoutError:
+                self._gate.set()  # the next utterance does not wait again
+        return self._absence
+
+    def _give_up(self, reason: str) -> None:
+        """The avatar does not do its part: nothing more goes there until it has been made anew."""
+        self.absent(reason)
+        self.trouble.set()
