@@ -102,7 +102,9 @@ async def post_link(
         caller.check_can_say()
     room = caller.room_or(services.settings.say_room, body.room)
     url = f"{services.address}/#room={quote(room, safe='')}"
+    valid_for_s = CODE_VALID_S
     if services.authenticator.needs_key:
-        url += f"&code={services.sessions.new_code(room, can_say=body.can_say, maker=caller.name)}"
+        code = services.sessions.new_code(room, can_say=body.can_say, maker=caller.name)
+        url, valid_for_s = f"{url}&code={code.secret}", code.valid_for_s
     drawn = segno.make(url, error="m").svg_inline(scale=4, border=4, light="#fff")
-    return ShareLink(url=url, qr_svg=drawn, expires_in_s=int(CODE_VALID_S))
+    return ShareLink(url=url, qr_svg=drawn, expires_in_s=round(valid_for_s))

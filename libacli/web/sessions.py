@@ -7,15 +7,22 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 PREFIX = "lss_"
 CODE_VALID_S = 600.0
-SESSION_VALID_S = 12 * 3600.0
+"""Long enough to walk over to another screen; one that is found later, in a chat, opens nothing."""
 
-_MOST = 1000
-_MOST_OF_ONE = 50
-"""So many of them may go back to one session: its guests push nobody else out."""
+SESSION_VALID_S = 12 * 3600.0
+"""A working day or an event: nobody is put out while it lasts, and whoever comes back tomorrow asks anew."""
+
+_MOST_KEPT = 1000
+"""As many as the server takes connections: more could not be there at once."""
+
+_MOST_GUESTS = 50
+"""Guests of one session, and codes that wait for some: a twentieth of all, so that one session that lets in
+ever more pushes out none but its own guests."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,36 @@ class Session:
     expires_at: float
     """On the clock that the sessions were given."""
 
+    is_guest: bool = False
+    """Whether it came by the link of a session."""
+
+
+@dataclass(frozen=True)
+class NewCode:
+    """What stands in a link."""
+
+    secret: str = field(repr=False)
+    valid_for_s: float
+
+
+@dataclass(frozen=True)
+class _Code:
+    name: str
+    """That of the session which it gives."""
+
+    room: str
+    can_say: bool
+    expires_at: float
+    host: Session | None
+    """The session whose link it is in; None: the link of somebody with a key."""
+
+    @property
+    def is_guest(self) -> bool:
+        return self.host is not None
+
+
+_Kept = TypeVar("_Kept", Session, _Code)
+
 
 class Sessions:
     """Codes and sessions. There are never more than 1000 of each: the oldest go first.
@@ -39,29 +76,31 @@ class Sessions:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._codes: OrderedDict[str, Session] = OrderedDict()
+        self._codes: OrderedDict[str, _Code] = OrderedDict()
         self._sessions: OrderedDict[str, Session] = OrderedDict()
 
-    def new_code(self, room: str, *, can_say: bool, maker: str = "") -> str:
+    def new_code(self, room: str, *, can_say: bool, maker: str = "") -> NewCode:
         """A code for a session in `room`; it works once, for 10 minutes.
 
-        If `maker` is the name of a session, whoever comes in by the code shares its limits and its end.
+        If `maker` is the name of a session, whoever comes in by the code is its guest: he shares its limits
+        and its end, and the code works no longer than that.
         """
-        code = secrets.token_urlsafe(16)
-        name = maker if self._made_by(maker) else f"session {secrets.token_hex(4)}"
-        _store(self._codes, code, Session(name, room, can_say, self._now() + CODE_VALID_S))
-        return code
+        secret, now = secrets.token_urlsafe(16), self._now()
+        host = self._session_named(maker)
+        name = host.name if host else f"session {secrets.token_hex(4)}"
+        expires_at = min(now + CODE_VALID_S, host.expires_at) if host else now + CODE_VALID_S
+        _keep(self._codes, secret, _Code(name, room, can_say, expires_at, host))
+        return NewCode(secret, expires_at - now)
 
     def redeem_code(self, code: str) -> tuple[str, Session] | None:
         """The session, and the token it is known by from now on; None for a code that does not work."""
-        leave = self._codes.pop(_digest(code), None)
-        if leave is None or leave.expires_at <= self._now():
+        known, now = self._codes.pop(_digest(code), None), self._now()
+        if known is None or known.expires_at <= now:
             return None
         token = PREFIX + secrets.token_urlsafe(32)
-        maker = self._made_by(leave.name)
-        expires_at = maker.expires_at if maker else self._now() + SESSION_VALID_S
-        session = Session(leave.name, leave.room, leave.can_say, expires_at)
-        _store(self._sessions, token, session)
+        expires_at = known.host.expires_at if known.host else now + SESSION_VALID_S
+        session = Session(known.name, known.room, known.can_say, expires_at, known.is_guest)
+        _keep(self._sessions, token, session)
         return token, session
 
     def find_session(self, token: str) -> Session | None:
@@ -73,16 +112,18 @@ class Sessions:
         """How long `session` is still valid."""
         return session.expires_at - self._now()
 
-    def _made_by(self, name: str) -> Session | None:
+    def _session_named(self, name: str) -> Session | None:
         return next((session for session in self._sessions.values() if session.name == name), None)
 
 
-def _store(kept: OrderedDict[str, Session], secret: str, session: Session) -> None:
-    related = [key for key, other in kept.items() if other.name == session.name]
-    if len(related) >= _MOST_OF_ONE:
-        del kept[related[0]]
-    kept[_digest(secret)] = session
-    if len(kept) > _MOST:
+def _keep(kept: OrderedDict[str, _Kept], secret: str, new: _Kept) -> None:
+    """Keeps `new`; where it is full, in the place of the oldest guest of its host, or of the oldest of all."""
+    if new.is_guest:
+        guests = [digest for digest, other in kept.items() if other.is_guest and other.name == new.name]
+        if len(guests) >= _MOST_GUESTS:
+            del kept[guests[0]]
+    kept[_digest(secret)] = new
+    if len(kept) > _MOST_KEPT:
         kept.popitem(last=False)
 
 

@@ -53,6 +53,6 @@ async def client(app: WebApp) -> AsyncIterator[httpx2.AsyncClient]:
 def enter(app: WebApp, room: str, *, can_say: bool) -> dict[str, str]:
     """The headers of a session that somebody has who came by a link of the server's owner."""
     sessions = app.services.sessions
-    redeemed = sessions.redeem_code(sessions.new_code(room, can_say=can_say))
+    redeemed = sessions.redeem_code(sessions.new_code(room, can_say=can_say).secret)
     assert redeemed
     return {"Authorization": f"Bearer {redeemed[0]}"}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -8,9 +9,11 @@ import pytest
 
 from libacli.config import Settings
 from libacli.web.app import make_app
+from libacli.web.auth import Authenticator
 from libacli.web.keys import new_key
 from libacli.web.rate_limits import WRONG_ATTEMPTS_PER_MINUTE as MOST_WRONG
 from libacli.web.services import WebApp
+from libacli.web.sessions import SESSION_VALID_S, Sessions
 from tests.web.conftest import connected, enter
 from tests.web.fake_gateway import FakeGateway
 
@@ -115,7 +118,7 @@ async def test_after_twenty_guesses_not_even_a_right_code_works_from_that_addres
 ) -> None:
     guesses = [await client.post("/api/session", json={"code": "guess"}) for _ in range(MOST_WRONG + 2)]
     assert [guess.status_code for guess in guesses[:MOST_WRONG]] == [401] * MOST_WRONG
-    code = app.services.sessions.new_code("demo", can_say=True)
+    code = app.services.sessions.new_code("demo", can_say=True).secret
     answer = await client.post("/api/session", json={"code": code})
     assert (answer.status_code, answer.json()["reason"]) == (429, "rate_limited")
     async with connected(app, client="192.0.2.2") as elsewhere:
@@ -132,7 +135,7 @@ async def test_wrong_codes_and_wrong_keys_are_counted_together(client: httpx2.As
 async def test_trades_count_as_requests_of_their_address(gateway: FakeGateway) -> None:
     app = make_app(Settings(serve_rate_per_minute=3), gateway)
     async with connected(app) as client:
-        codes = [app.services.sessions.new_code("demo", can_say=True) for _ in range(5)]
+        codes = [app.services.sessions.new_code("demo", can_say=True).secret for _ in range(5)]
         trades = [await client.post("/api/session", json={"code": code}) for code in codes]
     assert [trade.status_code for trade in trades[:3]] == [200] * 3
     assert trades[-1].status_code == 429
@@ -143,6 +146,23 @@ async def test_a_session_makes_links_for_its_own_room_alone(client: httpx2.Async
     assert (await link(client, session))["room"] == "lobby"
     answer = await client.post("/api/link", json={"room": "demo"}, headers=session)
     assert (answer.status_code, answer.json()["reason"]) == (403, "other_room")
+
+
+async def test_a_link_of_a_session_that_ends_soon_tells_how_long_it_works(
+    app: WebApp, settings: Settings, client: httpx2.AsyncClient
+) -> None:
+    clock = [0.0]
+    sessions = Sessions(lambda: clock[0])
+    authenticator = Authenticator(settings, sessions, app.services.rate_limits, host_is_loopback=False)
+    app.services = replace(app.services, sessions=sessions, authenticator=authenticator)
+    session = enter(app, "lobby", can_say=False)
+    clock[0] = SESSION_VALID_S - 240
+    told = (await client.post("/api/link", headers=session)).json()
+    assert told["expires_in_s"] == 240
+    code = parse_qs(urlsplit(told["url"]).fragment)["code"][0]
+    clock[0] = SESSION_VALID_S + 240
+    answer = await client.post("/api/session", json={"code": code})
+    assert (answer.status_code, answer.json()["reason"]) == (401, "bad_code")
 
 
 async def test_a_session_gives_no_right_away_that_it_has_not(client: httpx2.AsyncClient) -> None:

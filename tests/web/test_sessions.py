@@ -26,7 +26,7 @@ def sessions(clock: Clock) -> Sessions:
 
 
 def enter(sessions: Sessions, room: str = "demo", *, can_say: bool = False) -> tuple[str, Session]:
-    redeemed = sessions.redeem_code(sessions.new_code(room, can_say=can_say))
+    redeemed = sessions.redeem_code(sessions.new_code(room, can_say=can_say).secret)
     assert redeemed
     return redeemed
 
@@ -39,13 +39,13 @@ def test_a_code_gives_a_session_for_its_room_and_its_right(sessions: Sessions, c
 
 
 def test_a_code_works_once(sessions: Sessions) -> None:
-    code = sessions.new_code("demo", can_say=True)
+    code = sessions.new_code("demo", can_say=True).secret
     assert sessions.redeem_code(code)
     assert sessions.redeem_code(code) is None
 
 
 def test_a_code_works_for_ten_minutes(sessions: Sessions, clock: Clock) -> None:
-    in_time, too_late = (sessions.new_code("demo", can_say=True) for _ in range(2))
+    in_time, too_late = (sessions.new_code("demo", can_say=True).secret for _ in range(2))
     clock.now += CODE_VALID_S - 0.1
     assert sessions.redeem_code(in_time)
     clock.now += 0.1
@@ -55,7 +55,7 @@ def test_a_code_works_for_ten_minutes(sessions: Sessions, clock: Clock) -> None:
 def test_a_session_is_known_for_twelve_hours_from_when_the_code_was_traded(
     sessions: Sessions, clock: Clock
 ) -> None:
-    code = sessions.new_code("demo", can_say=True)
+    code = sessions.new_code("demo", can_say=True).secret
     clock.now += 300
     redeemed = sessions.redeem_code(code)
     assert redeemed
@@ -67,7 +67,7 @@ def test_a_session_is_known_for_twelve_hours_from_when_the_code_was_traded(
 
 
 def test_a_token_is_random_long_and_not_the_code(sessions: Sessions) -> None:
-    code = sessions.new_code("demo", can_say=True)
+    code = sessions.new_code("demo", can_say=True).secret
     redeemed = sessions.redeem_code(code)
     assert redeemed
     token, _ = redeemed
@@ -96,7 +96,7 @@ def test_each_session_has_a_name_of_its_own_that_is_no_part_of_a_secret(sessions
 
 
 def test_neither_codes_nor_tokens_are_kept(sessions: Sessions) -> None:
-    code = sessions.new_code("demo", can_say=True)
+    code = sessions.new_code("demo", can_say=True).secret
     token, _ = enter(sessions)
     kept = repr(vars(sessions))
     assert "demo" in kept
@@ -110,7 +110,7 @@ def test_of_more_than_a_thousand_sessions_the_oldest_ends(sessions: Sessions) ->
 
 
 def test_of_more_than_a_thousand_codes_the_oldest_works_no_more(sessions: Sessions) -> None:
-    first, *others = [sessions.new_code("demo", can_say=False) for _ in range(1001)]
+    first, *others = [sessions.new_code("demo", can_say=False).secret for _ in range(1001)]
     assert sessions.redeem_code(first) is None
     assert all(sessions.redeem_code(code) for code in others)
 
@@ -127,7 +127,7 @@ def test_who_comes_by_the_link_of_a_session_shares_its_name_and_its_end(
     _, stranger = enter(sessions)
     for _ in range(3):  # guests of guests, too
         clock.now += 3600
-        redeemed = sessions.redeem_code(sessions.new_code("demo", can_say=False, maker=host.name))
+        redeemed = sessions.redeem_code(sessions.new_code("demo", can_say=False, maker=host.name).secret)
         assert redeemed
         token, guest = redeemed
         assert (guest.name, guest.expires_at) == (host.name, host.expires_at)
@@ -140,18 +140,62 @@ def test_who_comes_by_the_link_of_a_session_shares_its_name_and_its_end(
 def test_a_session_that_lets_in_ever_more_pushes_out_nobody_but_its_own_guests(sessions: Sessions) -> None:
     owner, _ = enter(sessions, can_say=True)
     _, host = enter(sessions)
-    waiting = sessions.new_code("demo", can_say=True)
+    waiting = sessions.new_code("demo", can_say=True).secret
     for _ in range(1001):
         sessions.new_code("demo", can_say=False, maker=host.name)
-        redeemed = sessions.redeem_code(sessions.new_code("demo", can_say=False, maker=host.name))
+        redeemed = sessions.redeem_code(sessions.new_code("demo", can_say=False, maker=host.name).secret)
     assert redeemed
     assert sessions.find_session(redeemed[0])
     assert sessions.find_session(owner)
     assert sessions.redeem_code(waiting)
 
 
+def test_a_link_of_a_session_in_its_last_minutes_works_no_longer_than_the_session(
+    sessions: Sessions, clock: Clock
+) -> None:
+    _, host = enter(sessions)
+    clock.now = host.expires_at - 240
+    in_time, too_late = (sessions.new_code("demo", can_say=False, maker=host.name) for _ in range(2))
+    assert in_time.valid_for_s == too_late.valid_for_s == 240
+    clock.now = host.expires_at - 1
+    redeemed = sessions.redeem_code(in_time.secret)
+    assert redeemed
+    assert sessions.seconds_left(redeemed[1]) == 1
+    clock.now = host.expires_at + 240
+    assert sessions.redeem_code(too_late.secret) is None
+
+
+def test_a_code_outlives_no_session_even_when_a_thousand_others_came_in_between(
+    sessions: Sessions, clock: Clock
+) -> None:
+    token, host = enter(sessions)
+    code = sessions.new_code("demo", can_say=False, maker=host.name)
+    for _ in range(1000):
+        enter(sessions)
+    assert sessions.find_session(token) is None
+    redeemed = sessions.redeem_code(code.secret)
+    assert redeemed
+    assert redeemed[1].expires_at == host.expires_at
+
+
+def test_however_many_guests_a_session_lets_in_it_stays_let_in_itself(sessions: Sessions) -> None:
+    token, host = enter(sessions)
+    guests = []
+    for _ in range(120):
+        redeemed = sessions.redeem_code(sessions.new_code("demo", can_say=False, maker=host.name).secret)
+        assert redeemed
+        guests.append(redeemed[0])
+        assert sessions.find_session(token) == host
+    assert [bool(sessions.find_session(guest)) for guest in guests] == [False] * 70 + [True] * 50
+
+
+def test_a_code_shows_in_no_log(sessions: Sessions) -> None:
+    code = sessions.new_code("demo", can_say=True)
+    assert code.secret not in repr(code)
+
+
 def test_what_a_key_lets_in_stands_for_itself(sessions: Sessions) -> None:
-    codes = [sessions.new_code("demo", can_say=True, maker="key laptop") for _ in range(2)]
+    codes = [sessions.new_code("demo", can_say=True, maker="key laptop").secret for _ in range(2)]
     first, second = (sessions.redeem_code(code) for code in codes)
     assert first
     assert second

@@ -46,8 +46,11 @@ function explain(address, needsCode, seconds) {
   const where = isLoopback(new URL(address).hostname)
     ? "This server answers on its own machine only: the link works there, in another window."
     : "Open it, or point a camera at the code.";
-  return needsCode ? `${where} It lets one browser in, once, within ${Math.round(seconds / 60)} minutes.` : where;
+  return needsCode ? `${where} It lets one browser in, once, within ${duration(seconds)}.` : where;
 }
+
+// Less than ten minutes where it is a session that ends before that.
+const duration = (seconds) => (seconds < 120 ? `${seconds} seconds` : `${Math.round(seconds / 60)} minutes`);
 
 // An SVG that stands in a page needs no namespace, one that is an image does.
 function withNamespace(svg) {
