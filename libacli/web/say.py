@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from libacli.core.delivery import Delivery
 from libacli.core.lifecycle import LEVEL_STATES, SETTLED
 from libacli.core.messages import MAX_ID_CHARS, SayRequest, read_say
+from libacli.core.pace import longest_speech_s
 from libacli.errors import InterruptedSpeechError, NoAgentError, TimedOutError, UnreachableError
 from libacli.web.dependencies import CallerDependency, ServicesDependency
+from libacli.web.giving_up import client_left, unless_given_up
 from libacli.web.models import RoomQuery, SayAnswer, SayBody, UtteranceState
 from libacli.web.ports import Gateway
 from libacli.web.problems import Problem, responses
@@ -25,6 +29,11 @@ REACH_TIMEOUT_S = 10.0
 """How long an agent may take to come into the room."""
 
 _LONGEST_WAIT_S = 600.0
+"""Ten minutes after its end an agent knows an utterance no more."""
+
+_BEFORE_SPEECH_S = 40.0
+"""Room for what goes before it, the first words of a voice and the end that an avatar reports."""
+
 
 Level = Literal["accepted", "audible", "done"]
 
@@ -40,6 +49,7 @@ Level = Literal["accepted", "audible", "done"]
     },
 )
 async def post_say(
+    request: Request,
     services: ServicesDependency,
     response: Response,
     caller: CallerDependency,
@@ -73,8 +83,10 @@ async def post_say(
     response.headers["Location"] = f"/api/say/{quote(said.id, safe='')}?room={quote(room, safe='')}"
     answer = _say_answer(room, said)
     if wait != "accepted" and said.level != "sent":
-        bound_s = timeout_s or min(_LONGEST_WAIT_S, 40 + 0.2 * len(asked.text))
-        answer, is_over = await _wait_for_level(services.gateway, room, said, wait, bound_s)
+        bound_s = timeout_s or min(_LONGEST_WAIT_S, _BEFORE_SPEECH_S + longest_speech_s(asked.text))
+        waiting = services.gateway.wait(room, said, wait, timeout_s=bound_s)
+        wanted = unless_given_up(waiting, client_left(request), services.answer_now.wait())
+        answer, is_over = await _wait_for_level(services.gateway, room, said, wanted)
         response.status_code = 200 if is_over else 202
     return answer
 
@@ -119,14 +131,14 @@ def _utterance_id(key: str | None) -> str:
 
 
 async def _wait_for_level(
-    gateway: Gateway, room: str, said: Delivery, level: str, bound_s: float
+    gateway: Gateway, room: str, said: Delivery, wanted: Awaitable[Delivery | None]
 ) -> tuple[SayAnswer, bool]:
     """What is known in the end, and whether there is nothing left to wait for."""
     try:
-        try:
-            return _say_answer(room, await gateway.wait(room, said, level, timeout_s=bound_s)), True
-        except (InterruptedSpeechError, TimedOutError):
-            report = await _agent_report(gateway, room, said.id, said.epoch)
+        with suppress(InterruptedSpeechError, TimedOutError):
+            if reached := await wanted:
+                return _say_answer(room, reached), True
+        report = await _agent_report(gateway, room, said.id, said.epoch)
     except UnreachableError:  # it was accepted all the same
         return _say_answer(room, said), False
     state = report["state"] if report else "lost"

@@ -9,7 +9,7 @@ from libacli.core.delivery import Delivery
 from libacli.web.auth import Caller
 
 _MOST_KEPT = 4096
-"""An agent knows an utterance for ten minutes: that many are seven a second, more than any room speaks."""
+"""As many as an agent remembers: of older ones it could not be asked anyway."""
 
 
 @dataclass(frozen=True)

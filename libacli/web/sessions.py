@@ -117,7 +117,7 @@ class Sessions:
 
 
 def _keep(kept: OrderedDict[str, _Kept], secret: str, new: _Kept) -> None:
-    """Keeps `new`; where it is full, in the place of the oldest guest of its host, or of the oldest of all."""
+    """Keeps `new`; where it is full, in the place of its host's oldest guest, or of the oldest of all."""
     if new.is_guest:
         guests = [digest for digest, other in kept.items() if other.is_guest and other.name == new.name]
         if len(guests) >= _MOST_GUESTS:

@@ -72,6 +72,9 @@ class FakeGateway:
         self.delay_s = 0.0
         """How long `check` takes."""
 
+        self.waiting = 0
+        """How many calls of `wait` have not come to an end."""
+
         self._lives = 0
         self._changed = asyncio.Event()
         self._listeners: defaultdict[str, list[asyncio.Queue[News]]] = defaultdict(list)
@@ -130,6 +133,7 @@ class FakeGateway:
 
     async def wait(self, room: str, said: Delivery, level: str, *, timeout_s: float) -> Delivery:
         self._called("wait", room)
+        self._count_waiting(1)
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
@@ -139,6 +143,13 @@ class FakeGateway:
                     await self._changed.wait()
         except TimeoutError as error:
             raise TimedOutError(f"{said.id} was not {level} after {timeout_s:g} s") from error
+        finally:
+            self._count_waiting(-1)
+
+    async def until_waiting(self, number: int) -> None:
+        """Returns once so many calls of `wait` have not come to an end."""
+        while self.waiting != number:
+            await self._changed.wait()
 
     async def report(self, room: str, utterance_id: str) -> dict[str, Any]:
         self._called("report", room)
@@ -214,6 +225,10 @@ class FakeGateway:
         _check_name(room)
         if self.is_ideal and room not in self.agents:
             self.comes(room)
+
+    def _count_waiting(self, change: int) -> None:
+        self.waiting += change
+        self._wake()
 
     def _wake(self) -> None:
         self._changed.set()

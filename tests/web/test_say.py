@@ -11,6 +11,7 @@ from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest
 from libacli.errors import RefusedError, UnreachableError
 from libacli.web.app import make_app
+from libacli.web.services import WebApp
 from tests.web.conftest import connected
 from tests.web.fake_gateway import FakeGateway
 
@@ -219,6 +220,30 @@ async def test_who_has_waited_long_enough_is_told_what_is_known(
     answer = waiting.result()
     assert answer.status_code == 202
     assert (answer.json()["level"], answer.json()["state"]) == ("audible", "audible")
+
+
+async def test_when_the_server_is_about_to_end_who_waits_is_told_what_is_known(
+    app: WebApp, client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(say(client, "?wait=done"))
+        await later(gateway, "speaking", "audible")
+        assert not waiting.done()
+        app.services.answer_now.set()
+        await asyncio.sleep(0.1)
+        assert waiting.done()
+    answer = waiting.result()
+    assert answer.status_code == 202
+    assert (answer.json()["level"], answer.json()["state"]) == ("audible", "audible")
+    assert gateway.waiting == 0
+
+
+async def test_what_goes_wrong_while_one_waits_is_told_as_what_it_is(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    gateway.failures["wait"] = RefusedError("unauthorized", "not for you")
+    answer = await say(client, "?wait=done")
+    assert (answer.status_code, answer.json()["reason"]) == (502, "unauthorized")
 
 
 async def test_one_waits_as_long_as_the_text_needs(client: httpx2.AsyncClient) -> None:

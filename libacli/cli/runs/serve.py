@@ -31,6 +31,10 @@ from libacli.web.services import Services
 _FINISH_S = 10
 """From the signal on: how long requests may take to be answered."""
 
+_ANSWER_S = 8
+"""From the signal on: when who waits for an utterance is told what is known of it. That leaves 2 s to ask
+the agent, which answers in milliseconds as a rule, before the request is cut off."""
+
 _HURRY_S = 1.5
 """From the second signal to the end, at most."""
 
@@ -209,6 +213,7 @@ class _Signals:
         self.first = number
         output.status(f"stopping: requests have {_FINISH_S} s to finish; once more ends it at once")
         self._services.feeds.end()
+        asyncio.get_running_loop().call_later(_ANSWER_S, self._services.answer_now.set)
         self._server.should_exit = True
 
 

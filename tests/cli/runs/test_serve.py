@@ -7,17 +7,21 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
+import pytest
 
 from tests.cli.conftest import Shell
 from tests.twirp_server import API_SECRET, TwirpServer
 
+SAY = {"text": "Hello."}
 ENTRY = f"laptop:{hashlib.sha256(b'liba_' + b'x' * 43).hexdigest()}"
 
 
@@ -36,7 +40,7 @@ class Served:
 
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(15)
 
 
 @contextmanager
@@ -127,6 +131,31 @@ def test_behind_a_proxy_the_link_is_its_address_and_there_is_no_warning(shell: S
     ) as served:
         assert served.page.startswith(f"{address}/#room=demo&code=")
         assert "warning" not in served.log.read_text()
+
+
+def test_who_has_hung_up_while_he_waited_does_not_hold_the_end(shell: Shell, server: TwirpServer) -> None:
+    server.status = {"state": "speaking"}
+    with serving(shell) as served:
+        with pytest.raises(httpx2.ReadTimeout):
+            httpx2.post(f"{served.url}/api/say?wait=done", json=SAY, trust_env=False, timeout=1)
+        began = time.monotonic()
+        assert served.end() == 0
+        assert time.monotonic() - began < 5  # less than requests have; it takes a fraction of a second
+        assert "Cancel" not in served.log.read_text()
+
+
+def test_who_waits_for_a_long_utterance_when_it_ends_is_told_what_is_known(
+    shell: Shell, server: TwirpServer
+) -> None:
+    server.status = {"state": "speaking"}
+    with serving(shell) as served, ThreadPoolExecutor() as threads:
+        url = f"{served.url}/api/say?wait=done"
+        asked = threads.submit(httpx2.post, url, json=SAY, trust_env=False, timeout=20)
+        while len(server.asked("PerformRpc")) < 2:  # it was handed over, and is asked about
+            time.sleep(0.05)
+        assert served.end() == 0
+        answer = asked.result()
+    assert (answer.status_code, answer.json()["state"]) == (202, "speaking")
 
 
 def test_a_port_that_is_taken_is_told_with_the_next_step(shell: Shell) -> None:

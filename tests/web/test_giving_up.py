@@ -1,0 +1,90 @@
+"""Over real HTTP: who hangs up is waited for no more."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+
+from libacli.config import Settings
+from libacli.web.app import make_app
+from libacli.web.giving_up import unless_given_up
+from tests.web.fake_gateway import FakeGateway
+
+REACTION_S = 2.0
+"""On a busy machine; it takes milliseconds."""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@asynccontextmanager
+async def serving(gateway: FakeGateway) -> AsyncIterator[tuple[int, uvicorn.Server]]:
+    """The port of a real server that ends at the end of the block, if it has not been told to before."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(make_app(Settings(), gateway), ws="none", log_config=None)
+        server = uvicorn.Server(config)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.serve(sockets=[listening]))
+            yield listening.getsockname()[1], server
+            server.should_exit = True
+
+
+async def ask(port: int, query: str) -> asyncio.StreamWriter:
+    """Somebody who asks that something be said and reads no answer."""
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    body = json.dumps({"text": "Hello.", "id": "u1"})
+    writer.write(
+        f"POST /api/say{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+    )
+    await writer.drain()
+    return writer
+
+
+async def until_waiting(gateway: FakeGateway, number: int) -> None:
+    async with asyncio.timeout(REACTION_S):
+        await gateway.until_waiting(number)
+
+
+async def test_when_the_client_hangs_up_nobody_waits_any_more_and_the_server_can_end(
+    gateway: FakeGateway,
+) -> None:
+    async with serving(gateway) as (port, server):
+        leaving, staying = await ask(port, "?wait=done"), await ask(port, "?wait=done")
+        await until_waiting(gateway, 2)
+        leaving.close()
+        await until_waiting(gateway, 1)
+        gateway.becomes("demo", "u1", "speaking")
+        await asyncio.sleep(0.05)
+        assert gateway.waiting == 1  # the other one is not disturbed
+        staying.close()
+        await until_waiting(gateway, 0)
+        server.should_exit = True
+        began = asyncio.get_running_loop().time()
+    assert asyncio.get_running_loop().time() - began < REACTION_S
+    assert len(gateway.agents["demo"].requests) == 1
+
+
+async def test_work_that_is_cancelled_from_outside_is_cancelled_with_all_that_watches_it() -> None:
+    ended = []
+
+    async def forever(name: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(name)
+
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(unless_given_up(forever("work"), forever("a"), forever("b")))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+    assert waiting.cancelled()
+    assert sorted(ended) == ["a", "b", "work"]
