@@ -9,26 +9,27 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
 
 from livekit import rtc
 
 from libacli.config import Settings
 from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
+from libacli.core.event import AgentFacts
 from libacli.core.protocol import AGENT_ATTRIBUTE, EPOCH_ATTRIBUTE
 from libacli.edges.avatars.choose import make_avatar_service
 from libacli.edges.avatars.ledger import Ledger, conversations_path
 from libacli.edges.avatars.minutes import AvatarMinutes, avatar_minutes
 from libacli.edges.avatars.policy import avatar_policy
 from libacli.edges.avatars.session import AvatarSession
-from libacli.edges.livekit.authorization import authoriser, say_caps
-from libacli.edges.livekit.room_transport import RoomLink
+from libacli.edges.livekit.authorization import RoomAuthorization, say_caps
+from libacli.edges.livekit.room_transport import RoomTransport
 from libacli.edges.metrics.meter import Meter, Meters
 from libacli.edges.sinks.avatar import AvatarSink
 from libacli.edges.sinks.steady import SteadySink
 from libacli.edges.sinks.track import TrackSink
 from libacli.errors import LibaError
+from libacli.speech.announcer import Announcer
 from libacli.speech.desk import Desk
 from libacli.speech.fallback import FallbackSink
 from libacli.speech.ports import Sink, Voice
@@ -81,14 +82,17 @@ class RoomAgent:
         )
         self._is_leader = is_leader
         self._leave = leave
-        self._link = RoomLink(room, on_takeover=self._on_takeover)
+        self._transport = RoomTransport(room, on_takeover=self._on_takeover)
         self._session: AvatarSession | None = None
         self._meters = Meters(meters, avatar_time=lambda: self._session.seconds if self._session else 0.0)
         self.epoch = uuid.uuid4().hex[:8]
+        self._announcer = Announcer(
+            self._facts, _wall_clock, (self._transport, self._meters), on_begin=self._caption
+        )
         self._speaker = Speaker(
             voice,
             self._sink,
-            on_change=self._report,
+            on_change=self._announcer.announce,
             pace=_pace(settings),
             bounds=bounds,
             queue_limit=settings.say_queue_limit,
@@ -100,11 +104,8 @@ class RoomAgent:
         settings = self._settings
         return Desk(
             self._speaker,
-            epoch=self.epoch,
-            describe=self._describe,
-            wall_clock=_wall_clock,
-            authorise=authoriser(settings, self._room.name, agent=self._room.local_participant.identity),
-            announce=self._announce,
+            self._announcer,
+            RoomAuthorization(settings, self._room.name, agent=self._room.local_participant.identity),
             max_text_chars=settings.say_max_text_chars,
             caps=say_caps(settings),
             other_caps=self._minutes.usage,
@@ -126,7 +127,7 @@ class RoomAgent:
         # What is loaded by now stays: without this a full collection would stop the audio for 50 ms and more.
         gc.collect()
         gc.freeze()
-        self._link.serve(self._desk)
+        self._transport.serve(self._desk)
         await self._make_known()
         logger.info(
             "ready in room %s: agent=%s epoch=%s", self._room.name, self._settings.agent_name, self.epoch
@@ -137,13 +138,13 @@ class RoomAgent:
         if self._running is None:
             return
         self._speaker.close()  # first of all: what comes next may take a second
-        await self._link.look_for_takeover(self._settings.livekit(), self.epoch)
+        await self._transport.look_for_takeover(self._settings.livekit(), self.epoch)
         try:
             can_speak = self._room.isconnected() and not self._running.done()
             is_busy = self._speaker.speaking or self._speaker.queue_length
             async with asyncio.timeout(DRAIN_TIMEOUT_S if can_speak else 0.01):
                 await self._speaker.drain()
-                await self._link.flush()
+                await self._transport.flush()
                 if is_busy:
                     await asyncio.sleep(LAST_WORD_S)
         except TimeoutError:
@@ -166,7 +167,7 @@ class RoomAgent:
             self._session = await stack.enter_async_context(self._avatar_session())
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._speaker.run())
-                tasks.create_task(self._link.run())
+                tasks.create_task(self._transport.run())
                 tasks.create_task(self._meters.run())
                 tasks.create_task(self._stay_known())
                 if self._session:
@@ -236,26 +237,24 @@ class RoomAgent:
         except LibaError as error:
             logger.error("the voice does not work: %s%s", error, f" - {error.hint}" if error.hint else "")
 
-    def _describe(self) -> dict[str, Any]:
-        return {
-            "room": self._room.name,
-            "agent": self._settings.agent_name,
-            "model": self._voice.model,
-            "avatar": self._avatar.state if self._settings.has_avatar else "not configured",
-            "queue": self._speaker.queue_length,
-        }
-
-    def _announce(self, event: dict[str, Any]) -> None:
-        self._link.announce(event)
-        self._meters.take(event)
+    def _facts(self) -> AgentFacts:
+        return AgentFacts(
+            room=self._room.name,
+            agent=self._settings.agent_name,
+            model=self._voice.model,
+            avatar=self._avatar.state if self._settings.has_avatar else "not configured",
+            queue=self._speaker.queue_length,
+            epoch=self.epoch,
+        )
 
     def _on_takeover(self) -> None:
-        self._meters.take({"state": "rejected", "rejected": "takeover"})
+        self._meters.refuse("takeover")
 
-    def _report(self, utterance: Utterance) -> None:
-        if utterance.state == "speaking" and self._settings.speech_captions:
-            self._link.caption(utterance.request.text, utterance_id=utterance.id, track_sid=self._track.sid)
-        self._desk.report(utterance)
+    def _caption(self, utterance: Utterance) -> None:
+        if self._settings.speech_captions:
+            self._transport.caption(
+                utterance.request.text, utterance_id=utterance.id, track_sid=self._track.sid
+            )
 
 
 def _pace(settings: Settings) -> Pace:

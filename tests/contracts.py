@@ -132,9 +132,9 @@ class SinkContract:
 
     async def test_it_says_which_way_it_is(self, sink: Sink, audible: asyncio.Queue[float]) -> None:
         route = await sink.start(lambda: None)
-        assert route.name in ("tavus", "fallback")
+        assert route.name in ("avatar", "track")
         assert route.target
-        assert bool(route.reason) == (route.name == "fallback")
+        assert bool(route.reason) == (route.name == "track")
 
     async def test_finishing_takes_as_long_as_the_sound(
         self, sink: Sink, audible: asyncio.Queue[float]

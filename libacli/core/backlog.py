@@ -5,27 +5,15 @@ from __future__ import annotations
 import bisect
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any
 
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.audio import FRAME_MS, is_audible
+from libacli.core.event import Report
 from libacli.core.lifecycle import FINAL_STATES, State, check_move
 from libacli.core.messages import SayRequest
+from libacli.core.route import RouteName
 from libacli.core.timeline import Timeline
 from libacli.errors import RefusedError
-
-_TOLD = (
-    "reason",
-    "route",
-    "route_reason",
-    "voice",
-    "chunks",
-    "frames",
-    "speech_ms",
-    "underruns",
-    "t3_source",
-)
-"""Attributes of an utterance that are told as they are, where they are not empty."""
 
 
 @dataclass(eq=False)
@@ -39,8 +27,8 @@ class Utterance:
     reason: str = ""
     """Why it was interrupted, failed or went unconfirmed."""
 
-    route: str = ""
-    """`tavus` or `fallback`, once chosen; `route_reason` says why it is `fallback`."""
+    route: RouteName | None = None
+    """Once it is chosen; `route_reason` says why it is not the avatar."""
 
     route_reason: str = ""
     voice: str = ""
@@ -94,15 +82,24 @@ class Utterance:
             self.ended_at = now
         return True
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> Report:
         """What may be told to anybody in the room: no spoken text."""
-        members: dict[str, Any] = {"id": self.id, "state": self.state}
-        for name in _TOLD:
-            if value := getattr(self, name):
-                members[name] = value
-        if self.replayed:
-            members["replayed"] = True
-        return members | {"chars": len(self.request.text)} | self.timeline.durations_ms()
+        return Report(
+            id=self.id,
+            state=self.state,
+            reason=self.reason,
+            route=self.route,
+            route_reason=self.route_reason,
+            voice=self.voice,
+            chunks=self.chunks,
+            frames=self.frames,
+            speech_ms=self.speech_ms,
+            underruns=self.underruns,
+            t3_source=self.t3_source,
+            replayed=self.replayed,
+            chars=len(self.request.text),
+            **self.timeline.durations_ms(),
+        )
 
 
 @dataclass(order=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
+from libacli.core.usage import Usage
 from libacli.errors import RefusedError
 
 _HOUR_S = 3600.0
@@ -12,18 +12,6 @@ _SLOTS = 60
 _SLOT_S = _HOUR_S / _SLOTS
 _SENDERS_KEPT = 256
 _ROUNDING_S = 1e-6
-
-
-@dataclass(frozen=True)
-class Usage:
-    """How much of a cap is used."""
-
-    name: str
-    used: float
-    limit: float
-    unit: str
-    resets_in_s: float
-    """Seconds until nothing of it is used, if nothing is added."""
 
 
 class Window:

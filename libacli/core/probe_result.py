@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from libacli.core.record import Record
+from libacli.core.route import RouteName, route_word
 from libacli.core.threshold import STATISTICS
+from libacli.core.utterance_record import UtteranceRecord
 
 ProbeVerdict = Literal["HEARD", "CUT OFF", "NOT HEARD"]
 
@@ -29,7 +30,7 @@ class ProbeResult:
     outcome: str
     """The state it ended in, as the agent says."""
 
-    route: str = ""
+    route: RouteName | None = None
     route_reason: str = ""
     reason: str = ""
     """Why the agent says that it was not `done`."""
@@ -58,7 +59,7 @@ class ProbeResult:
     @classmethod
     def of(
         cls,
-        record: Record,
+        record: UtteranceRecord,
         *,
         heard: float | None,
         span: float,
@@ -116,6 +117,7 @@ class ProbeResult:
         return {
             "verdict": self.verdict,
             **said,
+            "route": route_word(self.route),
             **{name: None if value is None else round(value, 2) for name, value in values},
         }
 
@@ -139,4 +141,5 @@ def summary_of(utterances: Sequence[ProbeResult]) -> dict[str, dict[str, float]]
 
 def counts_of(utterances: Sequence[ProbeResult], member: Literal["route", "verdict"]) -> dict[str, int]:
     """How many have which `member`."""
-    return dict(Counter(str(getattr(one, member)) or "none" for one in utterances))
+    words = {"route": lambda one: route_word(one.route, "none"), "verdict": lambda one: one.verdict}
+    return dict(Counter(map(words[member], utterances)))

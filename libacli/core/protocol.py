@@ -6,6 +6,9 @@ STOP_METHOD = "liba.stop"
 SAY_TOPIC = "say"
 EVENTS_TOPIC = "liba.events"
 
+MAX_ANSWER_BYTES = 15 * 1024
+"""LiveKit carries no longer answer to a call; the caller gets an error instead of it."""
+
 CAN_SAY_ATTRIBUTE = "liba.say"
 """A participant whose token attributes hold this as "true" may make the agent speak."""
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from libacli.core.record import DURATIONS, Record
+from libacli.core.route import route_word
 from libacli.core.threshold import STATISTICS
+from libacli.core.timeline import DURATIONS
+from libacli.core.utterance_record import UtteranceRecord
 
-KEYS: Mapping[str, Callable[[Record], str]] = {
-    "route": lambda record: record.route or "none",
+KEYS: Mapping[str, Callable[[UtteranceRecord], str]] = {
+    "route": lambda record: route_word(record.route, "none"),
     "voice": lambda record: record.voice or "none",
     "model": lambda record: record.model or "none",
     "room": lambda record: record.room,
@@ -42,9 +44,9 @@ class Summary:
     def count(self) -> int:
         return self.outcomes.total()
 
-    def add(self, record: Record) -> None:
+    def add(self, record: UtteranceRecord) -> None:
         self.outcomes[record.outcome] += 1
-        self.routes[record.route or "none"] += 1
+        self.routes[route_word(record.route, "none")] += 1
         self.replayed += record.replayed
         self.underruns += record.underruns
         self.chars += record.chars
@@ -74,7 +76,7 @@ class Summary:
         }
 
 
-def summarise(records: Iterable[Record], by: Sequence[str] = ()) -> tuple[Summary, list[Summary]]:
+def summarise(records: Iterable[UtteranceRecord], by: Sequence[str] = ()) -> tuple[Summary, list[Summary]]:
     """All of them together, and in groups with the same values of `by` (names in `KEYS`), sorted by them."""
     everything = Summary()
     groups: dict[tuple[str, ...], Summary] = {}

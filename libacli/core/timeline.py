@@ -6,6 +6,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+DURATIONS = ("waited", "d01", "d12", "d2a", "d23", "total")
+"""Names of the durations, in milliseconds; what they mean: `Timeline.durations_ms`."""
+
 
 @dataclass
 class Timeline:

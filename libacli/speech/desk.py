@@ -1,18 +1,23 @@
-"""Where requests are taken: who asks, what for, may they; the answer, and the events that follow."""
+"""Where requests are taken: who asks, what for, may they; and the answer."""
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeAlias
 
+from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.backlog import Utterance
-from libacli.core.caps import Rates, SayCaps, Usage
-from libacli.core.messages import SayRequest, parse_request, read_say
-from libacli.core.protocol import SAY_METHOD, STATUS_METHOD, STOP_METHOD
+from libacli.core.caps import Rates, SayCaps
+from libacli.core.event import AgentStatus, Rejection
+from libacli.core.messages import MAX_ID_CHARS, SayRequest, parse_request, read_say
+from libacli.core.protocol import MAX_ANSWER_BYTES, SAY_METHOD, STATUS_METHOD, STOP_METHOD
+from libacli.core.usage import Usage
 from libacli.errors import RefusedError
+from libacli.speech.announcer import Announcer
 from libacli.speech.speaker import Speaker
 
 logger = logging.getLogger("liba.desk")
@@ -46,19 +51,61 @@ class Permit:
     """What no other signed request has: with the same one it is the same, come again. Empty: not signed."""
 
 
-class Authorise(Protocol):
-    def __call__(self, method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> Permit:
+class Authorization(Protocol):
+    """The rule who may ask for what."""
+
+    def authorise(self, method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> Permit:
         """Raises RefusedError unless this request may be carried out."""
 
 
+@dataclass(frozen=True)
+class Say:
+    """Asks for a text to be spoken."""
+
+    request: SayRequest
+
+
+@dataclass(frozen=True)
+class Status:
+    """Asks what is known of one utterance; without an id, of all that is spoken and waits."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Asks for silence."""
+
+
+DeskRequest: TypeAlias = Say | Status | Stop
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The answer to `Stop`."""
+
+    ids: tuple[str, ...]
+    """Of what was ended, what spoke first."""
+
+    def encode(self, max_bytes: int) -> dict[str, Any]:
+        """As many of them as fit into so much JSON, and how many more there are."""
+        stopped: list[str] = []
+        used = len(json.dumps({"stopped": [], "stopped_left_out": len(self.ids)}))
+        for stopped_id in self.ids:
+            used += len(json.dumps(stopped_id)) + len(", ")
+            if used > max_bytes:
+                return {"stopped": stopped, "stopped_left_out": len(self.ids) - len(stopped)}
+            stopped.append(stopped_id)
+        return {"stopped": stopped}
+
+
 class Desk:
-    """Takes requests for one speaker. Every method answers at once and raises nothing.
+    """Takes requests for one speaker. `answer` returns at once and raises nothing.
 
     A request that is not carried out is answered with `{"rejected": reason, "message": ...}`. Every answer
-    and event carries `epoch`, which is another one after the agent was started anew: its queue is gone then.
-    `describe` tells what else every event and the status of the queue say of the agent, `other_caps` which
-    caps there are besides `caps`; `wall_clock` the time in POSIX seconds of a moment of the loop's clock.
-    `ttl_s` is how long an utterance may wait whose request does not say; 0: as long as it takes.
+    carries `epoch`, which is another one after the agent was started anew: its queue is gone then.
+    `other_caps` tells which caps there are besides `caps`. `ttl_s` is how long an utterance may wait whose
+    request does not say; 0: as long as it takes.
 
     A signed request that comes again, because LiveKit delivers it up to three times or because somebody has
     recorded it, gets the first answer again and is not carried out again.
@@ -67,116 +114,104 @@ class Desk:
     def __init__(
         self,
         speaker: Speaker,
+        announcer: Announcer,
+        authorization: Authorization,
         *,
-        epoch: str,
-        describe: Callable[[], Mapping[str, Any]],
-        wall_clock: Callable[[float], float],
-        authorise: Authorise,
-        announce: Callable[[dict[str, Any]], None],
         max_text_chars: int,
         caps: SayCaps,
         other_caps: Callable[[], Sequence[Usage]] = tuple,
         ttl_s: float = 0.0,
     ) -> None:
         self._speaker = speaker
-        self._epoch = epoch
-        self._describe = describe
-        self._wall_clock = wall_clock
-        self._authorise = authorise
-        self._announce = announce
+        self._announcer = announcer
+        self._authorization = authorization
         self._max_text_chars = max_text_chars
         self._caps = caps
         self._other_caps = other_caps
         self._ttl_ms = round(ttl_s * 1000) or None
+        self._charged: list[Utterance] = []
+        """What the voice was not asked for yet: it is given back where it never is."""
+
         self._complaints = Rates(_COMPLAINTS_PER_MINUTE, burst=_COMPLAINTS_PER_MINUTE)
         self._answered: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
-    def say(self, payload: bytes, sender: Sender, received_at: float) -> dict[str, Any]:
-        """Queues an utterance: `{"id", "epoch", "position", "duplicate"}`.
+    def answer(self, method: str, payload: bytes, sender: Sender, received_at: float) -> dict[str, Any]:
+        """The answer to a call of `method`; `received_at` is T0 on the loop's clock.
 
-        `received_at` is T0 on the loop's clock.
+        To `SAY_METHOD` it is `{"id", "epoch", "position", "duplicate"}`; to `STATUS_METHOD` the report of the
+        utterance `id`, or without one the agent's status; to `STOP_METHOD` `{"stopped": [ids]}`.
         """
-
-        def carry_out(body: Mapping[str, Any], account: str) -> dict[str, Any]:
-            request = self._read(body)
-            chars = len(request.text)
-            if not self._speaker.find(request.id):
-                self._caps.check(account, chars, received_at)
-            acknowledgement = self._speaker.say(request, received_at=received_at)
-            if not acknowledgement.duplicate:
-                self._caps.charge(account, chars, received_at)
-            return replace(acknowledgement, epoch=self._epoch).encode()
-
-        return self._answer(SAY_METHOD, payload, sender, received_at, carry_out)
-
-    def status(self, payload: bytes, sender: Sender, received_at: float) -> dict[str, Any]:
-        """What is known of the utterance `id`; without one: what is speaking, what waits, and the caps."""
-
-        def carry_out(body: Mapping[str, Any], account: str) -> dict[str, Any]:
-            if wanted := body.get("id"):
-                utterance = self._speaker.find(str(wanted))
-                return utterance.report() if utterance else {"id": str(wanted), "state": "unknown"}
-            speaking = self._speaker.speaking
-            caps = [*self._caps.usage(account, received_at), *self._other_caps()]
-            return {
-                **self._describe(),
-                "speaking": speaking.report() if speaking else None,
-                "waiting": [utterance.report() for utterance in self._speaker.waiting],
-                "caps": [asdict(cap) for cap in caps],
-            }
-
-        return self._answer(STATUS_METHOD, payload, sender, received_at, carry_out)
-
-    def stop(self, payload: bytes, sender: Sender, received_at: float) -> dict[str, Any]:
-        """Stops what is speaking and forgets what waits: `{"stopped": [ids]}`."""
-
-        def carry_out(body: Mapping[str, Any], account: str) -> dict[str, Any]:
-            return {"stopped": [gone.id for gone in self._speaker.stop()]}
-
-        return self._answer(STOP_METHOD, payload, sender, received_at, carry_out)
-
-    def report(self, utterance: Utterance) -> None:
-        """Announces what has just become of an utterance."""
-        t0 = utterance.timeline.t0
-        if utterance.is_over and not utterance.chunks:  # the voice was never asked for it
-            self._caps.give_back(len(utterance.request.text), t0)
-        self._announce(
-            {"epoch": self._epoch, **self._describe(), "t0": round(self._wall_clock(t0), 3)}
-            | utterance.report()
-        )
-
-    def _read(self, body: Mapping[str, Any]) -> SayRequest:
-        request = read_say(body, max_text_chars=self._max_text_chars)
-        return replace(request, ttl_ms=self._ttl_ms) if request.ttl_ms is None else request
-
-    def _answer(
-        self,
-        method: str,
-        payload: bytes,
-        sender: Sender,
-        received_at: float,
-        carry_out: Callable[[Mapping[str, Any], str], dict[str, Any]],
-    ) -> dict[str, Any]:
-        answer: dict[str, Any] = {"epoch": self._epoch}
-        permit = Permit("")
+        permit, given_id = Permit(""), ""
         try:
             body, auth = parse_request(payload)
-            if isinstance(given_id := body.get("id"), str):
-                answer["id"] = given_id[:64]
-            permit = self._authorise(method, body, auth, sender)
+            given_id = body["id"][:MAX_ID_CHARS] if isinstance(body.get("id"), str) else ""
+            permit = self._authorization.authorise(method, body, auth, sender)
             if first := self._answered.get(permit.nonce):
                 return first
-            answer |= carry_out(body, permit.account)
+            answer = self._carry_out(self._read(method, body), permit.account, received_at)
         except RefusedError as error:
             self._complain(method, sender, received_at, error)
-            answer |= {"rejected": error.reason, "message": str(error)}
-            if error.retry_in_s is not None:
-                answer["retry_in_s"] = error.retry_in_s
-            if method == SAY_METHOD:
-                self._announce({"state": "rejected", **self._describe()} | answer)
+            answer = self._refuse(method, given_id, error)
         if permit.nonce and method != STATUS_METHOD:
             self._remember(permit.nonce, answer)
         return answer
+
+    def _read(self, method: str, body: Mapping[str, Any]) -> DeskRequest:
+        if method == STATUS_METHOD:
+            return Status(str(body.get("id") or ""))
+        if method == STOP_METHOD:
+            return Stop()
+        request = read_say(body, max_text_chars=self._max_text_chars)
+        return Say(replace(request, ttl_ms=self._ttl_ms) if request.ttl_ms is None else request)
+
+    def _carry_out(self, asked: DeskRequest, account: str, received_at: float) -> dict[str, Any]:
+        epoch = {"epoch": self._announcer.facts().epoch}
+        match asked:
+            case Say(request):
+                return self._say(request, account, received_at).encode() | epoch
+            case Status(""):
+                return self._status(account, received_at).within(MAX_ANSWER_BYTES).encode()
+            case Status(wanted):
+                utterance = self._speaker.find(wanted)
+                return epoch | (utterance.report().encode() if utterance else _unknown(wanted))
+            case Stop():
+                stopped = Stopped(tuple(gone.id for gone in self._speaker.stop()))
+                return epoch | stopped.encode(MAX_ANSWER_BYTES - len(json.dumps(epoch)))
+
+    def _say(self, request: SayRequest, account: str, received_at: float) -> Acknowledgement:
+        chars = len(request.text)
+        self._settle()
+        if not self._speaker.find(request.id):
+            self._caps.check(account, chars, received_at)
+        acknowledgement = self._speaker.say(request, received_at=received_at)
+        if not acknowledgement.duplicate:
+            self._caps.charge(account, chars, received_at)
+            if utterance := self._speaker.find(acknowledgement.id):
+                self._charged.append(utterance)
+        return acknowledgement
+
+    def _status(self, account: str, received_at: float) -> AgentStatus:
+        self._settle()
+        speaking = self._speaker.speaking
+        return AgentStatus(
+            self._announcer.facts(),
+            speaking.report() if speaking else None,
+            tuple(utterance.report() for utterance in self._speaker.waiting),
+            (*self._caps.usage(account, received_at), *self._other_caps()),
+        )
+
+    def _settle(self) -> None:
+        """Gives back what was charged for utterances that have ended before the voice was asked for them."""
+        for utterance in self._charged:
+            if utterance.is_over and not utterance.chunks:
+                self._caps.give_back(len(utterance.request.text), utterance.timeline.t0)
+        self._charged = [one for one in self._charged if not one.is_over and not one.chunks]
+
+    def _refuse(self, method: str, given_id: str, error: RefusedError) -> dict[str, Any]:
+        rejection = Rejection(self._announcer.facts(), error.reason, str(error), given_id, error.retry_in_s)
+        if method == SAY_METHOD:
+            self._announcer.announce_rejection(rejection)
+        return rejection.answer()
 
     def _remember(self, nonce: str, answer: dict[str, Any]) -> None:
         self._answered[nonce] = answer
@@ -190,3 +225,7 @@ class Desk:
             level = logging.WARNING
         name = sender.identity if sender.identity.isprintable() else repr(sender.identity)
         logger.log(level, "%s from %s rejected: %s", method, name or "unknown", error)
+
+
+def _unknown(utterance_id: str) -> dict[str, Any]:
+    return {"id": utterance_id[:MAX_ID_CHARS], "state": "unknown"}

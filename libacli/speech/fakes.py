@@ -148,7 +148,7 @@ class RecordingSink:
         """Why the next `finish` fails; empty: it does not."""
 
         self._queue_s = queue_ms / 1000
-        self._route = route or Route("fallback", reason="not configured", target="fake")
+        self._route = route or Route("track", reason="not configured", target="fake")
         self._began_at = 0.0
         self._ends_at = 0.0
         self._on_audible: Callable[[], None] | None = None
@@ -206,7 +206,7 @@ class GatedRecordingSink(RecordingSink):
     """A recording sink that is not always there."""
 
     def __init__(self, *, queue_ms: float = 1000.0) -> None:
-        super().__init__(queue_ms=queue_ms, route=Route("tavus", target="tavus-avatar-agent"))
+        super().__init__(queue_ms=queue_ms, route=Route("avatar", target="tavus-avatar-agent"))
         self.absence = ""
         """What `gate` answers."""
 

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from libacli.core.route import RouteName
+
 T3Source = Literal["reported", "observed", "estimated"]
 
 
@@ -27,11 +29,9 @@ class Style:
 class Route:
     """The way an utterance took."""
 
-    name: Literal["tavus", "fallback"]
-    """`tavus` through the avatar, `fallback` on the agent's own track."""
-
+    name: RouteName
     reason: str = ""
-    """Why it is `fallback`; empty otherwise."""
+    """Why it is the track; empty otherwise."""
 
     target: str = ""
     """Identity of the avatar, or name of the track."""

@@ -15,6 +15,7 @@ from libacli.core.backlog import Backlog, Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.lifecycle import State
 from libacli.core.messages import SayRequest
+from libacli.core.route import route_word
 from libacli.core.text import is_speakable, split_chunks
 from libacli.errors import LibaError, RefusedError, VoiceError
 from libacli.speech.ports import Route, Sink, Style, Voice
@@ -237,8 +238,8 @@ class Speaker:
 
     def _take_route(self, utterance: Utterance, route: Route) -> None:
         utterance.route, utterance.route_reason = route.name, route.reason
-        detail = f"Target={route.target}" if route.name == "tavus" else f"Reason={route.reason}"
-        logger.info("ROUTE=%s | %s", route.name, detail)
+        detail = f"Target={route.target}" if route.name == "avatar" else f"Reason={route.reason}"
+        logger.info("ROUTE=%s | %s", route_word(route.name), detail)
 
     async def _feed(self, utterance: Utterance, reading: Reading) -> None:
         slicer = FrameSlicer()
@@ -306,7 +307,7 @@ def _log_metrics(utterance: Utterance) -> None:
     logger.info(
         "METRICS | uid=%s | route=%s | ms_tts_start=%s | ms_first_audio=%s | ms_total_approx=%s | frames=%d",
         utterance.id,
-        utterance.route or "-",
+        route_word(utterance.route, "-"),
         *since_t0,
         utterance.frames,
     )

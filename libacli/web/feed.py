@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from libacli.core.news import Caption, Event, Link, News, Status
+from libacli.core.event import AgentStatus, Event, Rejection
+from libacli.core.room_update import RECONNECTING, Caption, ConnectionState, NoAgent, RoomUpdate
 from libacli.errors import LibaError
 from libacli.web.models import room_state
 from libacli.web.ports import Gateway
@@ -28,7 +29,6 @@ _ITEMS_KEPT = 1000
 _FEEDS = 16
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 15.0
-_BROKEN = "reconnecting…"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Feeds:
             await asyncio.wait(self._followers)
 
     def _open(self, room: str) -> _Feed:
-        news = self._gateway.news(room)
+        updates = self._gateway.updates(room)
         if len(self._feeds) >= self._limit:
             idle = next((feed for feed in self._feeds.values() if not feed.readers), None)
             if not idle:
@@ -96,7 +96,7 @@ class Feeds:
             self._close(idle)
         feed = _Feed(self._gateway, room, self._items_kept, self._close)
         self._feeds[room] = feed
-        feed.follower = asyncio.get_running_loop().create_task(feed.follow(news))
+        feed.follower = asyncio.get_running_loop().create_task(feed.follow(updates))
         self._followers.add(feed.follower)
         feed.follower.add_done_callback(self._followers.discard)
         return feed
@@ -125,28 +125,28 @@ class _Feed:
         """Number of the newest item."""
 
         self._status: dict[str, Any] | None = None
-        self._link: str | None = None
+        self._connection_words: str | None = None
         self._changed = asyncio.Event()
         self._is_over = False
         self._idle = asyncio.get_running_loop().call_later(KEEP_S, on_idle, self)
 
-    async def follow(self, news: AsyncGenerator[News]) -> None:
-        """Listens until cancelled, whatever happens; begins with `news`."""
+    async def follow(self, updates: AsyncGenerator[RoomUpdate]) -> None:
+        """Listens until cancelled, whatever happens; begins with `updates`."""
         pause_s = _FIRST_PAUSE_S
         while True:
             try:
-                async with aclosing(news):
-                    async for item in news:
+                async with aclosing(updates):
+                    async for update in updates:
                         pause_s = _FIRST_PAUSE_S
-                        self._take(item)
+                        self._take(update)
             except LibaError as error:
                 logger.debug("not followed: %s", error)
             except Exception:  # without a follower the room would seem silent for ever
                 logger.exception("following a room failed")
-            self._take(Link(_BROKEN))
+            self._take(RECONNECTING)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-            news = self._gateway.news(self.room)
+            updates = self._gateway.updates(self.room)
 
     async def read(self, last_id: str, *, with_captions: bool) -> AsyncGenerator[Item]:
         """See Feeds.read."""
@@ -186,8 +186,8 @@ class _Feed:
     async def _beginning(self, position: int, *, is_gap: bool) -> list[Item]:
         """What one is told who knows nothing yet. A new feed's status comes from its follower."""
         items = [Item(self._id(position), "gap", {})] if is_gap else []
-        if self._link:
-            items.append(Item(self._id(position), "link", {"state": self._link}))
+        if self._connection_words:
+            items.append(Item(self._id(position), "link", {"state": self._connection_words}))
         if self._status is not None:
             status = await self._status_now()
             items.append(Item(self._id(position), "status", status))
@@ -195,23 +195,24 @@ class _Feed:
 
     async def _status_now(self) -> dict[str, Any]:
         try:
-            self._status = room_state(self.room, await self._gateway.status(self.room))
+            self._status = room_state(self.room, await self._gateway.status(self.room)).model_dump()
         except LibaError as error:
             logger.debug("no status: %s", error)
         return self._status or {}
 
-    def _take(self, news: News) -> None:
-        match news:
-            case Status(members):
-                self._status = room_state(self.room, members)
+    def _take(self, update: RoomUpdate) -> None:
+        match update:
+            case AgentStatus() | NoAgent():
+                status = update if isinstance(update, AgentStatus) else None
+                self._status = room_state(self.room, status).model_dump()
                 self._put("status", self._status)
-            case Event(dict() as members):
-                self._put("utterance", members)
+            case Event() | Rejection():
+                self._put("utterance", update.encode())
             case Caption(utterance_id, text):
                 self._put("caption", {"id": utterance_id, "text": text})
-            case Link(state) if state != self._link:
-                self._link = state
-                self._put("link", {"state": state})
+            case ConnectionState(words) if words != self._connection_words:
+                self._connection_words = words
+                self._put("link", {"state": words})
 
     def _put(self, kind: str, data: dict[str, Any]) -> None:
         self._last += 1

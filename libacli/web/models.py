@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from libacli.core.event import AgentStatus
 from libacli.core.messages import MAX_ID_CHARS
 
 _MAX_NAME_CHARS = 128
@@ -165,6 +167,7 @@ class RoomState(BaseModel):
                     "queue": 0,
                     "speaking": None,
                     "waiting": [],
+                    "waiting_left_out": 0,
                     "caps": [],
                 }
             ]
@@ -172,27 +175,30 @@ class RoomState(BaseModel):
     )
 
     room: str
-    agent: AgentState | None = Field(description="null: there is none, or none that answers")
-    avatar: str | None = Field(description="`ready`, or the reason why not")
-    queue: int = Field(description="Utterances that wait")
-    speaking: dict[str, Any] | None = Field(description="Report of what is spoken")
-    waiting: list[dict[str, Any]] = Field(description="Reports of what waits, next one first")
-    caps: list[dict[str, Any]] = Field(description="What may be spent, and what is used up")
+    agent: AgentState | None = Field(default=None, description="null: there is none, or none that answers")
+    avatar: str | None = Field(default=None, description="`ready`, or the reason why not")
+    queue: int = Field(default=0, description="Utterances that wait")
+    speaking: dict[str, Any] | None = Field(default=None, description="Report of what is spoken")
+    waiting: list[dict[str, Any]] = Field(default=[], description="Reports of what waits, next one first")
+    waiting_left_out: int = Field(default=0, description="How many more wait behind those")
+    caps: list[dict[str, Any]] = Field(default=[], description="What may be spent, and what is used up")
 
 
-def room_state(room: str, status: dict[str, Any] | None) -> dict[str, Any]:
+def room_state(room: str, status: AgentStatus | None) -> RoomState:
     """The state of `room` as all of the API tells it, from what its agent said; None: there is none."""
-    status = status or {}
-    agent = {"name": status["agent"], "model": status["model"], "epoch": status["epoch"]} if status else None
-    return {
-        "room": room,
-        "agent": agent,
-        "avatar": status.get("avatar"),
-        "queue": status.get("queue", 0),
-        "speaking": status.get("speaking"),
-        "waiting": status.get("waiting", []),
-        "caps": status.get("caps", []),
-    }
+    if status is None:
+        return RoomState(room=room)
+    facts = status.facts
+    return RoomState(
+        room=room,
+        agent=AgentState(name=facts.agent, model=facts.model, epoch=facts.epoch),
+        avatar=facts.avatar,
+        queue=facts.queue,
+        speaking=status.speaking.encode() if status.speaking else None,
+        waiting=[report.encode() for report in status.waiting],
+        waiting_left_out=status.waiting_left_out,
+        caps=[asdict(cap) for cap in status.caps],
+    )
 
 
 class TokenBody(_Body):

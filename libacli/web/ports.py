@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 from libacli.core.connection_details import ConnectionDetails
 from libacli.core.delivery import Delivery
+from libacli.core.event import AgentStatus
 from libacli.core.messages import SayRequest
-from libacli.core.news import News
+from libacli.core.room_update import RoomUpdate
 
 
 class Gateway(Protocol):
@@ -39,12 +40,10 @@ class Gateway(Protocol):
     async def stop(self, room: str) -> list[str]:
         """Stops what is spoken and clears the queue; ids of what that ended. Raises NoAgentError."""
 
-    async def status(self, room: str) -> dict[str, Any] | None:
-        """What the agent says of itself: `epoch`, `room`, `agent`, `model`, `avatar`, `queue`, `speaking`,
-        `waiting`, `caps`; None when there is none.
-        """
+    async def status(self, room: str) -> AgentStatus | None:
+        """What the agent says of itself; None when there is none."""
 
-    def news(self, room: str) -> AsyncGenerator[News]:
+    def updates(self, room: str) -> AsyncGenerator[RoomUpdate]:
         """All that the room's agents tell, captions included, without end."""
 
     def join(

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from libacli.core.record import Record
 from libacli.core.timeline import percentile
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.store import MetricsStore
 from tests.bench.local_stack import clean_env
 
@@ -81,14 +81,14 @@ def _filled(folder: Path, count: int) -> dict[str, str]:
         begun = datetime.now(UTC).timestamp() - count
         for number in range(count):
             store.add(
-                Record(
+                UtteranceRecord(
                     id=f"{number:012x}",
                     t0=begun + number,
                     outcome="done",
                     room="demo",
                     agent="liba",
                     epoch="e1",
-                    route="tavus" if number % 10 else "fallback",
+                    route="avatar" if number % 10 else "track",
                     voice="alloy",
                     model="gpt-4o-mini-tts",
                     chars=60,

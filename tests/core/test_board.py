@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libacli.core.board import SHOWN, Board
+from libacli.core.board_row import BoardRow, Budgets, grade
+from libacli.core.event import AgentStatus, read_event
 from libacli.core.lifecycle import FINAL_STATES, OUTCOMES
-from libacli.core.record import Record
-from libacli.core.row import Budgets, grade
 from libacli.core.timeline import percentile
+from libacli.core.utterance_record import UtteranceRecord
+from libacli.errors import RefusedError
 
 AGENT = {
     "epoch": "e1",
@@ -31,6 +33,22 @@ def done(utterance_id: str = "u1", **members: Any) -> dict[str, Any]:
     return event("done", utterance_id, **{**MARKS, "d23": 1070.0, "total": 1085.5} | members)
 
 
+def tell(board: Board, members: dict[str, Any], now: float) -> BoardRow | None:
+    """The board takes what came, as whoever follows a room has it."""
+    try:
+        return board.event(read_event(members), now)
+    except RefusedError:
+        board.ignore()
+        return None
+
+
+def answer(board: Board, members: dict[str, Any], now: float) -> None:
+    try:
+        board.answer(AgentStatus.read(members), now)
+    except RefusedError:
+        board.ignore()
+
+
 def states(board: Board) -> list[str]:
     return [row.state for row in board.rows]
 
@@ -38,10 +56,10 @@ def states(board: Board) -> list[str]:
 def test_an_utterance_moves_on_in_its_row() -> None:
     board = Board()
     for state in ("accepted", "speaking", "audible"):
-        board.event(event(state), 1.0)
+        tell(board, event(state), 1.0)
         assert states(board) == [state]
         assert board.is_live
-    board.event(done(), 2.0)
+    tell(board, done(), 2.0)
     assert states(board) == ["done"]
     assert not board.is_live
     assert board.count == 1
@@ -50,30 +68,30 @@ def test_an_utterance_moves_on_in_its_row() -> None:
 def test_the_newest_come_first() -> None:
     board = Board()
     for utterance_id in ("u1", "u2"):
-        board.event(event("accepted", utterance_id), 1.0)
-    board.event(done("u1"), 2.0)
-    assert [row.record.id for row in board.rows] == ["u2", "u1"]
+        tell(board, event("accepted", utterance_id), 1.0)
+    tell(board, done("u1"), 2.0)
+    assert [row.report.id for row in board.rows] == ["u2", "u1"]
 
 
 @pytest.mark.parametrize("late", ["accepted", "speaking", "audible", "done", "failed"])
 def test_what_has_ended_stays_ended_and_is_counted_once(late: str) -> None:
     board = Board()
-    board.event(done(), 1.0)
-    assert board.event(event(late), 2.0) is None
+    tell(board, done(), 1.0)
+    assert tell(board, event(late), 2.0) is None
     assert states(board) == ["done"]
     assert board.count == 1
 
 
 def test_the_durations_of_one_that_plays_grow_from_the_last_news() -> None:
     board = Board()
-    row = board.event(event("accepted"), 10.0)
+    row = tell(board, event("accepted"), 10.0)
     assert row and row.waiting_ms(10.5) == 500 and row.pending_ms(10.5) is None
-    row = board.event(event("speaking", waited=200.0), 11.0)
+    row = tell(board, event("speaking", waited=200.0), 11.0)
     assert row and row.waiting_ms(12.0) == 200 and row.pending_ms(11.25) == 250
     assert row.playing_ms(12.0) is None
-    row = board.event(event("audible", **MARKS), 12.0)
+    row = tell(board, event("audible", **MARKS), 12.0)
     assert row and row.playing_ms(14.0) == 2000
-    row = board.event(done(), 15.0)
+    row = tell(board, done(), 15.0)
     assert row and row.playing_ms(99.0) == 1000
 
 
@@ -91,27 +109,27 @@ def test_the_durations_of_one_that_plays_grow_from_the_last_news() -> None:
 def test_the_time_in_the_queue_is_not_the_voices_fault(
     marks: dict[str, Any], voice: float, sink: float, latency: float, audible: float
 ) -> None:
-    row = Board().event(event("failed", **marks), 1.0)
+    row = tell(Board(), event("failed", **marks), 1.0)
     assert row
     assert (row.voice_ms, row.sink_ms, row.latency_ms, row.audible_ms) == (voice, sink, latency, audible)
 
 
 def test_a_refused_request_is_no_utterance_even_when_it_has_the_id_of_one() -> None:
     board = Board()
-    board.event(AGENT | {"state": "rejected", "rejected": "queue_full", "message": "…", "id": "u1"}, 1.0)
-    board.event(AGENT | {"state": "rejected", "rejected": "malformed", "message": "…"}, 1.0)
-    board.event(event("accepted"), 2.0)
-    board.event(done(), 3.0)
+    tell(board, AGENT | {"state": "rejected", "rejected": "queue_full", "message": "…", "id": "u1"}, 1.0)
+    tell(board, AGENT | {"state": "rejected", "rejected": "malformed", "message": "…"}, 1.0)
+    tell(board, event("accepted"), 2.0)
+    tell(board, done(), 3.0)
     assert states(board) == ["done", "rejected", "rejected"]
-    assert [row.record.reason for row in board.rows] == ["", "malformed", "queue_full"]
+    assert [row.report.reason for row in board.rows] == ["", "malformed", "queue_full"]
     assert board.count == 1
 
 
 def test_an_agent_that_was_started_anew_has_lost_what_was_on_its_way() -> None:
     board = Board()
-    board.event(done("u1"), 1.0)
-    board.event(event("audible", "u2"), 1.0)
-    board.event(event("accepted", "u1", epoch="e2"), 2.0)
+    tell(board, done("u1"), 1.0)
+    tell(board, event("audible", "u2"), 1.0)
+    tell(board, event("accepted", "u1", epoch="e2"), 2.0)
     assert states(board) == ["accepted", "lost", "done"]
     assert (board.restarts, board.facts.epoch) == (1, "e2")
 
@@ -119,19 +137,19 @@ def test_an_agent_that_was_started_anew_has_lost_what_was_on_its_way() -> None:
 def test_two_agents_of_different_names_are_no_restart() -> None:
     board = Board()
     for _ in range(2):
-        board.event(event("audible", "u1"), 1.0)
-        board.event(event("audible", "u2", agent="other", epoch="e2"), 1.0)
+        tell(board, event("audible", "u1"), 1.0)
+        tell(board, event("audible", "u2", agent="other", epoch="e2"), 1.0)
     assert board.restarts == 0
     assert states(board) == ["audible", "audible"]
 
 
 def test_the_answer_of_an_agent_tells_what_is_on_its_way_and_what_is_not() -> None:
     board = Board()
-    board.event(event("audible", "u1"), 1.0)
+    tell(board, event("audible", "u1"), 1.0)
     speaking = {"id": "u2", "state": "audible", "route": "tavus"} | MARKS
     waiting = [{"id": "u3", "state": "accepted"}, "nonsense", {"id": 3, "state": "accepted"}]
-    board.answer(AGENT | {"queue": 1, "speaking": speaking, "waiting": waiting}, 2.0)
-    assert [(row.record.id, row.state) for row in board.rows] == [
+    answer(board, AGENT | {"queue": 1, "speaking": speaking, "waiting": waiting}, 2.0)
+    assert [(row.report.id, row.state) for row in board.rows] == [
         ("u3", "accepted"),
         ("u2", "audible"),
         ("u1", "lost"),
@@ -139,20 +157,30 @@ def test_the_answer_of_an_agent_tells_what_is_on_its_way_and_what_is_not() -> No
     assert (board.facts.queue, board.has_agent, board.ignored) == (1, True, 1)
 
 
+def test_what_an_answer_has_no_room_for_is_not_lost() -> None:
+    board = Board()
+    for utterance_id in ("u1", "u2", "u3"):
+        tell(board, event("accepted", utterance_id), 1.0)
+    tell(board, event("audible", "u0"), 1.0)
+    waiting = [{"id": "u1", "state": "accepted"}]
+    answer(board, AGENT | {"queue": 3, "speaking": None, "waiting": waiting, "waiting_left_out": 2}, 2.0)
+    assert states(board) == ["lost", "accepted", "accepted", "accepted"]
+
+
 def test_what_an_event_told_of_the_time_is_kept_when_an_answer_does_not_tell_it() -> None:
     board = Board()
-    board.event(event("audible", t0=77.0), 1.0)
-    board.answer(AGENT | {"speaking": {"id": "u1", "state": "audible"}, "waiting": []}, 2.0)
-    assert [(row.record.t0, row.heard_at) for row in board.rows] == [(77.0, 1.0)]
+    tell(board, event("audible", t0=77.0), 1.0)
+    answer(board, AGENT | {"speaking": {"id": "u1", "state": "audible"}, "waiting": []}, 2.0)
+    assert [(row.event.t0, row.heard_at) for row in board.rows] == [(77.0, 1.0)]
 
 
 def test_without_an_agent_nothing_is_on_its_way() -> None:
     board = Board()
-    board.event(event("audible"), 1.0)
+    tell(board, event("audible"), 1.0)
     board.no_agent()
     assert states(board) == ["lost"]
     assert board.has_agent is False
-    board.event(done(), 2.0)
+    tell(board, done(), 2.0)
     assert (states(board), board.has_agent, board.count) == (["done"], True, 1)
 
 
@@ -171,7 +199,7 @@ def test_without_an_agent_nothing_is_on_its_way() -> None:
 )
 def test_what_is_malformed_is_counted_and_changes_nothing_else(members: dict[str, Any]) -> None:
     board = Board()
-    assert board.event(members, 1.0) is None
+    assert tell(board, members, 1.0) is None
     assert (board.ignored, board.rows, board.facts.agent) == (1, [], "")
 
 
@@ -180,8 +208,8 @@ def test_captions_find_their_utterance_and_are_bounded() -> None:
     for number in range(5):
         board.caption(f"u{number}", "x" * 9999)
     board.caption("i" * 65, "too long an id")
-    row = board.event(event("speaking", "u4"), 1.0)
-    gone = board.event(event("speaking", "u0"), 1.0)
+    row = tell(board, event("speaking", "u4"), 1.0)
+    gone = tell(board, event("speaking", "u0"), 1.0)
     assert row and gone
     assert (len(board.text(row)), board.text(gone)) == (4000, "")
 
@@ -193,7 +221,7 @@ def test_grades_follow_the_budget() -> None:
 
 durations = st.none() | st.floats(0, 1e6)
 records = st.builds(
-    Record,
+    UtteranceRecord,
     id=st.text(min_size=1, max_size=3),
     t0=st.floats(0, 1e9),
     outcome=st.sampled_from(sorted(OUTCOMES)),
@@ -205,7 +233,7 @@ records = st.builds(
 
 
 @given(st.lists(records, max_size=30), st.integers(1, 20))
-def test_percentiles_are_those_of_the_last_records(given_records: list[Record], window: int) -> None:
+def test_percentiles_are_those_of_the_last_records(given_records: list[UtteranceRecord], window: int) -> None:
     board = Board(window=window)
     for record in given_records:
         board.add(record)
@@ -245,9 +273,9 @@ def test_whatever_comes_a_board_stays_bounded_and_consistent(
     for now, (is_answer, members) in enumerate(messages):
         version, count = board.version, board.count
         if is_answer:
-            board.answer(members | {"speaking": members}, float(now))
+            answer(board, members | {"speaking": members}, float(now))
         else:
-            board.event(members, float(now))
+            tell(board, members, float(now))
         assert board.version > version or board.count == count
         assert len(board.rows) <= keep
         assert len(board.latencies) <= 4

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libacli.core.caps import Rates, SayCaps, Usage, Window
+from libacli.core.caps import Rates, SayCaps, Window
+from libacli.core.usage import Usage
 from libacli.errors import RefusedError
 
 GAPS = st.lists(st.floats(0, 900, allow_nan=False), max_size=80)

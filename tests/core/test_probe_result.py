@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from libacli.core.probe_result import MEASURES, ProbeResult, counts_of, summary_of, values_of
-from libacli.core.record import Record
 from libacli.core.threshold import Threshold
+from libacli.core.utterance_record import UtteranceRecord
 
 WHOLE = ProbeResult(
-    "u1", "done", "tavus", heard=90.0, seen=110.0, claim=80.0, speech=1000, span=990, gap=60, lag=-5
+    "u1", "done", "avatar", heard=90.0, seen=110.0, claim=80.0, speech=1000, span=990, gap=60, lag=-5
 )
-MUTE = ProbeResult("u2", "done", "fallback", claim=80.0, speech=1000)
+MUTE = ProbeResult("u2", "done", "track", claim=80.0, speech=1000)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,9 @@ def test_what_is_missing_and_what_is_too_much_are_told_apart() -> None:
 
 
 def test_the_claim_is_the_way_from_the_request_to_the_first_sound() -> None:
-    record = Record("u1", 1.0, "done", waited=5.0, d01=10.0, d12=1.0, d2a=70.0, d23=900.0, speech_ms=900.0)
+    record = UtteranceRecord(
+        "u1", 1.0, "done", waited=5.0, d01=10.0, d12=1.0, d2a=70.0, d23=900.0, speech_ms=900.0
+    )
     assert ProbeResult.of(record, heard=90.0, span=900.0, gap=0.0).claim == 81.0
     assert ProbeResult.of(replace(record, d2a=None), heard=90.0, span=900.0, gap=0.0).claim is None
 

@@ -317,9 +317,9 @@ async def test_fault_50_a_hundred_lines_at_once_are_taken_or_refused_and_none_is
 
 async def test_the_queue_shows_its_caps(scene: Scene) -> None:
     await scene.client.say(SayRequest("Hello.", id="q1"))
-    caps = {cap["name"]: cap for cap in (await scene.client.queue())["caps"]}
-    assert (caps["speech"]["used"], caps["speech"]["limit"]) == (6, 100_000)
-    assert (caps["your requests"]["used"], caps["your requests"]["limit"]) == (1, 33)
+    caps = {cap.name: cap for cap in (await scene.client.queue()).caps}
+    assert (caps["speech"].used, caps["speech"].limit) == (6, 100_000)
+    assert (caps["your requests"].used, caps["your requests"].limit) == (1, 33)
 
 
 async def test_a_guest_that_may_send_data_but_not_say_is_refused_with_an_event(

@@ -267,7 +267,7 @@ async def test_fault_60_what_makes_no_sound_is_refused_before_the_voice_is_asked
                     assert caught.value.reason == "nothing_to_say"
                     body = json.dumps({"text": text})
                     await permitted.local_participant.publish_data(body, topic=SAY_TOPIC)
-                assert (await client.queue())["waiting"] == []
+                assert (await client.queue()).waiting == ()
                 assert speech.calls == asked_to_warm_up
                 said = await client.say(SayRequest("Something.", id="something"))
                 await client.wait(said, "done", timeout_s=20)

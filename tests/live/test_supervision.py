@@ -436,12 +436,12 @@ async def test_fault_30_over_a_full_reconnect_every_line_is_accepted_once_and_no
         await there.simulate_scenario(rtc.SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
         await loading
         queue = await client.queue()
-        ids = [one["id"] for one in (*queue["waiting"], queue["speaking"] or {"id": ""})]
+        ids = [one.id for one in (*queue.waiting, *([queue.speaking] if queue.speaking else []))]
         assert list(accepted) == [f"r{number}" for number in range(40)]
         assert len(ids) == len(set(ids))
         for said_id in accepted:
             assert agent._speaker.find(said_id) is not None
-        first_waiting = queue["waiting"][0]["id"]
+        first_waiting = queue.waiting[0].id
         async with asyncio.timeout(20):
             while (found := agent._speaker.find(first_waiting)) and not found.is_over:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)

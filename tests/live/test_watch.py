@@ -12,10 +12,11 @@ import pytest
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
+from libacli.core.event import AgentStatus, Event
 from libacli.core.messages import SayRequest
-from libacli.core.news import Caption, Event, Link, News, Status
 from libacli.core.protocol import EVENTS_TOPIC
-from libacli.edges.livekit.follower import RoomEvents
+from libacli.core.room_update import Caption, ConnectionState, RoomUpdate, Unreadable
+from libacli.edges.livekit.follower import RoomFollower
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import Permissions, _encode, join_token
 from tests.live.conftest import Scene, Shell
@@ -48,32 +49,32 @@ def watching(shell: Shell, room: str, *arguments: str) -> Iterator[subprocess.Po
             assert process.wait(20) == 130
 
 
-def room_events(scene: Scene, credentials: LiveKitCredentials, *, with_captions: bool = False) -> RoomEvents:
-    return RoomEvents(credentials, room=scene.room, agent_name="liba", with_captions=with_captions)
+def room_follower(
+    scene: Scene, credentials: LiveKitCredentials, *, with_captions: bool = False
+) -> RoomFollower:
+    return RoomFollower(credentials, room=scene.room, agent_name="liba", with_captions=with_captions)
 
 
-async def status_of(stream: AsyncGenerator[News]) -> Status:
+async def status_of(stream: AsyncGenerator[RoomUpdate]) -> AgentStatus:
     async with asyncio.timeout(20):
-        while not isinstance(news := await anext(stream), Status):
+        while not isinstance(update := await anext(stream), AgentStatus):
             pass
-    return news
+    return update
 
 
-async def until_connected(stream: AsyncGenerator[News]) -> list[str]:
-    links: list[str] = []
+async def until_connected(stream: AsyncGenerator[RoomUpdate]) -> list[str]:
+    states: list[str] = []
     async with asyncio.timeout(30):
-        while "" not in links:
-            if isinstance(news := await anext(stream), Link):
-                links.append(news.state)
-    return links
+        while "" not in states:
+            if isinstance(update := await anext(stream), ConnectionState):
+                states.append(update.words)
+    return states
 
 
-async def until_done(stream: AsyncGenerator[News]) -> list[News]:
-    told: list[News] = []
+async def until_done(stream: AsyncGenerator[RoomUpdate]) -> list[RoomUpdate]:
+    told: list[RoomUpdate] = []
     async with asyncio.timeout(20):
-        while not told or not (
-            isinstance(last := told[-1], Event) and (last.members or {})["state"] == "done"
-        ):
+        while not told or not (isinstance(last := told[-1], Event) and last.report.state == "done"):
             told.append(await anext(stream))
     return told
 
@@ -112,18 +113,17 @@ async def test_an_utterance_that_ended_is_a_line(shell: Shell, scene: Scene) -> 
 
 async def test_what_is_spoken_is_told_at_the_start(credentials: LiveKitCredentials, scene: Scene) -> None:
     await scene.client.say(LINE)
-    async with aclosing(room_events(scene, credentials).news()) as stream:
+    async with aclosing(room_follower(scene, credentials).updates()) as stream:
         status = await status_of(stream)
-    assert status.members
-    assert status.members["agent"] == "liba"
-    assert status.members["speaking"]["id"] == "watched"
+    assert status.facts.agent == "liba"
+    assert status.speaking and status.speaking.id == "watched"
 
 
 async def test_one_who_watches_is_no_viewer_and_takes_no_sound(
     credentials: LiveKitCredentials, scene: Scene
 ) -> None:
-    room = room_events(scene, credentials)
-    async with aclosing(room.news()) as stream:
+    follower = room_follower(scene, credentials)
+    async with aclosing(follower.updates()) as stream:
         await status_of(stream)
         await scene.client.say(LINE)
         await until_done(stream)  # a whole utterance long, nobody was told of it
@@ -134,16 +134,16 @@ async def test_texts_are_heard_only_where_they_are_asked_for(
     credentials: LiveKitCredentials, scene: Scene
 ) -> None:
     async with (
-        aclosing(room_events(scene, credentials).news()) as without,
-        aclosing(room_events(scene, credentials, with_captions=True).news()) as with_text,
+        aclosing(room_follower(scene, credentials).updates()) as without,
+        aclosing(room_follower(scene, credentials, with_captions=True).updates()) as with_text,
     ):
         await status_of(without)
         await status_of(with_text)
         await scene.client.say(LINE)
-        assert [news for news in await until_done(with_text) if isinstance(news, Caption)] == [
+        assert [update for update in await until_done(with_text) if isinstance(update, Caption)] == [
             Caption("watched", LINE.text)
         ]
-        assert [news for news in await until_done(without) if isinstance(news, Caption)] == []
+        assert [update for update in await until_done(without) if isinstance(update, Caption)] == []
 
 
 async def test_only_an_agent_can_tell_of_utterances(credentials: LiveKitCredentials, scene: Scene) -> None:
@@ -151,7 +151,7 @@ async def test_only_an_agent_can_tell_of_utterances(credentials: LiveKitCredenti
         credentials, room=scene.room, identity="mallory", permissions=Permissions(can_say=True)
     )
     async with (
-        aclosing(room_events(scene, credentials).news()) as stream,
+        aclosing(room_follower(scene, credentials).updates()) as stream,
         joined(rtc.Room(), credentials.ws_url, token) as room,
     ):
         await status_of(stream)
@@ -160,24 +160,20 @@ async def test_only_an_agent_can_tell_of_utterances(credentials: LiveKitCredenti
         async with asyncio.timeout(10):  # it did arrive in the room
             await scene.listener.wait_for("forged", "done")
         await scene.client.say(LINE)
-        told = [news.members for news in await until_done(stream) if isinstance(news, Event)]
-    assert {members["id"] for members in told if members} == {"watched"}
+        told = [update for update in await until_done(stream) if isinstance(update, Event | Unreadable)]
+    assert {event.report.id for event in told if isinstance(event, Event)} == {"watched"}
+    assert Unreadable() not in told
 
 
 async def test_a_room_that_was_closed_is_joined_again(credentials: LiveKitCredentials, scene: Scene) -> None:
-    async with aclosing(room_events(scene, credentials).news()) as stream:
+    async with aclosing(room_follower(scene, credentials).updates()) as stream:
         await status_of(stream)
         await close_room(credentials, scene.room)
-        links = await until_connected(stream)
-        assert links[0] == "reconnecting…"
-        await status_of(stream)
+        assert (await until_connected(stream))[0] == "reconnecting…"
         await scene.client.reach(timeout_s=30)
-        while (await status_of(stream)).members is None:
-            pass
+        await status_of(stream)
         await scene.client.say(LINE)
-        states = [
-            (news.members or {})["state"] for news in await until_done(stream) if isinstance(news, Event)
-        ]
+        states = [update.report.state for update in await until_done(stream) if isinstance(update, Event)]
     assert states == STATES
 
 
@@ -185,13 +181,12 @@ async def test_a_broken_connection_is_told_and_the_agent_asked_again(
     credentials: LiveKitCredentials, scene: Scene
 ) -> None:
     room = rtc.Room()
-    events = RoomEvents(credentials, room=scene.room, agent_name="liba", new_room=lambda: room)
-    async with aclosing(events.news()) as stream:
+    follower = RoomFollower(credentials, room=scene.room, agent_name="liba", new_room=lambda: room)
+    async with aclosing(follower.updates()) as stream:
         await status_of(stream)
         await room.simulate_scenario(rtc.SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
-        links = await until_connected(stream)
-        assert links == ["reconnecting…", ""]
-        assert (await status_of(stream)).members
+        assert await until_connected(stream) == ["reconnecting…", ""]
+        await status_of(stream)
 
 
 async def close_room(credentials: LiveKitCredentials, room: str) -> None:

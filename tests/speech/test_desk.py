@@ -10,9 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libacli.core.caps import SayCaps, Usage
+from libacli.core.caps import SayCaps
+from libacli.core.event import AgentFacts, AgentStatus, Event, Rejection
 from libacli.core.messages import MAX_REQUEST_BYTES
+from libacli.core.protocol import MAX_ANSWER_BYTES, SAY_METHOD, STATUS_METHOD, STOP_METHOD
+from libacli.core.usage import Usage
 from libacli.errors import RefusedError
+from libacli.speech.announcer import Announcer
 from libacli.speech.desk import Desk, Permit, Sender
 from libacli.speech.fakes import RecordingSink, ScriptedVoice
 from libacli.speech.speaker import Speaker
@@ -20,6 +24,8 @@ from tests.virtual_time import VirtualLoop
 
 VIEWER = Sender("viewer", may_say=True)
 STRANGER = Sender("stranger")
+FACTS = AgentFacts(epoch="e1")
+TOLD = FACTS.encode()
 
 
 class Office:
@@ -28,20 +34,13 @@ class Office:
     def __init__(self, voice: ScriptedVoice, queue_limit: int, caps: SayCaps, ttl_s: float) -> None:
         self.asked: list[tuple[str, dict[str, Any], str | None, Sender]] = []
         self.events: list[dict[str, Any]] = []
-        self.described: dict[str, Any] = {}
-        self.speaker = Speaker(
-            voice,
-            RecordingSink(),
-            on_change=lambda changed: self.desk.report(changed),
-            queue_limit=queue_limit,
-        )
+        self.facts = FACTS
+        announcer = Announcer(lambda: self.facts, lambda at: 1_000_000_000 + at, [self])
+        self.speaker = Speaker(voice, RecordingSink(), on_change=announcer.announce, queue_limit=queue_limit)
         self.desk = Desk(
             self.speaker,
-            epoch="e1",
-            describe=lambda: self.described,
-            wall_clock=lambda at: 1_000_000_000 + at,
-            authorise=self._authorise,
-            announce=self.events.append,
+            announcer,
+            self,
             max_text_chars=50,
             caps=caps,
             other_caps=lambda: [Usage("avatar", 3.0, 240.0, "minutes", 3600.0)],
@@ -51,18 +50,21 @@ class Office:
     def say(self, body: object, sender: Sender = VIEWER, received_at: float | None = None) -> dict[str, Any]:
         payload = body if isinstance(body, bytes) else json.dumps(body).encode()
         now = asyncio.get_running_loop().time()
-        return self.desk.say(payload, sender, now if received_at is None else received_at)
+        return self.desk.answer(SAY_METHOD, payload, sender, now if received_at is None else received_at)
 
     def status(self, **body: object) -> dict[str, Any]:
-        return self.desk.status(json.dumps(body).encode(), VIEWER, 0.0)
+        return self.desk.answer(STATUS_METHOD, json.dumps(body).encode(), VIEWER, 0.0)
 
     def stop(self, sender: Sender = VIEWER) -> dict[str, Any]:
-        return self.desk.stop(b"{}", sender, 0.0)
+        return self.desk.answer(STOP_METHOD, b"{}", sender, 0.0)
 
     def states(self, id: str) -> list[str]:
         return [event["state"] for event in self.events if event.get("id") == id]
 
-    def _authorise(self, method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> Permit:
+    def take_event(self, event: Event | Rejection) -> None:
+        self.events.append(event.encode())
+
+    def authorise(self, method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> Permit:
         self.asked.append((method, dict(body), auth, sender))
         if not sender.may_say:
             raise RefusedError("unauthorized", "you may not")
@@ -124,7 +126,7 @@ async def test_the_first_mark_is_when_the_request_came() -> None:
 
 async def test_every_event_and_the_status_tell_what_else_is_to_be_told_of_the_agent() -> None:
     async with open_office() as office:
-        office.described = {"room": "r1", "queue": 0}
+        office.facts = AgentFacts(room="r1", epoch="e1")
         office.say({"text": "Hello.", "id": "a"}, received_at=0.25)
         office.say(b"{")
         await asyncio.sleep(10)
@@ -159,7 +161,7 @@ async def test_who_may_not_is_told_and_so_is_the_room() -> None:
     async with open_office() as office:
         refusal = {"epoch": "e1", "id": "a", "rejected": "unauthorized", "message": "you may not"}
         assert office.say({"text": "Hello.", "id": "a"}, STRANGER) == refusal
-        assert office.events == [{"state": "rejected"} | refusal]
+        assert office.events == [{"state": "rejected"} | TOLD | refusal]
         assert office.speaker.find("a") is None
 
 
@@ -167,7 +169,7 @@ async def test_who_may_not_speak_may_not_look_or_stop_either() -> None:
     async with open_office() as office:
         office.say({"text": "Hello.", "id": "a"})
         assert office.stop(STRANGER)["rejected"] == "unauthorized"
-        assert office.desk.status(b"{}", STRANGER, 0.0) == {
+        assert office.desk.answer(STATUS_METHOD, b"{}", STRANGER, 0.0) == {
             "epoch": "e1",
             "rejected": "unauthorized",
             "message": "you may not",
@@ -178,7 +180,7 @@ async def test_who_may_not_speak_may_not_look_or_stop_either() -> None:
 async def test_a_refused_question_is_no_event() -> None:
     async with open_office() as office:
         office.stop(STRANGER)
-        office.desk.status(b"[]", VIEWER, 0.0)
+        office.desk.answer(STATUS_METHOD, b"[]", VIEWER, 0.0)
     assert office.events == []
 
 
@@ -213,7 +215,7 @@ async def test_what_cannot_be_spoken_is_answered_and_announced_with_the_reason(
     async with open_office() as office:
         answer = office.say(payload)
         assert answer["rejected"] == reason
-        assert office.events == [{"state": "rejected"} | answer]
+        assert office.events == [{"state": "rejected"} | TOLD | answer]
         assert office.say(b"Still here.")["position"] == 0
 
 
@@ -221,8 +223,8 @@ async def test_what_cannot_be_spoken_is_answered_and_announced_with_the_reason(
 def test_no_bytes_make_the_desk_raise(payload: bytes) -> None:
     async def offer() -> None:
         async with open_office() as office:
-            for ask in (office.desk.say, office.desk.status, office.desk.stop):
-                json.dumps(ask(payload, VIEWER, 0.0))
+            for method in (SAY_METHOD, STATUS_METHOD, STOP_METHOD):
+                json.dumps(office.desk.answer(method, payload, VIEWER, 0.0))
 
     asyncio.run(offer())
 
@@ -267,7 +269,7 @@ async def test_the_status_of_an_id_that_nobody_knows_is_unknown() -> None:
 async def test_the_status_without_an_id_is_who_speaks_and_who_waits() -> None:
     async with open_office() as office:
         caps = [{"name": "avatar", "used": 3.0, "limit": 240.0, "unit": "minutes", "resets_in_s": 3600.0}]
-        assert office.status() == {"epoch": "e1", "speaking": None, "waiting": [], "caps": caps}
+        assert office.status() == TOLD | {"speaking": None, "waiting": [], "caps": caps}
         for id in "abc":
             office.say({"text": "A canary sings.", "id": id})
         await asyncio.sleep(0.5)
@@ -275,6 +277,38 @@ async def test_the_status_without_an_id_is_who_speaks_and_who_waits() -> None:
         assert (status["speaking"]["id"], status["speaking"]["state"]) == ("a", "audible")
         assert [waiting["id"] for waiting in status["waiting"]] == ["b", "c"]
         assert "canary" not in json.dumps(status)
+
+
+async def crowded(office: Office) -> None:
+    """A thousand lines, with ids and voices that are as long as may be."""
+    for number in range(1001):
+        answer = office.say({"text": "Hello.", "id": f"{number:\N{SNOWMAN}>64}", "voice": "v" * 64})
+        assert "rejected" not in answer
+    await asyncio.sleep(0.1)
+    office.facts = AgentFacts(epoch="e1", queue=office.speaker.queue_length)
+
+
+async def test_the_status_of_a_thousand_lines_fits_into_one_answer() -> None:
+    async with open_office(queue_limit=1001) as office:
+        await crowded(office)
+        answer = json.dumps(office.status())
+        assert len(answer) <= MAX_ANSWER_BYTES
+        status = AgentStatus.read(json.loads(answer))
+        assert status.speaking and status.speaking.id.endswith("\N{SNOWMAN}0")
+        assert len(status.waiting) >= 20
+        assert [report.id for report in status.waiting] == [
+            f"{number:\N{SNOWMAN}>64}" for number in range(1, len(status.waiting) + 1)
+        ]
+        assert len(status.waiting) + status.waiting_left_out == status.facts.queue == 1000
+
+
+async def test_a_stop_of_a_thousand_lines_fits_into_one_answer() -> None:
+    async with open_office(queue_limit=1001) as office:
+        await crowded(office)
+        answer = office.stop()
+        assert len(json.dumps(answer)) <= MAX_ANSWER_BYTES
+        assert len(answer["stopped"]) + answer["stopped_left_out"] == 1001
+        assert office.speaker.queue_length == 0
 
 
 async def test_stop_names_what_it_stopped_what_spoke_first() -> None:
@@ -312,10 +346,10 @@ async def test_a_stop_that_was_recorded_and_comes_again_stops_nothing_more() -> 
     async with open_office() as office:
         office.say({"text": "Hello.", "id": "a"})
         recorded = b'{"auth": "s1"}'
-        stopped = office.desk.stop(recorded, VIEWER, 0.0)
+        stopped = office.desk.answer(STOP_METHOD, recorded, VIEWER, 0.0)
         assert stopped["stopped"] == ["a"]
         office.say({"text": "Hello.", "id": "b"})
-        assert office.desk.stop(recorded, VIEWER, 0.0) == stopped
+        assert office.desk.answer(STOP_METHOD, recorded, VIEWER, 0.0) == stopped
         await asyncio.sleep(10)
         assert office.states("b")[-1] == "done"
 
@@ -338,7 +372,7 @@ async def test_what_is_known_of_an_utterance_is_told_anew_however_often_it_is_as
 async def test_signed_requests_are_remembered_in_bounded_number() -> None:
     async with open_office() as office:
         for number in range(5000):
-            office.desk.stop(json.dumps({"auth": f"s{number}"}).encode(), VIEWER, 0.0)
+            office.desk.answer(STOP_METHOD, json.dumps({"auth": f"s{number}"}).encode(), VIEWER, 0.0)
     assert len(office.desk._answered) == 4096
 
 

@@ -55,7 +55,7 @@ async def test_an_avatar_that_is_there_is_the_only_one_to_speak(pair: Pair) -> N
     async with on_stage(sink=pair.sink) as stage:  # type: ignore[arg-type]
         stage.say("Hello.", "a")
         spoken = await stage.spoken("a")
-    assert (spoken.route, spoken.route_reason, spoken.t3_source) == ("tavus", "", "reported")
+    assert (spoken.route, spoken.route_reason, spoken.t3_source) == ("avatar", "", "reported")
     assert pair.avatar.segments == [tone(360) + TAIL]
     assert pair.track.segments == []
 
@@ -65,7 +65,7 @@ async def test_an_avatar_that_is_not_there_is_replaced_with_its_reason(pair: Pai
     async with on_stage(sink=pair.sink) as stage:  # type: ignore[arg-type]
         stage.say("Hello.", "a")
         spoken = await stage.spoken("a")
-    assert (spoken.route, spoken.route_reason) == ("fallback", "402")
+    assert (spoken.route, spoken.route_reason) == ("track", "402")
     assert pair.track.segments == [tone(360) + TAIL]
     assert pair.avatar.segments == []
 
@@ -89,7 +89,7 @@ async def test_fault_20_a_line_that_is_lost_while_it_is_written_is_repeated_whol
         spoken = await stage.spoken("a")
     whole = tone(60 * len("A line of some length, to be lost in its middle."))
     assert pair.track.segments == [whole + TAIL]
-    assert (spoken.state, spoken.route, spoken.route_reason) == ("done", "fallback", "left")
+    assert (spoken.state, spoken.route, spoken.route_reason) == ("done", "track", "left")
     assert spoken.replayed
     assert pair.avatar.clears == 1
 
@@ -109,8 +109,8 @@ async def test_the_line_after_a_lost_one_tries_the_avatar_again(pair: Pair) -> N
         stage.say("First.", "a")
         stage.say("Second.", "b")
         await stage.spoken("b")
-        assert stage.speaker.find("a").route == "fallback"  # type: ignore[union-attr]
-        assert stage.speaker.find("b").route == "tavus"  # type: ignore[union-attr]
+        assert stage.speaker.find("a").route == "track"  # type: ignore[union-attr]
+        assert stage.speaker.find("b").route == "avatar"  # type: ignore[union-attr]
         assert not stage.speaker.find("b").replayed  # type: ignore[union-attr]
 
 
@@ -121,7 +121,7 @@ async def test_an_avatar_that_will_not_start_is_replaced_at_once(pair: Pair) -> 
 
     sink = FallbackSink(Refusing(), pair.track)
     route = await sink.start(lambda: None)
-    assert route == Route("fallback", reason="left", target="fake")
+    assert route == Route("track", reason="left", target="fake")
 
 
 async def test_a_stopped_line_is_not_repeated(pair: Pair) -> None:

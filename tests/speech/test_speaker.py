@@ -341,7 +341,7 @@ async def test_texts_are_logged_by_length_alone(caplog: pytest.LogCaptureFixture
 
 async def test_the_way_to_the_avatar_is_logged_with_its_name(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    sink = RecordingSink(route=Route("tavus", target="tavus-avatar-agent"))
+    sink = RecordingSink(route=Route("avatar", target="tavus-avatar-agent"))
     async with on_stage(sink=sink) as stage:
         stage.say("Hello.", "a")
         await stage.spoken("a")

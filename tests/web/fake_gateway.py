@@ -11,9 +11,10 @@ from typing import Any
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.connection_details import ConnectionDetails
 from libacli.core.delivery import Delivery
+from libacli.core.event import AgentFacts, AgentStatus, Event, Report
 from libacli.core.lifecycle import FINAL_STATES, LEVEL_STATES, has_reached
 from libacli.core.messages import SayRequest
-from libacli.core.news import Event, News, Status
+from libacli.core.room_update import NoAgent, RoomUpdate
 from libacli.errors import InterruptedSpeechError, NoAgentError, RefusedError, TimedOutError, UsageError
 
 
@@ -32,20 +33,19 @@ class FakeAgent:
     def reports_in(self, *states: str) -> list[dict[str, Any]]:
         return [report for report in self.reports.values() if report["state"] in states]
 
-    def status(self) -> dict[str, Any]:
-        """As a real one answers, see Desk.status."""
-        waiting = self.reports_in("accepted")
-        return {
-            "epoch": self.epoch,
-            "room": self.room,
-            "agent": "liba",
-            "model": "hibari",
-            "avatar": "ready",
-            "queue": len(waiting),
-            "speaking": next(iter(self.reports_in("speaking", "audible")), None),
-            "waiting": waiting,
-            "caps": [],
-        }
+    def facts(self) -> AgentFacts:
+        queue = len(self.reports_in("accepted"))
+        return AgentFacts(self.room, "liba", "hibari", "ready", queue=queue, epoch=self.epoch)
+
+    def status(self) -> AgentStatus:
+        """As a real one answers."""
+        return AgentStatus.read(
+            {
+                **self.facts().encode(),
+                "speaking": next(iter(self.reports_in("speaking", "audible")), None),
+                "waiting": self.reports_in("accepted"),
+            }
+        )
 
 
 class FakeGateway:
@@ -77,13 +77,13 @@ class FakeGateway:
 
         self._lives = 0
         self._changed = asyncio.Event()
-        self._listeners: defaultdict[str, list[asyncio.Queue[News]]] = defaultdict(list)
+        self._listeners: defaultdict[str, list[asyncio.Queue[RoomUpdate]]] = defaultdict(list)
 
     def comes(self, room: str) -> FakeAgent:
         """A new agent in `room`, in the place of the one that was there, whose queue is gone."""
         self._lives += 1
         self.agents[room] = FakeAgent(room, f"epoch{self._lives}")
-        self.tell(room, Status(self.agents[room].status()))
+        self.tell(room, self.agents[room].status())
         self._wake()
         return self.agents[room]
 
@@ -91,21 +91,21 @@ class FakeGateway:
         """The agent of `room` is gone, and no other one comes."""
         del self.agents[room]
         self.has_worker = False
-        self.tell(room, Status(None))
+        self.tell(room, NoAgent())
         self._wake()
 
     def becomes(self, room: str, utterance_id: str, state: str, **members: Any) -> None:
         """The agent of `room` finds its utterance in `state`; `members` are the rest of its report."""
         agent = self.agents[room]
         agent.reports[utterance_id] |= {"state": state, **members}
-        self.tell(room, Event({"epoch": agent.epoch, **agent.reports[utterance_id]}))
+        self.tell(room, Event(agent.facts(), Report.read(agent.reports[utterance_id]), t0=1.0))
         self._wake()
 
-    def tell(self, room: str, *news: News) -> None:
-        """Whoever follows `room` hears `news`."""
+    def tell(self, room: str, *updates: RoomUpdate) -> None:
+        """Whoever follows `room` hears `updates`."""
         for listener in self._listeners[room]:
-            for item in news:
-                listener.put_nowait(item)
+            for update in updates:
+                listener.put_nowait(update)
 
     def followers(self, room: str) -> int:
         """How many follow `room` now."""
@@ -128,7 +128,7 @@ class FakeGateway:
         agent.requests.append(request)
         agent.reports[request.id] = {"id": request.id, "state": "accepted"}
         if self.is_ideal:
-            self.becomes(room, request.id, "done", route="track")
+            self.becomes(room, request.id, "done", route="fallback")
         return Delivery.accepted(Acknowledgement(request.id, position, False, agent.epoch))
 
     async def wait(self, room: str, said: Delivery, level: str, *, timeout_s: float) -> Delivery:
@@ -165,14 +165,14 @@ class FakeGateway:
             self.becomes(room, utterance_id, "interrupted", reason="stopped")
         return stopped
 
-    async def status(self, room: str) -> dict[str, Any] | None:
+    async def status(self, room: str) -> AgentStatus | None:
         self._called("status", room)
         agent = self.agents.get(room)
         return agent.status() if agent else None
 
-    def news(self, room: str) -> AsyncGenerator[News]:
-        self._called("news", room)
-        return self._news(room)
+    def updates(self, room: str) -> AsyncGenerator[RoomUpdate]:
+        self._called("updates", room)
+        return self._updates(room)
 
     def join(
         self, room: str, identity: str, *, name: str, valid_for_s: int, can_say: bool
@@ -188,12 +188,12 @@ class FakeGateway:
         self._called("check", "liba-check")
         await asyncio.sleep(self.delay_s)
 
-    async def _news(self, room: str) -> AsyncGenerator[News]:
-        heard: asyncio.Queue[News] = asyncio.Queue()
+    async def _updates(self, room: str) -> AsyncGenerator[RoomUpdate]:
+        heard: asyncio.Queue[RoomUpdate] = asyncio.Queue()
         self._listeners[room].append(heard)
         try:
             agent = self.agents.get(room)
-            yield Status(agent.status() if agent else None)
+            yield agent.status() if agent else NoAgent()
             while True:
                 yield await heard.get()
         finally:

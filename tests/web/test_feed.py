@@ -4,36 +4,37 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
 
 import pytest
 
-from libacli.core.news import Caption, Event, Link, News, Status
+from libacli.core.event import AgentFacts, AgentStatus, Event, Report
+from libacli.core.room_update import RECONNECTING, WELL, Caption, RoomUpdate, Unreadable
 from libacli.errors import UnreachableError, UsageError
 from libacli.web.feed import KEEP_S, PING_S, Feeds, Item
 from libacli.web.problems import Problem
 
-AGENT = {"epoch": "e1", "room": "demo", "agent": "liba", "model": "hibari", "avatar": "ready", "queue": 0}
+FACTS = AgentFacts("demo", "liba", "hibari", "ready", epoch="e1")
+AGENT = AgentStatus(FACTS)
 
 
 class Rooms:
-    """A gateway of which only the news is asked, and the status."""
+    """A gateway of which only the updates are asked, and the status."""
 
     def __init__(self) -> None:
-        self.heard: dict[str, asyncio.Queue[News | Exception]] = defaultdict(asyncio.Queue)
+        self.heard: dict[str, asyncio.Queue[RoomUpdate | Exception]] = defaultdict(asyncio.Queue)
         self.follows: list[float] = []
         """When a room began to be followed."""
 
         self.left = 0
-        self.agent: dict[str, Any] | Exception | None = AGENT
+        self.agent: AgentStatus | Exception | None = AGENT
         self.asked = 0
 
-    def news(self, room: str) -> AsyncGenerator[News]:
+    def updates(self, room: str) -> AsyncGenerator[RoomUpdate]:
         if not room:
             raise UsageError("a room has a name")
-        return self._news(self.heard[room])
+        return self._updates(self.heard[room])
 
-    async def _news(self, heard: asyncio.Queue[News | Exception]) -> AsyncGenerator[News]:
+    async def _updates(self, heard: asyncio.Queue[RoomUpdate | Exception]) -> AsyncGenerator[RoomUpdate]:
         self.follows.append(asyncio.get_running_loop().time())
         try:
             while True:
@@ -44,14 +45,14 @@ class Rooms:
         finally:
             self.left += 1
 
-    async def status(self, room: str) -> dict[str, Any] | None:
+    async def status(self, room: str) -> AgentStatus | None:
         self.asked += 1
         if isinstance(self.agent, Exception):
             raise self.agent
         return self.agent
 
-    def tell(self, *news: News | Exception, room: str = "demo") -> None:
-        for item in news:
+    def tell(self, *updates: RoomUpdate | Exception, room: str = "demo") -> None:
+        for item in updates:
             self.heard[room].put_nowait(item)
 
 
@@ -72,8 +73,8 @@ def feeds_of(rooms: Rooms, **options: int) -> Feeds:
     return Feeds(rooms, **options)  # type: ignore[arg-type]
 
 
-def event(number: int, state: str = "done") -> Event:
-    return Event({"id": f"u{number}", "state": state})
+def event(number: int) -> Event:
+    return Event(FACTS, Report(f"u{number}", "done"), t0=1.0)
 
 
 async def take(reader: AsyncGenerator[Item], count: int) -> list[Item]:
@@ -88,18 +89,18 @@ async def kinds(reader: AsyncGenerator[Item], count: int) -> list[str]:
 async def test_a_reader_is_told_of_the_connection_the_agent_and_what_is_spoken(
     rooms: Rooms, feeds: Feeds
 ) -> None:
-    rooms.tell(Link(""), Status(AGENT), event(1))
+    rooms.tell(WELL, AGENT, event(1))
     async with aclosing(feeds.read("demo")) as reader:
         link, status, utterance = await take(reader, 3)
     assert (link.kind, link.data) == ("link", {"state": ""})
     assert (status.kind, status.data["room"]) == ("status", "demo")
     assert status.data["agent"]
-    assert (utterance.kind, utterance.data) == ("utterance", {"id": "u1", "state": "done"})
+    assert (utterance.kind, utterance.data) == ("utterance", event(1).encode())
     assert rooms.asked == 0
 
 
 async def test_a_second_reader_gets_a_status_of_now_at_once(rooms: Rooms, feeds: Feeds) -> None:
-    rooms.tell(Link(""), Status(AGENT), event(1))
+    rooms.tell(WELL, AGENT, event(1))
     async with aclosing(feeds.read("demo")) as first, aclosing(feeds.read("demo")) as second:
         await take(first, 3)
         rooms.agent = None
@@ -111,7 +112,7 @@ async def test_a_second_reader_gets_a_status_of_now_at_once(rooms: Rooms, feeds:
 
 
 async def test_a_status_that_cannot_be_had_is_the_last_one(rooms: Rooms, feeds: Feeds) -> None:
-    rooms.tell(Link(""), Status(AGENT))
+    rooms.tell(WELL, AGENT)
     async with aclosing(feeds.read("demo")) as first, aclosing(feeds.read("demo")) as second:
         _, known = await take(first, 2)
         rooms.agent = UnreachableError("LiveKit is gone")
@@ -120,7 +121,7 @@ async def test_a_status_that_cannot_be_had_is_the_last_one(rooms: Rooms, feeds: 
 
 
 async def test_captions_come_only_where_they_are_asked_for(rooms: Rooms, feeds: Feeds) -> None:
-    rooms.tell(Link(""), Caption("u1", "Hello."), event(1))
+    rooms.tell(WELL, Caption("u1", "Hello."), event(1))
     async with aclosing(feeds.read("demo")) as without:
         assert await kinds(without, 2) == ["link", "utterance"]
     async with aclosing(feeds.read("demo", captions=True)) as with_captions:
@@ -130,13 +131,13 @@ async def test_captions_come_only_where_they_are_asked_for(rooms: Rooms, feeds: 
 
 
 async def test_what_nobody_understands_is_passed_over(rooms: Rooms, feeds: Feeds) -> None:
-    rooms.tell(Event(None), event(1))
+    rooms.tell(Unreadable(), event(1))
     async with aclosing(feeds.read("demo")) as reader:
         assert (await take(reader, 1))[0].data["id"] == "u1"
 
 
 async def test_one_who_was_cut_off_resumes_and_misses_nothing(rooms: Rooms, feeds: Feeds) -> None:
-    rooms.tell(Link(""), Status(AGENT), event(1))
+    rooms.tell(WELL, AGENT, event(1))
     async with aclosing(feeds.read("demo")) as reader:
         seen = await take(reader, 2)
     rooms.tell(event(2), event(3))
@@ -148,7 +149,7 @@ async def test_one_who_was_cut_off_resumes_and_misses_nothing(rooms: Rooms, feed
 
 
 async def test_what_a_new_reader_was_told_first_is_a_place_to_resume_from(rooms: Rooms, feeds: Feeds) -> None:
-    rooms.tell(Link(""), Status(AGENT), event(1))
+    rooms.tell(WELL, AGENT, event(1))
     async with aclosing(feeds.read("demo")) as reader:
         await take(reader, 3)
         async with aclosing(feeds.read("demo")) as late:
@@ -159,7 +160,7 @@ async def test_what_a_new_reader_was_told_first_is_a_place_to_resume_from(rooms:
 
 
 async def test_a_room_is_left_some_time_after_its_last_reader(rooms: Rooms, feeds: Feeds) -> None:
-    rooms.tell(Link(""))
+    rooms.tell(WELL)
     async with aclosing(feeds.read("demo")) as reader:
         (seen,) = await take(reader, 1)
         async with aclosing(feeds.read("demo")):
@@ -168,7 +169,7 @@ async def test_a_room_is_left_some_time_after_its_last_reader(rooms: Rooms, feed
         assert rooms.left == 0
     await asyncio.sleep(KEEP_S + 1)
     assert rooms.left == 1
-    rooms.tell(Link(""), Status(AGENT))
+    rooms.tell(WELL, AGENT)
     async with aclosing(feeds.read("demo", last_id=seen.id)) as reader:
         assert await kinds(reader, 3) == ["gap", "link", "status"]
 
@@ -177,7 +178,7 @@ async def test_a_room_is_left_some_time_after_its_last_reader(rooms: Rooms, feed
 async def test_an_id_that_is_not_known_is_a_gap_and_then_a_status(
     rooms: Rooms, feeds: Feeds, last_id: str
 ) -> None:
-    rooms.tell(Link(""), Status(AGENT))
+    rooms.tell(WELL, AGENT)
     async with aclosing(feeds.read("demo")) as reader:
         name = (await take(reader, 2))[-1].id.rpartition("-")[0]
         async with aclosing(feeds.read("demo", last_id=last_id.format(name=name))) as again:
@@ -186,7 +187,7 @@ async def test_an_id_that_is_not_known_is_a_gap_and_then_a_status(
 
 async def test_an_id_that_is_too_old_is_a_gap(rooms: Rooms) -> None:
     feeds = feeds_of(rooms, items_kept=3)
-    rooms.tell(Link(""), Status(AGENT), event(1))
+    rooms.tell(WELL, AGENT, event(1))
     async with aclosing(feeds.read("demo")) as reader:
         old, kept, *_ = await take(reader, 3)
         rooms.tell(event(2), event(3))
@@ -200,7 +201,7 @@ async def test_an_id_that_is_too_old_is_a_gap(rooms: Rooms) -> None:
 
 async def test_one_who_reads_too_slowly_is_dropped_and_resumes_with_a_gap(rooms: Rooms) -> None:
     feeds = feeds_of(rooms, items_kept=3)
-    rooms.tell(Link(""), Status(AGENT))
+    rooms.tell(WELL, AGENT)
     async with aclosing(feeds.read("demo")) as fast, aclosing(feeds.read("demo")) as slow:
         await take(fast, 2)
         (last,) = await take(slow, 1)
@@ -223,7 +224,7 @@ async def test_when_nothing_happens_there_is_a_ping_now_and_then(feeds: Feeds) -
 
 
 async def test_trouble_is_told_once_and_tried_again_with_growing_pauses(rooms: Rooms, feeds: Feeds) -> None:
-    rooms.tell(UnreachableError("no"), UnreachableError("no"), UnreachableError("no"), Link(""), event(1))
+    rooms.tell(UnreachableError("no"), UnreachableError("no"), UnreachableError("no"), WELL, event(1))
     async with aclosing(feeds.read("demo")) as reader:
         told = [item async for item in _until(reader, "utterance")]
     assert [item.data.get("state") for item in told] == ["reconnecting…", "", "done"]
@@ -231,7 +232,7 @@ async def test_trouble_is_told_once_and_tried_again_with_growing_pauses(rooms: R
 
 
 async def test_after_it_was_well_the_pauses_begin_anew(rooms: Rooms, feeds: Feeds) -> None:
-    rooms.tell(*[UnreachableError("no")] * 8, Link(""), UnreachableError("no"), event(1))
+    rooms.tell(*[UnreachableError("no")] * 8, WELL, UnreachableError("no"), event(1))
     async with aclosing(feeds.read("demo")) as reader:
         async for _ in _until(reader, "utterance"):
             pass
@@ -249,7 +250,7 @@ async def test_a_defect_of_the_follower_is_logged_and_it_goes_on(
 
 
 async def test_one_who_comes_while_the_connection_is_gone_is_told_so(rooms: Rooms, feeds: Feeds) -> None:
-    rooms.tell(Link(""), Status(AGENT), Link("reconnecting…"))
+    rooms.tell(WELL, AGENT, RECONNECTING)
     async with aclosing(feeds.read("demo")) as first, aclosing(feeds.read("demo")) as second:
         await take(first, 3)
         link, status = await take(second, 2)
@@ -259,7 +260,7 @@ async def test_one_who_comes_while_the_connection_is_gone_is_told_so(rooms: Room
 async def test_so_many_rooms_are_followed_and_then_no_more(rooms: Rooms) -> None:
     feeds = feeds_of(rooms, limit=2)
     for room in ("one", "two", "three"):
-        rooms.tell(Link(""), room=room)
+        rooms.tell(WELL, room=room)
     async with aclosing(feeds.read("one")) as one:
         await take(one, 1)
         async with aclosing(feeds.read("two")) as two:
@@ -281,7 +282,7 @@ async def test_a_room_that_is_no_name_is_refused_at_once(feeds: Feeds) -> None:
 
 
 async def test_at_the_end_readers_get_the_rest_and_nobody_comes_in(rooms: Rooms, feeds: Feeds) -> None:
-    rooms.tell(Link(""), event(1))
+    rooms.tell(WELL, event(1))
     async with aclosing(feeds.read("demo")) as behind, aclosing(feeds.read("demo")) as waiting:
         await take(behind, 1)
         async with asyncio.TaskGroup() as tasks:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, Route
 
-from libacli.core.record import Record
-from libacli.core.row import Row
+from libacli.core.board_row import BoardRow
 from libacli.core.timeline import percentile
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.web.page import STATIC
 
 ADDRESS = "http://page.test"
@@ -60,7 +60,7 @@ async def test_the_page_and_the_watcher_divide_the_time_of_a_line_in_the_same_wa
     cases = [{name: perhaps() for name in names} for _ in range(500)]
     found = await run(page, "latency.js", "return given.map(m.partsOf);", cases)
     for case, parts in zip(cases, found, strict=True):
-        row = Row(Record(id="u", t0=1.0, outcome="done", **case), "done", 0.0)  # type: ignore[arg-type]
+        row = BoardRow(UtteranceRecord(id="u", t0=1.0, outcome="done", **case), "done", 0.0)  # type: ignore[arg-type]
         assert parts["voice"] == pytest.approx(row.voice_ms)
         assert parts["sink"] == pytest.approx(row.sink_ms)
         assert parts["latency"] == pytest.approx(row.latency_ms)

@@ -21,6 +21,7 @@ async def test_a_room_tells_its_agent_and_what_is_spoken_and_waits(
         "queue": 1,
         "speaking": {"id": "u1", "state": "speaking"},
         "waiting": [{"id": "u2", "state": "accepted"}],
+        "waiting_left_out": 0,
         "caps": [],
     }
 
@@ -35,6 +36,7 @@ async def test_a_room_without_an_agent_is_a_room_too(client: httpx2.AsyncClient)
         "queue": 0,
         "speaking": None,
         "waiting": [],
+        "waiting_left_out": 0,
         "caps": [],
     }
 

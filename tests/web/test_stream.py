@@ -11,7 +11,8 @@ import pytest
 from starlette.types import Message
 
 from libacli.config import Settings
-from libacli.core.news import Caption, Event, Link, News, Status
+from libacli.core.event import AgentFacts, AgentStatus, Event, Report
+from libacli.core.room_update import WELL, Caption, RoomUpdate
 from libacli.web import stream
 from libacli.web.auth import Caller
 from libacli.web.dependencies import authenticated_caller
@@ -19,17 +20,22 @@ from libacli.web.feed import PING_S, Feeds
 from libacli.web.problems import add_problem_handlers
 from libacli.web.services import WebApp, make_services
 
-AGENT = {"epoch": "e1", "room": "demo", "agent": "liba", "model": "hibari", "avatar": "ready", "queue": 0}
+FACTS = AgentFacts("demo", "liba", "hibari", "ready", epoch="e1")
+AGENT = AgentStatus(FACTS)
+
+
+def done(utterance_id: str) -> Event:
+    return Event(FACTS, Report(utterance_id, "done"), t0=1.0)
 
 
 class Rooms:
     """A gateway that tells of each room what it is told to, one thing a second."""
 
-    def __init__(self, *news: News) -> None:
-        self.told = news
+    def __init__(self, *updates: RoomUpdate) -> None:
+        self.told = updates
         self.left = 0
 
-    async def news(self, room: str) -> AsyncGenerator[News]:
+    async def updates(self, room: str) -> AsyncGenerator[RoomUpdate]:
         try:
             for item in self.told:
                 await asyncio.sleep(1)
@@ -38,7 +44,7 @@ class Rooms:
         finally:
             self.left += 1
 
-    async def status(self, room: str) -> dict[str, Any] | None:
+    async def status(self, room: str) -> AgentStatus | None:
         return AGENT
 
 
@@ -74,9 +80,9 @@ class Connection:
 
 
 @asynccontextmanager
-async def serving(*news: News, rooms: Rooms | None = None, **settings: Any) -> AsyncIterator[WebApp]:
+async def serving(*updates: RoomUpdate, rooms: Rooms | None = None, **settings: Any) -> AsyncIterator[WebApp]:
     """An app that follows one room at most."""
-    gateway: Any = rooms or Rooms(*news)
+    gateway: Any = rooms or Rooms(*updates)
     shared = make_services(
         Settings(**settings), gateway, voices=(), address="http://127.0.0.1:8080", host_is_loopback=True
     )
@@ -116,7 +122,7 @@ def fields(piece: str) -> dict[str, str]:
 
 
 async def test_it_begins_with_when_to_come_again_and_may_not_be_kept() -> None:
-    async with serving(Link("")) as app, connected(app) as connection:
+    async with serving(WELL) as app, connected(app) as connection:
         assert await connection.piece() == "retry: 2000\n\n"
         assert connection.status == 200
         assert connection.headers["content-type"].startswith("text/event-stream")
@@ -126,22 +132,22 @@ async def test_it_begins_with_when_to_come_again_and_may_not_be_kept() -> None:
 async def test_each_event_has_an_id_a_kind_and_one_line_of_json() -> None:
     text = 'Two\nlines, a "quote", an é and\u2028more.'
     async with (
-        serving(Status(AGENT), Event({"id": "u1", "state": "done"}), Caption("u1", text)) as app,
+        serving(AGENT, done("u1"), Caption("u1", text)) as app,
         connected(app, "captions=true") as connection,
     ):
         await connection.piece()
         pieces = [fields(await connection.piece()) for _ in range(3)]
     assert [piece["event"] for piece in pieces] == ["status", "utterance", "caption"]
-    assert json.loads(pieces[1]["data"]) == {"id": "u1", "state": "done"}
+    assert json.loads(pieces[1]["data"]) == done("u1").encode()
     assert json.loads(pieces[2]["data"]) == {"id": "u1", "text": text}
     assert len({piece["id"] for piece in pieces}) == 3
 
 
 async def test_the_room_is_the_one_that_is_asked_for_else_that_of_the_settings() -> None:
-    async with serving(Status(AGENT), say_room="lobby") as app, connected(app) as connection:
+    async with serving(AGENT, say_room="lobby") as app, connected(app) as connection:
         await connection.piece()
         assert json.loads(fields(await connection.piece())["data"])["room"] == "lobby"
-    async with serving(Status(AGENT)) as app, connected(app, "room=hall") as connection:
+    async with serving(AGENT) as app, connected(app, "room=hall") as connection:
         await connection.piece()
         assert json.loads(fields(await connection.piece())["data"])["room"] == "hall"
 
@@ -153,18 +159,18 @@ async def test_while_nothing_happens_a_comment_keeps_it_open() -> None:
 
 
 async def test_one_who_comes_again_goes_on_after_the_last_event_that_he_got() -> None:
-    async with serving(Link(""), Event({"id": "u1"}), Event({"id": "u2"})) as app:
+    async with serving(WELL, done("u1"), done("u2")) as app:
         async with connected(app) as connection:
             await connection.piece()
             await connection.piece()
             seen = fields(await connection.piece())
         async with connected(app, last_event_id=seen["id"]) as connection:
             await connection.piece()
-            assert json.loads(fields(await connection.piece())["data"]) == {"id": "u2"}
+            assert json.loads(fields(await connection.piece())["data"])["id"] == "u2"
 
 
 async def test_a_client_that_leaves_is_forgotten() -> None:
-    rooms = Rooms(Link(""))
+    rooms = Rooms(WELL)
     async with serving(rooms=rooms) as app:
         async with connected(app) as connection:
             await connection.piece()
@@ -175,7 +181,7 @@ async def test_a_client_that_leaves_is_forgotten() -> None:
 
 
 async def test_a_client_that_takes_nothing_is_dropped() -> None:
-    async with serving(Link(""), *[Event({"id": "u1"})] * 5) as app, connected(app) as connection:
+    async with serving(WELL, *[done("u1")] * 5) as app, connected(app) as connection:
         await connection.piece()
         connection.takes.clear()
         await asyncio.sleep(29)
@@ -188,7 +194,7 @@ async def test_nothing_is_told_once_the_session_is_over() -> None:
     async def guest() -> Caller:
         return Caller("session 1", "demo", False, valid_for_s=2.5)
 
-    async with serving(*[Event({"id": "u1"})] * 5) as app:
+    async with serving(*[done("u1")] * 5) as app:
         app.dependency_overrides[authenticated_caller] = guest
         async with connected(app) as connection:
             pieces = [await connection.piece() for _ in range(4)]
@@ -196,7 +202,7 @@ async def test_nothing_is_told_once_the_session_is_over() -> None:
 
 
 async def test_when_the_server_stops_the_stream_ends() -> None:
-    async with serving(Link("")) as app, connected(app) as connection:
+    async with serving(WELL) as app, connected(app) as connection:
         await connection.piece()
         await connection.piece()
         app.services.feeds.end()
@@ -204,7 +210,7 @@ async def test_when_the_server_stops_the_stream_ends() -> None:
 
 
 async def test_one_room_too_many_is_a_problem_and_no_stream() -> None:
-    async with serving(Link("")) as app, connected(app, "room=one") as first:
+    async with serving(WELL) as app, connected(app, "room=one") as first:
         await first.piece()
         async with connected(app, "room=two") as second:
             problem = json.loads(await second.piece())

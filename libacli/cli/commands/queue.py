@@ -1,10 +1,12 @@
 """liba queue"""
 
 import math
-from typing import Any
 
 from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, settings_from
 from libacli.cli.output import output
+from libacli.core.event import AgentStatus, Report
+from libacli.core.route import route_word
+from libacli.core.usage import Usage
 
 
 def queue(
@@ -29,33 +31,33 @@ def queue(
     ).settings
     told = ask(settings, room, lambda client: client.queue())
     if as_json:
-        output.json(told)
+        output.json(told.encode())
     else:
         _show(told)
 
 
-def _show(told: dict[str, Any]) -> None:
-    output.result(
-        f"agent     {told['agent']} in room {told['room']}, epoch {told['epoch']}, avatar {told['avatar']}"
-    )
-    for cap in told["caps"]:
+def _show(status: AgentStatus) -> None:
+    facts, speaking = status.facts, status.speaking
+    output.result(f"agent     {facts.agent} in room {facts.room}, epoch {facts.epoch}, avatar {facts.avatar}")
+    for cap in status.caps:
         output.result(f"cap       {_cap(cap)}")
-    speaking = told["speaking"]
     if speaking:
-        output.result(f"{speaking['state']:<9} {_line(speaking)}")
-    for place, waiting in enumerate(told["waiting"], 1):
+        output.result(f"{speaking.state:<9} {_line(speaking)}")
+    for place, waiting in enumerate(status.waiting, 1):
         output.result(f"{place:>7}.  {_line(waiting)}")
-    if not speaking and not told["waiting"]:
+    if status.waiting_left_out:
+        output.result(f"          and {status.waiting_left_out} more")
+    if not speaking and not status.waiting:
         output.result("idle      nothing is spoken and nothing waits")
 
 
-def _cap(cap: dict[str, Any]) -> str:
-    used = f"{cap['name']}: {cap['used']:g} of {cap['limit']:g} {cap['unit']} used"
-    minutes = math.ceil(cap["resets_in_s"] / 60)
-    return f"{used}, none again in {minutes} min" if cap["used"] else used
+def _cap(cap: Usage) -> str:
+    used = f"{cap.name}: {cap.used:g} of {cap.limit:g} {cap.unit} used"
+    minutes = math.ceil(cap.resets_in_s / 60)
+    return f"{used}, none again in {minutes} min" if cap.used else used
 
 
-def _line(report: dict[str, Any]) -> str:
-    given_id = str(report["id"])
-    route = f"  {report['route']}" if report.get("route") else ""
-    return f"id={given_id if given_id.isprintable() else repr(given_id)}  {report['chars']} characters{route}"
+def _line(report: Report) -> str:
+    shown_id = report.id if report.id.isprintable() else repr(report.id)
+    route = f"  {route_word(report.route)}" if report.route else ""
+    return f"id={shown_id}  {report.chars} characters{route}"

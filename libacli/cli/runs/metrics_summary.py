@@ -15,8 +15,10 @@ from typing import Any
 from libacli.cli.options import seconds
 from libacli.cli.output import output, printable
 from libacli.cli.runs.thresholds import check_thresholds, read_thresholds
-from libacli.core.record import DURATIONS, Record
+from libacli.core.route import route_word
 from libacli.core.summary import Summary, summarise
+from libacli.core.timeline import DURATIONS
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.errors import ConfigError, UsageError
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -46,14 +48,14 @@ class Selection:
             None if until is None else _moment(until),
         )
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[UtteranceRecord]:
         """Those of the store, oldest first. Raises ConfigError when the store cannot be read."""
         from libacli.edges.metrics.reader import MetricsReader
         from libacli.edges.metrics.store import metrics_path
 
         with MetricsReader(metrics_path()) as reader:
             for record in reader.records(since=self.since, until=self.until, room=self.room):
-                if not self.route or record.route == self.route:
+                if not self.route or route_word(record.route) == self.route:
                     yield record
 
 
@@ -79,8 +81,8 @@ def export_store(selection: Selection, format: str, to: Path | None) -> None:
         _WRITERS[format](selection.records(), write)
 
 
-def _write_csv(records: Iterator[Record], write: Callable[[str], Any]) -> None:
-    names = [field.name for field in fields(Record)]
+def _write_csv(records: Iterator[UtteranceRecord], write: Callable[[str], Any]) -> None:
+    names = [field.name for field in fields(UtteranceRecord)]
     line = io.StringIO()
     writer = csv.writer(line, lineterminator="\n")
 
@@ -104,12 +106,12 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def _write_ndjson(records: Iterator[Record], write: Callable[[str], Any]) -> None:
+def _write_ndjson(records: Iterator[UtteranceRecord], write: Callable[[str], Any]) -> None:
     for record in records:
         write(json.dumps(record.encode()) + "\n")
 
 
-def _write_json(records: Iterator[Record], write: Callable[[str], Any]) -> None:
+def _write_json(records: Iterator[UtteranceRecord], write: Callable[[str], Any]) -> None:
     separator = "[\n"
     for record in records:
         write(f"{separator}  {json.dumps(record.encode())}")

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from libacli.cli.output import output
 from libacli.core.board import Board
+from libacli.core.board_row import BoardRow, Budgets
+from libacli.core.event import AgentStatus, Event, Rejection
 from libacli.core.lifecycle import OUTCOMES
-from libacli.core.record import Record
-from libacli.core.row import Budgets, Row
+from libacli.core.room_update import Caption, ConnectionState, NoAgent, RoomUpdate, Unreadable
+from libacli.core.utterance_record import UtteranceRecord, members_of
 from libacli.edges.metrics.schema import metrics_path
 from libacli.edges.metrics.store_follower import StoreFollower
 from libacli.errors import UsageError
@@ -39,9 +41,9 @@ class Told:
     """Something was told: `board` knows it already."""
 
     members: dict[str, Any] | None = None
-    """A room's event as it came, or a record of the store; None where it was neither."""
+    """A room's event, or a record of the store; None where it was neither."""
 
-    row: Row | None = None
+    row: BoardRow | None = None
     """The utterance that it was about."""
 
 
@@ -110,7 +112,7 @@ class _Watching:
 
     async def as_lines(self, *, as_json: bool) -> None:
         """Prints a line for each event or record with `as_json`, else for each utterance that ended."""
-        link = self._board.link
+        words = self._board.connection_words
         async with aclosing(self._told()) as stream:
             async for told in stream:
                 if as_json and told.members is not None:
@@ -119,9 +121,9 @@ class _Watching:
                     from libacli.cli.screens.board import plain_line
 
                     output.result(plain_line(told.row))
-                if self._board.link != link:
-                    link = self._board.link
-                    output.status(f"watch    {link or 'connected; Ctrl-C ends it'}")
+                if self._board.connection_words != words:
+                    words = self._board.connection_words
+                    output.status(f"watch    {words or 'connected; Ctrl-C ends it'}")
 
     async def on_terminal(self) -> None:
         """Shows the board on the whole screen until `q`."""
@@ -158,36 +160,34 @@ class _Watching:
         return self._from_store() if self._room is None else self._from_room(self._room)
 
     async def _from_room(self, room: str) -> AsyncGenerator[Told]:
-        from libacli.core.news import Caption, Event, Link, Status
-        from libacli.edges.livekit.follower import RoomEvents
+        from libacli.edges.livekit.follower import RoomFollower
 
-        board = self._board
-        events = RoomEvents(
+        follower = RoomFollower(
             self._settings.livekit(),
             room=room,
             agent_name=self._settings.agent_name,
             with_captions=self._show_text,
         )
-        async with aclosing(events.news()) as stream:
-            async for news in stream:
-                told = Told()
-                match news:
-                    case Event(members):
-                        told = self._take(members)
-                    case Status(None):
-                        board.no_agent()
-                    case Status(dict() as answer):
-                        board.answer(answer, self._now())
-                    case Caption(utterance_id, text):
-                        board.caption(utterance_id, text)
-                    case Link(state):
-                        board.connection(state)
-                yield told
+        async with aclosing(follower.updates()) as updates:
+            async for update in updates:
+                yield self._take(update)
 
-    def _take(self, members: dict[str, Any] | None) -> Told:
-        ignored = self._board.ignored
-        row = self._board.event(members or {}, self._now())
-        return Told(members if self._board.ignored == ignored else None, row)
+    def _take(self, update: RoomUpdate) -> Told:
+        board, now = self._board, self._now()
+        match update:
+            case Event() | Rejection():
+                return Told(update.encode(), board.event(update, now))
+            case Unreadable():
+                board.ignore()
+            case AgentStatus():
+                board.answer(update, now)
+            case NoAgent():
+                board.no_agent()
+            case Caption(utterance_id, text):
+                board.caption(utterance_id, text)
+            case ConnectionState(words):
+                board.connection(words)
+        return Told()
 
     def _read_store(self) -> None:
         for record in self._store.latest(_WINDOW):
@@ -197,7 +197,7 @@ class _Watching:
         async with aclosing(self._store.news()) as stream:
             async for news in stream:
                 match news:
-                    case Record():
+                    case UtteranceRecord():
                         yield Told(news.encode(), self._board.add(news))
                     case trouble:
                         self._board.connection(trouble)
@@ -223,7 +223,7 @@ class _Watching:
 def _document(board: Board, *, with_facts: bool) -> dict[str, Any]:
     """What `--once --json` prints."""
     members: dict[str, Any] = asdict(board.facts) if with_facts else {}
-    utterances = [row.record.encode() | {"state": row.state} for row in board.rows]
+    utterances = [members_of(row.event) | {"state": row.state} for row in board.rows]
     for utterance in utterances:
         if utterance["state"] not in OUTCOMES:
             utterance["outcome"] = None

@@ -17,6 +17,7 @@ from libacli.config import Settings
 from libacli.core.messages import SayRequest, read_say
 from libacli.core.pace import longest_speech_s
 from libacli.core.probe_result import ProbeResult, counts_of, summary_of, values_of
+from libacli.core.route import route_word
 from libacli.core.threshold import Threshold
 from libacli.edges.livekit.agent_client import AgentClient, talking_to
 from libacli.edges.livekit.tokens import check_name
@@ -126,7 +127,7 @@ class ProbeRun:
                 f"{len(bad)} of {len(self.results)} not heard to the end ({what})",
                 hint="see `liba agent run`'s log",
             )
-        without = [result for result in self.results if result.route != "tavus"]
+        without = [result for result in self.results if result.route != "avatar"]
         if self.require_avatar and without:
             raise _without_avatar(without[0].route_reason)
         check_thresholds(self.thresholds, values_of(self.results))
@@ -177,7 +178,7 @@ class ProbeRun:
 
     def _add(self, result: ProbeResult) -> None:
         self.results.append(result)
-        route = ": ".join(part for part in (result.route or "none", result.route_reason) if part)
+        route = ": ".join(part for part in (route_word(result.route, "none"), result.route_reason) if part)
         if route != self._route:
             output.status(f"route    {route}")
             self._route = route
@@ -190,7 +191,7 @@ class ProbeRun:
 async def _avatar_state(client: AgentClient) -> str:
     """What the agent says of its avatar."""
     try:
-        return str((await client.queue()).get("avatar", "not configured"))
+        return (await client.queue()).facts.avatar or "not configured"
     except RefusedError as error:
         if error.reason != "unsupported_server":
             raise

@@ -6,11 +6,12 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
+from libacli.core.event import Event
 from libacli.core.lifecycle import OUTCOMES
 from libacli.core.lip_sync import first_movement_at, lag_s
 from libacli.core.messages import SayRequest
 from libacli.core.probe_result import ProbeResult
-from libacli.core.record import Record
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.viewer.listener import AudioCapture
 from libacli.edges.viewer.seat import Seat
@@ -56,7 +57,9 @@ async def measure_utterance(
     return measured(record, sound, picture, sent_at) if was_alone else None
 
 
-def measured(record: Record, sound: AudioCapture, picture: VideoCapture, sent_at: float) -> ProbeResult:
+def measured(
+    record: UtteranceRecord, sound: AudioCapture, picture: VideoCapture, sent_at: float
+) -> ProbeResult:
     """What an utterance that was sent at `sent_at` was here; `record` is what the agent says of it."""
     motion, first_at, lag = list(picture.motion), sound.first_audible_at, None
     moved_at = first_movement_at(motion, since=sent_at, least=LEAST_MOTION)
@@ -72,7 +75,7 @@ def measured(record: Record, sound: AudioCapture, picture: VideoCapture, sent_at
     )
 
 
-async def end_of(events: asyncio.Queue[dict[str, Any]], utterance_id: str) -> tuple[Record, bool]:
+async def end_of(events: asyncio.Queue[dict[str, Any]], utterance_id: str) -> tuple[UtteranceRecord, bool]:
     """What the agent says of an utterance at its end, and whether nothing else was spoken meanwhile.
 
     Raises RefusedError when it is not taken.
@@ -86,7 +89,7 @@ async def end_of(events: asyncio.Queue[dict[str, Any]], utterance_id: str) -> tu
             raise RefusedError(str(event.get("rejected")), str(event.get("message")))
         elif event.get("state") in OUTCOMES:
             with suppress(RefusedError):  # not the agent's
-                return Record.read(event), was_alone
+                return UtteranceRecord.of(Event.read(event)), was_alone
 
 
 async def _wait_for_quiet(sound: AudioCapture) -> None:

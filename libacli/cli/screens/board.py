@@ -25,7 +25,8 @@ from libacli.cli.screens.board_table import (
     time_of_day,
 )
 from libacli.core.board import SHOWN, Board
-from libacli.core.row import Row, grade
+from libacli.core.board_row import BoardRow, grade
+from libacli.core.route import route_word
 
 _SPARKS = "▁▂▃▄▅▆▇█"
 _HEAD_LINES = 8
@@ -51,15 +52,16 @@ def draw(board: Board, view: View, now: float) -> Group:
     return Group(*(_fitted(line, view) for line in lines))
 
 
-def plain_line(row: Row) -> str:
+def plain_line(row: BoardRow) -> str:
     """An utterance that has ended, in one line for a log."""
-    record = row.record
-    words = [time_of_day(record.t0), f"{record.id:<12}", f"{row.state:<11}", f"{record.route or '-':<8}"]
+    report = row.report
+    words = [time_of_day(row.event.t0), f"{report.id:<12}", f"{row.state:<11}"]
+    words.append(f"{route_word(report.route, '-'):<8}")
     for name, width in (("d01", 7), ("d12", 6), ("d2a", 6), ("d23", 8), ("total", 8)):
-        value = getattr(record, name)
+        value = getattr(report, name)
         words.append(f"{name}={'-' if value is None else format(value, '.1f'):<{width}}")
-    words.append(f"{record.t3_source or '-':<9}")
-    notes = [record.reason, record.route_reason if record.route == "fallback" else ""]
+    words.append(f"{report.t3_source or '-':<9}")
+    notes = [report.reason, report.route_reason if report.route == "track" else ""]
     return printable(" ".join([*words, *filter(None, notes)]).rstrip().replace("\n", " "))
 
 
@@ -70,7 +72,11 @@ def _title(board: Board, view: View) -> list[Text]:
         title.append("all rooms of this machine")
     else:
         title.append(f"room {clean(facts.room)}", "bold")
-    state = (board.link, "bold yellow") if board.link else ("► live" if board.is_live else "", "bold cyan")
+    state = (
+        (board.connection_words, "bold yellow")
+        if board.connection_words
+        else ("► live" if board.is_live else "", "bold cyan")
+    )
     right = Text.assemble(state, "  " if state[0] and view.keys else "", (view.keys, "dim"))
     title.truncate(max(0, view.width - right.cell_len - 1), overflow="ellipsis")
     title.pad_right(max(1, view.width - title.cell_len - right.cell_len))

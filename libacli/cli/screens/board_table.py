@@ -14,7 +14,8 @@ from rich.text import Text
 from libacli.cli.output import printable
 from libacli.cli.screens.board_layout import gap_of, layout
 from libacli.core.board import Board
-from libacli.core.row import Budgets, Grade, Row, grade
+from libacli.core.board_row import BoardRow, Budgets, Grade, grade
+from libacli.core.route import route_word
 
 STYLES: dict[Grade, str] = {"fine": "green", "slow": "yellow", "bad": "red"}
 VOICE, SINK, AUDIBLE, PENDING, BUDGET, CUT = "█", "▓", "▒", "░", "┊", "»"
@@ -52,7 +53,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class _Scene:
+class _Drawing:
     """What a cell needs to know besides its row."""
 
     board: Board
@@ -67,15 +68,17 @@ class _Scene:
     widths: dict[str, int]
 
 
-def table(board: Board, rows: Sequence[Row], view: View, now: float) -> list[Text]:
+def table(board: Board, rows: Sequence[BoardRow], view: View, now: float) -> list[Text]:
     widths = layout(view.width, with_rooms=view.with_rooms, with_text=view.with_text)
     played = [ms for row in rows if (ms := row.playing_ms(now)) is not None]
-    scene = _Scene(board, view, now, scale_ms(rows, view.budgets), max([*played, 1.0]), widths)
+    drawing = _Drawing(board, view, now, scale_ms(rows, view.budgets), max([*played, 1.0]), widths)
     gap = Text(" " * gap_of(view.width))
-    titles = [_axis(scene) if name == "bar" else _sized(name, Text(name, "dim"), scene) for name in widths]
+    titles = [
+        _axis(drawing) if name == "bar" else _sized(name, Text(name, "dim"), drawing) for name in widths
+    ]
     lines = [gap.join(titles)]
     for row in rows:
-        cells = (_sized(name, _CELLS[name](row, scene), scene) for name in widths)
+        cells = (_sized(name, _CELLS[name](row, drawing), drawing) for name in widths)
         lines.append(gap.join(cells))
         if row.state == "lost":
             lines[-1].stylize("dim")
@@ -87,8 +90,8 @@ def table(board: Board, rows: Sequence[Row], view: View, now: float) -> list[Tex
 _NUMBERS = frozenset({"latency", "playing", "d01", "d12", "d2a", "queued", "chars"})
 
 
-def _sized(name: str, cell: Text, scene: _Scene) -> Text:
-    width = scene.widths[name]
+def _sized(name: str, cell: Text, drawing: _Drawing) -> Text:
+    width = drawing.widths[name]
     cell.truncate(width, overflow="ellipsis")
     pad = max(0, width - cell.cell_len)
     if name in _NUMBERS:
@@ -98,7 +101,7 @@ def _sized(name: str, cell: Text, scene: _Scene) -> Text:
     return cell
 
 
-def scale_ms(rows: Iterable[Row], budgets: Budgets) -> float:
+def scale_ms(rows: Iterable[BoardRow], budgets: Budgets) -> float:
     """Milliseconds of a whole bar: all of them fit, but for one that is far beyond the others."""
     known = [ms for row in rows if (ms := row.latency_ms) is not None]
     if not known:
@@ -112,10 +115,10 @@ def _round_up(ms: float) -> float:
     return next((step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8) if step * power >= ms), 10 * power)
 
 
-def _axis(scene: _Scene) -> Text:
-    width = scene.widths["bar"]
-    end = f"{in_ms(scene.scale_ms, exact=True)} ms"
-    half = in_ms(scene.scale_ms / 2, exact=True)
+def _axis(drawing: _Drawing) -> Text:
+    width = drawing.widths["bar"]
+    end = f"{in_ms(drawing.scale_ms, exact=True)} ms"
+    half = in_ms(drawing.scale_ms / 2, exact=True)
     cells = set_cell_size("0", width - len(end)) + end
     middle = width // 2 - len(half) // 2
     if middle + len(half) + 2 < width - len(end):
@@ -123,110 +126,110 @@ def _axis(scene: _Scene) -> Text:
     return Text(cells, "dim")
 
 
-def _budget_at(scene: _Scene) -> int | None:
+def _budget_at(drawing: _Drawing) -> int | None:
     """Where the budget stands in a bar; None when it is beyond its end."""
-    at = int(scene.view.budgets.total / scene.scale_ms * scene.widths["bar"])
-    return at if at < scene.widths["bar"] else None
+    at = int(drawing.view.budgets.total / drawing.scale_ms * drawing.widths["bar"])
+    return at if at < drawing.widths["bar"] else None
 
 
-def _bar(row: Row, scene: _Scene) -> Text:
+def _bar(row: BoardRow, drawing: _Drawing) -> Text:
     """Voice, sink and the way to the ears in proportion; where there is nothing to draw, why not."""
-    width, budgets = scene.widths["bar"], scene.view.budgets
-    if (pending := row.pending_ms(scene.now)) is not None:
-        return _drawn([(PENDING, pending, "cyan")], width, scene)
-    if row.voice_ms is None or row.sink_ms is None or row.record.d2a is None:
-        return _why_no_bar(row, scene)
+    width, budgets = drawing.widths["bar"], drawing.view.budgets
+    if (pending := row.pending_ms(drawing.now)) is not None:
+        return _drawn([(PENDING, pending, "cyan")], width, drawing)
+    if row.voice_ms is None or row.sink_ms is None or row.report.d2a is None:
+        return _why_no_bar(row, drawing)
     spans = (
         (VOICE, row.voice_ms, STYLES[grade(row.voice_ms, budgets.d01)]),
         (SINK, row.sink_ms, STYLES[grade(row.sink_ms, budgets.d12)]),
-        (AUDIBLE, row.record.d2a, STYLES[grade(row.record.d2a, budgets.d2a)]),
+        (AUDIBLE, row.report.d2a, STYLES[grade(row.report.d2a, budgets.d2a)]),
     )
-    return _drawn(spans, width, scene)
+    return _drawn(spans, width, drawing)
 
 
-def _drawn(spans: Iterable[tuple[str, float, str]], width: int, scene: _Scene) -> Text:
+def _drawn(spans: Iterable[tuple[str, float, str]], width: int, drawing: _Drawing) -> Text:
     bar, end_ms = Text(), 0.0
     for glyph, ms, style in spans:
         end_ms += ms
-        cells = round(min(width, end_ms / scene.scale_ms * width)) - bar.cell_len
+        cells = round(min(width, end_ms / drawing.scale_ms * width)) - bar.cell_len
         bar.append(glyph * cells, style)
-    if end_ms > scene.scale_ms * 1.001:
+    if end_ms > drawing.scale_ms * 1.001:
         bar.truncate(width - 1)
         bar.append(CUT, "bold")
     if not bar.cell_len:
-        bar.append("▏" if not scene.view.ascii_only else "|", "dim")
-    at = _budget_at(scene)
+        bar.append("▏" if not drawing.view.ascii_only else "|", "dim")
+    at = _budget_at(drawing)
     if at is not None and at >= bar.cell_len:
         bar.pad_right(at - bar.cell_len)
         bar.append(BUDGET, "yellow")
     return bar
 
 
-def _why_no_bar(row: Row, scene: _Scene) -> Text:
+def _why_no_bar(row: BoardRow, drawing: _Drawing) -> Text:
     if row.state == "accepted":
-        return Text(f"waits {_seconds(row.waiting_ms(scene.now))}", "dim")
+        return Text(f"waits {_seconds(row.waiting_ms(drawing.now))}", "dim")
     if row.state == "lost":
         return Text("its end was not seen", "dim")
-    return Text("" if "note" in scene.widths else clean(row.record.reason), "dim")
+    return Text("" if "note" in drawing.widths else clean(row.report.reason), "dim")
 
 
-def _status(row: Row, scene: _Scene) -> Text:
+def _status(row: BoardRow, drawing: _Drawing) -> Text:
     symbol, word, style = _STATES[row.state]
     return Text(f"{symbol} {word}", style)
 
 
-def _route(row: Row, scene: _Scene) -> Text:
-    route = row.record.route
-    return Text(clean(route), "yellow" if route == "fallback" else "")
+def _route(row: BoardRow, drawing: _Drawing) -> Text:
+    route = row.report.route
+    return Text(route_word(route), "yellow" if route == "track" else "")
 
 
-def _note(row: Row, scene: _Scene) -> Text:
-    record = row.record
-    notes = [record.reason, record.route_reason if record.route == "fallback" else ""]
-    if record.replayed:
+def _note(row: BoardRow, drawing: _Drawing) -> Text:
+    report = row.report
+    notes = [report.reason, report.route_reason if report.route == "track" else ""]
+    if report.replayed:
         notes.append("replayed")
-    if record.underruns:
-        notes.append(f"{record.underruns} underrun{'s' if record.underruns > 1 else ''}")
+    if report.underruns:
+        notes.append(f"{report.underruns} underrun{'s' if report.underruns > 1 else ''}")
     return Text(clean(", ".join(filter(None, notes))), "yellow")
 
 
-def _latency(row: Row, scene: _Scene) -> Text:
-    if (pending := row.pending_ms(scene.now)) is not None:
+def _latency(row: BoardRow, drawing: _Drawing) -> Text:
+    if (pending := row.pending_ms(drawing.now)) is not None:
         return Text(in_ms(pending), "cyan")
     ms = row.latency_ms
-    return Text(in_ms(ms)) if ms is None else Text(in_ms(ms), STYLES[grade(ms, scene.view.budgets.total)])
+    return Text(in_ms(ms)) if ms is None else Text(in_ms(ms), STYLES[grade(ms, drawing.view.budgets.total)])
 
 
-def _part(name: str) -> Callable[[Row, _Scene], Text]:
+def _part(name: str) -> Callable[[BoardRow, _Drawing], Text]:
     """A cell for d01, d12 or d2a, in the colour of the part of it that is not waiting in the queue."""
-    own = {"d01": lambda row: row.voice_ms, "d12": lambda row: row.sink_ms, "d2a": lambda row: row.record.d2a}
+    own = {"d01": lambda row: row.voice_ms, "d12": lambda row: row.sink_ms, "d2a": lambda row: row.report.d2a}
 
-    def cell(row: Row, scene: _Scene) -> Text:
+    def cell(row: BoardRow, drawing: _Drawing) -> Text:
         judged = own[name](row)
-        style = "" if judged is None else STYLES[grade(judged, getattr(scene.view.budgets, name))]
-        return Text(in_ms(getattr(row.record, name)), style)
+        style = "" if judged is None else STYLES[grade(judged, getattr(drawing.view.budgets, name))]
+        return Text(in_ms(getattr(row.report, name)), style)
 
     return cell
 
 
-def _playing(row: Row, scene: _Scene) -> Text:
-    return Text(_seconds(row.playing_ms(scene.now)), "" if row.is_over else "bold cyan")
+def _playing(row: BoardRow, drawing: _Drawing) -> Text:
+    return Text(_seconds(row.playing_ms(drawing.now)), "" if row.is_over else "bold cyan")
 
 
-def _played(row: Row, scene: _Scene) -> Text:
-    ms = row.playing_ms(scene.now)
-    cells = 0 if ms is None else round(ms / scene.playing_ms * scene.widths["played"])
+def _played(row: BoardRow, drawing: _Drawing) -> Text:
+    ms = row.playing_ms(drawing.now)
+    cells = 0 if ms is None else round(ms / drawing.playing_ms * drawing.widths["played"])
     return Text("─" * cells, "" if row.is_over else "bold cyan")
 
 
-_CELLS: dict[str, Callable[[Row, _Scene], Text]] = {
-    "time": lambda row, scene: Text(time_of_day(row.record.t0), "dim"),
-    "room": lambda row, scene: Text(clean(row.record.room)),
-    "id": lambda row, scene: Text(clean(row.record.id), "dim"),
+_CELLS: dict[str, Callable[[BoardRow, _Drawing], Text]] = {
+    "time": lambda row, drawing: Text(time_of_day(row.event.t0), "dim"),
+    "room": lambda row, drawing: Text(clean(row.event.facts.room)),
+    "id": lambda row, drawing: Text(clean(row.report.id), "dim"),
     "status": _status,
     "route": _route,
     "note": _note,
-    "queued": lambda row, scene: Text(_seconds(row.waiting_ms(scene.now), least_ms=50.0), "dim"),
+    "queued": lambda row, drawing: Text(_seconds(row.waiting_ms(drawing.now), least_ms=50.0), "dim"),
     "d01": _part("d01"),
     "d12": _part("d12"),
     "d2a": _part("d2a"),
@@ -234,9 +237,9 @@ _CELLS: dict[str, Callable[[Row, _Scene], Text]] = {
     "bar": _bar,
     "playing": _playing,
     "played": _played,
-    "chars": lambda row, scene: Text(str(row.record.chars), "dim"),
-    "voice": lambda row, scene: Text(clean(row.record.voice), "dim"),
-    "text": lambda row, scene: Text(clean(scene.board.text(row))),
+    "chars": lambda row, drawing: Text(str(row.report.chars), "dim"),
+    "voice": lambda row, drawing: Text(clean(row.report.voice), "dim"),
+    "text": lambda row, drawing: Text(clean(drawing.board.text(row))),
 }
 
 

@@ -16,7 +16,7 @@ from typing import IO
 from platformdirs import user_state_path
 
 from libacli.config import Settings, is_loopback
-from libacli.core.caps import Usage
+from libacli.core.usage import Usage
 from libacli.edges.avatars.choose import avatar_base_url
 from libacli.errors import LibaError
 

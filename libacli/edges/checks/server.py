@@ -176,16 +176,15 @@ async def agent(credentials: LiveKitCredentials, room: str, agent_name: str, *, 
             fix = "`liba say` brings one there, if `liba agent run` is running"
             return Finding("agent", "warn" if is_asked else "skip", message, fix)
         try:
-            told = await client.queue()
+            facts = (await client.queue()).facts
         except NoAgentError as error:
             message = f"one is in room {room!r} and does not answer: {error}"
             fix = "it hangs or has crashed: end its `liba agent run`, and start it anew"
             return Finding("agent", "fail", message, fix)
         except RefusedError as error:
             return Finding("agent", "fail", str(error), error.hint)
-    waiting, avatar = len(told.get("waiting", ())), told.get("avatar", "unknown")
-    who = told.get("agent", "one")
-    return Finding("agent", "ok", f"{who} in room {room!r} answers; avatar: {avatar}, {waiting} waiting")
+    told = f"avatar: {facts.avatar or 'unknown'}, {facts.queue} waiting"
+    return Finding("agent", "ok", f"{facts.agent or 'one'} in room {room!r} answers; {told}")
 
 
 def _beyond_watching(permission: ParticipantPermission) -> Iterator[str]:

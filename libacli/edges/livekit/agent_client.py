@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.delivery import Delivery
+from libacli.core.event import AgentStatus
 from libacli.core.lifecycle import LEVEL_STATES, SETTLED, has_reached
 from libacli.core.messages import SayRequest, parse_object
 from libacli.core.protocol import SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD
@@ -123,14 +124,18 @@ class AgentClient:
             raise _not_understood("it does not say what was stopped")
         return [str(utterance_id) for utterance_id in stopped]
 
-    async def status(self) -> dict[str, Any]:
+    async def status(self) -> AgentStatus:
         """What the agent says of itself, and the reports of what it is `speaking` and what is `waiting`.
 
         Raises NoAgentError when there is none, or none that answers.
         """
-        return await self._ask(STATUS_METHOD, {})
+        answer = await self._ask(STATUS_METHOD, {})
+        try:
+            return AgentStatus.read(answer)
+        except RefusedError as error:
+            raise _not_understood(str(error)) from error
 
-    async def queue(self) -> dict[str, Any]:
+    async def queue(self) -> AgentStatus:
         """The `status` of whoever is there now."""
         self._locator.identity = ""
         return await self.status()

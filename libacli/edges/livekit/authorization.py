@@ -10,27 +10,34 @@ from libacli.config import Settings
 from libacli.core.caps import SayCaps
 from libacli.edges.livekit.tokens import verify_request
 from libacli.errors import RefusedError
-from libacli.speech.desk import Authorise, Permit, Sender
+from libacli.speech.desk import Permit, Sender
 
 
-def authoriser(settings: Settings, room: str, *, agent: str) -> Authorise:
+class RoomAuthorization:
     """The rule who may make the agent of `room` speak, which has the identity `agent` and begins now."""
-    credentials, previous = settings.livekit(), settings.livekit_previous()
-    began_at = datetime.now(UTC).timestamp()
 
-    def authorise(method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> Permit:
-        if settings.say_accept == "anyone":
+    def __init__(self, settings: Settings, room: str, *, agent: str) -> None:
+        self._credentials = settings.livekit()
+        self._previous = settings.livekit_previous()
+        self._takes_anyone = settings.say_accept == "anyone"
+        self._room = room
+        self._agent = agent
+        self._began_at = datetime.now(UTC).timestamp()
+
+    def authorise(self, method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> Permit:
+        """Raises RefusedError unless this request may be carried out."""
+        if self._takes_anyone:
             return Permit(f"participant {sender.identity}")
         if auth is not None:
             signature = verify_request(
-                credentials,
+                self._credentials,
                 auth,
-                room=room,
+                room=self._room,
                 method=method,
                 body=body,
-                agent=agent,
-                began_at=began_at,
-                previous=previous,
+                agent=self._agent,
+                began_at=self._began_at,
+                previous=self._previous,
             )
             return Permit(f"key {signature.key}", nonce=signature.nonce)
         if not sender.identity:
@@ -45,8 +52,6 @@ def authoriser(settings: Settings, room: str, *, agent: str) -> Authorise:
                 hint="send it with `liba say`, or from a participant with a token of `liba token --can-say`",
             )
         return Permit(f"participant {sender.identity}")
-
-    return authorise
 
 
 def say_caps(settings: Settings) -> SayCaps:

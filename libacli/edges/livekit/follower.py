@@ -7,16 +7,27 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
+from libacli.core.event import AgentStatus, Event, Rejection, read_event
 from libacli.core.messages import parse_object
-from libacli.core.news import Caption, Event, Link, News, Status
 from libacli.core.protocol import AGENT_ATTRIBUTE, EVENTS_TOPIC
+from libacli.core.room_update import (
+    RECONNECTING,
+    WELL,
+    Caption,
+    ConnectionState,
+    NoAgent,
+    RoomUpdate,
+    Unreadable,
+)
 from libacli.edges.livekit.agent_client import AgentClient, open_client
 from libacli.edges.livekit.joining import joined
+from libacli.edges.livekit.participants import is_agent
 from libacli.edges.livekit.tokens import listener_token
 from libacli.errors import LibaError, NoAgentError, RefusedError
 
@@ -31,7 +42,7 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 15.0
 
 
-class RoomEvents:
+class RoomFollower:
     """Follows the agents of `room`; the one named `agent_name` is asked for its status."""
 
     def __init__(
@@ -49,7 +60,7 @@ class RoomEvents:
         self._with_captions = with_captions
         self._new_room = new_room
 
-    async def news(self) -> AsyncGenerator[News]:
+    async def updates(self) -> AsyncGenerator[RoomUpdate]:
         """All that comes, without end: a connection that is lost is made again.
 
         Raises UnreachableError or CredentialsError when there was none to begin with. Close it
@@ -66,14 +77,14 @@ class RoomEvents:
                         visit.room, self._credentials.ws_url, self._token(), auto_subscribe=False
                     ):
                         pause_s, has_joined = _FIRST_PAUSE_S, True
-                        async with aclosing(visit.news(client)) as news:
-                            async for item in news:
-                                yield item
+                        async with aclosing(visit.updates(client)) as updates:
+                            async for update in updates:
+                                yield update
                 except LibaError as error:
                     if not has_joined:
                         raise
                     logger.debug("not joined again: %s", error)
-                yield Link("reconnecting…")
+                yield RECONNECTING
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
@@ -83,29 +94,36 @@ class RoomEvents:
         return listener_token(self._credentials, room=self._room_name, identity=identity, hidden=True)
 
 
+@dataclass(frozen=True)
+class _Disconnected:
+    """The connection is lost for good."""
+
+
+_Incoming: TypeAlias = rtc.DataPacket | rtc.TextStreamReader | ConnectionState | _Disconnected | None
+"""None: somebody came, left or changed."""
+
+
 class _Visit:
     """From joining a room until the connection is lost for good. Callbacks only queue."""
 
     def __init__(self, room: rtc.Room, agent_name: str, *, with_captions: bool) -> None:
         self.room = room
         self._agent_name = agent_name
-        self._incoming: asyncio.Queue[rtc.DataPacket | rtc.TextStreamReader | Link | None] = asyncio.Queue(
-            _QUEUE_LIMIT
-        )
+        self._incoming: asyncio.Queue[_Incoming] = asyncio.Queue(_QUEUE_LIMIT)
         self._agent = ""
         """Identity and epoch of the agent that was asked last; empty: there was none."""
 
         room.on("data_received", self._on_data)
-        room.on("reconnecting", lambda: self._queue(Link("reconnecting…")))
-        room.on("reconnected", lambda: self._queue(Link("")))
-        room.on("disconnected", lambda *_: self._queue(Link("disconnected")))
+        room.on("reconnecting", lambda: self._queue(RECONNECTING))
+        room.on("reconnected", lambda: self._queue(WELL))
+        room.on("disconnected", lambda *_: self._queue(_Disconnected()))
         for event in ("participant_connected", "participant_attributes_changed", "participant_disconnected"):
             room.on(event, lambda *_: self._queue(None))
         if with_captions:
             room.register_text_stream_handler(_CAPTION_TOPIC, self._on_caption)
 
-    async def news(self, client: AgentClient) -> AsyncGenerator[News]:
-        yield Link("")
+    async def updates(self, client: AgentClient) -> AsyncGenerator[RoomUpdate]:
+        yield WELL
         self._agent = self._find_agent()
         if status := await _status(client):
             yield status
@@ -115,15 +133,15 @@ class _Visit:
                     self._agent = agent
                     if status := await _status(client):
                         yield status
-                case Link("disconnected"):
+                case _Disconnected():
                     return
-                case Link() as link:
-                    yield link
+                case ConnectionState() as state:
+                    yield state
                     # What was told while the connection was gone was not heard.
-                    if not link.state and (status := await _status(client)):
+                    if state == WELL and (status := await _status(client)):
                         yield status
                 case rtc.DataPacket() as packet:
-                    yield Event(_members(packet.data))
+                    yield _event(packet.data)
                 case rtc.TextStreamReader() as reader:
                     if caption := await _caption(reader):
                         yield caption
@@ -131,21 +149,21 @@ class _Visit:
     def _find_agent(self) -> str:
         for participant in self.room.remote_participants.values():
             attributes = participant.attributes
-            if _is_agent(participant) and attributes.get(AGENT_ATTRIBUTE) == self._agent_name:
+            if is_agent(participant) and attributes.get(AGENT_ATTRIBUTE) == self._agent_name:
                 return f"{participant.identity} {attributes.get(f'{AGENT_ATTRIBUTE}.epoch')}"
         return ""
 
     def _on_data(self, packet: rtc.DataPacket) -> None:
         # Anybody with the right to send data could call itself an agent's voice.
-        if packet.topic == EVENTS_TOPIC and packet.participant and _is_agent(packet.participant):
+        if packet.topic == EVENTS_TOPIC and packet.participant and is_agent(packet.participant):
             self._queue(packet)
 
     def _on_caption(self, reader: rtc.TextStreamReader, identity: str) -> None:
         sender = self.room.remote_participants.get(identity)
-        if sender and _is_agent(sender):
+        if sender and is_agent(sender):
             self._queue(reader)
 
-    def _queue(self, item: rtc.DataPacket | rtc.TextStreamReader | Link | None) -> None:
+    def _queue(self, item: _Incoming) -> None:
         if self._incoming.full():  # nobody reads: better to lose the oldest than the memory
             lost = self._incoming.get_nowait()
             if isinstance(lost, rtc.TextStreamReader):
@@ -153,7 +171,7 @@ class _Visit:
         self._incoming.put_nowait(item)
 
 
-async def ask_once(credentials: LiveKitCredentials, *, room: str, agent_name: str) -> dict[str, Any]:
+async def ask_once(credentials: LiveKitCredentials, *, room: str, agent_name: str) -> AgentStatus:
     """What `AgentClient.queue` gives, over HTTP alone.
 
     Raises NoAgentError, UnreachableError, CredentialsError.
@@ -162,26 +180,24 @@ async def ask_once(credentials: LiveKitCredentials, *, room: str, agent_name: st
         return await client.queue()
 
 
-async def _status(client: AgentClient) -> Status | None:
+async def _status(client: AgentClient) -> AgentStatus | NoAgent | None:
     """None when it cannot be told: the server is too old for the call, or does not answer."""
     try:
-        return Status(await client.queue())
+        return await client.queue()
     except NoAgentError:
-        return Status(None)
+        return NoAgent()
     except LibaError as error:
         logger.debug("no status: %s", error)
         return None
 
 
-def _is_agent(participant: rtc.RemoteParticipant) -> bool:
-    return participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-
-
-def _members(payload: bytes) -> dict[str, Any] | None:
+def _event(payload: bytes) -> Event | Rejection | Unreadable:
+    if len(payload) > _MAX_EVENT_BYTES:
+        return Unreadable()
     try:
-        return parse_object(payload.decode()) if len(payload) <= _MAX_EVENT_BYTES else None
+        return read_event(parse_object(payload.decode()))
     except (UnicodeDecodeError, RefusedError):
-        return None
+        return Unreadable()
 
 
 async def _caption(reader: rtc.TextStreamReader) -> Caption | None:

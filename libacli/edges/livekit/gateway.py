@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from libacli.config import LiveKitCredentials
 from libacli.core.connection_details import ConnectionDetails
 from libacli.core.delivery import Delivery
+from libacli.core.event import AgentStatus
 from libacli.core.messages import SayRequest
-from libacli.core.news import News
+from libacli.core.room_update import RoomUpdate
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
@@ -101,23 +102,23 @@ class RoomGateway:
         """Stops what is spoken and clears the queue; ids of what that ended. Raises NoAgentError."""
         return await self._ask(room, lambda client: client.stop())
 
-    async def status(self, room: str) -> dict[str, Any] | None:
-        """What the agent says of itself, see Desk.status; None when there is none that answers."""
+    async def status(self, room: str) -> AgentStatus | None:
+        """What the agent says of itself; None when there is none that answers."""
         try:
             return await self._ask(room, lambda client: client.status())
         except NoAgentError:
             return None
 
-    def news(self, room: str) -> AsyncGenerator[News]:
-        """All that the room's agents tell, captions included, without end; see RoomEvents.news."""
+    def updates(self, room: str) -> AsyncGenerator[RoomUpdate]:
+        """All that the room's agents tell, captions included, without end; see RoomFollower.updates."""
         from libacli.edges.livekit.follower import (
-            RoomEvents,  # the LiveKit SDK: only who follows a room needs it
+            RoomFollower,  # the LiveKit SDK: only who follows a room needs it
         )
 
         check_name("room", room)
-        return RoomEvents(
+        return RoomFollower(
             self._credentials, room=room, agent_name=self._agent_name, with_captions=True
-        ).news()
+        ).updates()
 
     def join(
         self, room: str, identity: str, *, name: str, valid_for_s: int, can_say: bool

@@ -6,12 +6,13 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
+from libacli.core.event import Event, Rejection
 from libacli.core.protocol import (
     CAN_SAY_ATTRIBUTE,
     EPOCH_ATTRIBUTE,
@@ -22,6 +23,7 @@ from libacli.core.protocol import (
     STOP_METHOD,
 )
 from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.participants import is_agent
 from libacli.errors import LibaError
 from libacli.speech.desk import Desk, Sender
 
@@ -39,7 +41,7 @@ _SEND_TIMEOUT_S = 60.0
 _TAKEOVER_TIMEOUT_S = 0.5
 
 
-class RoomLink:
+class RoomTransport:
     """Connects a desk with a room. Callbacks of the room only take in or queue; `run` does the sending.
 
     `on_takeover` is called when somebody has joined with the identity of this agent, which puts it out.
@@ -70,24 +72,23 @@ class RoomLink:
 
         self._room.on("data_received", on_packet)
         self._room.on("disconnected", self._on_disconnected)
-        for method, handle in {
-            SAY_METHOD: desk.say,
-            STATUS_METHOD: desk.status,
-            STOP_METHOD: desk.stop,
-        }.items():
+        for method in (SAY_METHOD, STATUS_METHOD, STOP_METHOD):
+            self._room.local_participant.register_rpc_method(method, self._answering(desk, method))
 
-            async def on_call(call: rtc.RpcInvocationData, handle: Any = handle) -> str:
-                received_at = loop.time()
-                sender = self._sender(self._room.remote_participants.get(call.caller_identity))
-                return json.dumps(handle(call.payload.encode(errors="surrogatepass"), sender, received_at))
+    def _answering(self, desk: Desk, method: str) -> Callable[[rtc.RpcInvocationData], Awaitable[str]]:
+        async def on_call(call: rtc.RpcInvocationData) -> str:
+            received_at = asyncio.get_running_loop().time()
+            sender = self._sender(self._room.remote_participants.get(call.caller_identity))
+            payload = call.payload.encode(errors="surrogatepass")
+            return json.dumps(desk.answer(method, payload, sender, received_at))
 
-            self._room.local_participant.register_rpc_method(method, on_call)
+        return on_call
 
-    def announce(self, event: dict[str, Any]) -> None:
+    def take_event(self, event: Event | Rejection) -> None:
         """Queues an event for everybody in the room; of many rejections some are left out."""
-        if event["state"] == "rejected" and self._outgoing.qsize() >= _REJECTIONS_LIMIT:
+        if isinstance(event, Rejection) and self._outgoing.qsize() >= _REJECTIONS_LIMIT:
             return  # whoever floods us must not keep others from learning what became of their texts
-        payload = json.dumps(event, ensure_ascii=False)
+        payload = json.dumps(event.encode(), ensure_ascii=False)
         self._queue(lambda: self._room.local_participant.publish_data(payload, topic=EVENTS_TOPIC))
 
     def caption(self, text: str, *, utterance_id: str, track_sid: str) -> None:
@@ -122,7 +123,7 @@ class RoomLink:
             del self._unread[sender.identity]
         identity = sender.identity if sender.identity.isprintable() else repr(sender.identity)
         logger.info("Received data packet from %s: topic='say'", identity or "unknown")
-        desk.say(payload, sender, received_at)
+        desk.answer(SAY_METHOD, payload, sender, received_at)
 
     async def _send(self) -> None:
         while True:
@@ -184,8 +185,7 @@ class RoomLink:
         # Nor can it be asked for later: the SDK gives such a packet without its sender's identity.
         if participant is None:
             return Sender()
-        is_agent = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
         # Who may change its own attributes may have given itself this one.
         is_granted = not participant.permissions.can_update_metadata
-        may_say = participant.attributes.get(CAN_SAY_ATTRIBUTE) == "true" and is_granted and not is_agent
-        return Sender(participant.identity, may_say)
+        may_say = participant.attributes.get(CAN_SAY_ATTRIBUTE) == "true" and is_granted
+        return Sender(participant.identity, may_say and not is_agent(participant))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from libacli.core.lifecycle import FINAL_STATES
-from libacli.core.record import Record
+from libacli.core.event import Event, Rejection
+from libacli.core.lifecycle import OUTCOMES
+from libacli.core.utterance_record import UtteranceRecord
 
 logger = logging.getLogger("liba.metrics")
 
@@ -22,7 +22,7 @@ class Meter:
     All but `run` and `aclose` return at once.
     """
 
-    def observe(self, record: Record) -> None:
+    def observe(self, record: UtteranceRecord) -> None:
         """An utterance has ended."""
 
     def refuse(self, reason: str) -> None:
@@ -49,13 +49,13 @@ class Meters:
         self._avatar_time = avatar_time
         self._told_s = 0.0
 
-    def take(self, event: Mapping[str, Any]) -> None:
+    def take_event(self, event: Event | Rejection) -> None:
         """Counts an event of the agent, as everybody in the room gets it. Raises nothing."""
-        for meter in self._meters:
-            try:
-                _tell(meter, event)
-            except Exception as error:  # speech goes on, whatever a meter makes of it
-                logger.error("%s did not count an event", type(meter).__name__, exc_info=error)
+        self._each(lambda meter: _tell(meter, event))
+
+    def refuse(self, reason: str) -> None:
+        """Counts what the room is told nothing of. Raises nothing."""
+        self._each(lambda meter: meter.refuse(reason))
 
     async def run(self) -> None:
         """Works until cancelled; a meter that breaks down is left out."""
@@ -76,20 +76,25 @@ class Meters:
         except TimeoutError:
             logger.warning("metrics were not all written in time")
 
+    def _each(self, tell: Callable[[Meter], None]) -> None:
+        for meter in self._meters:
+            try:
+                tell(meter)
+            except Exception as error:  # speech goes on, whatever a meter makes of it
+                logger.error("%s did not count an event", type(meter).__name__, exc_info=error)
+
     def _tell_avatar_time(self) -> None:
         total_s = self._avatar_time()
-        for meter in self._meters:
-            meter.avatar_seconds(total_s - self._told_s)
-        self._told_s = total_s
+        more_s, self._told_s = total_s - self._told_s, total_s
+        self._each(lambda meter: meter.avatar_seconds(more_s))
 
 
-def _tell(meter: Meter, event: Mapping[str, Any]) -> None:
-    if "queue" in event:
-        meter.queue(event["queue"])
-    if event["state"] == "rejected":
-        meter.refuse(event["rejected"])
-    elif event["state"] in FINAL_STATES:
-        meter.observe(Record.read(event))
+def _tell(meter: Meter, event: Event | Rejection) -> None:
+    meter.queue(event.facts.queue)
+    if isinstance(event, Rejection):
+        meter.refuse(event.reason)
+    elif event.report.state in OUTCOMES:
+        meter.observe(UtteranceRecord.of(event))
 
 
 async def _run(meter: Meter) -> None:

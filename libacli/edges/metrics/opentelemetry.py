@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 
 from libacli import __version__
 from libacli.config import is_loopback
-from libacli.core.record import Record
+from libacli.core.route import route_word
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.meter import Meter
 from libacli.edges.metrics.prometheus import DURATIONS
 from libacli.errors import ConfigError
@@ -130,11 +131,11 @@ class Telemetry(Meter):
         self._tracer = self._open_traces(targets["traces"]) if "traces" in targets else None
         self._histograms = self._open_metrics(targets["metrics"]) if "metrics" in targets else {}
 
-    def observe(self, record: Record) -> None:
+    def observe(self, record: UtteranceRecord) -> None:
         """An utterance has ended."""
         for name, histogram in self._histograms.items():
             if (milliseconds := getattr(record, name)) is not None:
-                histogram.record(milliseconds / 1000, {"route": record.route or "none"})
+                histogram.record(milliseconds / 1000, {"route": route_word(record.route, "none")})
         if self._tracer:
             _trace(self._tracer, record)
 
@@ -197,7 +198,7 @@ def _resource() -> Resource:
     return Resource.create({"service.name": "liba", "service.version": __version__, **given})
 
 
-def _trace(tracer: Tracer, record: Record) -> None:
+def _trace(tracer: Tracer, record: UtteranceRecord) -> None:
     """One trace: `utterance`, and in it the way from mark to mark, as far as it came."""
     from opentelemetry import trace
     from opentelemetry.context import Context
@@ -220,7 +221,8 @@ def _trace(tracer: Tracer, record: Record) -> None:
         return round(record.t0 * 1000) * 1_000_000 + round(ms * 1_000_000)
 
     end = max((end for _, _, end in spans), default=t0) if record.total is None else record.total
-    told = {f"liba.{name}": value for name in _TOLD if (value := getattr(record, name)) != ""}
+    members = record.encode()
+    told = {f"liba.{name}": members[name] for name in _TOLD if members[name] != ""}
     root = tracer.start_span("utterance", context=Context(), start_time=at(t0), attributes=told)
     if record.outcome in _ERRORS:
         root.set_status(trace.StatusCode.ERROR, record.reason or record.outcome)

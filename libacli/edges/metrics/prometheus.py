@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from libacli.core.lifecycle import OUTCOMES
-from libacli.core.record import Record
+from libacli.core.route import route_word
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.errors import ConfigError
 
 logger = logging.getLogger("liba.metrics")
@@ -66,9 +67,9 @@ class PrometheusMeter:
         waiting.set_function(lambda: sum(tuple(self._queues.values())))
         self._begin_at_zero()
 
-    def observe(self, record: Record) -> None:
+    def observe(self, record: UtteranceRecord) -> None:
         """An utterance has ended."""
-        route = record.route if record.route in ROUTES else "none"
+        route = route_word(record.route, "none")
         self._utterances.labels(record.outcome, route).inc()
         for name, histogram in self._seconds.items():
             if (milliseconds := getattr(record, name)) is not None:

@@ -10,7 +10,8 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from libacli.core.record import Record
+from libacli.core.route import route_of
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.schema import FIELDS, connect, explaining, version
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class MetricsReader:
 
     def records(
         self, *, since: float | None = None, until: float | None = None, room: str = ""
-    ) -> Iterator[Record]:
+    ) -> Iterator[UtteranceRecord]:
         """Records with `since` ≤ t0 < `until` (POSIX seconds), oldest first, however many there are.
 
         What is written meanwhile may be among them or not. An empty `room` is every room.
@@ -70,11 +71,11 @@ class MetricsReader:
             position, record = page[-1]
             last = (record.t0, position)
 
-    def latest(self, count: int, *, room: str = "") -> list[tuple[int, Record]]:
+    def latest(self, count: int, *, room: str = "") -> list[tuple[int, UtteranceRecord]]:
         """The `count` records that were written last, with their positions, the oldest of them first."""
         return self._select("TRUE ORDER BY position DESC", (), room, max(count, 0))[::-1]
 
-    def after(self, position: int, *, room: str = "", limit: int = 1000) -> list[tuple[int, Record]]:
+    def after(self, position: int, *, room: str = "", limit: int = 1000) -> list[tuple[int, UtteranceRecord]]:
         """At most `limit` records that were written after the one at `position`, in that order; 0: the first.
 
         Positions grow from record to record and are never used twice.
@@ -83,7 +84,7 @@ class MetricsReader:
 
     def _select(
         self, where: str, values: tuple[float, ...], room: str, limit: int
-    ) -> list[tuple[int, Record]]:
+    ) -> list[tuple[int, UtteranceRecord]]:
         with self._lock, explaining(self._path):
             connection = self._open()
             if connection is None:
@@ -95,10 +96,11 @@ class MetricsReader:
             )
             return [(position, self._record(members)) for position, *members in rows]
 
-    def _record(self, members: list[Any]) -> Record:
+    def _record(self, members: list[Any]) -> UtteranceRecord:
         known = dict(zip(self._columns, members, strict=True))
         known["replayed"] = bool(known["replayed"])
-        return Record(**known)
+        known["route"] = route_of(known["route"])
+        return UtteranceRecord(**known)
 
     def _open(self) -> Connection | None:
         """None as long as there is no table to read from."""

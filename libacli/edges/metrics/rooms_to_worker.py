@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
-from libacli.core.record import Record
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.meter import Meter
 from libacli.edges.metrics.prometheus import PrometheusMeter
 
@@ -97,7 +97,7 @@ class _Line(asyncio.Protocol):
 
     def _take(self, message: dict[str, Any]) -> None:
         if told := message.get("record"):
-            record = Record.read(told)
+            record = UtteranceRecord.read(told)
             for meter in self._meters:
                 meter.observe(record)
         elif reason := message.get("refused"):
@@ -122,7 +122,7 @@ class RoomMeter(Meter):
         self._is_closed = False
         self._tell_status()
 
-    def observe(self, record: Record) -> None:
+    def observe(self, record: UtteranceRecord) -> None:
         """An utterance has ended."""
         self._tell({"record": record.encode()})
 

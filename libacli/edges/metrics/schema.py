@@ -8,7 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from libacli.core.record import Record
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.errors import ConfigError, LibaError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ Scripts are split at semicolons. One that was released is never changed. Positio
 APPLICATION_ID = 1818845793
 """`liba` in ASCII: tells our files from other programs' databases."""
 
-FIELDS = tuple(field.name for field in fields(Record))
+FIELDS = tuple(field.name for field in fields(UtteranceRecord))
 """Columns of the table, in the order of `Record`; before them comes `position`."""
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from libacli.core.record import Record
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.meter import Meter
 from libacli.edges.metrics.schema import FIELDS, connect, explaining, migrate
 from libacli.edges.metrics.schema import metrics_path as metrics_path
@@ -58,17 +58,17 @@ class MetricsStore(Meter):
         self._path = path
         self._keep_days = keep_days
         self._keep_mb = keep_mb
-        self._waiting: deque[Record] = deque()
+        self._waiting: deque[UtteranceRecord] = deque()
         self._lost = 0
         self._is_failing = False
         self._added = asyncio.Event()
         self._writing = asyncio.Lock()
 
-    def observe(self, record: Record) -> None:
+    def observe(self, record: UtteranceRecord) -> None:
         """An utterance has ended."""
         self.add(record)
 
-    def add(self, record: Record) -> None:
+    def add(self, record: UtteranceRecord) -> None:
         """Hands over a record; returns at once and raises nothing. For the thread of the event loop."""
         self._waiting.append(record)
         self._drop_excess()
@@ -144,7 +144,7 @@ class MetricsStore(Meter):
         self._is_failing = trouble is not None
 
 
-def _write(path: Path, records: Sequence[Record], keep_days: int, keep_mb: int) -> None:
+def _write(path: Path, records: Sequence[UtteranceRecord], keep_days: int, keep_mb: int) -> None:
     """Adds records to the file, for a thread. Raises LibaError, with a part of them written perhaps."""
     import sqlite3
 
@@ -177,7 +177,7 @@ def _open(path: Path, timeout_s: float) -> Connection:
     return connection
 
 
-def _insert(connection: Connection, records: Sequence[Record], keep_days: int, keep_mb: int) -> None:
+def _insert(connection: Connection, records: Sequence[UtteranceRecord], keep_days: int, keep_mb: int) -> None:
     page_size = _number(connection, "page_size")
     # The rest is for the journal, which grows by one transaction beyond its limit.
     most_pages = int(keep_mb * 1_000_000 * 0.6) // page_size
@@ -211,7 +211,8 @@ def _number(connection: Connection, pragma: str) -> int:
     return int(connection.execute(f"PRAGMA {pragma}").fetchone()[0])
 
 
-def _row(record: Record) -> list[object]:
-    values = (getattr(record, name) for name in FIELDS)
+def _row(record: UtteranceRecord) -> list[object]:
+    members = record.encode()
+    values = (members[name] for name in FIELDS)
     # JSON can hold halves of characters, which cannot be stored.
     return [value.encode(errors="replace").decode() if isinstance(value, str) else value for value in values]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from libacli.core.record import Record
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.reader import MetricsReader
 from libacli.errors import LibaError
 
@@ -24,7 +24,7 @@ class StoreFollower:
 
         self._files_opened = 0
 
-    def latest(self, count: int) -> list[Record]:
+    def latest(self, count: int) -> list[UtteranceRecord]:
         """The newest records, the oldest of them first; `news` goes on from there. Blocks for up to 2 s.
 
         Raises what MetricsReader raises.
@@ -34,7 +34,7 @@ class StoreFollower:
         self._files_opened = self._reader.files_opened
         return [record for _, record in found]
 
-    async def news(self) -> AsyncGenerator[Record | str]:
+    async def news(self) -> AsyncGenerator[UtteranceRecord | str]:
         """Records as they are written, without end; in between a text: why none can be read now, or "" again.
 
         Raises what MetricsReader raises when not even the first look succeeds.
@@ -55,7 +55,7 @@ class StoreFollower:
         """Lets go of the file. Safe to call twice."""
         self._reader.close()
 
-    async def _read_on(self) -> tuple[list[Record], str]:
+    async def _read_on(self) -> tuple[list[UtteranceRecord], str]:
         """What was written since, and why that cannot be read: it may be in a moment."""
         try:
             found = await asyncio.to_thread(self._newer)
@@ -63,7 +63,7 @@ class StoreFollower:
             return [], str(error)
         return [record for _, record in found], ""
 
-    def _newer(self) -> list[tuple[int, Record]]:
+    def _newer(self) -> list[tuple[int, UtteranceRecord]]:
         found = self._reader.after(self._position or 0)
         if self._reader.files_opened != self._files_opened:
             self._files_opened = self._reader.files_opened

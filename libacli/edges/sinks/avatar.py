@@ -115,7 +115,7 @@ class AvatarSink(AvatarPresence):
         except BaseException:
             self._release(delivery)
             raise
-        return Route("tavus", target=delivery.identity)
+        return Route("avatar", target=delivery.identity)
 
     async def write(self, frame: bytes) -> None:
         delivery, writer = self._current()

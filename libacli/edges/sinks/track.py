@@ -29,7 +29,7 @@ class TrackSink:
 
     def __init__(self, room: rtc.Room, *, reason: str) -> None:
         self._room = room
-        self._route = Route("fallback", reason=reason, target=TRACK_NAME)
+        self._route = Route("track", reason=reason, target=TRACK_NAME)
         self._source: rtc.AudioSource | None = None
         self._publication: rtc.LocalTrackPublication | None = None
         self._on_audible: Callable[[], None] | None = None

@@ -15,6 +15,7 @@ from libacli.core.audio import SAMPLE_RATE, duration_s, first_audible_s, is_audi
 from libacli.core.messages import parse_object
 from libacli.core.protocol import EVENTS_TOPIC
 from libacli.edges.livekit.joining import joined
+from libacli.edges.livekit.participants import is_agent
 from libacli.errors import RefusedError
 
 _FRAME_MS = 10
@@ -132,10 +133,7 @@ class Listener:
     def _on_track(
         self, track: rtc.Track, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
     ) -> None:
-        if (
-            isinstance(track, rtc.RemoteAudioTrack)
-            and participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-        ):
+        if isinstance(track, rtc.RemoteAudioTrack) and is_agent(participant):
             self._tracks.put_nowait(track)
 
     def _on_track_gone(self, track: rtc.Track, *_: object) -> None:

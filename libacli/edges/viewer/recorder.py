@@ -20,6 +20,7 @@ from livekit import rtc
 from libacli.core.audio import FRAME_MS, SAMPLE_RATE, FrameSlicer, duration_s, is_audible
 from libacli.core.mixer import Mixer
 from libacli.core.picture_clock import PictureClock
+from libacli.edges.livekit.participants import is_agent
 from libacli.edges.viewer.file_writer import FileWriter
 from libacli.edges.viewer.media_file import Mp4File, Picture, WavFile
 from libacli.errors import LibaError
@@ -147,7 +148,7 @@ class Recorder:
 
     def _look_around(self) -> None:
         """Takes what was published before we came, or came back."""
-        agents = [one for one in self._room.remote_participants.values() if _is_agent(one)]
+        agents = [one for one in self._room.remote_participants.values() if is_agent(one)]
         for participant in agents:
             for publication in participant.track_publications.values():
                 if publication.track and publication.track.sid not in self._readers:
@@ -260,14 +261,14 @@ class Recorder:
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
     ) -> None:
         wants = not (self._audio_only and publication.kind == rtc.TrackKind.KIND_VIDEO)
-        if wants and _is_agent(participant):
+        if wants and is_agent(participant):
             self._events.put_nowait(publication)
 
     def _on_subscribed(
         self, track: rtc.Track, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
     ) -> None:
         wants = not (self._audio_only and isinstance(track, rtc.RemoteVideoTrack))
-        if wants and _is_agent(participant):
+        if wants and is_agent(participant):
             name = participant.identity
             self._events.put_nowait(_Came(track, publication, name if name.isprintable() else repr(name)))
 
@@ -287,10 +288,6 @@ class Recorder:
     def _on_end(self) -> None:
         self._ended.set()
         self._events.put_nowait(None)
-
-
-def _is_agent(participant: rtc.RemoteParticipant) -> bool:
-    return participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 
 
 def _full_size(publication: rtc.RemoteTrackPublication, frame: rtc.VideoFrame) -> tuple[int, int]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import numpy
 from livekit import rtc
 
+from libacli.edges.livekit.participants import is_agent
+
 _MOUTH = (slice(0.50, 0.85), slice(0.30, 0.70))
 """Rows and columns, as parts of the height and width, in which the mouth of a portrait is."""
 
@@ -90,6 +92,5 @@ class VideoWatcher:
     def _on_track(
         self, track: rtc.Track, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
     ) -> None:
-        is_agent = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-        if isinstance(track, rtc.RemoteVideoTrack) and is_agent:
+        if isinstance(track, rtc.RemoteVideoTrack) and is_agent(participant):
             self._tracks.put_nowait(track)

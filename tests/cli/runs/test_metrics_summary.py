@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from libacli.core.record import Record
 from libacli.core.timeline import percentile
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.store import MetricsStore
 from tests.cli.conftest import Shell
 
@@ -20,14 +20,14 @@ DAY_S = 86_400
 NOON = 1_795_348_800.0
 """2026-11-22 12:00 UTC."""
 
-ONE = Record(
+ONE = UtteranceRecord(
     id="one",
     t0=NOON,
     outcome="done",
     room="demo",
     agent="liba",
     epoch="e1",
-    route="tavus",
+    route="avatar",
     voice="ann",
     model="m1",
     chars=12,
@@ -40,7 +40,7 @@ ONE = Record(
     total=2300.5,
 )
 
-Fill = Callable[[Iterable[Record]], None]
+Fill = Callable[[Iterable[UtteranceRecord]], None]
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def fill(bare_shell: Shell, tmp_path: Path) -> Fill:
     """Puts records into the store that the shell's commands read."""
     bare_shell.env["XDG_STATE_HOME"] = str(tmp_path / "state")
 
-    async def put(records: Iterable[Record]) -> None:
+    async def put(records: Iterable[UtteranceRecord]) -> None:
         store = MetricsStore(tmp_path / "state" / "liba" / "metrics.db", keep_days=3650, keep_mb=64)
         running = asyncio.get_running_loop().create_task(store.run())
         for record in records:
@@ -69,7 +69,7 @@ def filled(bare_shell: Shell, fill: Fill) -> Shell:
             ONE,
             id=f"u{number}",
             t0=NOON + number % 2 * DAY_S,
-            route="tavus" if number < 15 else "fallback",
+            route="avatar" if number < 15 else "track",
             voice="ann" if number < 10 else "bob",
             room="demo" if number < 18 else "hall",
             outcome="done" if number else "interrupted",
@@ -168,7 +168,7 @@ def test_what_is_exported_can_be_read_again_in_each_format(bare_shell: Shell, fi
     ndjson = bare_shell.run("metrics", "export", "-f", "ndjson").ndjson
     document = bare_shell.run("metrics", "export", "-f", "json").json
     table = list(csv.DictReader(io.StringIO(bare_shell.run("metrics", "export").stdout)))
-    assert [Record.read(told) for told in ndjson] == records
+    assert [UtteranceRecord.read(told) for told in ndjson] == records
     assert document == ndjson
     assert [row["id"] for row in table] == ["u0", "u1", "u2"]
     assert (table[0]["d01"], table[0]["waited"], table[0]["replayed"]) == ("300.0", "", "0")

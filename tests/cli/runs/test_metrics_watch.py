@@ -20,13 +20,15 @@ from typing import IO
 
 import pytest
 
-from libacli.core.record import Record
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.store import MetricsStore
 from tests.cli.conftest import Shell
 from tests.core.test_board import AGENT, MARKS
 from tests.twirp_server import TwirpServer, reply
 
-NEW = Record("new000000001", 1_795_348_900.0, "done", room="lobby", epoch="e1", route="tavus", total=4073.3)
+NEW = UtteranceRecord(
+    "new000000001", 1_795_348_900.0, "done", room="lobby", epoch="e1", route="avatar", total=4073.3
+)
 LOADED = """
 import sys
 from libacli.cli.main import app
@@ -42,7 +44,7 @@ def store(bare_shell: Shell) -> Path:
     return bare_shell.folder / "state" / "liba" / "metrics.db"
 
 
-def fill(store: Path, *records: Record) -> None:
+def fill(store: Path, *records: UtteranceRecord) -> None:
     async def put() -> None:
         keeper = MetricsStore(store, keep_days=3650, keep_mb=64)
         running = asyncio.get_running_loop().create_task(keeper.run())
@@ -56,10 +58,10 @@ def fill(store: Path, *records: Record) -> None:
     asyncio.run(put())
 
 
-def some(count: int) -> list[Record]:
+def some(count: int) -> list[UtteranceRecord]:
     return [
-        Record(
-            f"u{number}", 1_795_348_800.0 + number, "done", room="demo", epoch="e1", route="tavus",
+        UtteranceRecord(
+            f"u{number}", 1_795_348_800.0 + number, "done", room="demo", epoch="e1", route="avatar",
             d01=float(number), d12=0.1, d2a=70.0, d23=1000.0, total=1000.1 + number,
         )
         for number in range(count)
@@ -150,7 +152,9 @@ def piped(shell: Shell, *arguments: str) -> Iterator[IO[str]]:
 def first_line(stdout: IO[str], store: Path) -> str:
     """The first line written after the command looked into an empty store."""
     for attempt in range(40):  # a record that is there before it looked is not new
-        fill(store, Record(f"new{attempt:09}", NEW.t0, "done", room="lobby", epoch="e1", total=4073.3))
+        fill(
+            store, UtteranceRecord(f"new{attempt:09}", NEW.t0, "done", room="lobby", epoch="e1", total=4073.3)
+        )
         if select.select([stdout], [], [], 0.6)[0]:
             return stdout.readline()
     raise AssertionError("nothing was printed")
@@ -225,7 +229,7 @@ def test_a_store_that_is_moved_away_is_followed_into_the_new_one(bare_shell: She
         store.rename(store.with_suffix(".old"))
         told = ""
         for attempt in range(10):
-            fill(store, Record(f"moved{attempt}", NEW.t0, "done", epoch="e2"))
+            fill(store, UtteranceRecord(f"moved{attempt}", NEW.t0, "done", epoch="e2"))
             if select.select([stdout], [], [], 0.6)[0]:
                 told = json.loads(stdout.readline())["id"]
             if told.startswith("moved"):
@@ -235,7 +239,7 @@ def test_a_store_that_is_moved_away_is_followed_into_the_new_one(bare_shell: She
 
 def test_with_json_each_record_is_a_line(bare_shell: Shell, store: Path) -> None:
     with piped(bare_shell, "metrics", "watch", "--json") as stdout:
-        told = Record.read(json.loads(first_line(stdout, store)))
+        told = UtteranceRecord.read(json.loads(first_line(stdout, store)))
     assert (told.room, told.total) == ("lobby", 4073.3)
 
 

@@ -13,8 +13,8 @@ from libacli.cli.runs.probe_measure import end_of, measured
 from libacli.config import Settings
 from libacli.core.audio import silence
 from libacli.core.probe_result import ProbeResult
-from libacli.core.record import Record
 from libacli.core.threshold import Threshold
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.viewer.listener import AudioCapture
 from libacli.edges.viewer.video_watcher import VideoCapture
 from libacli.errors import LibaError, RefusedError, ThresholdError, WithoutAvatarError
@@ -22,9 +22,9 @@ from tests.cli.conftest import Shell
 
 SENT_AT = 10.0
 WHOLE = ProbeResult(
-    "u1", "done", "tavus", heard=90.0, seen=110.0, claim=80.0, speech=1000, span=990, gap=60, lag=-5
+    "u1", "done", "avatar", heard=90.0, seen=110.0, claim=80.0, speech=1000, span=990, gap=60, lag=-5
 )
-RECORD = Record("u1", 1.0, "done", route="tavus", speech_ms=1000.0, d01=10.0, d12=1.0, d2a=70.0)
+RECORD = UtteranceRecord("u1", 1.0, "done", route="avatar", speech_ms=1000.0, d01=10.0, d12=1.0, d2a=70.0)
 
 
 def probing(*utterances: ProbeResult, condition: str = "", require_avatar: bool = False) -> ProbeRun:
@@ -133,7 +133,7 @@ def event(state: str, utterance_id: str = "u1", **members: Any) -> dict[str, Any
     return {"id": utterance_id, "state": state, "t0": 1.0} | members
 
 
-async def told(*events: dict[str, Any]) -> tuple[Record, bool]:
+async def told(*events: dict[str, Any]) -> tuple[UtteranceRecord, bool]:
     queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     for one in events:
         queue.put_nowait(one)
@@ -187,7 +187,7 @@ def test_a_condition_on_what_was_not_measured_does_not_hold() -> None:
 
 def test_an_avatar_that_was_required_and_did_not_speak_is_told_by_exit_code_9() -> None:
     with pytest.raises(WithoutAvatarError, match="not ready") as caught:
-        without = replace(WHOLE, route="fallback", route_reason="not ready")
+        without = replace(WHOLE, route="track", route_reason="not ready")
         probing(WHOLE, without, require_avatar=True).judge()
     assert caught.value.exit_code == 9
 

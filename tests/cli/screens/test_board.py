@@ -13,9 +13,9 @@ from libacli.cli.screens.board import draw, plain_line
 from libacli.cli.screens.board_layout import layout
 from libacli.cli.screens.board_table import View
 from libacli.core.board import Board
-from libacli.core.record import Record
-from libacli.core.row import Budgets
-from tests.core.test_board import any_message, done, event
+from libacli.core.board_row import Budgets
+from libacli.core.utterance_record import UtteranceRecord
+from tests.core.test_board import any_message, done, event, tell
 
 BUDGETS = Budgets(900, 50, 500)
 NOW = 20.0
@@ -24,11 +24,11 @@ NOW = 20.0
 @pytest.fixture
 def board() -> Board:
     board = Board()
-    board.event(done("970238724b12", route="tavus", voice="alloy", chars=61), 1.0)
-    board.event(done("fa11bac00001", route="fallback", route_reason="402", d01=1000.0, d2a=40.0), 1.0)
-    board.event(event("failed", "bad000000001", reason="the voice broke off"), 1.0)
-    board.event(event("audible", "11fe00000001", route="tavus", waited=0.1, d01=20.0, d12=0.1, d2a=60.0), 18)
-    board.event(event("accepted", "0a1700000001", queue=1), 19.0)
+    tell(board, done("970238724b12", route="tavus", voice="alloy", chars=61), 1.0)
+    tell(board, done("fa11bac00001", route="fallback", route_reason="402", d01=1000.0, d2a=40.0), 1.0)
+    tell(board, event("failed", "bad000000001", reason="the voice broke off"), 1.0)
+    tell(board, event("audible", "11fe00000001", route="tavus", waited=0.1, d01=20.0, d12=0.1, d2a=60.0), 18)
+    tell(board, event("accepted", "0a1700000001", queue=1), 19.0)
     board.caption("11fe00000001", "A secret line")
     return board
 
@@ -110,7 +110,7 @@ def test_where_notes_have_no_column_the_bar_gives_the_reason(board: Board) -> No
 
 def test_a_bar_shows_in_proportion_where_the_time_goes() -> None:
     board = Board()
-    board.event(done(waited=0.0, d01=400.0, d12=200.0, d2a=400.0, route="tavus"), 1.0)
+    tell(board, done(waited=0.0, d01=400.0, d12=200.0, d2a=400.0, route="tavus"), 1.0)
     bar = row_of(shown(board, 200), "✓ done")
     assert bar.count("▓") * 2 == bar.count("█") == bar.count("▒")
     assert bar.count("▓") >= 7
@@ -119,8 +119,8 @@ def test_a_bar_shows_in_proportion_where_the_time_goes() -> None:
 def test_one_that_took_far_longer_is_cut_and_leaves_the_others_their_room() -> None:
     board = Board()
     for number in range(5):
-        board.event(done(f"u{number}", waited=0.0), 1.0)
-    board.event(done("cold", waited=0.0, d01=5000.0), 1.0)
+        tell(board, done(f"u{number}", waited=0.0), 1.0)
+    tell(board, done("cold", waited=0.0, d01=5000.0), 1.0)
     lines = shown(board, 120)
     assert "█»" in row_of(lines, "5070")
     assert row_of(lines, "85.5").count("▒") >= 4
@@ -128,20 +128,20 @@ def test_one_that_took_far_longer_is_cut_and_leaves_the_others_their_room() -> N
 
 def test_the_budget_is_marked_where_it_is_on_the_scale() -> None:
     board = Board()
-    board.event(done("slow", waited=0.0, d01=2500.0), 1.0)
-    board.event(done("fast", waited=0.0, d01=100.0), 1.0)
+    tell(board, done("slow", waited=0.0, d01=2500.0), 1.0)
+    tell(board, done("fast", waited=0.0, d01=100.0), 1.0)
     lines = shown(board, 120)
     assert "┊" in row_of(lines, " 170")
     assert lines[-1].endswith("┊ budget 1450 ms")
     board = Board()
-    board.event(done(), 1.0)
+    tell(board, done(), 1.0)
     assert shown(board, 120)[-1].endswith("(budget 1450 ms is beyond)")
 
 
 @pytest.mark.parametrize(("d01", "style"), [(900.0, "green"), (1800.0, "yellow"), (1800.1, "red")])
 def test_colours_follow_the_budget(d01: float, style: str) -> None:
     board = Board()
-    board.event(done(waited=0.0, d01=d01), 1.0)
+    tell(board, done(waited=0.0, d01=d01), 1.0)
     view = View(120, 24, BUDGETS)
     row = next(line for line in draw(board, view, NOW).renderables if "✓ done" in str(line))
     styles = {str(span.style) for span in row.spans if "█" in row.plain[span.start : span.end]}  # type: ignore[union-attr]
@@ -163,8 +163,8 @@ def test_an_empty_board_says_so_and_what_to_do() -> None:
 
 def test_a_lost_connection_and_a_restart_are_told(board: Board) -> None:
     board.connection("reconnecting…")
-    board.event(event("accepted", "u9", epoch="e2"), 19.0)
-    board.event({}, 19.0)
+    tell(board, event("accepted", "u9", epoch="e2"), 19.0)
+    board.ignore()
     title, facts = shown(board, 120)[:2]
     assert "reconnecting…" in title
     assert "restarted 1×   ignored 1" in facts
@@ -179,7 +179,7 @@ def test_a_terminal_without_unicode_gets_ascii(board: Board) -> None:
 def test_only_as_many_rows_as_fit_and_the_newest_of_them() -> None:
     board = Board()
     for number in range(50):
-        board.event(done(f"u{number}", route="tavus"), 1.0)
+        tell(board, done(f"u{number}", route="tavus"), 1.0)
     lines = shown(board, 200, 20)
     assert [line.split()[1] for line in lines if "✓ done" in line] == [f"u{49 - n}" for n in range(10)]
 
@@ -187,14 +187,15 @@ def test_only_as_many_rows_as_fit_and_the_newest_of_them() -> None:
 def test_without_a_height_all_rows_are_shown() -> None:
     board = Board(keep=30)
     for number in range(50):
-        board.event(done(f"u{number}"), 1.0)
+        tell(board, done(f"u{number}"), 1.0)
     assert sum("✓ done" in line for line in shown(board, 80, None)) == 30
 
 
 def test_what_came_from_outside_does_not_drive_the_terminal() -> None:
     board = Board()
     evil = "\x1b[2J\x07\n\u202e"
-    board.event(
+    tell(
+        board,
         done(evil, route=evil, route_reason=evil, voice=evil, room=evil, agent=evil, avatar=evil, epoch=evil),
         1.0,
     )
@@ -211,7 +212,7 @@ def test_whatever_a_board_was_told_it_can_be_drawn(
 ) -> None:
     board = Board()
     for members in messages:
-        board.event(members | {"room": "demo"}, 1.0)
+        tell(board, members | {"room": "demo"}, 1.0)
     lines = shown(board, width, height, with_text=True)
     assert max((cell_len(line) for line in lines), default=0) <= width
 
@@ -219,12 +220,12 @@ def test_whatever_a_board_was_told_it_can_be_drawn(
 def test_an_utterance_that_ended_is_one_aligned_line() -> None:
     board = Board()
     first = board.add(
-        Record(
-            "970238724b12", 1.0, "done", route="tavus", t3_source="reported",
+        UtteranceRecord(
+            "970238724b12", 1.0, "done", route="avatar", t3_source="reported",
             d01=14.7, d12=0.1, d2a=71.2, d23=4058.5, total=4073.3,
         )
     )  # fmt: skip
-    second = board.add(Record("u2", 1e14, "failed", reason="no\nvoice"))
+    second = board.add(UtteranceRecord("u2", 1e14, "failed", reason="no\nvoice"))
     lines = [plain_line(first), plain_line(second)]
     assert " ".join(lines[0].split()[1:]) == (
         "970238724b12 done tavus d01=14.7 d12=0.1 d2a=71.2 d23=4058.5 total=4073.3 reported"

@@ -10,6 +10,7 @@ import pytest
 
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.delivery import Delivery
+from libacli.core.event import Report
 from libacli.core.messages import SayRequest
 from libacli.core.protocol import SAY_METHOD, STATUS_METHOD, STOP_METHOD
 from libacli.edges.livekit.agent_client import AgentClient
@@ -386,8 +387,10 @@ async def test_stop_names_what_it_stopped(server: TwirpServer, found: AgentClien
 async def test_the_queue_is_asked_of_the_agent_that_is_there(
     server: TwirpServer, client: AgentClient
 ) -> None:
-    server.play("PerformRpc", reply(epoch=EPOCH, queue=1, speaking=None, waiting=[{"id": "u1"}]))
-    assert (await client.queue())["waiting"] == [{"id": "u1"}]
+    server.play(
+        "PerformRpc", reply(epoch=EPOCH, queue=1, speaking=None, waiting=[{"id": "u1", "state": "accepted"}])
+    )
+    assert (await client.queue()).waiting == (Report("u1", "accepted"),)
     sent = calls(server, STATUS_METHOD)[0].rpc
     verify_request(server.credentials, sent.pop("auth"), room="demo", method=STATUS_METHOD, body=sent)
     assert sent == {}

@@ -7,10 +7,10 @@ from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.protocol import SAY_METHOD, STOP_METHOD
-from libacli.edges.livekit.authorization import authoriser, say_caps
+from libacli.edges.livekit.authorization import RoomAuthorization, say_caps
 from libacli.edges.livekit.tokens import sign_request
 from libacli.errors import RefusedError
-from libacli.speech.desk import Authorise, Permit, Sender
+from libacli.speech.desk import Permit, Sender
 
 SECRET = "a-secret-of-thirty-two-characters"
 OLD_SECRET = "an-old-secret-of-thirty-two-chars"
@@ -21,33 +21,35 @@ BODY = {"text": "Hello."}
 NOBODY = Sender()
 
 
-def rule(**settings: Any) -> Authorise:
+def rule(**settings: Any) -> RoomAuthorization:
     given: dict[str, Any] = {
         "livekit_url": NEW.url,
         "livekit_api_key": NEW.api_key,
         "livekit_api_secret": NEW.api_secret,
     }
-    return authoriser(Settings(**given | settings), "demo", agent="liba-agent-1")
+    return RoomAuthorization(Settings(**given | settings), "demo", agent="liba-agent-1")
 
 
 def signed(credentials: LiveKitCredentials = NEW, **changes: Any) -> str:
     return sign_request(credentials, **{"room": "demo", "method": SAY_METHOD, "body": BODY} | changes)
 
 
-def reason(authorise: Authorise, auth: str | None, sender: Sender) -> str:
+def reason(authorization: RoomAuthorization, auth: str | None, sender: Sender) -> str:
     with pytest.raises(RefusedError) as caught:
-        authorise(SAY_METHOD, BODY, auth, sender)
+        authorization.authorise(SAY_METHOD, BODY, auth, sender)
     return caught.value.reason
 
 
 def test_a_signed_request_is_carried_out_whoever_brings_it_on_the_account_of_its_key() -> None:
-    permits = [rule()(SAY_METHOD, BODY, signed(), sender) for sender in (NOBODY, Sender("viewer"))]
+    permits = [rule().authorise(SAY_METHOD, BODY, signed(), sender) for sender in (NOBODY, Sender("viewer"))]
     assert [permit.account for permit in permits] == ["key new-key"] * 2
     assert len({permit.nonce for permit in permits}) == 2
 
 
 def test_a_sender_that_may_is_carried_out_on_its_own_account() -> None:
-    assert rule()(SAY_METHOD, BODY, None, Sender("vera", may_say=True)) == Permit("participant vera")
+    assert rule().authorise(SAY_METHOD, BODY, None, Sender("vera", may_say=True)) == Permit(
+        "participant vera"
+    )
 
 
 def test_fault_04_who_only_watches_is_refused() -> None:
@@ -65,7 +67,7 @@ def test_a_permission_does_not_mend_a_signature_that_is_wrong() -> None:
 
 def test_keys_are_changed_without_a_pause() -> None:
     for credentials in (NEW, OLD):
-        permit = rule(**PREVIOUS)(SAY_METHOD, BODY, signed(credentials), NOBODY)
+        permit = rule(**PREVIOUS).authorise(SAY_METHOD, BODY, signed(credentials), NOBODY)
         assert permit.account == f"key {credentials.api_key}"
     assert reason(rule(), signed(OLD), NOBODY) == "unauthorized"
 
@@ -76,19 +78,19 @@ def test_a_key_goes_with_its_own_secret_only() -> None:
 
 
 def test_what_was_signed_for_an_agent_that_is_gone_is_not_spoken_by_the_next_one() -> None:
-    rule()(SAY_METHOD, BODY, signed(agent="liba-agent-1"), NOBODY)
+    rule().authorise(SAY_METHOD, BODY, signed(agent="liba-agent-1"), NOBODY)
     assert reason(rule(), signed(agent="liba-agent-0"), NOBODY) == "unauthorized"
 
 
 def test_a_stop_is_not_a_say() -> None:
     with pytest.raises(RefusedError, match="another method"):
-        rule()(STOP_METHOD, BODY, signed(), NOBODY)
+        rule().authorise(STOP_METHOD, BODY, signed(), NOBODY)
 
 
 def test_where_anyone_may_speak_anyone_may_and_has_an_account() -> None:
     open_rule = rule(say_accept="anyone")
-    assert open_rule(SAY_METHOD, BODY, None, NOBODY) == Permit("participant ")
-    assert open_rule(SAY_METHOD, BODY, "rubbish", Sender("viewer")) == Permit("participant viewer")
+    assert open_rule.authorise(SAY_METHOD, BODY, None, NOBODY) == Permit("participant ")
+    assert open_rule.authorise(SAY_METHOD, BODY, "rubbish", Sender("viewer")) == Permit("participant viewer")
 
 
 def test_a_sender_may_fill_the_queue_at_once() -> None:

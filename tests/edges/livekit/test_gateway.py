@@ -8,6 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
+from libacli.core.event import AgentFacts, AgentStatus
 from libacli.core.messages import SayRequest
 from libacli.edges.livekit.gateway import RoomGateway
 from libacli.errors import (
@@ -190,7 +191,7 @@ async def test_a_refusal_keeps_its_reason(server: TwirpServer, gateway: RoomGate
 
 async def test_the_agent_is_asked_for_its_status(server: TwirpServer, gateway: RoomGateway) -> None:
     server.play("PerformRpc", reply(epoch=EPOCH, agent="liba", speaking=None, waiting=[]))
-    assert await gateway.status("demo") == {"epoch": EPOCH, "agent": "liba", "speaking": None, "waiting": []}
+    assert await gateway.status("demo") == AgentStatus(AgentFacts(epoch=EPOCH, agent="liba"))
 
 
 async def test_what_was_spoken_is_stopped(server: TwirpServer, gateway: RoomGateway) -> None:
@@ -257,7 +258,7 @@ async def test_a_name_that_is_none_is_refused_before_anybody_is_asked(
         with pytest.raises(UsageError):
             await call
     with pytest.raises(UsageError):
-        gateway.news("")
+        gateway.updates("")
     assert server.requests == []
 
 

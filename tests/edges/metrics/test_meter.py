@@ -1,27 +1,31 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from libacli.core.record import Record
+from libacli.core.event import AgentFacts, Event, Rejection, Report
+from libacli.core.lifecycle import State
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.meter import Meter, Meters
 
-DONE = {"id": "a", "state": "done", "t0": 1.0, "queue": 2, "d01": 300.0}
-REJECTED = {"state": "rejected", "rejected": "queue_full", "message": "full", "queue": 32}
+FACTS = AgentFacts(queue=2)
+DONE = Event(FACTS, Report("a", "done", d01=300.0), t0=1.0)
+REJECTED = Rejection(AgentFacts(queue=32), "queue_full", "full")
 
 
 class Counting(Meter):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
+        self.records: list[UtteranceRecord] = []
         self.refusals: list[str] = []
         self.queues: list[int] = []
         self.avatar_s = 0.0
         self.is_closed = False
 
-    def observe(self, record: Record) -> None:
+    def observe(self, record: UtteranceRecord) -> None:
         self.records.append(record)
 
     def refuse(self, reason: str) -> None:
@@ -40,7 +44,10 @@ class Counting(Meter):
 class Broken(Meter):
     """Fails at everything it may fail at."""
 
-    def observe(self, record: Record) -> None:
+    def observe(self, record: UtteranceRecord) -> None:
+        raise OSError("disk on fire")
+
+    def avatar_seconds(self, seconds: float) -> None:
         raise OSError("disk on fire")
 
     async def run(self) -> None:
@@ -60,9 +67,10 @@ class Hanging(Meter):
 def test_a_final_event_is_one_record_and_the_others_are_none() -> None:
     meter = Counting()
     meters = Meters([meter], avatar_time=lambda: 0.0)
-    for state in ("accepted", "speaking", "audible", "done"):
-        meters.take(DONE | {"state": state})
-    meters.take(REJECTED)
+    states: tuple[State, ...] = ("accepted", "speaking", "audible", "done")
+    for state in states:
+        meters.take_event(replace(DONE, report=replace(DONE.report, state=state)))
+    meters.take_event(REJECTED)
     assert [(record.id, record.outcome, record.d01) for record in meter.records] == [("a", "done", 300.0)]
     assert meter.refusals == ["queue_full"]
     assert meter.queues == [2, 2, 2, 2, 32]
@@ -75,7 +83,7 @@ async def test_a_meter_that_breaks_down_hurts_neither_speech_nor_the_others(
     meters = Meters([Broken(), good], avatar_time=lambda: 0.0)
     running = asyncio.get_running_loop().create_task(meters.run())
     await asyncio.sleep(0.01)
-    meters.take(DONE)
+    meters.take_event(DONE)
     assert not running.done()
     await meters.aclose()
     running.cancel()
@@ -84,6 +92,7 @@ async def test_a_meter_that_breaks_down_hurts_neither_speech_nor_the_others(
     assert good.is_closed
     assert [record.message for record in caplog.records] == [
         "Broken does not work any more",
+        "Broken did not count an event",
         "Broken did not count an event",
         "Broken did not finish",
     ]

@@ -25,15 +25,15 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from libacli.config import Settings
-from libacli.core.record import Record
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.opentelemetry import Telemetry, open_telemetry
 from libacli.edges.metrics.rooms_to_worker import RoomMeter
 from libacli.edges.metrics.worker import worker_metrics
 from libacli.errors import ConfigError
 
 T0 = 1_800_000_000.125
-DONE = Record(
-    "u1", T0, "done", room="demo", agent="liba", epoch="e1", route="fallback", route_reason="402",
+DONE = UtteranceRecord(
+    "u1", T0, "done", room="demo", agent="liba", epoch="e1", route="track", route_reason="402",
     voice="alloy", model="tts", chars=40, chunks=2, frames=100, underruns=1, t3_source="observed",
     replayed=True, waited=20.0, d01=250.5, d12=4.0, d2a=180.0, d23=2000.0, total=2254.5,
 )  # fmt: skip
@@ -200,14 +200,14 @@ async def test_each_utterance_has_a_trace_of_its_own_whatever_is_current(
 @pytest.mark.parametrize(
     ("record", "spans", "code"),
     [
-        (Record("u", T0, "expired"), {"utterance": (0, 0)}, Status.STATUS_CODE_ERROR),
+        (UtteranceRecord("u", T0, "expired"), {"utterance": (0, 0)}, Status.STATUS_CODE_ERROR),
         (
-            Record("u", T0, "failed", reason="the voice stalled", waited=5.0),
+            UtteranceRecord("u", T0, "failed", reason="the voice stalled", waited=5.0),
             {"utterance": (0, 5), "queue": (0, 5)},
             Status.STATUS_CODE_ERROR,
         ),
         (
-            Record("u", T0, "interrupted", waited=1.0, d01=100.0, d12=2.0),
+            UtteranceRecord("u", T0, "interrupted", waited=1.0, d01=100.0, d12=2.0),
             {"utterance": (0, 102), "queue": (0, 1), "voice": (0, 100), "sink": (100, 102)},
             Status.STATUS_CODE_UNSET,
         ),
@@ -218,7 +218,7 @@ async def test_each_utterance_has_a_trace_of_its_own_whatever_is_current(
 async def test_an_utterance_that_did_not_come_to_its_end_is_traced_as_far_as_it_came(
     receiver: OtlpReceiver,
     monkeypatch: pytest.MonkeyPatch,
-    record: Record,
+    record: UtteranceRecord,
     spans: dict[str, tuple[float, float]] | None,
     code: Status.StatusCode.ValueType,
 ) -> None:
@@ -237,7 +237,7 @@ async def test_durations_are_histograms_by_route(
     receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     telemetry = opened(monkeypatch, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url)
-    for record in (DONE, DONE, replace(DONE, route="tavus"), Record("u", T0, "expired")):
+    for record in (DONE, DONE, replace(DONE, route="avatar"), UtteranceRecord("u", T0, "expired")):
         telemetry.observe(record)
     telemetry.refuse("queue_full")
     await telemetry.aclose()

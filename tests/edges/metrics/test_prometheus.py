@@ -20,28 +20,28 @@ from prometheus_client import Metric, generate_latest
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
-from libacli.core.record import Record
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.meter import Meter
 from libacli.edges.metrics.prometheus import REASONS, ROUTES, PrometheusMeter, exposing
 from libacli.edges.metrics.rooms_to_worker import RoomMeter, gathering
 from libacli.errors import ConfigError
 
-DONE = Record(
-    "u1", 1_800_000_000.0, "done", room="secret-room", agent="liba", epoch="e1", route="tavus", chars=40,
+DONE = UtteranceRecord(
+    "u1", 1_800_000_000.0, "done", room="secret-room", agent="liba", epoch="e1", route="avatar", chars=40,
     chunks=2, frames=100, underruns=1, t3_source="reported",
     waited=1.0, d01=250.0, d12=4.0, d2a=180.0, d23=2000.0, total=2254.0,
 )  # fmt: skip
-FELL_BACK = replace(DONE, id="u2", route="fallback", route_reason="402", replayed=True, underruns=2)
-EXPIRED = Record("u3", 1_800_000_000.0, "expired", chars=7)
+FELL_BACK = replace(DONE, id="u2", route="track", route_reason="402", replayed=True, underruns=2)
+EXPIRED = UtteranceRecord("u3", 1_800_000_000.0, "expired", chars=7)
 
 CHILD = """
 import sys
 from pathlib import Path
-from libacli.core.record import Record
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.meter import Meter
 from libacli.edges.metrics.rooms_to_worker import RoomMeter
 meter = RoomMeter(Path(sys.argv[1]))
-meter.observe(Record("u1", 1.0, "done", route="tavus", chars=10, chunks=1, d01=100.0, total=900.0))
+meter.observe(UtteranceRecord("u1", 1.0, "done", route="avatar", chars=10, chunks=1, d01=100.0, total=900.0))
 meter.queue(3)
 meter.avatar_seconds(5.0)
 sys.stdin.read()
@@ -132,7 +132,7 @@ def test_no_label_can_take_more_values_than_are_known(meter: PrometheusMeter) ->
     for number in range(50):
         meter.refuse(f"reason-{number}")
         meter.observe(replace(EXPIRED, id=f"u{number}", room=f"room-{number}", voice=f"v{number}"))
-        meter.observe(replace(EXPIRED, route=f"route-{number}", epoch=f"e{number}"))
+        meter.observe(replace(EXPIRED, t3_source=f"source-{number}", epoch=f"e{number}"))
     seen = values(meter)
     assert len(seen) == before
     assert seen["liba_rejected_total|other"] == 50
@@ -306,9 +306,9 @@ async def test_a_line_without_an_end_is_cut(meter: PrometheusMeter, address: Pat
 async def test_other_meters_hear_the_same(meter: PrometheusMeter) -> None:
     class Notes(Meter):
         def __init__(self) -> None:
-            self.heard: list[Record | str] = []
+            self.heard: list[UtteranceRecord | str] = []
 
-        def observe(self, record: Record) -> None:
+        def observe(self, record: UtteranceRecord) -> None:
             self.heard.append(record)
 
         def refuse(self, reason: str) -> None:
@@ -343,7 +343,7 @@ async def test_an_address_of_another_machine_is_told_with_the_setting(meter: Pro
 def test_a_multiprocess_folder_in_the_environment_does_no_harm(tmp_path: Path) -> None:
     code = (
         "from libacli.edges.metrics.prometheus import *; meter = PrometheusMeter(); meter.room_opened(1);"
-        "meter.observe(Record('u', 1.0, 'done', route='tavus', chars=3, chunks=1));"
+        "meter.observe(UtteranceRecord('u', 1.0, 'done', route='avatar', chars=3, chunks=1));"
         "from prometheus_client import generate_latest; print(generate_latest(meter.registry).decode())"
     )
     environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "not there yet")}

@@ -27,7 +27,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libacli.core.lifecycle import OUTCOMES
-from libacli.core.record import Record
+from libacli.core.route import RouteName
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.reader import MetricsReader
 from libacli.edges.metrics.schema import FIELDS, MIGRATIONS, version
 from libacli.edges.metrics.store import MetricsStore, metrics_path
@@ -36,7 +37,7 @@ from tests.virtual_time import BACKEND
 
 NOW = datetime.now(UTC).timestamp()
 DAY_S = 86_400
-ONE = Record(id="one", t0=NOW, outcome="done", room="demo", epoch="e1", d01=300.0, total=2000.5)
+ONE = UtteranceRecord(id="one", t0=NOW, outcome="done", room="demo", epoch="e1", d01=300.0, total=2000.5)
 
 
 @pytest.fixture
@@ -54,11 +55,11 @@ def store(path: Path, *, keep_days: int = 30, keep_mb: int = 64) -> MetricsStore
     return MetricsStore(path, keep_days=keep_days, keep_mb=keep_mb)
 
 
-def several(numbers: Iterable[int], **members: Any) -> list[Record]:
+def several(numbers: Iterable[int], **members: Any) -> list[UtteranceRecord]:
     return [replace(ONE, id=f"u{number}", t0=NOW + number, **members) for number in numbers]
 
 
-def put(path: Path, records: Iterable[Record], **bounds: int) -> None:
+def put(path: Path, records: Iterable[UtteranceRecord], **bounds: int) -> None:
     """Writes records to the file, by a store of its own."""
 
     async def write() -> None:
@@ -70,7 +71,7 @@ def put(path: Path, records: Iterable[Record], **bounds: int) -> None:
     asyncio.run(write())
 
 
-def kept(path: Path, **which: Any) -> list[Record]:
+def kept(path: Path, **which: Any) -> list[UtteranceRecord]:
     with MetricsReader(path) as reader:
         return list(reader.records(**which))
 
@@ -108,6 +109,8 @@ def start(code: str, *arguments: object) -> subprocess.Popen[str]:
 
 
 def any_value(hint: Any) -> st.SearchStrategy[Any]:
+    if hint == RouteName | None:
+        return st.sampled_from([None, "avatar", "track"])
     if type(None) in get_args(hint):
         return st.none() | any_value(float)
     return {
@@ -119,13 +122,14 @@ def any_value(hint: Any) -> st.SearchStrategy[Any]:
 
 
 ANY_RECORD = st.builds(
-    Record, **{name: any_value(hint) for name, hint in get_type_hints(Record).items() if name in FIELDS}
+    UtteranceRecord,
+    **{name: any_value(hint) for name, hint in get_type_hints(UtteranceRecord).items() if name in FIELDS},
 )
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(ANY_RECORD, max_size=5, unique_by=lambda record: (record.epoch, record.id)))
-def test_what_is_written_is_read_back_the_same(records: list[Record]) -> None:
+def test_what_is_written_is_read_back_the_same(records: list[UtteranceRecord]) -> None:
     recent = [replace(record, t0=NOW + record.t0 / 1e6) for record in records]
     with tempfile.TemporaryDirectory() as folder:
         put(Path(folder) / "metrics.db", recent)
@@ -201,13 +205,14 @@ def test_sqlite_is_not_loaded_before_it_is_needed() -> None:
 WRITE_MANY = """
 import asyncio, logging, sys
 from pathlib import Path
-from libacli.core.record import Record
+from libacli.core.route import RouteName
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.store import MetricsStore
 
 async def main(path, epoch, t0):
     store = MetricsStore(Path(path), keep_days=30, keep_mb=64)
     for number in range(400):
-        store.add(Record(id=str(number), t0=float(t0) + number, outcome="done", epoch=epoch))
+        store.add(UtteranceRecord(id=str(number), t0=float(t0) + number, outcome="done", epoch=epoch))
         if number % 7 == 0:
             await store.flush()
     await store.flush()
@@ -267,14 +272,15 @@ def test_a_store_that_is_made_while_it_is_looked_at_is_not_mistaken_for_a_foreig
 WRITE_FOR_EVER = """
 import asyncio, itertools, sys
 from pathlib import Path
-from libacli.core.record import Record
+from libacli.core.route import RouteName
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.store import MetricsStore
 
 async def main(path, epoch, t0):
     store = MetricsStore(Path(path), keep_days=30, keep_mb=64)
     for number in itertools.count():
         for part in range(60):
-            store.add(Record(id=f"{number} {part}", t0=float(t0), outcome="done", epoch=epoch))
+            store.add(UtteranceRecord(id=f"{number} {part}", t0=float(t0), outcome="done", epoch=epoch))
         await store.flush()
         print(number, flush=True)
 
@@ -299,7 +305,8 @@ def test_a_writer_that_is_killed_leaves_what_it_had_written_and_a_sound_file(pat
 FILL_THE_DISK = """
 import asyncio, logging, resource, sys
 from pathlib import Path
-from libacli.core.record import Record
+from libacli.core.route import RouteName
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.store import MetricsStore
 
 async def main(path, t0):
@@ -307,7 +314,7 @@ async def main(path, t0):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     def add(numbers):
         for number in numbers:
-            store.add(Record(id=str(number), t0=float(t0) + number, outcome="done", reason="x" * 400))
+            store.add(UtteranceRecord(str(number), float(t0) + number, "done", reason="x" * 400))
     add(range(10))
     await store.flush()
     resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))

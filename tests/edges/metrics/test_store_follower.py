@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from libacli.core.record import Record
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.reader import MetricsReader
 from libacli.edges.metrics.store_follower import StoreFollower
 from libacli.errors import ConfigError, LibaError
@@ -32,7 +32,7 @@ class News:
     """What a follower told, as it comes."""
 
     def __init__(self) -> None:
-        self._queue: asyncio.Queue[Record | str] = asyncio.Queue()
+        self._queue: asyncio.Queue[UtteranceRecord | str] = asyncio.Queue()
 
     async def fill(self, follower: StoreFollower) -> None:
         async with aclosing(follower.news()) as stream:
@@ -42,7 +42,7 @@ class News:
     async def ids(self, count: int) -> list[str]:
         return [str(getattr(await self.next(), "id", "trouble")) for _ in range(count)]
 
-    async def next(self) -> Record | str:
+    async def next(self) -> UtteranceRecord | str:
         async with asyncio.timeout(10):
             return await self._queue.get()
 
@@ -72,7 +72,7 @@ def without_journal(path: Path) -> None:
         connection.execute("PRAGMA journal_mode = DELETE")
 
 
-async def write(path: Path, records: list[Record]) -> None:
+async def write(path: Path, records: list[UtteranceRecord]) -> None:
     await asyncio.to_thread(put, path, records)
 
 

@@ -136,7 +136,7 @@ async def test_a_line_is_heard_from_the_avatar_alone() -> None:
     async with on_stage() as stage:
         stage.say()
         spoken = await stage.spoken()
-        assert (spoken.state, spoken.route, spoken.t3_source) == ("done", "tavus", "reported")
+        assert (spoken.state, spoken.route, spoken.t3_source) == ("done", "avatar", "reported")
         assert spoken.timeline.durations_ms()["d2a"] == pytest.approx(100)
         assert stage.track.segments == []
         assert stage.scene.sink.state == "ready"
@@ -168,12 +168,12 @@ async def test_a_line_whose_stream_cannot_be_closed_is_repeated_whole_on_the_tra
         stage.scene.room.script.play("aclose", rtc.StreamError("engine: connection closed"))
         stage.say()
         spoken = await stage.spoken()
-        assert (spoken.state, spoken.route, spoken.route_reason) == ("done", "fallback", "left")
+        assert (spoken.state, spoken.route, spoken.route_reason) == ("done", "track", "left")
         assert spoken.replayed
         assert stage.track.segments == [LINE_PCM]
         assert stage.scene.avatar.clears == 1
         stage.say(id="b")
-        assert (await stage.spoken("b")).route == "tavus"
+        assert (await stage.spoken("b")).route == "avatar"
 
 
 @pytest.mark.parametrize("frame_s", [0.5, 2.0, 3.0, 5.0, 60.0])
@@ -183,7 +183,7 @@ async def test_a_line_whose_avatar_takes_no_more_is_repeated_whatever_bound_is_s
         await asyncio.sleep(0.3)
         stage.scene.room.script.always("write", HANG)
         spoken = await stage.spoken()
-        assert (spoken.state, spoken.route, spoken.route_reason) == ("done", "fallback", "stalled")
+        assert (spoken.state, spoken.route, spoken.route_reason) == ("done", "track", "stalled")
         assert stage.track.segments == [LINE_PCM]
         assert stage.scene.sink.trouble.is_set()
 
@@ -197,7 +197,7 @@ async def test_a_line_that_waits_for_the_avatar_is_spoken_without_it_however_lon
         stage.scene.sink.joining(timeout_s=gate_s)
         stage.say()
         spoken = await stage.spoken()
-        assert (spoken.state, spoken.route, spoken.route_reason) == ("done", "fallback", "not ready")
+        assert (spoken.state, spoken.route, spoken.route_reason) == ("done", "track", "not ready")
         assert stage.track.segments == [LINE_PCM]
         assert now() == pytest.approx(gate_s + 2.8, abs=0.1)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,37 +11,38 @@ from hypothesis import strategies as st
 
 from libacli.core.audio import FRAME_BYTES
 from libacli.core.backlog import Utterance
-from libacli.core.lifecycle import OUTCOMES
+from libacli.core.event import AgentFacts, Event
+from libacli.core.lifecycle import MOVES, OUTCOMES
 from libacli.core.messages import SayRequest
-from libacli.core.record import Record
 from libacli.core.timeline import Timeline
+from libacli.core.utterance_record import UtteranceRecord
 from libacli.errors import RefusedError
 
 LOUD = b"\x00\x40" * (FRAME_BYTES // 2)
 QUIET = bytes(FRAME_BYTES)
 
 
-def event(**members: Any) -> dict[str, Any]:
-    return {"id": "a", "state": "done", "t0": 1_000_000_000.25} | members
+def members(**more: Any) -> dict[str, Any]:
+    return {"id": "a", "state": "done", "outcome": "done", "t0": 1_000_000_000.25} | more
 
 
 def test_the_final_event_of_an_utterance_is_its_record() -> None:
     utterance = Utterance(SayRequest("Hello.", id="a"), Timeline(t0=1.0, turn=1.0, t1=1.3, t2=1.31, t3=3.0))
     for frame in (QUIET, LOUD, QUIET, LOUD, QUIET):
         utterance.took(frame)
-    utterance.voice, utterance.route, utterance.t3_source = "ann", "tavus", "reported"
+    utterance.voice, utterance.route, utterance.t3_source = "ann", "avatar", "reported"
     utterance.become("speaking", 1.0)
     utterance.become("done", 3.0)
-    told = {"epoch": "e1", "room": "r1", "agent": "liba", "model": "m", "queue": 3, "avatar": "ready"}
-    record = Record.read(event() | told | utterance.report())
-    assert record == Record(
+    facts = AgentFacts("r1", "liba", "m", "ready", queue=3, epoch="e1")
+    record = UtteranceRecord.of(Event(facts, utterance.report(), 1_000_000_000.25))
+    assert record == UtteranceRecord(
         id="a",
         t0=1_000_000_000.25,
         outcome="done",
         room="r1",
         agent="liba",
         epoch="e1",
-        route="tavus",
+        route="avatar",
         voice="ann",
         model="m",
         chars=6,
@@ -57,12 +59,30 @@ def test_the_final_event_of_an_utterance_is_its_record() -> None:
 
 @pytest.mark.parametrize("outcome", sorted(OUTCOMES))
 def test_each_way_to_end_gives_a_record(outcome: str) -> None:
-    assert Record.read(event(state=outcome)).outcome == outcome
+    event = Event.read(members(state=outcome))
+    record = UtteranceRecord.of(event)
+    assert record.outcome == outcome
+    assert UtteranceRecord.of(record.event()) == record
+
+
+@pytest.mark.parametrize("state", sorted(set(MOVES) - OUTCOMES))
+def test_what_has_not_ended_is_no_record(state: str) -> None:
+    with pytest.raises(ValueError, match=f"{state} is no end"):
+        UtteranceRecord.of(Event.read(members(state=state)))
+
+
+def test_routes_have_other_words_outside() -> None:
+    record = UtteranceRecord("a", 1.0, "done", route="track")
+    assert record.encode()["route"] == "fallback"
+    assert replace(record, route="avatar").encode()["route"] == "tavus"
+    assert replace(record, route=None).encode()["route"] == ""
+    for word, route in (("tavus", "avatar"), ("fallback", "track"), ("", None), ("by pigeon", None)):
+        assert UtteranceRecord.read(record.encode() | {"route": word}).route == route
 
 
 @given(
     st.builds(
-        Record,
+        UtteranceRecord,
         id=st.text(min_size=1, max_size=64),
         t0=st.floats(0, 4e9),
         outcome=st.sampled_from(sorted(OUTCOMES)),
@@ -72,16 +92,16 @@ def test_each_way_to_end_gives_a_record(outcome: str) -> None:
         d01=st.none() | st.floats(0, 1e9),
     )
 )
-def test_what_is_encoded_is_read_back_the_same_even_through_json(record: Record) -> None:
-    assert Record.read(json.loads(json.dumps(record.encode()))) == record
+def test_what_is_encoded_is_read_back_the_same_even_through_json(record: UtteranceRecord) -> None:
+    assert UtteranceRecord.read(json.loads(json.dumps(record.encode()))) == record
 
 
 @pytest.mark.parametrize(
-    "members",
+    "wrong",
     [
-        {"state": "speaking"},
-        {"state": "rejected"},
-        {"state": None},
+        {"outcome": "speaking"},
+        {"outcome": "rejected"},
+        {"outcome": None},
         {"id": None},
         {"id": ""},
         {"id": 5},
@@ -97,23 +117,23 @@ def test_what_is_encoded_is_read_back_the_same_even_through_json(record: Record)
         {"route": {"name": "tavus"}},
     ],
 )
-def test_what_is_not_a_record_is_malformed(members: dict[str, Any]) -> None:
+def test_what_is_not_a_record_is_malformed(wrong: dict[str, Any]) -> None:
     with pytest.raises(RefusedError):
-        Record.read(event(**members))
+        UtteranceRecord.read(members(**wrong))
 
 
 @given(
     st.dictionaries(
-        st.sampled_from(["id", "state", "t0", "d01", "frames", "replayed", "reason", "x"]),
+        st.sampled_from(["id", "outcome", "t0", "d01", "frames", "replayed", "reason", "x"]),
         st.recursive(
             st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
             lambda inner: st.lists(inner, max_size=3),
         ),
     )
 )
-def test_whatever_comes_is_a_record_or_malformed(members: dict[str, Any]) -> None:
+def test_whatever_comes_is_a_record_or_malformed(told: dict[str, Any]) -> None:
     try:
-        record = Record.read(event(**members))
+        record = UtteranceRecord.read(members(**told))
     except RefusedError:
         return
     assert record.outcome in OUTCOMES

@@ -1,0 +1,279 @@
+"""What an agent tells of itself and of its utterances. No spoken text is in any of it.
+
+Members are called outside as they are here; only routes have other words there, see `route`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from libacli.core.lifecycle import State
+from libacli.core.members import (
+    Reader,
+    read_amount,
+    read_count,
+    read_flag,
+    read_members,
+    read_number,
+    read_route,
+    read_state,
+    read_text,
+)
+from libacli.core.route import RouteName, route_word
+from libacli.core.timeline import DURATIONS
+from libacli.core.usage import Usage
+from libacli.errors import RefusedError
+
+
+@dataclass(frozen=True)
+class AgentFacts:
+    """What an agent says of itself with everything that it tells."""
+
+    room: str = ""
+    agent: str = ""
+    """The name that it is dispatched by."""
+
+    model: str = ""
+    """Model of its voice."""
+
+    avatar: str = ""
+    """`ready`, or the reason why not."""
+
+    queue: int = 0
+    """Utterances that wait."""
+
+    epoch: str = ""
+    """Which life of the agent: another one after it was started anew, and its queue is gone then."""
+
+    def encode(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, **asdict(self)}
+
+    @classmethod
+    def read(cls, members: Mapping[str, Any]) -> AgentFacts:
+        """Raises RefusedError."""
+        return cls(**read_members(members, _FACTS))
+
+
+@dataclass(frozen=True)
+class Report:
+    """One utterance at one moment. Durations are in milliseconds, None where an end is not reached."""
+
+    id: str
+    state: State
+    reason: str = ""
+    """Why it was interrupted, failed or went unconfirmed."""
+
+    route: RouteName | None = None
+    """None as long as it is not chosen."""
+
+    route_reason: str = ""
+    """Why it is not the avatar."""
+
+    voice: str = ""
+    chunks: int = 0
+    frames: int = 0
+    """20 ms frames that the sink took, the silence at the end included."""
+
+    speech_ms: float = 0.0
+    """From the first to the last sound in them."""
+
+    underruns: int = 0
+    t3_source: str = ""
+    """`reported`, `observed` or `estimated`."""
+
+    replayed: bool = False
+    chars: int = 0
+    waited: float | None = None
+    d01: float | None = None
+    d12: float | None = None
+    d2a: float | None = None
+    d23: float | None = None
+    total: float | None = None
+
+    def encode(self) -> dict[str, Any]:
+        """What is not known is left out."""
+        members = asdict(self) | {"route": route_word(self.route)}
+        return {
+            name: value
+            for name, value in members.items()
+            if value or (name in DURATIONS and value is not None)
+        }
+
+    @classmethod
+    def read(cls, members: Mapping[str, Any]) -> Report:
+        """Raises RefusedError."""
+        known = read_members(members, REPORT_READERS)
+        if not known.get("id") or "state" not in known:
+            raise RefusedError("malformed", "it has no id, or no state")
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class Event:
+    """What has just become of an utterance."""
+
+    facts: AgentFacts
+    report: Report
+    t0: float
+    """When its request came: POSIX seconds of the agent's clock. 0: that was not told."""
+
+    def encode(self) -> dict[str, Any]:
+        return {**self.facts.encode(), "t0": self.t0, **self.report.encode()}
+
+    @classmethod
+    def read(cls, members: Mapping[str, Any]) -> Event:
+        """Raises RefusedError."""
+        t0 = read_amount("t0", members.get("t0"))
+        return cls(AgentFacts.read(members), Report.read(members), t0)
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A request was not taken."""
+
+    facts: AgentFacts
+    reason: str
+    """The word for machines, see `reasons`."""
+
+    message: str = ""
+    id: str = ""
+    """That of the request, where it had one: it may be the id of another one that was taken."""
+
+    retry_in_s: float | None = None
+    """When it will fit."""
+
+    def encode(self) -> dict[str, Any]:
+        return {"state": "rejected", **self.facts.encode(), **self.answer()}
+
+    def answer(self) -> dict[str, Any]:
+        """What the sender gets."""
+        return {
+            "epoch": self.facts.epoch,
+            **({"id": self.id} if self.id else {}),
+            "rejected": self.reason,
+            "message": self.message,
+            **({} if self.retry_in_s is None else {"retry_in_s": self.retry_in_s}),
+        }
+
+    @classmethod
+    def read(cls, members: Mapping[str, Any]) -> Rejection:
+        """Raises RefusedError."""
+        known = read_members(members, _REJECTION)
+        reason = known.pop("rejected", "")
+        return cls(AgentFacts.read(members), reason, **known)
+
+
+@dataclass(frozen=True)
+class AgentStatus:
+    """An agent's answer to what it speaks and what waits."""
+
+    facts: AgentFacts
+    speaking: Report | None = None
+    waiting: tuple[Report, ...] = ()
+    """Next one first."""
+
+    caps: tuple[Usage, ...] = ()
+    """What may be spent, and what is used up."""
+
+    waiting_left_out: int = 0
+    """How many more wait behind those: an answer holds only so much."""
+
+    unreadable: int = 0
+    """Reports in it that nobody understands."""
+
+    def encode(self) -> dict[str, Any]:
+        members = {
+            **self.facts.encode(),
+            "speaking": self.speaking.encode() if self.speaking else None,
+            "waiting": [report.encode() for report in self.waiting],
+            "caps": [asdict(cap) for cap in self.caps],
+        }
+        return members | ({"waiting_left_out": self.waiting_left_out} if self.waiting_left_out else {})
+
+    @classmethod
+    def read(cls, members: Mapping[str, Any]) -> AgentStatus:
+        """Raises RefusedError; not for a single report, which is left out and counted."""
+        speaking, unreadable = _reports([members.get("speaking")])
+        waiting, more_unreadable = _reports(members.get("waiting"))
+        return cls(
+            AgentFacts.read(members),
+            next(iter(speaking), None),
+            waiting,
+            _caps(members.get("caps")),
+            read_count("waiting_left_out", members.get("waiting_left_out", 0)),
+            unreadable + more_unreadable,
+        )
+
+    def within(self, max_bytes: int) -> AgentStatus:
+        """The same, with as many of those that wait, from the next one on, as fit into so much JSON."""
+        used = len(json.dumps(replace(self, waiting=(), waiting_left_out=len(self.waiting)).encode()))
+        for number, report in enumerate(self.waiting):
+            used += len(json.dumps(report.encode())) + len(", ")
+            if used > max_bytes:
+                left_out = self.waiting_left_out + len(self.waiting) - number
+                return replace(self, waiting=self.waiting[:number], waiting_left_out=left_out)
+        return self
+
+
+_FACTS: Mapping[str, Reader] = {
+    **dict.fromkeys(("room", "agent", "model", "avatar"), read_text),
+    "queue": read_count,
+    "epoch": read_text,
+}
+REPORT_READERS: Mapping[str, Reader] = {
+    "id": read_text,
+    "state": read_state,
+    "reason": read_text,
+    "route": read_route,
+    "route_reason": read_text,
+    "voice": read_text,
+    "chunks": read_count,
+    "frames": read_count,
+    "speech_ms": read_amount,
+    "underruns": read_count,
+    "t3_source": read_text,
+    "replayed": read_flag,
+    "chars": read_count,
+    **dict.fromkeys(DURATIONS, read_amount),
+}
+"""Members of a report."""
+
+_REJECTION: Mapping[str, Reader] = {
+    "rejected": read_text,
+    "message": read_text,
+    "id": read_text,
+    "retry_in_s": read_number,
+}
+_USAGE: Mapping[str, Reader] = {
+    "name": read_text,
+    "used": read_number,
+    "limit": read_number,
+    "unit": read_text,
+    "resets_in_s": read_number,
+}
+
+
+def read_event(members: Mapping[str, Any]) -> Event | Rejection:
+    """What an agent told everybody in its room. Raises RefusedError."""
+    return Rejection.read(members) if members.get("state") == "rejected" else Event.read(members)
+
+
+def _reports(told: object) -> tuple[tuple[Report, ...], int]:
+    """Those that can be read, and how many cannot."""
+    reports, unreadable = [], 0
+    for members in told if isinstance(told, list) else []:
+        if isinstance(members, dict):
+            try:
+                reports.append(Report.read(members))
+            except RefusedError:
+                unreadable += 1
+    return tuple(reports), unreadable
+
+
+def _caps(told: object) -> tuple[Usage, ...]:
+    """Those that are whole. Raises RefusedError."""
+    caps = [cap for cap in told if isinstance(cap, dict)] if isinstance(told, list) else []
+    return tuple(Usage(**read_members(cap, _USAGE)) for cap in caps if cap.keys() >= _USAGE.keys())

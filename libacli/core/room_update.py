@@ -1,0 +1,40 @@
+"""What somebody who follows a room is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from libacli.core.event import AgentStatus, Event, Rejection
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An agent told something that nobody understands."""
+
+
+@dataclass(frozen=True)
+class NoAgent:
+    """There is no agent, or none that answers."""
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What an utterance says."""
+
+    utterance_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ConnectionState:
+    """How our connection is, in words."""
+
+    words: str
+    """Empty: it is well."""
+
+
+WELL = ConnectionState("")
+RECONNECTING = ConnectionState("reconnecting…")
+
+RoomUpdate: TypeAlias = Event | Rejection | Unreadable | AgentStatus | NoAgent | Caption | ConnectionState

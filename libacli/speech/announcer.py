@@ -1,0 +1,53 @@
+"""What becomes of utterances and requests is told, in one way, to everybody who wants to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from libacli.core.backlog import Utterance
+from libacli.core.event import AgentFacts, Event, Rejection
+
+
+class Outlet(Protocol):
+    """Where events go."""
+
+    def take_event(self, event: Event | Rejection) -> None:
+        """Returns at once and raises nothing."""
+
+
+class Announcer:
+    """Makes one event of each change, and hands it to all outlets.
+
+    `facts` tells what the agent says of itself now, `wall_clock` the time in POSIX seconds of a moment of the
+    loop's clock. `on_begin` is called with each utterance that begins, before it is told: its text is in none
+    of the events.
+    """
+
+    def __init__(
+        self,
+        facts: Callable[[], AgentFacts],
+        wall_clock: Callable[[float], float],
+        outlets: Sequence[Outlet],
+        *,
+        on_begin: Callable[[Utterance], None] = lambda utterance: None,
+    ) -> None:
+        self.facts = facts
+        self._wall_clock = wall_clock
+        self._outlets = outlets
+        self._on_begin = on_begin
+
+    def announce(self, utterance: Utterance) -> None:
+        """Tells what has just become of an utterance."""
+        if utterance.state == "speaking":
+            self._on_begin(utterance)
+        t0 = round(self._wall_clock(utterance.timeline.t0), 3)
+        self._hand_out(Event(self.facts(), utterance.report(), t0))
+
+    def announce_rejection(self, rejection: Rejection) -> None:
+        """Tells that a request was not taken."""
+        self._hand_out(rejection)
+
+    def _hand_out(self, event: Event | Rejection) -> None:
+        for outlet in self._outlets:
+            outlet.take_event(event)
