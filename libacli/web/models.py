@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from libacli.core.event import AgentStatus
 from libacli.core.messages import MAX_ID_CHARS
+from libacli.web.states import StateRules
 
 _MAX_NAME_CHARS = 128
 
@@ -268,6 +269,7 @@ class PageInfo(BaseModel):
                     "max_text_chars": 4000,
                     "voices": ["hibari"],
                     "budgets": {"d01": 900, "d12": 50, "d2a": 500},
+                    "states": {"done": {"rank": 3, "is_final": True, "is_over": True}},
                     "version": "0.1.0",
                     "video": True,
                 }
@@ -281,6 +283,7 @@ class PageInfo(BaseModel):
     max_text_chars: int
     voices: list[str] = Field(description="Speakers to choose from; others may exist")
     budgets: LatencyBudgets
+    states: dict[str, StateRules] = Field(description="By name, `lost` included, which only watchers say")
     version: str
     video: bool = Field(description="Whether the LiveKit client is there, which shows picture and sound")
 

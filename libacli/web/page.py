@@ -16,6 +16,7 @@ from libacli.web.dependencies import ServicesDependency
 from libacli.web.models import LatencyBudgets, PageInfo
 from libacli.web.problems import responses
 from libacli.web.rate_limits import client_address
+from libacli.web.states import STATES
 
 STATIC = Path(__file__).parent / "static"
 VENDOR = STATIC / "vendor"
@@ -46,6 +47,7 @@ async def page_info(request: Request, services: ServicesDependency) -> PageInfo:
         max_text_chars=settings.say_max_text_chars,
         voices=list(services.voices),
         budgets=_budgets(settings),
+        states=STATES,
         version=__version__,
         video=CLIENT.is_file(),
     )

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from libacli import __version__
 from libacli.config import Settings
 from libacli.web import page
+from libacli.web.states import STATES
 from tests.web.conftest import connected
 from tests.web.fake_gateway import FakeGateway
 
@@ -38,6 +39,7 @@ async def test_the_page_is_told_what_it_needs_and_no_secret(client: httpx2.Async
         "max_text_chars": Settings().say_max_text_chars,
         "voices": ["hibari"],
         "budgets": {"d01": 901, "d12": 50, "d2a": 500},
+        "states": {state: rules.model_dump() for state, rules in STATES.items()},
         "version": __version__,
         "video": page.CLIENT.is_file(),
     }

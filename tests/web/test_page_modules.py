@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, Route
 
+from libacli.core.board import Board
 from libacli.core.board_row import BoardRow
+from libacli.core.event import AgentFacts, AgentStatus, Event, Rejection, Report
+from libacli.core.lifecycle import MOVES, State
 from libacli.core.timeline import percentile
-from libacli.core.utterance_record import UtteranceRecord
+from libacli.web.models import room_state
 from libacli.web.page import STATIC
+from libacli.web.states import STATES
 
 ADDRESS = "http://page.test"
 
@@ -57,10 +62,10 @@ async def test_the_page_and_the_watcher_divide_the_time_of_a_line_in_the_same_wa
         return chance.choice([None, 0.0, round(chance.uniform(0, 5000), 2)])
 
     names = ("waited", "d01", "d12", "d2a", "d23", "total")
-    cases = [{name: perhaps() for name in names} for _ in range(500)]
+    cases: list[dict[str, Any]] = [{name: perhaps() for name in names} for _ in range(500)]
     found = await run(page, "latency.js", "return given.map(m.partsOf);", cases)
     for case, parts in zip(cases, found, strict=True):
-        row = BoardRow(UtteranceRecord(id="u", t0=1.0, outcome="done", **case), "done", 0.0)  # type: ignore[arg-type]
+        row = BoardRow(Event(AgentFacts(), Report("u", "done", **case), t0=1.0), "done", 0.0)
         assert parts["voice"] == pytest.approx(row.voice_ms)
         assert parts["sink"] == pytest.approx(row.sink_ms)
         assert parts["latency"] == pytest.approx(row.latency_ms)
@@ -84,84 +89,220 @@ async def test_the_page_and_the_watcher_have_the_same_percentiles(page: Page) ->
 # The room
 
 
+RULES = {state: rules.model_dump() for state, rules in STATES.items()}
+
+
 def told(id: str, state: str, **members: object) -> dict[str, object]:
-    return {"id": id, "state": state, "agent": "liba", "epoch": "e1"} | members
+    agent = {"agent": "liba", "model": "m", "avatar": "ready", "queue": 0, "epoch": "e1", "t0": 1.0}
+    return {"id": id, "state": state} | agent | members
 
 
-def status(*waiting: str, speaking: str = "", epoch: str = "e1") -> dict[str, object]:
+def status(*waiting: str, speaking: str = "", epoch: str = "e1", left_out: int = 0) -> dict[str, object]:
     now = {"id": speaking, "state": "audible"} if speaking else None
     lines = [{"id": id, "state": "accepted"} for id in waiting]
     agent = {"name": "liba", "model": "m", "epoch": epoch}
-    return {"agent": agent, "avatar": "ready", "queue": len(lines), "speaking": now, "waiting": lines}
+    told = {"agent": agent, "avatar": "ready", "speaking": now, "waiting": lines}
+    return told | {"queue": len(lines) + left_out, "waiting_left_out": left_out}
 
 
-async def scene(page: Page, *happened: dict[str, object]) -> dict[str, Any]:
-    """What the scene shows after all that, statuses and events."""
+NO_AGENT: dict[str, object] = {"agent": None, "avatar": None, "queue": 0, "speaking": None, "waiting": []}
+
+
+async def board(page: Page, *happened: dict[str, object]) -> dict[str, Any]:
+    """What the board shows after all that, statuses and events."""
     code = """
-      const scene = new m.Scene();
-      for (const one of given) "waiting" in one ? scene.takeStatus(one) : scene.takeEvent(one);
-      const states = Object.fromEntries(["a", "b", "c"].map((id) => [id, scene.find(id)?.state]));
-      return {speaking: scene.speaking?.id, waiting: scene.waiting.map((one) => one.id), states,
-              isDoubtful: scene.isDoubtful, epoch: scene.agent?.epoch, avatar: scene.avatar};
+      const board = new m.Board(given.rules);
+      for (const told of given.happened) "waiting" in told ? board.answer(told) : board.event(told);
+      const states = Object.fromEntries(["a", "b", "c"].map((id) => [id, board.find(id)?.state]));
+      return {speaking: board.speaking?.id, waiting: board.waiting.map((row) => row.id), states,
+              isDoubtful: board.isDoubtful, epoch: board.agent?.epoch, avatar: board.avatar,
+              leftOut: board.waitingLeftOut};
     """
-    return dict(await run(page, "scene.js", code, list(happened)))
+    return dict(await run(page, "board.js", code, {"rules": RULES, "happened": list(happened)}))
 
 
 async def test_a_line_waits_then_speaks_then_is_over(page: Page) -> None:
     steps = [told("a", "accepted", queue=1), told("b", "accepted", queue=2), told("a", "speaking", queue=1)]
-    found = await scene(page, status(), *steps)
+    found = await board(page, status(), *steps)
     assert (found["speaking"], found["waiting"], found["isDoubtful"]) == ("a", ["b"], False)
-    found = await scene(page, status(), *steps, told("a", "audible"), told("a", "done"))
+    found = await board(page, status(), *steps, told("a", "audible"), told("a", "done"))
     assert (found["speaking"], found["states"]["a"]) == (None, "done")
 
 
 @pytest.mark.parametrize("late", ["accepted", "speaking", "audible"])
 async def test_what_is_over_is_not_begun_again_by_news_that_come_late(page: Page, late: str) -> None:
-    found = await scene(page, status(), told("a", "done"), told("a", late))
+    found = await board(page, status(), told("a", "done"), told("a", late))
     assert found["states"]["a"] == "done"
     assert found["waiting"] == []
 
 
 async def test_the_order_is_the_one_that_the_agent_tells(page: Page) -> None:
-    found = await scene(page, status(), told("a", "accepted"), told("b", "accepted"), status("c", "b", "a"))
+    found = await board(page, status(), told("a", "accepted"), told("b", "accepted"), status("c", "b", "a"))
     assert found["waiting"] == ["c", "b", "a"]
 
 
 async def test_a_line_that_the_agent_does_not_know_any_more_is_lost(page: Page) -> None:
-    found = await scene(page, status(), told("a", "accepted"), told("b", "speaking"), status(speaking="b"))
+    found = await board(page, status(), told("a", "accepted"), told("b", "speaking"), status(speaking="b"))
     assert found["states"] == {"a": "lost", "b": "audible", "c": None}
 
 
 async def test_with_a_new_agent_the_lines_of_the_old_one_are_lost(page: Page) -> None:
-    found = await scene(page, status("a", speaking="b"), told("c", "accepted", epoch="e2", queue=1))
+    found = await board(page, status("a", speaking="b"), told("c", "accepted", epoch="e2", queue=1))
     assert found["states"] == {"a": "lost", "b": "lost", "c": "accepted"}
     assert (found["epoch"], found["speaking"], found["waiting"]) == ("e2", None, ["c"])
 
 
 async def test_an_end_that_was_lost_is_corrected_by_the_agents_own_report(page: Page) -> None:
-    found = await scene(page, status("a"), status(), told("a", "done"))
+    found = await board(page, status("a"), status(), told("a", "done"))
     assert found["states"]["a"] == "done"
 
 
 async def test_another_count_than_ours_is_a_reason_to_look(page: Page) -> None:
-    assert (await scene(page, status(), told("a", "accepted", queue=3)))["isDoubtful"]
+    assert (await board(page, status(), told("a", "accepted", queue=3)))["isDoubtful"]
 
 
 async def test_a_refusal_is_no_line(page: Page) -> None:
-    found = await scene(page, status(), told("a", "rejected", rejected="queue_full", avatar="left"))
+    found = await board(page, status(), told("a", "rejected", rejected="queue_full", avatar="left"))
     assert (found["states"]["a"], found["waiting"], found["avatar"]) == (None, [], "left")
 
 
 async def test_only_the_newest_lines_are_kept(page: Page) -> None:
     code = """
-      const scene = new m.Scene();
+      const board = new m.Board(given.rules);
       for (let n = 0; n < 1000; n += 1) {
-        scene.takeEvent({id: `u${n}`, state: "speaking"});
-        scene.learnText(`u${n}`, "text");
+        board.event({...given.told, id: `u${n}`});
+        board.caption(`u${n}`, "text");
       }
-      return [scene.begun.length, scene.text("u0"), scene.text("u999")];
+      return [board.begun.length, board.text("u0"), board.text("u999")];
     """
-    assert await run(page, "scene.js", code) == [200, "", "text"]
+    given = {"rules": RULES, "told": told("", "speaking")}
+    assert await run(page, "board.js", code, given) == [200, "", "text"]
+
+
+async def test_a_line_that_is_said_again_at_the_next_agent_is_another_line(page: Page) -> None:
+    gone = [status("a"), NO_AGENT]
+    assert (await board(page, *gone))["states"]["a"] == "lost"
+    again = [told("a", "accepted", epoch="e2", queue=1), told("a", "speaking", epoch="e2")]
+    found = await board(page, *gone, again[0])
+    assert (found["states"]["a"], found["waiting"]) == ("accepted", ["a"])
+    found = await board(page, *gone, *again)
+    assert (found["states"]["a"], found["speaking"]) == ("speaking", "a")
+
+
+async def test_what_an_answer_has_no_room_for_waits_all_the_same(page: Page) -> None:
+    known = [told(id, "accepted", queue=number) for number, id in enumerate("abc", 1)]
+    found = await board(page, *known, status("a", left_out=2))
+    assert found["states"] == {"a": "accepted", "b": "accepted", "c": "accepted"}
+    assert (found["waiting"], found["leftOut"], found["isDoubtful"]) == (["a"], 2, False)
+    found = await board(page, *known, status("a", left_out=2), told("a", "speaking", queue=2))
+    assert (found["waiting"], found["leftOut"], found["isDoubtful"]) == ([], 2, True)  # who is next is asked
+
+
+# The same rules on both sides
+
+AGENTS = {name: AgentFacts("demo", name, "m", "ready") for name in ("liba", "other")}
+Happened = Event | Rejection | AgentStatus | None
+
+
+def fact(agent: str = "liba", epoch: str = "e1", queue: int = 0) -> AgentFacts:
+    return replace(AGENTS[agent], epoch=epoch, queue=queue)
+
+
+def event(id: str, state: State, **facts: Any) -> Event:
+    return Event(fact(**facts), Report(id, state), t0=1.0)
+
+
+def answer(speaking: str, *waiting: str, left_out: int = 0, **facts: Any) -> AgentStatus:
+    reports = tuple(Report(id, "accepted") for id in waiting)
+    now = Report(speaking, "audible") if speaking else None
+    queue = len(waiting) + left_out
+    return AgentStatus(fact(queue=queue, **facts), now, reports, waiting_left_out=left_out)
+
+
+CASES: dict[str, list[Happened]] = {
+    "the whole life": [event("a", state) for state in ("accepted", "speaking", "audible", "done")],
+    "late news": [event("a", state) for state in ("speaking", "accepted", "done", "audible", "failed")],
+    "an end after it was lost": [event("a", "audible"), None, event("a", "done")],
+    "heard after it was lost": [event("a", "speaking"), None, event("a", "speaking"), event("a", "audible")],
+    "said again at the next agent": [
+        event("a", "accepted"),
+        None,
+        event("a", "accepted", epoch="e2"),
+        event("a", "speaking", epoch="e2"),
+    ],
+    "a restart that nobody saw": [event("a", "audible"), event("b", "accepted", epoch="e2")],
+    "a restart seen by its status": [event("a", "audible"), answer("", epoch="e2")],
+    "two agents": [event("a", "audible"), event("b", "audible", agent="other", epoch="e9"), answer("a")],
+    "the status of one of two": [event("a", "audible"), answer("", "b", agent="other", epoch="e9")],
+    "not named any more": [event("a", "accepted"), event("b", "audible"), answer("b")],
+    "no room to be named": [event("a", "accepted"), event("b", "audible"), answer("", left_out=1)],
+    "a refusal": [event("a", "accepted"), Rejection(fact(), "queue_full", id="a")],
+    "more than is kept": [event(f"u{n}", "done" if n % 3 else "speaking") for n in range(250)],
+}
+
+
+def some_history(chance: random.Random) -> list[Happened]:
+    def step() -> Happened:
+        facts: dict[str, Any] = {
+            "agent": chance.choice(["liba", "liba", "other"]),
+            "epoch": chance.choice(["e1", "e1", "e2"]),
+        }
+        ids = chance.sample("abcd", 4)
+        kind = chance.randrange(12)
+        if kind == 0:
+            return None
+        if kind == 1:
+            return Rejection(fact(**facts), "queue_full", id=ids[0])
+        if kind < 4:
+            speaking = chance.choice(["", ids[0]])
+            waiting = ids[1 : chance.randrange(1, 4)]
+            return answer(speaking, *waiting, left_out=chance.choice([0, 0, 2]), **facts)
+        return event(ids[0], chance.choice(sorted(set(MOVES) - {"rejected"})), **facts)
+
+    return [step() for _ in range(chance.randrange(1, 25))]
+
+
+def of_the_watcher(happened: list[Happened]) -> dict[str, Any]:
+    board = Board(room="demo", keep=200)
+    for told in happened:
+        if told is None:
+            board.no_agent()
+        elif isinstance(told, AgentStatus):
+            board.answer(told, 0.0)
+        else:
+            board.event(told, 0.0)
+    rows = [row for row in board.rows if row.state != "rejected"]
+    return {
+        "rows": [[row.event.facts.epoch, row.report.id, row.state, row.is_over] for row in rows],
+        "agent": [board.facts.agent, board.facts.epoch, board.facts.avatar] if board.has_agent else None,
+    }
+
+
+async def test_the_page_and_the_watcher_make_the_same_of_what_happens(page: Page) -> None:
+    chance = random.Random(17)
+    histories = [*CASES.values(), *(some_history(chance) for _ in range(500))]
+    code = """
+      return given.histories.map((history) => {
+        const board = new m.Board(given.rules);
+        for (const [method, told] of history) board[method](told);
+        const rows = board.rows.map((row) => [row.epoch, row.id, row.state, row.isOver]);
+        const {agent, avatar} = board;
+        return {rows, agent: agent ? [agent.name, agent.epoch, avatar] : null};
+      });
+    """
+    told = [
+        [
+            ("event", one.encode())
+            if isinstance(one, Event | Rejection)
+            else ("answer", room_state("demo", one).model_dump())
+            for one in history
+        ]
+        for history in histories
+    ]
+    found = await run(page, "board.js", code, {"rules": RULES, "histories": told})
+    names = [*CASES, *(f"history {number}" for number in range(500))]
+    for name, history, seen in zip(names, histories, found, strict=True):
+        assert (name, seen) == (name, of_the_watcher(history))
 
 
 # The stream of events

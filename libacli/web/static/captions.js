@@ -27,12 +27,12 @@ export class Captions {
     if (isAtEnd) this._log.scrollTop = added.offsetTop - 4;
   }
 
-  /** @param {any} scene @param {boolean} isHeard whether the room's sound comes to this page */
-  render(scene, isHeard) {
-    const now = scene.speaking?.id;
+  /** @param {any} board @param {boolean} isHeard whether the room's sound comes to this page */
+  render(board, isHeard) {
+    const now = board.speaking?.id;
     for (const [id, line] of this._lines) {
       line.classList.toggle("now", id === now);
-      line.classList.toggle("cut", scene.find(id)?.state === "interrupted");
+      line.classList.toggle("cut", board.find(id)?.state === "interrupted");
     }
     // Who hears the voice is not to hear a screen reader say the same words over it.
     this._log.setAttribute("aria-live", isHeard ? "off" : "polite");

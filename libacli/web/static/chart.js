@@ -1,8 +1,7 @@
 /** The chart of latencies: one stack for each line, newest at the right, p50 and p95 across. */
 
 import { draw } from "./dom.js";
-import { hasEnded } from "./scene.js";
-import { ms } from "./words.js";
+import { isByAvatar, ms } from "./words.js";
 
 const HEIGHT = 172;
 const TOP = 18;
@@ -12,18 +11,18 @@ const FEWEST_SLOTS = 12;
 const WIDEST_BAR = 16;
 
 /**
- * @param {{one: any, parts: any}[]} rows oldest first
+ * @param {{row: any, parts: any}[]} lines oldest first
  * @param {{p50: number | null, p95: number | null}} summary of the latency
  * @param {number} width in pixels
  */
-export function chartOf(rows, summary, width) {
-  const top = scaleTop(rows, summary);
+export function chartOf(lines, summary, width) {
+  const top = scaleTop(lines, summary);
   const y = (value) => FLOOR - ((FLOOR - TOP) * Math.min(value, top)) / top;
-  const slot = (width - LEFT) / Math.max(rows.length, FEWEST_SLOTS);
-  const bars = rows.map((row, index) => bar(row, width - slot * (rows.length - index), slot, y, top));
+  const slot = (width - LEFT) / Math.max(lines.length, FEWEST_SLOTS);
+  const bars = lines.map((line, index) => bar(line, width - slot * (lines.length - index), slot, y, top));
   return draw(
     "svg",
-    { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": said(rows, summary) },
+    { width, height: HEIGHT, viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": said(lines, summary) },
     ...grid(top, y, width),
     ...bars,
     ...levels(summary, y, width, top),
@@ -31,8 +30,8 @@ export function chartOf(rows, summary, width) {
 }
 
 /** One late line, the first as a rule, is not to make all others flat. */
-function scaleTop(rows, { p50 }) {
-  const highest = Math.max(0, ...rows.map(({ parts }) => sum(parts)));
+function scaleTop(lines, { p50 }) {
+  const highest = Math.max(0, ...lines.map(({ parts }) => sum(parts)));
   return nice(p50 ? Math.min(highest, p50 * 3) : highest);
 }
 
@@ -52,10 +51,10 @@ function grid(top, y, width) {
 
 const axis = (value) => (value >= 1000 ? `${+(value / 1000).toFixed(1)} s` : `${+value.toFixed(1)}`);
 
-function bar({ one, parts }, x, slot, y, top) {
+function bar({ row, parts }, x, slot, y, top) {
   const width = Math.max(1.5, Math.min(WIDEST_BAR, slot * 0.68));
   const left = x + (slot - width) / 2;
-  const group = draw("g", { class: hasEnded(one) ? "bar" : "bar now" }, draw("title", {}, tip(one, parts)));
+  const group = draw("g", { class: row.isOver ? "bar" : "bar now" }, draw("title", {}, tip(row, parts)));
   let from = 0;
   for (const name of ["voice", "sink", "heard"]) {
     if (parts[name] === null) continue;
@@ -64,17 +63,17 @@ function bar({ one, parts }, x, slot, y, top) {
     from += parts[name];
   }
   if (from > top) group.append(draw("path", { class: "cut", d: `M${left - 1} ${y(top) + 9}l${width + 2} -5` }));
-  group.append(foot(one, parts, left + width / 2, Math.min(2.6, slot * 0.3)));
+  group.append(foot(row, parts, left + width / 2, Math.min(2.6, slot * 0.3)));
   return group;
 }
 
 /** Filled: by the avatar. A ring: sound only. A cross: nobody heard it. */
-function foot(one, parts, x, size) {
+function foot(row, parts, x, size) {
   const y = FLOOR + 8;
-  if (hasEnded(one) && parts.latency === null) {
+  if (row.isOver && parts.latency === null) {
     return draw("path", { class: "mark cross", d: `M${x - size} ${y - size}l${2 * size} ${2 * size}m0 ${-2 * size}l${-2 * size} ${2 * size}` });
   }
-  return draw("circle", { class: one.route === "tavus" ? "mark" : "mark ring", cx: x, cy: y, r: size });
+  return draw("circle", { class: isByAvatar(row) ? "mark" : "mark ring", cx: x, cy: y, r: size });
 }
 
 function levels({ p50, p95 }, y, width, top) {
@@ -90,11 +89,11 @@ function levels({ p50, p95 }, y, width, top) {
   });
 }
 
-function tip(one, parts) {
+function tip(row, parts) {
   const steps = `voice ${ms(parts.voice)}, sink ${ms(parts.sink)}, until heard ${ms(parts.heard)}`;
-  return `${one.state}, ${parts.latency === null ? steps : `heard after ${ms(parts.latency)}: ${steps}`}`;
+  return `${row.state}, ${parts.latency === null ? steps : `heard after ${ms(parts.latency)}: ${steps}`}`;
 }
 
-function said(rows, { p50, p95 }) {
-  return `Bars of the last ${rows.length} lines. Half were heard within ${ms(p50)}, 95 percent within ${ms(p95)}.`;
+function said(lines, { p50, p95 }) {
+  return `Bars of the last ${lines.length} lines. Half were heard within ${ms(p50)}, 95 percent within ${ms(p95)}.`;
 }

@@ -1,7 +1,6 @@
 /** The text box, its buttons, and what the server says to a line. */
 
 import { byId, make, show, write } from "./dom.js";
-import { hasEnded } from "./scene.js";
 import { partsOf } from "./latency.js";
 import { noteWords } from "./words.js";
 
@@ -11,14 +10,14 @@ export class Compose {
   /**
    * @param {object} parts
    * @param {any} parts.api
-   * @param {any} parts.scene
+   * @param {any} parts.board
    * @param {string} parts.room
    * @param {{max_text_chars: number, voices: string[]}} parts.page
    * @param {() => void} parts.onChange
    * @param {(isHushed: boolean) => void} parts.onHush
    */
-  constructor({ api, scene, room, page, onChange, onHush }) {
-    Object.assign(this, { _api: api, _scene: scene, _room: room, _page: page });
+  constructor({ api, board, room, page, onChange, onHush }) {
+    Object.assign(this, { _api: api, _board: board, _room: room, _page: page });
     Object.assign(this, { _onChange: onChange, _onHush: onHush });
     this._text = byId("text");
     this._isSending = false;
@@ -34,11 +33,13 @@ export class Compose {
 
   /** What became of our last line. */
   render() {
-    const one = this._scene.find(this._mine);
-    if (!one) return write(byId("note"), this._isSending ? "Sending…" : "");
-    const ahead = this._scene.waiting.findIndex((other) => other.id === one.id) + (this._scene.speaking ? 1 : 0);
-    write(byId("note"), noteWords(one, partsOf(one), ahead));
-    byId("note").classList.toggle("bad", hasEnded(one) && one.state !== "done");
+    const row = this._board.find(this._mine);
+    if (!row) return write(byId("note"), this._isSending ? "Sending…" : "");
+    const { waiting, speaking } = this._board;
+    const place = waiting.findIndex((other) => other.id === row.id);
+    const ahead = (place < 0 ? waiting.length : place) + (speaking ? 1 : 0);
+    write(byId("note"), noteWords(row, partsOf(row), ahead));
+    byId("note").classList.toggle("bad", row.isOver && row.state !== "done");
   }
 
   _bind() {
@@ -74,7 +75,7 @@ export class Compose {
     this._setSending(true);
     try {
       const key = this._keyOf(JSON.stringify(body));
-      this._scene.learnText(key, text);
+      this._board.caption(key, text);
       const told = await this._api.say(key, body);
       this._taken(told, text);
     } catch (problem) {

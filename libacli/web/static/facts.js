@@ -6,15 +6,15 @@ import * as words from "./words.js";
 const MEDIA = { absent: "not there", joining: "joining…", reconnecting: "reconnecting…", off: "not reached" };
 const FEED = { joining: "joining…", reconnecting: "reconnecting…", offline: "not reached" };
 
-/** @param {string} feed how the event stream is @param {any} scene @param {any} media */
-export function renderFacts(feed, scene, media) {
-  const agent = scene.agent ? [scene.agent.name, scene.agent.model].filter(Boolean).join(", ") : "not here";
+/** @param {string} feed how the event stream is @param {any} board @param {any} media */
+export function renderFacts(feed, board, media) {
+  const agent = board.agent ? [board.agent.name, board.agent.model].filter(Boolean).join(", ") : "not here";
   const lines = [
-    ["Events", FEED[feed] ?? (scene.link || "live")],
+    ["Events", FEED[feed] ?? (board.connectionWords || "live")],
     ["Sound, picture", MEDIA[media.state] ?? (media.hasPicture ? "both are here" : media.hasSound ? "sound" : "none yet")],
-    ["Agent", scene.agent === undefined ? "…" : agent],
-    ["Route", words.route(scene) || "–"],
-    ...(scene.caps ?? []).filter((cap) => cap.limit > 0).map(allowance),
+    ["Agent", board.agent === undefined ? "…" : agent],
+    ["Route", words.route(board) || "–"],
+    ...(board.caps ?? []).filter((cap) => cap.limit > 0).map(allowance),
   ];
   const list = byId("facts");
   const wanted = JSON.stringify(lines);

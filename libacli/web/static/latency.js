@@ -2,15 +2,15 @@
 
 /**
  * From its turn on: what it waited in the queue is not the voice's doing. Null: not known.
- * @param {Record<string, any>} one
+ * @param {Record<string, any>} row
  */
-export function partsOf(one) {
-  const [d01, d12, d2a, d23] = [one.d01, one.d12, one.d2a, one.d23].map((value) => value ?? null);
-  const turn = one.waited ?? 0;
+export function partsOf(row) {
+  const [d01, d12, d2a, d23] = [row.d01, row.d12, row.d2a, row.d23].map((value) => value ?? null);
+  const turn = row.waited ?? 0;
   const voice = d01 === null ? null : Math.max(0, d01 - turn);
   const sink = d01 === null || d12 === null ? null : Math.max(0, d01 + d12 - Math.max(d01, turn));
   const latency = voice === null || sink === null || d2a === null ? null : voice + sink + d2a;
-  return { voice, sink, heard: d2a, latency, played: d23, waited: one.waited ?? null, total: one.total ?? null };
+  return { voice, sink, heard: d2a, latency, played: d23, waited: row.waited ?? null, total: row.total ?? null };
 }
 
 /** The smallest value that at least `percent` % do not exceed; null of none. @param {number[]} values */

@@ -3,7 +3,7 @@
 import { chartOf } from "./chart.js";
 import { byId, make, show } from "./dom.js";
 import { partsOf, summaryOf } from "./latency.js";
-import { ms } from "./words.js";
+import { isByAvatar, ms } from "./words.js";
 
 const KEPT = 50;
 const PARTS = [
@@ -17,30 +17,30 @@ export class LatencyPanel {
   constructor(budgets) {
     this._budget = budgets.d01 + budgets.d12 + budgets.d2a;
     this._shown = "";
-    this._rows = [];
+    this._lines = [];
     new ResizeObserver(() => this._draw()).observe(byId("chart"));
   }
 
-  /** @param {any} scene */
-  render(scene) {
-    this._rows = scene.begun.slice(-KEPT).map((one) => ({ one, parts: partsOf(one) }));
-    const wanted = JSON.stringify(this._rows);
+  /** @param {any} board */
+  render(board) {
+    this._lines = board.begun.slice(-KEPT).map((row) => ({ row, parts: partsOf(row) }));
+    const wanted = JSON.stringify(this._lines);
     if (wanted === this._shown) return;
     this._shown = wanted;
-    show(byId("latency-empty"), this._rows.length === 0);
-    show(byId("latency-all"), this._rows.length > 0);
-    const all = this._rows.map(({ parts }) => parts);
+    show(byId("latency-empty"), this._lines.length === 0);
+    show(byId("latency-all"), this._lines.length > 0);
+    const all = this._lines.map(({ parts }) => parts);
     byId("latency-figures").replaceChildren(...figures(summaryOf(all, "latency"), this._budget));
     byId("latency-parts").replaceChildren(...PARTS.map((part) => partLine(part, all)), playedLine(all));
-    byId("latency-rows").replaceChildren(...[...this._rows].reverse().map(numbers));
+    byId("latency-rows").replaceChildren(...[...this._lines].reverse().map(numbers));
     this._draw();
   }
 
   _draw() {
     const box = byId("chart");
-    if (!box.clientWidth || !this._rows.length) return;
-    const summary = summaryOf(this._rows.map(({ parts }) => parts), "latency");
-    box.replaceChildren(chartOf(this._rows, summary, box.clientWidth));
+    if (!box.clientWidth || !this._lines.length) return;
+    const summary = summaryOf(this._lines.map(({ parts }) => parts), "latency");
+    box.replaceChildren(chartOf(this._lines, summary, box.clientWidth));
   }
 }
 
@@ -75,16 +75,16 @@ function playedLine(all) {
   );
 }
 
-function numbers({ one, parts }) {
-  const at = one.t0 ? new Date(one.t0 * 1000).toLocaleTimeString([], { hourCycle: "h23" }) : "";
-  const route = { tavus: "avatar", fallback: "sound only" }[one.route] ?? "";
-  const state = ["done", "audible", "speaking"].includes(one.state) ? "" : ` (${one.state})`;
+function numbers({ row, parts }) {
+  const at = row.t0 ? new Date(row.t0 * 1000).toLocaleTimeString([], { hourCycle: "h23" }) : "";
+  const route = row.route ? (isByAvatar(row) ? "avatar" : "sound only") : "";
+  const state = ["done", "audible", "speaking"].includes(row.state) ? "" : ` (${row.state})`;
   const values = [parts.waited, parts.voice, parts.sink, parts.heard, parts.played, parts.total];
   return make(
     "tr",
-    { "data-id": one.id, "data-state": one.state },
+    { "data-id": row.id, "data-state": row.state },
     make("th", { scope: "row" }, at),
-    make("td", one.route_reason ? { title: one.route_reason } : {}, route + state),
+    make("td", row.route_reason ? { title: row.route_reason } : {}, route + state),
     ...values.map((value) => make("td", {}, value === null ? "–" : value.toFixed(value < 100 ? 1 : 0))),
   );
 }

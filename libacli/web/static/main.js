@@ -3,7 +3,7 @@
 import * as access from "./access.js";
 import { Api } from "./api.js";
 import { byId, show, write } from "./dom.js";
-import { Scene } from "./scene.js";
+import { Board } from "./board.js";
 import { pause } from "./stream.js";
 import { Visit, showState } from "./visit.js";
 
@@ -29,7 +29,7 @@ async function pageInfo() {
     try {
       return await api.page();
     } catch {
-      showState("offline", new Scene());
+      showState("offline", new Board({}));
       await pause(2000);
     }
   }
@@ -50,7 +50,7 @@ async function redeem(code) {
 
 /** Returns once there is a key that the server knows. */
 function askForKey(trouble, room) {
-  showState("key", new Scene());
+  showState("key", new Board({}));
   show(byId("key-form"), true);
   show(byId("desk"), false);
   write(byId("key-alert"), trouble);

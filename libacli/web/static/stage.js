@@ -17,17 +17,17 @@ export class Stage {
 
   /**
    * @param {string} state of the page
-   * @param {any} scene
+   * @param {any} board
    * @param {any} media
    * @param {string} command that starts an agent
    */
-  render(state, scene, media, command) {
+  render(state, board, media, command) {
     const isAgentAway = state === "no-agent";
     const hasPicture = media.hasPicture && !isAgentAway;
     this._video.classList.toggle("shown", hasPicture);
     byId("stage-glow").classList.toggle("shown", hasPicture);
     show(byId("stage-card"), !hasPicture);
-    const [title, text] = isAgentAway ? AWAY : cardWords(state, scene, media);
+    const [title, text] = isAgentAway ? AWAY : cardWords(state, board, media);
     write(byId("stage-title"), title);
     write(byId("stage-text"), text);
     show(byId("stage-command"), isAgentAway);
@@ -52,12 +52,12 @@ const AWAY = [
   "Start it with this command. Or say something: an agent that runs elsewhere is called in.",
 ];
 
-function cardWords(state, scene, media) {
+function cardWords(state, board, media) {
   if (media.state === "absent") {
     return ["No video", `The player for sound and picture is missing: ${media.reason}. All else works.`];
   }
   if (media.state === "off") return ["No sound, no picture", `${media.reason}. It is tried again.`];
   if (media.state !== "on" || state === "joining") return ["Joining…", ""];
-  if (scene.avatar === "ready") return ["Waiting for the picture…", ""];
-  return ["Sound only", absence(scene.avatar)];
+  if (board.avatar === "ready") return ["Waiting for the picture…", ""];
+  return ["Sound only", absence(board.avatar)];
 }

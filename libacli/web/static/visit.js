@@ -7,7 +7,7 @@ import { renderFacts } from "./facts.js";
 import { LatencyPanel } from "./latency_panel.js";
 import { Media } from "./media.js";
 import { Queue } from "./queue.js";
-import { Scene } from "./scene.js";
+import { Board } from "./board.js";
 import { bindShare } from "./share.js";
 import { Stage } from "./stage.js";
 import { follow } from "./stream.js";
@@ -17,16 +17,15 @@ const OFFLINE_AFTER_MS = 15_000;
 const LOOK_MS = 2500;
 const TRACKS_SETTLE_MS = 300;
 
-/** Shows the page's state in words. @param {string} state @param {Scene} scene */
-export function showState(state, scene) {
+/** Shows the page's state in words. @param {string} state @param {Board} board */
+export function showState(state, board) {
   document.documentElement.dataset.state = state;
-  document.documentElement.classList.toggle("on-air", state === "live" && Boolean(scene.speaking));
-  write(byId("state-words"), words.stateWords(state, scene));
-  write(byId("route-words"), state === "live" ? words.route(scene) : "");
+  document.documentElement.classList.toggle("on-air", state === "live" && Boolean(board.speaking));
+  write(byId("state-words"), words.stateWords(state, board));
+  write(byId("route-words"), state === "live" ? words.route(board) : "");
 }
 
 export class Visit {
-  _scene = new Scene();
   _leaving = new AbortController();
   /** How the stream of events is: `joining`, `live`, `reconnecting`, `offline`. */
   _feed = "joining";
@@ -43,6 +42,7 @@ export class Visit {
    */
   constructor({ api, page, room, canSay, onLockedOut }) {
     Object.assign(this, { _api: api, _page: page, _room: room, _canSay: canSay, _onLockedOut: onLockedOut });
+    this._board = new Board(page.states);
     const draw = () => this._draw();
     this._media = new Media({
       join: () => api.token(room),
@@ -56,7 +56,7 @@ export class Visit {
     this._queue = new Queue();
     this._latency = new LatencyPanel(page.budgets);
     const onHush = (isHushed) => this._media.hush(isHushed);
-    this._compose = new Compose({ api, scene: this._scene, room, page, onChange: draw, onHush });
+    this._compose = new Compose({ api, board: this._board, room, page, onChange: draw, onHush });
   }
 
   begin() {
@@ -88,22 +88,22 @@ export class Visit {
 
   _onEvent(kind, data) {
     [this._feed, this._downSince] = ["live", 0];
-    if (kind === "status") this._scene.takeStatus(data);
+    if (kind === "status") this._board.answer(data);
     else if (kind === "utterance") this._onUtterance(data);
     else if (kind === "caption") this._onCaption(data);
-    else if (kind === "link") this._scene.link = data.state;
+    else if (kind === "link") this._board.connection(data.state);
     this._draw();
   }
 
   _onUtterance(event) {
-    if (!this._scene.takeEvent(event) || event.state !== "speaking") return;
+    if (!this._board.event(event) || event.state !== "speaking") return;
     this._media.hush(false);
-    const text = this._scene.text(event.id);
+    const text = this._board.text(event.id);
     if (text) this._captions.put(event.id, text);
   }
 
   _onCaption({ id, text }) {
-    this._scene.learnText(id, text);
+    this._board.caption(id, text);
     this._captions.put(id, text);
   }
 
@@ -123,16 +123,16 @@ export class Visit {
 
   /** Events tell neither of the avatar's comings and goings nor of a changed order. */
   _isInDoubt() {
-    const { agent, avatar, isDoubtful } = this._scene;
+    const { agent, avatar, isDoubtful } = this._board;
     return isDoubtful || (agent && !["ready", "not configured"].includes(avatar));
   }
 
   async _look() {
     if (this._feed !== "live" || document.hidden) return;
-    const before = this._scene.version;
+    const before = this._board.version;
     const status = await this._api.room(this._room).catch(() => null);
-    if (!status || this._scene.version !== before) return;
-    this._scene.takeStatus(status);
+    if (!status || this._board.version !== before) return;
+    this._board.answer(status);
     this._draw();
   }
 
@@ -147,21 +147,21 @@ export class Visit {
   }
 
   _render() {
-    const [state, scene, media] = [this._state(), this._scene, this._media];
-    showState(state, scene);
-    this._stage.render(state, scene, media, this._command());
-    this._captions.render(scene, media.hasSound && !media.isBlocked);
-    this._queue.render(scene);
-    this._latency.render(scene);
+    const [state, board, media] = [this._state(), this._board, this._media];
+    showState(state, board);
+    this._stage.render(state, board, media, this._command());
+    this._captions.render(board, media.hasSound && !media.isBlocked);
+    this._queue.render(board);
+    this._latency.render(board);
     this._compose.render();
-    renderFacts(this._feed, scene, media);
+    renderFacts(this._feed, board, media);
   }
 
   _state() {
-    const { agent, link } = this._scene;
+    const { agent, connectionWords } = this._board;
     if (this._feed !== "live") return this._feed;
-    if (agent === undefined) return link ? "reconnecting" : "joining";
-    if (link || this._media.state === "reconnecting") return "reconnecting";
+    if (agent === undefined) return connectionWords ? "reconnecting" : "joining";
+    if (connectionWords || this._media.state === "reconnecting") return "reconnecting";
     if (agent === null) return "no-agent";
     return this._media.state === "joining" ? "joining" : "live";
   }

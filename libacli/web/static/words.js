@@ -13,13 +13,16 @@ const ABSENCES = {
 /** Why there is no avatar, as a sentence. */
 export const absence = (reason) => ABSENCES[reason] ?? (reason ? `The avatar says: ${reason}.` : "");
 
-/** The route that a line takes or would take. @param {any} scene */
-export function route(scene) {
-  if (!scene.agent) return "";
-  const now = scene.speaking;
-  if (now?.route) return now.route === "tavus" ? "avatar" : soundOnly(now.route_reason);
-  return scene.avatar === "ready" ? "avatar" : soundOnly(scene.avatar);
+/** The route that a line takes or would take. @param {any} board */
+export function route(board) {
+  if (!board.agent) return "";
+  const now = board.speaking;
+  if (now?.route) return isByAvatar(now) ? "avatar" : soundOnly(now.route_reason);
+  return board.avatar === "ready" ? "avatar" : soundOnly(board.avatar);
 }
+
+/** Whether the avatar speaks it: the server calls that way by its vendor. @param {any} row */
+export const isByAvatar = (row) => row.route === "tavus";
 
 const soundOnly = (reason) => (reason ? `sound only: ${reason}` : "sound only");
 
@@ -32,9 +35,9 @@ const STATES = {
   offline: "Offline: the server is not reached",
 };
 
-/** @param {string} state of the page @param {any} scene */
-export function stateWords(state, scene) {
-  return STATES[state] ?? (scene.speaking ? "Speaking" : "Ready");
+/** @param {string} state of the page @param {any} board */
+export function stateWords(state, board) {
+  return STATES[state] ?? (board.speaking ? "Speaking" : "Ready");
 }
 
 const ENDS = {
@@ -45,14 +48,14 @@ const ENDS = {
   lost: "Lost: its agent is gone",
 };
 
-/** What became of our own line. @param {any} one @param {any} parts its latency */
-export function noteWords(one, parts, ahead) {
-  if (one.state === "accepted") return ahead > 0 ? `Queued, ${count(ahead, "line")} before it` : "Queued, it is next";
-  if (one.state === "speaking") return "Its turn";
+/** What became of our own line. @param {any} row @param {any} parts its latency */
+export function noteWords(row, parts, ahead) {
+  if (row.state === "accepted") return ahead > 0 ? `Queued, ${count(ahead, "line")} before it` : "Queued, it is next";
+  if (row.state === "speaking") return "Its turn";
   const heard = parts.latency === null ? "" : `Heard after ${ms(parts.latency)}`;
-  if (one.state === "audible") return heard;
-  if (one.state === "done") return heard ? `Done. ${heard}` : "Done";
-  return [ENDS[one.state], one.reason].filter(Boolean).join(": ");
+  if (row.state === "audible") return heard;
+  if (row.state === "done") return heard ? `Done. ${heard}` : "Done";
+  return [ENDS[row.state], row.reason].filter(Boolean).join(": ");
 }
 
 /** @param {number} n */
