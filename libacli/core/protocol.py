@@ -6,6 +6,9 @@ STOP_METHOD = "liba.stop"
 SAY_TOPIC = "say"
 EVENTS_TOPIC = "liba.events"
 
+CAPTION_TOPIC = "lk.transcription"
+"""LiveKit's own: any of its clients shows such text streams."""
+
 MAX_ANSWER_BYTES = 15 * 1024
 """LiveKit carries no longer answer to a call; the caller gets an error instead of it."""
 

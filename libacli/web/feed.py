@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from libacli.core.event import AgentStatus, Event, Rejection
-from libacli.core.room_update import RECONNECTING, Caption, ConnectionState, NoAgent, RoomUpdate
+from libacli.core.room_update import Caption, ConnectionState, NoAgent, RoomUpdate
 from libacli.errors import LibaError
 from libacli.web.models import room_state
 from libacli.web.ports import Gateway
@@ -27,8 +27,6 @@ KEEP_S = 30.0
 
 _ITEMS_KEPT = 1000
 _FEEDS = 16
-_FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -131,22 +129,14 @@ class _Feed:
         self._idle = asyncio.get_running_loop().call_later(KEEP_S, on_idle, self)
 
     async def follow(self, updates: AsyncGenerator[RoomUpdate]) -> None:
-        """Listens until cancelled, whatever happens; begins with `updates`."""
-        pause_s = _FIRST_PAUSE_S
-        while True:
-            try:
-                async with aclosing(updates):
-                    async for update in updates:
-                        pause_s = _FIRST_PAUSE_S
-                        self._take(update)
-            except LibaError as error:
-                logger.debug("not followed: %s", error)
-            except Exception:  # without a follower the room would seem silent for ever
-                logger.exception("following a room failed")
-            self._take(RECONNECTING)
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-            updates = self._gateway.updates(self.room)
+        """Listens until cancelled."""
+        try:
+            async with aclosing(updates):
+                async for update in updates:
+                    self._take(update)
+        except Exception:  # a defect: readers are let go, and come again to a new follower
+            logger.exception("following a room failed")
+            self._on_idle(self)
 
     async def read(self, last_id: str, *, with_captions: bool) -> AsyncGenerator[Item]:
         """See Feeds.read."""

@@ -44,7 +44,7 @@ class Gateway(Protocol):
         """What the agent says of itself; None when there is none."""
 
     def updates(self, room: str) -> AsyncGenerator[RoomUpdate]:
-        """All that the room's agents tell, captions included, without end."""
+        """All that the room's agents tell, captions included, without end, whatever happens."""
 
     def join(
         self, room: str, identity: str, *, name: str, valid_for_s: int, can_say: bool

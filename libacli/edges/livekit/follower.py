@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -15,7 +15,7 @@ from livekit import rtc
 from libacli.config import LiveKitCredentials
 from libacli.core.event import AgentStatus, Event, Rejection, read_event
 from libacli.core.messages import parse_object
-from libacli.core.protocol import AGENT_ATTRIBUTE, EVENTS_TOPIC
+from libacli.core.protocol import AGENT_ATTRIBUTE, CAPTION_TOPIC, EPOCH_ATTRIBUTE, EVENTS_TOPIC
 from libacli.core.room_update import (
     RECONNECTING,
     WELL,
@@ -25,7 +25,7 @@ from libacli.core.room_update import (
     RoomUpdate,
     Unreadable,
 )
-from libacli.edges.livekit.agent_client import AgentClient, open_client
+from libacli.edges.livekit.agent_client import open_client
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.participants import is_agent
 from libacli.edges.livekit.tokens import listener_token
@@ -33,7 +33,6 @@ from libacli.errors import LibaError, NoAgentError, RefusedError
 
 logger = logging.getLogger("liba.watch")
 
-_CAPTION_TOPIC = "lk.transcription"
 _MAX_EVENT_BYTES = 16 * 1024
 _MAX_CAPTION_CHARS = 8 * 1024
 _CAPTION_TIMEOUT_S = 2.0
@@ -42,8 +41,16 @@ _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 15.0
 
 
+AskStatus: TypeAlias = Callable[[], Awaitable[AgentStatus]]
+"""Asks the agent of a room. Raises what `AgentClient.queue` raises."""
+
+
 class RoomFollower:
-    """Follows the agents of `room`; the one named `agent_name` is asked for its status."""
+    """Follows the agents of `room`; the one named `agent_name` is asked for its status.
+
+    With `is_patient` whatever happens is no reason to end, not even when the room cannot be joined at all.
+    `ask` is for tests, as is `new_room`.
+    """
 
     def __init__(
         self,
@@ -52,41 +59,54 @@ class RoomFollower:
         room: str,
         agent_name: str,
         with_captions: bool = False,
+        is_patient: bool = False,
         new_room: Callable[[], rtc.Room] = rtc.Room,
+        ask: AskStatus | None = None,
     ) -> None:
         self._credentials = credentials
         self._room_name = room
         self._agent_name = agent_name
         self._with_captions = with_captions
+        self._is_patient = is_patient
         self._new_room = new_room
+        self._ask = ask
 
     async def updates(self) -> AsyncGenerator[RoomUpdate]:
         """All that comes, without end: a connection that is lost is made again.
 
-        Raises UnreachableError or CredentialsError when there was none to begin with. Close it
-        (`contextlib.aclosing`) to leave the room.
+        Raises UnreachableError or CredentialsError when there was none to begin with, unless it is patient.
+        Close it (`contextlib.aclosing`) to leave the room.
         """
-        pause_s, has_joined = _FIRST_PAUSE_S, False
+        pause_s, goes_on = _FIRST_PAUSE_S, self._is_patient
         async with open_client(
             self._credentials, room=self._room_name, agent_name=self._agent_name
         ) as client:
             while True:
                 try:
-                    visit = _Visit(self._new_room(), self._agent_name, with_captions=self._with_captions)
-                    async with joined(
-                        visit.room, self._credentials.ws_url, self._token(), auto_subscribe=False
-                    ):
-                        pause_s, has_joined = _FIRST_PAUSE_S, True
-                        async with aclosing(visit.updates(client)) as updates:
-                            async for update in updates:
-                                yield update
+                    async with aclosing(self._visit(self._ask or client.queue)) as updates:
+                        async for update in updates:
+                            pause_s, goes_on = _FIRST_PAUSE_S, True
+                            yield update
                 except LibaError as error:
-                    if not has_joined:
+                    if not goes_on:
                         raise
                     logger.debug("not joined again: %s", error)
+                except Exception:
+                    if not self._is_patient:
+                        raise
+                    logger.exception("following a room failed")  # it would seem silent for ever
                 yield RECONNECTING
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+
+    async def _visit(self, ask: AskStatus) -> AsyncGenerator[RoomUpdate]:
+        visit = _Visit(self._new_room(), self._agent_name, with_captions=self._with_captions)
+        async with (
+            joined(visit.room, self._credentials.ws_url, self._token(), auto_subscribe=False),
+            aclosing(visit.updates(ask)) as updates,
+        ):
+            async for update in updates:
+                yield update
 
     def _token(self) -> str:
         """Hidden: an avatar, which costs money, is there for viewers, and this is none."""
@@ -120,25 +140,25 @@ class _Visit:
         for event in ("participant_connected", "participant_attributes_changed", "participant_disconnected"):
             room.on(event, lambda *_: self._queue(None))
         if with_captions:
-            room.register_text_stream_handler(_CAPTION_TOPIC, self._on_caption)
+            room.register_text_stream_handler(CAPTION_TOPIC, self._on_caption)
 
-    async def updates(self, client: AgentClient) -> AsyncGenerator[RoomUpdate]:
+    async def updates(self, ask: AskStatus) -> AsyncGenerator[RoomUpdate]:
         yield WELL
         self._agent = self._find_agent()
-        if status := await _status(client):
+        if status := await _status(ask):
             yield status
         while self.room.isconnected() or not self._incoming.empty():
             match await self._incoming.get():
                 case None if (agent := self._find_agent()) != self._agent:
                     self._agent = agent
-                    if status := await _status(client):
+                    if status := await _status(ask):
                         yield status
                 case _Disconnected():
                     return
                 case ConnectionState() as state:
                     yield state
                     # What was told while the connection was gone was not heard.
-                    if state == WELL and (status := await _status(client)):
+                    if state == WELL and (status := await _status(ask)):
                         yield status
                 case rtc.DataPacket() as packet:
                     yield _event(packet.data)
@@ -150,7 +170,7 @@ class _Visit:
         for participant in self.room.remote_participants.values():
             attributes = participant.attributes
             if is_agent(participant) and attributes.get(AGENT_ATTRIBUTE) == self._agent_name:
-                return f"{participant.identity} {attributes.get(f'{AGENT_ATTRIBUTE}.epoch')}"
+                return f"{participant.identity} {attributes.get(EPOCH_ATTRIBUTE)}"
         return ""
 
     def _on_data(self, packet: rtc.DataPacket) -> None:
@@ -180,10 +200,10 @@ async def ask_once(credentials: LiveKitCredentials, *, room: str, agent_name: st
         return await client.queue()
 
 
-async def _status(client: AgentClient) -> AgentStatus | NoAgent | None:
+async def _status(ask: AskStatus) -> AgentStatus | NoAgent | None:
     """None when it cannot be told: the server is too old for the call, or does not answer."""
     try:
-        return await client.queue()
+        return await ask()
     except NoAgentError:
         return NoAgent()
     except LibaError as error:

@@ -110,14 +110,18 @@ class RoomGateway:
             return None
 
     def updates(self, room: str) -> AsyncGenerator[RoomUpdate]:
-        """All that the room's agents tell, captions included, without end; see RoomFollower.updates."""
+        """All that the room's agents tell, captions included, without end, whatever happens."""
         from libacli.edges.livekit.follower import (
             RoomFollower,  # the LiveKit SDK: only who follows a room needs it
         )
 
         check_name("room", room)
         return RoomFollower(
-            self._credentials, room=room, agent_name=self._agent_name, with_captions=True
+            self._credentials,
+            room=room,
+            agent_name=self._agent_name,
+            with_captions=True,
+            is_patient=True,
         ).updates()
 
     def join(

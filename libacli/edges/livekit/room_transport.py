@@ -15,6 +15,7 @@ from libacli.config import LiveKitCredentials
 from libacli.core.event import Event, Rejection
 from libacli.core.protocol import (
     CAN_SAY_ATTRIBUTE,
+    CAPTION_TOPIC,
     EPOCH_ATTRIBUTE,
     EVENTS_TOPIC,
     SAY_METHOD,
@@ -29,7 +30,6 @@ from libacli.speech.desk import Desk, Sender
 
 logger = logging.getLogger("liba.room")
 
-_CAPTION_TOPIC = "lk.transcription"
 _OUTGOING_LIMIT = 1000
 _REJECTIONS_LIMIT = 100
 _UNREAD_LIMIT = 128
@@ -99,7 +99,7 @@ class RoomTransport:
             "lk.transcribed_track_id": track_sid,
         }
         self._queue(
-            lambda: self._room.local_participant.send_text(text, topic=_CAPTION_TOPIC, attributes=attributes)
+            lambda: self._room.local_participant.send_text(text, topic=CAPTION_TOPIC, attributes=attributes)
         )
 
     async def run(self) -> None:

@@ -1,0 +1,266 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+import pytest
+from livekit import rtc
+from pydantic import SecretStr
+
+from libacli.config import LiveKitCredentials
+from libacli.core.event import AgentFacts, AgentStatus, Event, Rejection, Report
+from libacli.core.protocol import AGENT_ATTRIBUTE, CAPTION_TOPIC, EPOCH_ATTRIBUTE, EVENTS_TOPIC
+from libacli.core.room_update import (
+    RECONNECTING,
+    WELL,
+    Caption,
+    NoAgent,
+    RoomUpdate,
+    Unreadable,
+)
+from libacli.edges.livekit.fakes import FakeParticipant, FakeRoom
+from libacli.edges.livekit.follower import RoomFollower
+from libacli.errors import CredentialsError, LibaError, NoAgentError, UnreachableError
+
+CREDENTIALS = LiveKitCredentials("ws://127.0.0.1:1", "key", SecretStr("a-secret-of-thirty-two-characters"))
+FACTS = AgentFacts("demo", "liba", "hibari", "ready", epoch="e1")
+STATUS = AgentStatus(FACTS)
+DONE = Event(FACTS, Report("u1", "done"), t0=1.0)
+NOT_JOINED = rtc.ConnectError("the server is gone")
+
+
+class House:
+    """The rooms that a follower comes into, one after the other, and the agent that it asks."""
+
+    def __init__(self) -> None:
+        self.troubles: deque[Exception] = deque()
+        """What goes wrong with the next attempts to join."""
+
+        self.entered_at: list[float] = []
+        self.answer: AgentStatus | LibaError = STATUS
+        self.asked = 0
+        self.room = FakeRoom()
+
+    def new_room(self) -> rtc.Room:
+        self.entered_at.append(asyncio.get_running_loop().time())
+        self.room = FakeRoom("demo", is_connected=False)
+        if self.troubles:
+            self.room.script.play("connect", self.troubles.popleft())
+        self.agent_comes()
+        self.room.join("vera")
+        return self.room.as_sdk()
+
+    def agent_comes(self, identity: str = "agent-1", epoch: str = "e1") -> None:
+        attributes = {AGENT_ATTRIBUTE: "liba", EPOCH_ATTRIBUTE: epoch}
+        kind = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+        self.room.join(FakeParticipant(identity, kind=kind, attributes=attributes))
+
+    def tell(self, told: bytes | Event | Rejection, *, sender: str | None = "agent-1") -> None:
+        payload = told if isinstance(told, bytes) else json.dumps(told.encode()).encode()
+        self.room.receive_data(payload, topic=EVENTS_TOPIC, sender=sender)
+
+    async def ask(self) -> AgentStatus:
+        self.asked += 1
+        if isinstance(self.answer, LibaError):
+            raise self.answer
+        return self.answer
+
+    @asynccontextmanager
+    async def followed(
+        self, *, is_patient: bool = False, with_captions: bool = False
+    ) -> AsyncIterator[AsyncGenerator[RoomUpdate]]:
+        follower = RoomFollower(
+            CREDENTIALS,
+            room="demo",
+            agent_name="liba",
+            with_captions=with_captions,
+            is_patient=is_patient,
+            new_room=self.new_room,
+            ask=self.ask,
+        )
+        updates = follower.updates()
+        try:
+            yield updates
+        finally:
+            await updates.aclose()
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+async def take(updates: AsyncGenerator[RoomUpdate], count: int) -> list[RoomUpdate]:
+    async with asyncio.timeout(300):
+        return [await anext(updates) for _ in range(count)]
+
+
+async def is_silent(updates: AsyncGenerator[RoomUpdate]) -> bool:
+    """Whether nothing comes for a while. It cannot be read from any more then."""
+    try:
+        async with asyncio.timeout(10):
+            await anext(updates)
+    except TimeoutError:
+        return True
+    return False
+
+
+async def test_it_begins_with_the_connection_and_the_agents_status(house: House) -> None:
+    async with house.followed() as updates:
+        assert await take(updates, 2) == [WELL, STATUS]
+        assert await is_silent(updates)
+    assert not house.room.isconnected()
+
+
+async def test_what_agents_tell_is_read_in_order(house: House) -> None:
+    refused = Rejection(FACTS, "queue_full", "32 wait", retry_in_s=3)
+    async with house.followed() as updates:
+        await take(updates, 2)
+        for told in (DONE, refused, b"{", b"\xff", b'{"state": "done"}', b" " * 20_000, DONE):
+            house.tell(told)
+        assert await take(updates, 7) == [DONE, refused, *[Unreadable()] * 4, DONE]
+
+
+async def test_only_agents_are_believed_and_only_on_their_topic(house: House) -> None:
+    async with house.followed() as updates:
+        await take(updates, 2)
+        house.tell(DONE, sender="vera")
+        house.tell(DONE, sender=None)
+        house.room.receive_data(b"{}", topic="chat", sender="agent-1")
+        assert await is_silent(updates)
+
+
+async def test_captions_come_where_they_are_asked_for_and_from_agents_only(house: House) -> None:
+    def speak(text: str, sender: str = "agent-1", **attributes: str) -> None:
+        given = {"lk.segment_id": "u1"} | attributes
+        house.room.receive_text(text, topic=CAPTION_TOPIC, sender=sender, attributes=given)
+
+    async with house.followed(with_captions=True) as updates:
+        await take(updates, 2)
+        speak("Forged.", sender="vera")
+        speak("x" * 9000)
+        speak("Of nothing.", **{"lk.segment_id": ""})
+        house.room.receive_text(
+            "Half", rtc.StreamError("gone"), topic=CAPTION_TOPIC, sender="agent-1", attributes={}
+        )
+        speak("Hello.")
+        assert await take(updates, 1) == [Caption("u1", "Hello.")]
+    async with house.followed() as updates:
+        await take(updates, 2)
+        speak("Hello.")
+        assert await is_silent(updates)
+
+
+async def test_the_agent_is_asked_again_when_another_one_is_there_and_not_for_others(house: House) -> None:
+    async with house.followed() as updates:
+        await take(updates, 2)
+        house.room.join("guest")
+        house.room.leave("vera")
+        house.room.change_attributes("agent-1", mood="good")
+        house.tell(DONE)
+        assert await take(updates, 1) == [DONE]
+        assert house.asked == 1
+        house.agent_comes(epoch="e2")
+        assert await take(updates, 1) == [STATUS]
+        house.answer = NoAgentError("nobody")
+        house.room.leave("agent-1")
+        assert await take(updates, 1) == [NoAgent()]
+        assert house.asked == 3
+
+
+async def test_a_status_that_cannot_be_had_is_passed_over(house: House) -> None:
+    house.answer = UnreachableError("LiveKit does not answer")
+    async with house.followed() as updates:
+        assert await take(updates, 1) == [WELL]
+        house.tell(DONE)
+        assert await take(updates, 1) == [DONE]
+
+
+async def test_after_a_short_break_the_agent_is_asked_what_was_missed(house: House) -> None:
+    async with house.followed() as updates:
+        await take(updates, 2)
+        house.room.emit("reconnecting")
+        house.room.emit("reconnected")
+        assert await take(updates, 3) == [RECONNECTING, WELL, STATUS]
+    assert len(house.entered_at) == 1
+
+
+async def test_a_connection_that_is_lost_is_made_again(house: House) -> None:
+    async with house.followed() as updates:
+        await take(updates, 2)
+        house.tell(DONE)
+        house.room.lose_connection()
+        assert await take(updates, 4) == [DONE, RECONNECTING, WELL, STATUS]
+    assert house.entered_at == [0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "error"),
+    [(NOT_JOINED, UnreachableError), (rtc.ConnectError("401 unauthorized"), CredentialsError)],
+)
+async def test_without_a_connection_to_begin_with_it_ends(
+    house: House, trouble: Exception, error: type[LibaError]
+) -> None:
+    house.troubles.append(trouble)
+    async with house.followed() as updates:
+        with pytest.raises(error):
+            await anext(updates)
+
+
+async def test_once_it_was_there_it_tries_for_ever(house: House) -> None:
+    async with house.followed() as updates:
+        await take(updates, 2)
+        house.troubles.extend([NOT_JOINED] * 3)
+        house.room.lose_connection()
+        assert await take(updates, 6) == [*[RECONNECTING] * 4, WELL, STATUS]
+    assert house.entered_at == pytest.approx([0, 0.5, 1.5, 3.5, 7.5])
+
+
+async def test_one_who_is_patient_tries_again_with_growing_pauses(house: House) -> None:
+    house.troubles.extend([NOT_JOINED] * 3)
+    async with house.followed(is_patient=True) as updates:
+        assert await take(updates, 5) == [*[RECONNECTING] * 3, WELL, STATUS]
+    assert house.entered_at == pytest.approx([0, 0.5, 1.5, 3.5])
+
+
+async def test_after_it_was_well_the_pauses_begin_anew(house: House) -> None:
+    house.troubles.extend([NOT_JOINED] * 8)
+    async with house.followed(is_patient=True) as updates:
+        await take(updates, 10)
+        house.room.lose_connection()
+        assert await take(updates, 3) == [RECONNECTING, WELL, STATUS]
+    times = house.entered_at
+    pauses = [after - before for before, after in pairwise(times)]
+    assert pauses == pytest.approx([0.5, 1, 2, 4, 8, 15, 15, 15, 0.5])
+
+
+async def test_a_defect_is_logged_and_one_who_is_patient_goes_on(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.troubles.append(RuntimeError("a defect"))
+    async with house.followed(is_patient=True) as updates:
+        assert await take(updates, 3) == [RECONNECTING, WELL, STATUS]
+    assert "a defect" in caplog.text
+
+
+async def test_a_defect_ends_one_who_is_not_patient(house: House) -> None:
+    house.troubles.append(RuntimeError("a defect"))
+    async with house.followed() as updates:
+        with pytest.raises(RuntimeError, match="a defect"):
+            await anext(updates)
+
+
+async def test_when_nobody_reads_the_oldest_is_lost_and_not_the_memory(house: House) -> None:
+    async with house.followed() as updates:
+        await take(updates, 2)
+        for number in range(2100):
+            house.tell(Event(FACTS, Report(f"u{number}", "done"), t0=1.0))
+        told = await take(updates, 2000)
+        assert [event.report.id for event in told if isinstance(event, Event)] == [
+            f"u{number}" for number in range(100, 2100)
+        ]
+        assert await is_silent(updates)
