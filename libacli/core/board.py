@@ -17,7 +17,10 @@ SHOWN = ("d01", "d12", "total")
 """Durations whose percentiles a board tells."""
 
 _MAX_AGENTS = 16
+"""Names of agents whose epoch is remembered; a room has one, seldom two."""
+
 _MAX_TEXT_CHARS = 4000
+"""Of a caption: the longest text that an agent takes."""
 
 _Key: TypeAlias = tuple[str, str, str]
 """Room, epoch and id: an id that is used again, at another agent or life of one, is another utterance."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
+
+MarkName = Literal["turn", "t1", "t2", "ta", "t3"]
 
 DURATIONS = ("waited", "d01", "d12", "d2a", "d23", "total")
 """Names of the durations, in milliseconds; what they mean: `Timeline.durations_ms`."""
@@ -32,8 +35,8 @@ class Timeline:
     t3: float | None = None
     """Playback finished."""
 
-    def mark(self, name: str, now: float) -> None:
-        """Sets mark `name` (`turn`, `t1`, `t2`, `ta`, `t3`) to `now` unless it is set."""
+    def mark(self, name: MarkName, now: float) -> None:
+        """Sets a mark to `now` unless it is set."""
         if getattr(self, name) is None:
             setattr(self, name, now)
 

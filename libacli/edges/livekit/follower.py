@@ -34,11 +34,20 @@ from libacli.errors import LibaError, NoAgentError, RefusedError
 logger = logging.getLogger("liba.watch")
 
 _MAX_EVENT_BYTES = 16 * 1024
+"""LiveKit carries about 15 KiB in one reliable packet; an agent's event has less than one."""
+
 _MAX_CAPTION_CHARS = 8 * 1024
+"""Twice the longest text that an agent takes."""
+
 _CAPTION_TIMEOUT_S = 2.0
+"""A text comes in one or two packets: what is not whole by then is not going to be."""
+
 _QUEUE_LIMIT = 2000
+"""What is not read yet: two queues of 1000, the most there is, that are stopped at once."""
+
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 15.0
+"""Between attempts: that a server is back is known so late at most."""
 
 
 AskStatus: TypeAlias = Callable[[], Awaitable[AgentStatus]]

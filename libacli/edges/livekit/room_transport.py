@@ -31,14 +31,19 @@ from libacli.speech.desk import Desk, Sender
 logger = logging.getLogger("liba.room")
 
 _OUTGOING_LIMIT = 1000
+"""Events that wait to be sent: a whole queue that is stopped at once."""
+
 _REJECTIONS_LIMIT = 100
+"""Of the places above, so many are for refusals: the rest stays free for what was taken."""
+
 _UNREAD_LIMIT = 128
-"""Packets of one sender; what comes on top of them is left out."""
+"""Packets of one sender; what comes on top of them is left out. The default queue holds a quarter of it."""
 
 _SEND_TIMEOUT_S = 60.0
 """Longer than the SDK goes on reconnecting: until then it holds what is sent, and sends it after that."""
 
 _TAKEOVER_TIMEOUT_S = 0.5
+"""One look before the drain: a server that is well answers within a tenth of it."""
 
 
 class RoomTransport:

@@ -13,7 +13,10 @@ from libacli.core.utterance_record import UtteranceRecord
 logger = logging.getLogger("liba.metrics")
 
 _TICK_S = 5.0
+"""How often avatar time is told: a third of the 15 s in which Prometheus scrapes as a rule."""
+
 _CLOSE_TIMEOUT_S = 2.0
+"""Of the 15 s in which an agent is to be gone, 10 are for speech."""
 
 
 class Meter:

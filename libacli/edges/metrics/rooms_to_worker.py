@@ -25,7 +25,10 @@ from libacli.edges.metrics.prometheus import PrometheusMeter
 logger = logging.getLogger("liba.metrics")
 
 _LINE_BYTES = 64 * 1024
+"""One message: the texts of a record have 500 characters each, which is 30 KB at worst in JSON."""
+
 _LAST_WORDS_TIMEOUT_S = 1.0
+"""What a room has sent lies in the socket already: reading it takes milliseconds."""
 _LONGEST_FOLDER = 80  # characters; the address of a socket may have about 100
 
 
