@@ -11,6 +11,8 @@ _WORDS: dict[RouteName, str] = {"avatar": "tavus", "track": "fallback"}
 
 _NAMES: dict[str, RouteName] = {word: name for name, word in _WORDS.items()}
 
+ROUTE_WORDS = tuple(_WORDS.values())
+
 
 def route_word(route: RouteName | None, none: str = "") -> str:
     """`tavus` or `fallback`; `none` where no way was taken."""

@@ -18,6 +18,7 @@ from libacli.cli.runs.demo_recording import recorded
 from libacli.cli.runs.demo_services import DemoServices
 from libacli.cli.screens.demo_result import DemoResult, show
 from libacli.config import LiveKitCredentials, Settings
+from libacli.core.event import Report
 from libacli.core.lifecycle import FINAL_STATES
 from libacli.core.messages import SayRequest, read_say
 from libacli.core.pace import longest_speech_s
@@ -132,17 +133,17 @@ class DemoRun:
         try:
             async with asyncio.timeout(bound_s):
                 said = await speaking.client.say(request)
-                event = await listener.wait_for(said.id, *FINAL_STATES)
+                report = Report.read(await listener.wait_for(said.id, *FINAL_STATES))
         except TimeoutError as error:
             raise TimedOutError(f"it was not spoken within {bound_s:g} s", hint=hint) from error
         await asyncio.sleep(_NETWORK_TAIL_S)
-        if event["state"] != "done":
-            reason = event.get("reason") or "no reason given"
-            raise LibaError(f"the agent says: {event['state']}, {reason}", hint=hint)
+        if report.state != "done":
+            reason = report.reason or "no reason given"
+            raise LibaError(f"the agent says: {report.state}, {reason}", hint=hint)
         if sound.first_audible_at is None or sound.speech_s < _LEAST_SPEECH_S:
             raise LibaError("the agent spoke but our listener heard nothing", hint=hint)
         first_sound_ms = (sound.first_audible_at - sent_at) * 1000
-        result = DemoResult(event, sound, picture, first_sound_ms, self._services.avatar_name)
+        result = DemoResult(report, sound, picture, first_sound_ms, self._services.avatar_name)
         show(result, with_header=not self._has_spoken)
         self._has_spoken = True
 

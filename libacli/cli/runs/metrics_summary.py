@@ -15,7 +15,7 @@ from typing import Any
 from libacli.cli.options import seconds
 from libacli.cli.output import output, printable
 from libacli.cli.runs.thresholds import check_thresholds, read_thresholds
-from libacli.core.route import route_word
+from libacli.core.route import ROUTE_WORDS, route_word
 from libacli.core.summary import Summary, summarise
 from libacli.core.timeline import DURATIONS
 from libacli.core.utterance_record import UtteranceRecord
@@ -39,8 +39,8 @@ class Selection:
     @classmethod
     def read(cls, *, room: str | None, route: str | None, since: str | None, until: str | None) -> Selection:
         """From the command line. Raises UsageError."""
-        if route not in (None, "tavus", "fallback"):
-            raise UsageError(f"{route!r} is not a route", hint="it is tavus or fallback")
+        if route not in (None, *ROUTE_WORDS):
+            raise UsageError(f"{route!r} is not a route", hint=f"it is {' or '.join(ROUTE_WORDS)}")
         return cls(
             room or "",
             route or "",

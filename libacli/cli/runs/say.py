@@ -17,6 +17,7 @@ from libacli.cli.output import output
 from libacli.config import Settings
 from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest, read_say
+from libacli.core.route import route_of
 from libacli.core.text import SentenceStream, is_speakable
 from libacli.edges.livekit.agent_client import AgentClient, talking_to
 from libacli.errors import RefusedError, TimedOutError, UsageError, WithoutAvatarError
@@ -128,8 +129,8 @@ class Saying:
                 "it was sent, but this LiveKit server cannot ask the agent what became of it",
                 hint="use livekit-server 1.9.2 or newer",
             )
-        route = (said.report or {}).get("route", "")
-        if self.require_avatar and route != "tavus":
+        route = route_of((said.report or {}).get("route", ""))
+        if self.require_avatar and route != "avatar":
             reason = (said.report or {}).get("route_reason", "unknown")
             raise WithoutAvatarError(
                 f"spoken without the avatar: {reason}", hint="see `liba agent run`'s log"

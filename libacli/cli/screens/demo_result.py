@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from rich.table import Table
 
 from libacli.cli.output import output
+from libacli.core.event import Report
+from libacli.core.route import route_word
 from libacli.edges.viewer.listener import AudioCapture
 from libacli.edges.viewer.video_watcher import VideoCapture
 
@@ -16,7 +17,7 @@ from libacli.edges.viewer.video_watcher import VideoCapture
 class DemoResult:
     """One utterance as the agent reported it, and as a second participant heard and saw it."""
 
-    event: dict[str, Any]
+    report: Report
     """The agent's last one of it."""
 
     sound: AudioCapture
@@ -45,16 +46,16 @@ def show(result: DemoResult, *, with_header: bool) -> None:
 
 def _table(result: DemoResult, with_header: bool) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", show_header=with_header)
-    event = result.event
+    report = result.report
     row = {
-        "utterance": event["id"],
+        "utterance": report.id,
         "route": _route(result),
-        "T0→T1 voice": _in_ms(event, "d01"),
-        "T1→T2 sink": _in_ms(event, "d12"),
-        "T2→TA audible": _in_ms(event, "d2a"),
-        "T2→T3 played": _in_ms(event, "d23"),
-        "T0→T3 total": _in_ms(event, "total"),
-        "T3 is": event.get("t3_source", ""),
+        "T0→T1 voice": _in_ms(report.d01),
+        "T1→T2 sink": _in_ms(report.d12),
+        "T2→TA audible": _in_ms(report.d2a),
+        "T2→T3 played": _in_ms(report.d23),
+        "T0→T3 total": _in_ms(report.total),
+        "T3 is": report.t3_source,
     }
     for name in row:
         is_duration = "→" in name
@@ -66,10 +67,11 @@ def _table(result: DemoResult, with_header: bool) -> Table:
 
 
 def _route(result: DemoResult) -> str:
-    if result.event.get("route") == "tavus":
-        return f"tavus ({result.avatar_name})"
-    return f"fallback ({result.event.get('route_reason', 'unknown')})"
+    report = result.report
+    is_seen = report.route == "avatar"
+    detail = result.avatar_name if is_seen else report.route_reason or "unknown"
+    return f"{route_word(report.route, 'none')} ({detail})"
 
 
-def _in_ms(event: dict[str, Any], name: str) -> str:
-    return f"{event[name]:.1f} ms" if name in event else "-"
+def _in_ms(duration: float | None) -> str:
+    return "-" if duration is None else f"{duration:.1f} ms"

@@ -9,6 +9,7 @@ import logging
 
 from livekit import rtc
 
+from libacli.edges.livekit.participants import is_agent
 from libacli.edges.livekit.tokens import ON_BEHALF_ATTRIBUTE
 
 logger = logging.getLogger("liba.avatar")
@@ -37,6 +38,5 @@ class TakeoverAlarm:
 
 def is_own_avatar(room: rtc.Room, participant: rtc.RemoteParticipant) -> bool:
     """Whether it joined with a token that was made for an avatar of this room's agent."""
-    is_agent = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
     on_behalf_of = participant.attributes.get(ON_BEHALF_ATTRIBUTE)
-    return is_agent and on_behalf_of == room.local_participant.identity
+    return is_agent(participant) and on_behalf_of == room.local_participant.identity

@@ -12,13 +12,13 @@ from contextlib import asynccontextmanager
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from libacli.core.lifecycle import OUTCOMES
-from libacli.core.route import route_word
+from libacli.core.route import ROUTE_WORDS, route_word
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.errors import ConfigError
 
 logger = logging.getLogger("liba.metrics")
 
-ROUTES = ("tavus", "fallback", "none")
+ROUTES = (*ROUTE_WORDS, "none")
 """Values of the label `route`; `none`: it came to no sound."""
 
 REASONS = (
