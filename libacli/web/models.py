@@ -9,6 +9,7 @@ from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from libacli.core.event import AgentStatus
+from libacli.core.lifecycle import MOVES
 from libacli.core.messages import MAX_ID_CHARS
 from libacli.web.states import StateRules
 
@@ -100,8 +101,8 @@ class SayAnswer(BaseModel):
     position: int = Field(description="How many go before it")
     duplicate: bool = Field(description="The agent had this id already; it is spoken once")
     state: str = Field(
-        description="`accepted`, `speaking`, `audible`, `done`, `interrupted`, `failed`, `expired`, "
-        "`unconfirmed`; `lost` when its agent is gone"
+        description=f"{', '.join(f'`{state}`' for state in MOVES if state != 'rejected')}; "
+        "`lost` when its agent is gone"
     )
     report: dict[str, Any] | None = Field(description="The agent's own words: route, durations in ms")
 

@@ -15,11 +15,12 @@ from libacli.cli.output import printable
 from libacli.cli.screens.board_layout import gap_of, layout
 from libacli.core.board import Board
 from libacli.core.board_row import BoardRow, Budgets, Grade, grade
+from libacli.core.lifecycle import WatchedState
 from libacli.core.route import route_word
 
 STYLES: dict[Grade, str] = {"fine": "green", "slow": "yellow", "bad": "red"}
 VOICE, SINK, AUDIBLE, PENDING, BUDGET, CUT = "█", "▓", "▒", "░", "┊", "»"
-_STATES = {
+STATE_LOOKS: dict[WatchedState, tuple[str, str, str]] = {
     "accepted": ("·", "accepted", "dim"),
     "speaking": ("▷", "speaking", "bold cyan"),
     "audible": ("►", "audible", "bold cyan"),
@@ -31,6 +32,7 @@ _STATES = {
     "unconfirmed": ("?", "unconfirmed", "yellow"),
     "lost": ("~", "lost", "dim"),
 }
+"""A symbol, a word and a style for each."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def _why_no_bar(row: BoardRow, drawing: _Drawing) -> Text:
 
 
 def _status(row: BoardRow, drawing: _Drawing) -> Text:
-    symbol, word, style = _STATES[row.state]
+    symbol, word, style = STATE_LOOKS[row.state]
     return Text(f"{symbol} {word}", style)
 
 

@@ -11,9 +11,10 @@ from rich.console import Console
 
 from libacli.cli.screens.board import draw, plain_line
 from libacli.cli.screens.board_layout import layout
-from libacli.cli.screens.board_table import View
+from libacli.cli.screens.board_table import STATE_LOOKS, View
 from libacli.core.board import Board
 from libacli.core.board_row import Budgets
+from libacli.core.lifecycle import RANKS
 from libacli.core.utterance_record import UtteranceRecord
 from tests.core.test_board import any_message, done, event, tell
 
@@ -232,3 +233,8 @@ def test_an_utterance_that_ended_is_one_aligned_line() -> None:
     )
     assert lines[1].endswith("no voice")
     assert lines[0].index("total=") == lines[1].index("total=")
+
+
+def test_each_state_that_a_watcher_knows_has_its_own_look() -> None:
+    assert set(STATE_LOOKS) == set(RANKS)
+    assert {word for _, word, _ in STATE_LOOKS.values()} == set(RANKS)
