@@ -180,8 +180,9 @@ class Desk:
 
     def _say(self, request: SayRequest, account: str, received_at: float) -> Acknowledgement:
         chars = len(request.text)
+        is_known = self._speaker.find(request.id) is not None
         self._settle()
-        if not self._speaker.find(request.id):
+        if not is_known:
             self._caps.check(account, chars, received_at)
         acknowledgement = self._speaker.say(request, received_at=received_at)
         if not acknowledgement.duplicate:
@@ -191,12 +192,12 @@ class Desk:
         return acknowledgement
 
     def _status(self, account: str, received_at: float) -> AgentStatus:
+        speaking, waiting = self._speaker.speaking, self._speaker.waiting
         self._settle()
-        speaking = self._speaker.speaking
         return AgentStatus(
             self._announcer.facts(),
             speaking.report() if speaking else None,
-            tuple(utterance.report() for utterance in self._speaker.waiting),
+            tuple(utterance.report() for utterance in waiting),
             (*self._caps.usage(account, received_at), *self._other_caps()),
         )
 

@@ -467,6 +467,16 @@ async def test_characters_that_never_reached_the_voice_are_given_back() -> None:
         assert "rejected" not in office.say({"text": "x" * 16, "id": "d"})
 
 
+async def test_characters_of_what_has_just_expired_are_given_back_to_the_next_request() -> None:
+    async with open_office(max_chars_per_hour=50) as office:
+        office.say({"text": "x" * 16, "id": "a"})
+        office.say({"text": "x" * 16, "id": "b", "ttl_ms": 100})
+        office.say({"text": "x" * 16, "id": "c"})
+        await asyncio.sleep(0.2)
+        assert "rejected" not in office.say({"text": "x" * 16, "id": "d"})
+    assert office.states("b") == ["accepted", "expired"]
+
+
 async def test_fault_51_what_waited_longer_than_its_sender_or_the_setting_says_is_not_spoken() -> None:
     async with open_office(ttl_s=2.0) as office:
         office.say({"text": "x" * 50, "id": "long"})
