@@ -35,7 +35,6 @@ def doctor(
     liba doctor --room demo                      and whether an agent is there that answers
     liba token --token-only | liba doctor --token -
     """
-    import asyncio
     import sys
 
     if token not in (None, "-"):
@@ -43,17 +42,9 @@ def doctor(
             "a token on the command line can be read by everybody on this machine",
             hint="give it on standard input: --token -",
         )
-    from libacli.cli.runs.doctor import Doctoring
+    from libacli.cli.runs.doctor import DoctorRun
     from libacli.config_sources import LoadedSettings
 
-    doctoring = Doctoring(
-        room=room,
-        is_paid=paid,
-        is_offline=offline,
-        is_strict=strict,
-        token=sys.stdin.read().strip() if token else "",
-        as_json=as_json,
-    )
     loaded: LoadedSettings | ConfigError
     try:
         loaded = settings_from(
@@ -61,6 +52,14 @@ def doctor(
         )
     except ConfigError as error:
         loaded = error
-    asyncio.run(doctoring.run(loaded))
-    if code := doctoring.finish():
+    code = DoctorRun(
+        loaded,
+        room=room,
+        is_paid=paid,
+        is_offline=offline,
+        is_strict=strict,
+        token=sys.stdin.read().strip() if token else "",
+        as_json=as_json,
+    ).run()
+    if code:
         raise typer.Exit(code)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from libacli.cli.runs.doctor import Doctoring
+from libacli.cli.runs.doctor_checks import DoctorChecks
 from libacli.edges.checks import machine
 from libacli.edges.checks.finding import Finding
 from tests.cli.conftest import Ended, Shell
@@ -186,10 +186,8 @@ def test_the_trace_of_a_check_that_breaks_tells_where_and_no_secret(
 def test_the_exit_code_tells_what_kind_of_failure_there_was(
     verdicts: list[object], is_strict: bool, code: int
 ) -> None:
-    doctoring = Doctoring(
-        room=None, is_paid=False, is_offline=True, is_strict=is_strict, token="", as_json=True
-    )
+    checks = DoctorChecks(show=lambda finding: None)
     for verdict in verdicts:
         word, exit_code = verdict if isinstance(verdict, tuple) else (str(verdict), 1)
-        doctoring._tell(Finding("name", word, "message", exit_code=exit_code))
-    assert doctoring.finish() == code
+        checks.add(Finding("name", word, "message", exit_code=exit_code))
+    assert checks.exit_code(is_strict=is_strict) == code
