@@ -36,7 +36,7 @@ def serve(
     liba serve --host 0.0.0.0      for others too; needs a key
     """
     try:
-        from libacli.cli.runs.serve import Serving, make_key
+        from libacli.cli.runs.serve import ServeRun, make_key
     except ModuleNotFoundError as error:
         if error.name not in _EXTRA:
             raise
@@ -52,4 +52,4 @@ def serve(
     if new_key is not None:
         make_key(settings, new_key, as_json=as_json)
     else:
-        Serving(settings, as_json=as_json, open_page=open_page).run()
+        ServeRun(settings, as_json=as_json, open_page=open_page).run()

@@ -1,15 +1,10 @@
 """liba token"""
 
-import os
 from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, seconds, settings_from
-from libacli.cli.output import output
-from libacli.errors import UsageError
-
-_LONGEST_S = 24 * 3600
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, settings_from
 
 
 def token(
@@ -37,56 +32,20 @@ def token(
     liba token --room demo --open          watch in a browser
     liba token --can-say --token-only      for a page that makes the agent speak
     """
-    from libacli.core.connection_details import ConnectionDetails
-    from libacli.edges.livekit.tokens import Permissions, join_token
+    from libacli.cli.runs.token import TokenRun
+    from libacli.edges.livekit.tokens import Permissions
 
     settings = settings_from(
         config, livekit_url=url, livekit_api_key=api_key, livekit_api_secret=api_secret
     ).settings
-    credentials = settings.livekit()
-    room = settings.say_room if room is None else room
-    identity = f"viewer-{os.urandom(3).hex()}" if identity is None else identity
-    valid_for_s = seconds(valid_for)
-    if not 1 <= valid_for_s <= _LONGEST_S:
-        raise UsageError(
-            "--valid-for must be 1s to 24h", hint="a token is only needed to join; 10m is plenty"
-        )
-    jwt = join_token(
-        credentials,
-        room=room,
+    TokenRun(
+        settings.livekit(),
+        room=settings.say_room if room is None else room,
         identity=identity,
         name=name,
-        valid_for_s=valid_for_s,
+        valid_for=valid_for,
         permissions=Permissions(can_say=can_say, can_publish=can_publish),
-    )
-    if token_only:
-        output.result(jwt)
-    elif as_json:
-        output.json(
-            {
-                "url": credentials.ws_url,
-                "room": room,
-                "identity": identity,
-                "valid_for_s": valid_for_s,
-                "can_say": can_say,
-                "can_publish": can_publish,
-                "token": jwt,
-            }
-        )
-    else:
-        output.result(f"url:       {credentials.ws_url}")
-        output.result(f"room:      {room}")
-        output.result(f"identity:  {identity}")
-        output.result(f"valid for: {valid_for}")
-        output.result(f"token:     {jwt}")
-    if open_page:
-        _open(ConnectionDetails(credentials.ws_url, jwt).meet_url)
-
-
-def _open(link: str) -> None:
-    import webbrowser
-
-    if not webbrowser.open(link):
-        output.status(
-            "no browser could be opened; join with the token at https://meet.livekit.io/?tab=custom"
-        )
+        as_json=as_json,
+        token_only=token_only,
+        open_page=open_page,
+    ).run()

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from libacli.cli.log import configure_log
 from libacli.cli.output import output
+from libacli.cli.screens.exports import show_exports
 from libacli.config import Settings
 from libacli.local.avatar import Invitation, attend
 from libacli.local.avatar_service import AvatarService, serving
@@ -64,6 +65,5 @@ def _announce(values: dict[str, str], as_json: bool) -> None:
     if as_json:
         output.ndjson(values)
     else:
-        for name, value in values.items():
-            output.result(f"export {name}={value}")
+        show_exports(values)
     output.status(f"the local avatar is ready at {values['TAVUS_BASE_URL']}; Ctrl-C ends it")

@@ -1,4 +1,4 @@
-"""What `liba record` does: joins, records, ends in an orderly way, and tells how."""
+"""Runs `liba record`: joins, records, ends in an orderly way, and tells how."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import check_name, listener_token
 from libacli.edges.viewer.file_writer import check_space
 from libacli.edges.viewer.recorder import Recorder
-from libacli.errors import NoAgentError, UnreachableError
+from libacli.errors import LibaError, NoAgentError, UnreachableError
 
 _SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 _LOST = "the connection was lost"
 
 
 @dataclass
-class Recording:
+class RecordRun:
     """One run of `liba record`."""
 
     credentials: LiveKitCredentials
@@ -36,10 +36,22 @@ class Recording:
     """Seconds after which it ends, counted from joining; None: until Ctrl-C."""
 
     audio_only: bool
+    as_json: bool
     _recorder: Recorder | None = field(default=None, init=False)
 
-    async def run(self) -> None:
-        """Joins and records until the end. Raises NoAgentError when there was nothing to record."""
+    def run(self) -> None:
+        """Joins, records until the end, and prints what was recorded, as it does when an error ended it.
+
+        Raises NoAgentError when there was nothing to record, UnreachableError, LibaError.
+        """
+        try:
+            asyncio.run(self._run())
+        except LibaError:
+            self._show()
+            raise
+        self._show()
+
+    async def _run(self) -> None:
         if not output.verbose:  # the SDK tells of every attempt to reconnect; the recorder tells it once
             logging.getLogger("livekit").setLevel(logging.CRITICAL)
         check_name("room", self.room)
@@ -51,7 +63,7 @@ class Recording:
             until = f"for {self.for_s} s, or until Ctrl-C" if self.for_s else "Ctrl-C ends it"
             output.status(f"record   room {self.room!r} to {self.path}; {until}")
             self._recorder = Recorder(room, self.path, audio_only=self.audio_only, tell=output.status)
-            ended = await self._record(self._recorder)
+            ended = await self._record_until_end(self._recorder)
         if not (self._recorder.seconds or self._recorder.frames):
             raise NoAgentError(
                 f"no agent was seen or heard in room {self.room!r}; there is no recording",
@@ -64,7 +76,7 @@ class Recording:
                 hint="check the network and the server",
             )
 
-    async def _record(self, recorder: Recorder) -> str:
+    async def _record_until_end(self, recorder: Recorder) -> str:
         """Records; returns what ended it."""
         loop = asyncio.get_running_loop()
         ended = f"after {self.for_s} s, as asked for by --for"
@@ -77,18 +89,18 @@ class Recording:
                         ended = f"by {name}"
                         bound.reschedule(loop.time())
 
-                with _signals_to(stop):
+                with _signals_calling(stop):
                     await recorder.run()
         except TimeoutError:
             return ended
-        return _why(recorder)
+        return _why_disconnected(recorder)
 
-    def show(self, *, as_json: bool) -> None:
+    def _show(self) -> None:
         """Prints what was recorded, if anything was."""
         recorder = self._recorder
         if not recorder or not recorder.seconds:
             return
-        if as_json:
+        if self.as_json:
             output.json(
                 {
                     "path": str(self.path),
@@ -109,7 +121,7 @@ class Recording:
             output.status(f"{recorder.dropped} pictures were left out: the encoder could not keep up")
 
 
-def _why(recorder: Recorder) -> str:
+def _why_disconnected(recorder: Recorder) -> str:
     """How a room ended that we did not leave."""
     reason = rtc.DisconnectReason
     orderly = {
@@ -121,7 +133,7 @@ def _why(recorder: Recorder) -> str:
 
 
 @contextmanager
-def _signals_to(stop: Callable[[str], None]) -> Iterator[None]:
+def _signals_calling(stop: Callable[[str], None]) -> Iterator[None]:
     """Calls `stop` at the first signal that asks us to end; the second one has its usual effect."""
     loop = asyncio.get_running_loop()
 

@@ -1,9 +1,10 @@
-"""What `liba serve` does: the web's server in this process, its address, its signals, its end."""
+"""Runs `liba serve`: the web's server in this process, its address, its signals, its end."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libacli.cli.log import configure_log
 from libacli.cli.output import output
+from libacli.cli.runs.browser import open_in_browser
 from libacli.config import Settings
 from libacli.edges.livekit.gateway import RoomGateway
 from libacli.edges.voices.choose import voice_names
@@ -53,7 +55,7 @@ def make_key(settings: Settings, name: str, *, as_json: bool) -> None:
     output.status(f"keys = {json.dumps([*settings.serve_keys, entry])}")
 
 
-class Serving:
+class ServeRun:
     """One run of `liba serve`."""
 
     def __init__(self, settings: Settings, *, as_json: bool, open_page: bool) -> None:
@@ -143,7 +145,8 @@ class Serving:
         if self._as_json:
             output.ndjson({"url": address, "page": page})
         if self._open_page:
-            asyncio.get_running_loop().run_in_executor(None, _open, page)
+            opening = functools.partial(open_in_browser, page, otherwise="open the page yourself")
+            asyncio.get_running_loop().run_in_executor(None, opening)
 
 
 class _Server(uvicorn.Server):
@@ -248,10 +251,3 @@ def _own_address() -> str:
 
 def _in_url(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _open(page: str) -> None:
-    import webbrowser
-
-    if not webbrowser.open(page):
-        output.status("no browser could be opened; open the page yourself")

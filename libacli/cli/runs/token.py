@@ -1,0 +1,80 @@
+"""Runs `liba token`: mints a token for one room, and prints it or opens a browser with it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from libacli.cli.options import seconds
+from libacli.cli.output import output
+from libacli.cli.runs.browser import open_in_browser
+from libacli.config import LiveKitCredentials
+from libacli.core.connection_details import ConnectionDetails
+from libacli.edges.livekit.tokens import Permissions, join_token
+from libacli.errors import UsageError
+
+_LONGEST_S = 24 * 3600
+
+
+@dataclass(frozen=True)
+class TokenRun:
+    """One run of `liba token`."""
+
+    credentials: LiveKitCredentials
+    room: str
+    identity: str | None
+    """Who joins; None: a viewer with a name of its own."""
+
+    name: str
+    valid_for: str
+    """As given: `90s`, `10m`."""
+
+    permissions: Permissions
+    as_json: bool
+    token_only: bool
+    open_page: bool
+
+    def run(self) -> None:
+        """Prints the token. Raises UsageError."""
+        identity = f"viewer-{os.urandom(3).hex()}" if self.identity is None else self.identity
+        valid_for_s = seconds(self.valid_for)
+        if not 1 <= valid_for_s <= _LONGEST_S:
+            raise UsageError(
+                "--valid-for must be 1s to 24h", hint="a token is only needed to join; 10m is plenty"
+            )
+        token = join_token(
+            self.credentials,
+            room=self.room,
+            identity=identity,
+            name=self.name,
+            valid_for_s=valid_for_s,
+            permissions=self.permissions,
+        )
+        self._show(token, identity, valid_for_s)
+        if self.open_page:
+            open_in_browser(
+                ConnectionDetails(self.credentials.ws_url, token).meet_url,
+                otherwise="join with the token at https://meet.livekit.io/?tab=custom",
+            )
+
+    def _show(self, token: str, identity: str, valid_for_s: int) -> None:
+        if self.token_only:
+            output.result(token)
+        elif self.as_json:
+            output.json(
+                {
+                    "url": self.credentials.ws_url,
+                    "room": self.room,
+                    "identity": identity,
+                    "valid_for_s": valid_for_s,
+                    "can_say": self.permissions.can_say,
+                    "can_publish": self.permissions.can_publish,
+                    "token": token,
+                }
+            )
+        else:
+            output.result(f"url:       {self.credentials.ws_url}")
+            output.result(f"room:      {self.room}")
+            output.result(f"identity:  {identity}")
+            output.result(f"valid for: {self.valid_for}")
+            output.result(f"token:     {token}")
