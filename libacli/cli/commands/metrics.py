@@ -59,12 +59,12 @@ def watch(
     liba metrics watch --room demo      one room, from anywhere
     liba metrics watch --json | jq .d01 for scripts
     """
-    from libacli.cli.runs.metrics_watch import watch as run
+    from libacli.cli.runs.metrics_watch import MetricsWatchRun
 
     settings = settings_from(
         config, livekit_url=url, livekit_api_key=api_key, livekit_api_secret=api_secret
     ).settings
-    run(settings, room=room, as_json=as_json, once=once, show_text=show_text)
+    MetricsWatchRun(settings, room=room, as_json=as_json, once=once, show_text=show_text).run()
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What `liba metrics watch` does: takes what a room or the local store tells, and shows it."""
+"""Runs `liba metrics watch`: takes what a room or the local store tells, and shows it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from libacli.core.room_update import Caption, ConnectionState, NoAgent, RoomUpda
 from libacli.core.utterance_record import UtteranceRecord, members_of
 from libacli.edges.metrics.schema import metrics_path
 from libacli.edges.metrics.store_follower import StoreFollower
+from libacli.edges.viewer.background import in_background
 from libacli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ _WIDTH_ELSEWHERE = 120
 
 
 @dataclass(frozen=True)
-class Told:
-    """Something was told: `board` knows it already."""
+class BoardUpdate:
+    """Something was told, which the board knows already."""
 
     members: dict[str, Any] | None = None
     """A room's event, or a record of the store; None where it was neither."""
@@ -47,58 +48,61 @@ class Told:
     """The utterance that it was about."""
 
 
-def watch(settings: Settings, *, room: str | None, as_json: bool, once: bool, show_text: bool) -> None:
-    """Shows utterances as they are spoken until `q` or Ctrl-C: those of `room`, or of the local store.
+@dataclass
+class MetricsWatchRun:
+    """One run of `liba metrics watch`: of `room`, or of the local store where there is none."""
 
-    On a terminal a table; elsewhere a line for each that ends; with `as_json` NDJSON. With `once` what is
-    known now. Raises UsageError; LibaError when the store cannot be read; with a room CredentialsError,
-    UnreachableError, and with `once` NoAgentError.
-    """
-    if show_text and room is None:
-        raise UsageError("the store keeps no text", hint="give a room: --room demo --show-text")
-    if show_text and once:
-        raise UsageError("text comes only while it is spoken", hint="leave --once out")
-    with closing(StoreFollower(metrics_path())) as store:
-        watching = _Watching(settings, room, show_text, store, keep=_ONCE_ROWS if once else _ROWS)
-        if once:
-            watching.once(as_json=as_json)
-        elif not as_json and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-            asyncio.run(watching.on_terminal())
-        else:
-            asyncio.run(watching.as_lines(as_json=as_json))
+    settings: Settings
+    room: str | None
+    as_json: bool
+    once: bool
+    """Tells what is known now, and ends."""
 
+    show_text: bool
 
-class _Watching:
-    """One run of `liba metrics watch`."""
-
-    def __init__(
-        self, settings: Settings, room: str | None, show_text: bool, store: StoreFollower, *, keep: int
-    ) -> None:
-        self._settings = settings
-        self._room = room
-        self._show_text = show_text
-        self._board = Board(room=room or "", keep=keep, window=_WINDOW)
+    def __post_init__(self) -> None:
+        rows = _ONCE_ROWS if self.once else _ROWS
+        self._board = Board(room=self.room or "", keep=rows, window=_WINDOW)
         self._now = time.monotonic
-        self._store = store
-        if room is not None:
+        self._store = StoreFollower(metrics_path())
+
+    def run(self) -> None:
+        """Shows utterances as they are spoken until `q` or Ctrl-C.
+
+        On a terminal a table; elsewhere a line for each that ends; with `as_json` NDJSON. Raises UsageError;
+        LibaError when the store cannot be read; with a room CredentialsError, UnreachableError, and with
+        `once` NoAgentError.
+        """
+        if self.show_text and self.room is None:
+            raise UsageError("the store keeps no text", hint="give a room: --room demo --show-text")
+        if self.show_text and self.once:
+            raise UsageError("text comes only while it is spoken", hint="leave --once out")
+        if self.room is not None:
             from libacli.edges.livekit.tokens import check_name
 
-            check_name("room", room)
+            check_name("room", self.room)
             self._board.connection("connecting…")
+        with closing(self._store):
+            if self.once:
+                self._show_once()
+            elif not self.as_json and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+                asyncio.run(self._show_on_terminal())
+            else:
+                asyncio.run(self._print_lines())
 
-    def once(self, *, as_json: bool) -> None:
+    def _show_once(self) -> None:
         """Prints what is known now."""
-        if self._room is None:
+        if self.room is None:
             self._read_store()
         else:
             from libacli.edges.livekit.follower import ask_once
 
-            credentials, name = self._settings.livekit(), self._settings.agent_name
-            answer = asyncio.run(ask_once(credentials, room=self._room, agent_name=name))
+            credentials, name = self.settings.livekit(), self.settings.agent_name
+            answer = asyncio.run(ask_once(credentials, room=self.room, agent_name=name))
             self._board.answer(answer, self._now())
             self._board.connection("")
-        if as_json:
-            output.json(_document(self._board, with_facts=self._room is not None))
+        if self.as_json:
+            output.json(_document(self._board, with_facts=self.room is not None))
             return
         from rich.table import Table
 
@@ -110,37 +114,31 @@ class _Watching:
         table.add_row(draw(self._board, self._view(width, None), self._now()))
         output.table(table)
 
-    async def as_lines(self, *, as_json: bool) -> None:
-        """Prints a line for each event or record with `as_json`, else for each utterance that ended."""
+    async def _print_lines(self) -> None:
+        """A line for each event or record with `as_json`, else for each utterance that ended."""
         words = self._board.connection_words
-        async with aclosing(self._told()) as stream:
-            async for told in stream:
-                if as_json and told.members is not None:
-                    output.ndjson(told.members)
-                elif not as_json and told.row and told.row.is_over:
+        async with aclosing(self._updates()) as stream:
+            async for update in stream:
+                if self.as_json and update.members is not None:
+                    output.ndjson(update.members)
+                elif not self.as_json and update.row and update.row.is_over:
                     from libacli.cli.screens.board import plain_line
 
-                    output.result(plain_line(told.row))
+                    output.result(plain_line(update.row))
                 if self._board.connection_words != words:
                     words = self._board.connection_words
                     output.status(f"watch    {words or 'connected; Ctrl-C ends it'}")
 
-    async def on_terminal(self) -> None:
+    async def _show_on_terminal(self) -> None:
         """Shows the board on the whole screen until `q`."""
         from libacli.cli.screens.full_screen import Screen
 
         logging.getLogger("livekit").setLevel(logging.CRITICAL)  # the board tells of the connection
-        if self._room is None:
+        if self.room is None:
             await asyncio.to_thread(self._read_store)
-        feeding = asyncio.get_running_loop().create_task(self._feed())
-        try:
+        async with in_background(self._follow()):
             with Screen() as screen:
-                await screen.show(self._frame, until=feeding.done)
-        finally:
-            feeding.cancel()
-            await asyncio.wait([feeding])
-        if not feeding.cancelled():
-            feeding.result()
+                await screen.show(self._frame)
 
     def _frame(self, width: int, height: int, ascii_only: bool) -> Frame:
         from libacli.cli.screens.board import draw
@@ -151,32 +149,32 @@ class _Watching:
         sameness = (self._board.version, view, now if self._board.is_live else None)
         return Frame(sameness, lambda: draw(self._board, view, now))
 
-    async def _feed(self) -> None:
-        async with aclosing(self._told()) as stream:
+    async def _follow(self) -> None:
+        async with aclosing(self._updates()) as stream:
             async for _ in stream:
                 pass
 
-    def _told(self) -> AsyncGenerator[Told]:
-        return self._from_store() if self._room is None else self._from_room(self._room)
+    def _updates(self) -> AsyncGenerator[BoardUpdate]:
+        return self._from_store() if self.room is None else self._from_room(self.room)
 
-    async def _from_room(self, room: str) -> AsyncGenerator[Told]:
+    async def _from_room(self, room: str) -> AsyncGenerator[BoardUpdate]:
         from libacli.edges.livekit.follower import RoomFollower
 
         follower = RoomFollower(
-            self._settings.livekit(),
+            self.settings.livekit(),
             room=room,
-            agent_name=self._settings.agent_name,
-            with_captions=self._show_text,
+            agent_name=self.settings.agent_name,
+            with_captions=self.show_text,
         )
         async with aclosing(follower.updates()) as updates:
             async for update in updates:
-                yield self._take(update)
+                yield self._apply(update)
 
-    def _take(self, update: RoomUpdate) -> Told:
+    def _apply(self, update: RoomUpdate) -> BoardUpdate:
         board, now = self._board, self._now()
         match update:
             case Event() | Rejection():
-                return Told(update.encode(), board.event(update, now))
+                return BoardUpdate(update.encode(), board.event(update, now))
             case Unreadable():
                 board.ignore()
             case AgentStatus():
@@ -187,34 +185,34 @@ class _Watching:
                 board.caption(utterance_id, text)
             case ConnectionState(words):
                 board.connection(words)
-        return Told()
+        return BoardUpdate()
 
     def _read_store(self) -> None:
         for record in self._store.latest(_WINDOW):
             self._board.add(record)
 
-    async def _from_store(self) -> AsyncGenerator[Told]:
+    async def _from_store(self) -> AsyncGenerator[BoardUpdate]:
         async with aclosing(self._store.news()) as stream:
             async for news in stream:
                 match news:
                     case UtteranceRecord():
-                        yield Told(news.encode(), self._board.add(news))
+                        yield BoardUpdate(news.encode(), self._board.add(news))
                     case trouble:
                         self._board.connection(trouble)
-                        yield Told()
+                        yield BoardUpdate()
 
     def _view(self, width: int, height: int | None, *, keys: str = "", ascii_only: bool = False) -> View:
         from libacli.cli.screens.board_table import View
 
-        settings = self._settings
+        settings = self.settings
         return View(
             width=width,
             height=height,
             budgets=Budgets(
                 settings.metrics_budget_d01, settings.metrics_budget_d12, settings.metrics_budget_d2a
             ),
-            with_rooms=self._room is None,
-            with_text=self._show_text,
+            with_rooms=self.room is None,
+            with_text=self.show_text,
             keys=keys,
             ascii_only=ascii_only,
         )

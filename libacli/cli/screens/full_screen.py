@@ -18,6 +18,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 _TICK_S = 0.125
+"""Eight pictures a second: numbers that run are read as running, and a terminal far away keeps up."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,10 @@ class Screen:
         self._drawn: Any = None
         self._ways_back = ExitStack()
 
-    async def show(self, frame: Callable[[int, int, bool], Frame], *, until: Callable[[], bool]) -> None:
-        """Draws frames of a width, a height and in ASCII only or not, until `q` is pressed or `until`."""
+    async def show(self, frame: Callable[[int, int, bool], Frame]) -> None:
+        """Draws frames of a width, a height and in ASCII only or not, until `q` is pressed."""
         ascii_only = not self._console.encoding.startswith("utf")
-        while not (self._quits or until()):
+        while not self._quits:
             width, height = os.get_terminal_size(sys.stdout.fileno())
             shown = frame(width, height, ascii_only)
             if shown.sameness != self._drawn:

@@ -16,6 +16,7 @@ from libacli.core.messages import parse_object
 from libacli.core.protocol import EVENTS_TOPIC
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.participants import is_agent
+from libacli.edges.viewer.background import in_background
 from libacli.errors import RefusedError
 
 _FRAME_MS = 10
@@ -25,7 +26,7 @@ _LEVELS_KEPT = 120 * 1000 // _FRAME_MS
 
 @dataclass
 class AudioCapture:
-    """Sound that was received since the take began, across all tracks of agents and avatars."""
+    """Sound that was received since the capture began, across all tracks of agents and avatars."""
 
     pcm: bytearray = field(default_factory=bytearray)
     """24 kHz mono s16le, from the first frame that could be heard to the last one."""
@@ -96,7 +97,7 @@ class Listener:
         """Set once the sound of a track arrives here."""
 
         self._tracks: asyncio.Queue[rtc.RemoteAudioTrack] = asyncio.Queue()
-        self._hearing: dict[str, asyncio.Task[None]] = {}
+        self._reading: dict[str, asyncio.Task[None]] = {}
         room.on("track_subscribed", self._on_track)
         room.on("track_unsubscribed", self._on_track_gone)
         room.on("data_received", self._on_data)
@@ -118,9 +119,9 @@ class Listener:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 track = await self._tracks.get()
-                self._hearing[track.sid] = tasks.create_task(self._hear(track))
+                self._reading[track.sid] = tasks.create_task(self._read_sound(track))
 
-    async def _hear(self, track: rtc.RemoteAudioTrack) -> None:
+    async def _read_sound(self, track: rtc.RemoteAudioTrack) -> None:
         clock = asyncio.get_running_loop().time
         stream = rtc.AudioStream(track, sample_rate=SAMPLE_RATE, num_channels=1, frame_size_ms=_FRAME_MS)
         try:
@@ -138,8 +139,8 @@ class Listener:
 
     def _on_track_gone(self, track: rtc.Track, *_: object) -> None:
         # Left open, its stream would go on with the sound of the next track that takes its place.
-        if hearing := self._hearing.pop(track.sid, None):
-            hearing.cancel()
+        if reading := self._reading.pop(track.sid, None):
+            reading.cancel()
 
     def _on_data(self, packet: rtc.DataPacket) -> None:
         if packet.topic != EVENTS_TOPIC or self.events.full():
@@ -150,14 +151,8 @@ class Listener:
 
 @asynccontextmanager
 async def listening(url: str, token: str) -> AsyncIterator[Listener]:
-    """A listener in the token's room. Raises UnreachableError or CredentialsError."""
+    """A listener in the token's room. Raises UnreachableError or CredentialsError, and what breaks it."""
     room = rtc.Room()
     listener = Listener(room)
-    async with joined(room, url, token):
-        # Not a task group: it would wrap what is raised inside the `async with` of whoever listens.
-        running = asyncio.get_running_loop().create_task(listener.run())
-        try:
-            yield listener
-        finally:
-            running.cancel()
-            await asyncio.wait([running])
+    async with joined(room, url, token), in_background(listener.run()):
+        yield listener

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import listener_token
+from libacli.edges.viewer.background import in_background
 from libacli.edges.viewer.listener import Listener
 from libacli.edges.viewer.video_watcher import VideoWatcher
 
@@ -41,26 +40,3 @@ async def seated(credentials: LiveKitCredentials, *, room: str, identity: str) -
         in_background(seat.listener.run(), seat.video.run()),
     ):
         yield seat
-
-
-@asynccontextmanager
-async def in_background(*jobs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Runs `jobs` until the end of the context; one that fails ends it with its error.
-
-    Unlike a task group's, errors come out as they are, those of the context and those of the jobs.
-    """
-    first: BaseException | None = None
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(job) for job in jobs]
-            try:
-                yield
-            finally:
-                for task in running:
-                    task.cancel()
-    except BaseExceptionGroup as group:
-        first = group.exceptions[0]
-    while isinstance(first, BaseExceptionGroup):  # a job may be a task group itself
-        first = first.exceptions[0]
-    if first:
-        raise first

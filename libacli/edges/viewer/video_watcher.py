@@ -26,7 +26,7 @@ _SMALLEST_PX = 16
 
 @dataclass
 class VideoCapture:
-    """Pictures since the sight began."""
+    """Pictures since the capture began."""
 
     frames: int = 0
     width: int = 0
@@ -61,20 +61,20 @@ class VideoWatcher:
         """Watches until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             while True:
-                tasks.create_task(self._watch(await self._tracks.get()))
+                tasks.create_task(self._read_pictures(await self._tracks.get()))
 
-    async def _watch(self, track: rtc.RemoteVideoTrack) -> None:
+    async def _read_pictures(self, track: rtc.RemoteVideoTrack) -> None:
         clock = asyncio.get_running_loop().time
         stream = rtc.VideoStream(track, format=rtc.VideoBufferType.I420, capacity=5)
         before: numpy.ndarray | None = None
         try:
             async for event in stream:
                 if min(event.frame.width, event.frame.height) >= _SMALLEST_PX:
-                    before = self._take(event.frame, before, clock())
+                    before = self._add_picture(event.frame, before, clock())
         finally:
             await stream.aclose()
 
-    def _take(self, frame: rtc.VideoFrame, before: numpy.ndarray | None, now: float) -> numpy.ndarray:
+    def _add_picture(self, frame: rtc.VideoFrame, before: numpy.ndarray | None, now: float) -> numpy.ndarray:
         """Notes down one picture; returns its mouth, which is `before` for the next one of its track."""
         self.seen.set()
         brightness = numpy.frombuffer(frame.data, numpy.uint8, frame.width * frame.height)

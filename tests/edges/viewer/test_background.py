@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from libacli.edges.viewer.seat import in_background
+from libacli.edges.viewer.background import in_background
 from libacli.errors import UnreachableError
 
 
