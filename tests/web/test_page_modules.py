@@ -423,7 +423,18 @@ async def test_a_code_is_taken_from_the_address_and_does_not_stay_there(
     "stored", ["", "{", "null", json.dumps({"bearer": "lss_x", "room": "r", "canSay": False})]
 )
 async def test_what_was_kept_of_who_we_are_is_read_or_forgotten(page: Page, stored: str) -> None:
-    code = "if (given) sessionStorage.setItem('liba.access', given); return m.kept();"
+    code = "if (given) sessionStorage.setItem('liba.access', given); return m.loadAccess();"
     found = await run(page, "access.js", code, stored)
     nobody = {"bearer": "", "room": "", "canSay": True}
     assert found == (json.loads(stored) if stored.startswith('{"') else nobody)
+
+
+async def test_where_the_browser_stores_nothing_it_is_told_and_nothing_breaks(page: Page) -> None:
+    code = """
+      const blocked = () => { throw new DOMException("Access is denied", "SecurityError"); };
+      Object.defineProperty(window, "sessionStorage", {get: blocked});
+      const isStored = m.storeAccess({bearer: "lss_x", room: "r", canSay: false});
+      m.forgetAccess();
+      return [isStored, m.loadAccess()];
+    """
+    assert await run(page, "access.js", code) == [False, {"bearer": "", "room": "", "canSay": True}]

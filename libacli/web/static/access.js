@@ -1,6 +1,6 @@
 /** Who we are to the server: nobody in particular, a session, or a key; and which room. */
 
-const KEPT = "liba.access";
+const STORED_AS = "liba.access";
 
 /** @typedef {{bearer: string, room: string, canSay: boolean}} Access */
 
@@ -16,24 +16,37 @@ export function readAddress() {
 }
 
 /** @returns {Access} */
-export function kept() {
+export function loadAccess() {
   try {
-    return { ...nobody(), ...JSON.parse(sessionStorage.getItem(KEPT) ?? "{}") };
+    return { ...noAccess(), ...JSON.parse(sessionStorage.getItem(STORED_AS) ?? "{}") };
   } catch {
-    return nobody();
+    return noAccess();
   }
 }
 
-/** @param {Access} access */
-export function keep(access) {
-  sessionStorage.setItem(KEPT, JSON.stringify(access));
+/**
+ * Keeps it for as long as this tab is open. A browser that stores nothing throws whenever it is asked to.
+ * @param {Access} access
+ * @returns {boolean} whether it is stored, and there when the page is loaded anew
+ */
+export function storeAccess(access) {
+  try {
+    sessionStorage.setItem(STORED_AS, JSON.stringify(access));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
-export function forget() {
-  sessionStorage.removeItem(KEPT);
+export function forgetAccess() {
+  try {
+    sessionStorage.removeItem(STORED_AS);
+  } catch {
+    // nothing was stored
+  }
 }
 
 /** @returns {Access} */
-export function nobody() {
+export function noAccess() {
   return { bearer: "", room: "", canSay: true };
 }

@@ -6,14 +6,20 @@ import * as words from "./words.js";
 const MEDIA = { absent: "not there", joining: "joining…", reconnecting: "reconnecting…", off: "not reached" };
 const FEED = { joining: "joining…", reconnecting: "reconnecting…", offline: "not reached" };
 
-/** @param {string} feed how the event stream is @param {any} board @param {any} media */
-export function renderFacts(feed, board, media) {
+/**
+ * @param {string} feed how the event stream is
+ * @param {any} board
+ * @param {any} media
+ * @param {boolean} isAccessStored
+ */
+export function renderFacts(feed, board, media, isAccessStored) {
   const agent = board.agent ? [board.agent.name, board.agent.model].filter(Boolean).join(", ") : "not here";
   const lines = [
     ["Events", FEED[feed] ?? (board.connectionWords || "live")],
     ["Sound, picture", MEDIA[media.state] ?? (media.hasPicture ? "both are here" : media.hasSound ? "sound" : "none yet")],
     ["Agent", board.agent === undefined ? "…" : agent],
     ["Route", words.route(board) || "–"],
+    ...(isAccessStored ? [] : [["Let in", "until the page is loaded anew: this browser stores nothing"]]),
     ...(board.caps ?? []).filter((cap) => cap.limit > 0).map(allowance),
   ];
   const list = byId("facts");

@@ -1,27 +1,29 @@
 /** The page, put together: who we are, then the room, then what is shown of it. */
 
-import * as access from "./access.js";
+import { forgetAccess, loadAccess, noAccess, readAddress, storeAccess } from "./access.js";
 import { Api } from "./api.js";
 import { byId, show, write } from "./dom.js";
 import { Board } from "./board.js";
 import { pause } from "./stream.js";
 import { Visit, showState } from "./visit.js";
 
-let me = access.kept();
-const api = new Api(() => me.bearer);
+let access = loadAccess();
+let isAccessStored = true;
+const api = new Api(() => access.bearer);
 
 start();
 
 async function start() {
-  const address = access.readAddress();
+  const address = readAddress();
   addEventListener("hashchange", () => location.reload());
   const page = await pageInfo();
   write(byId("version"), `liba ${page.version}`);
-  if (!page.needs_key) me = access.nobody();
+  if (!page.needs_key) access = noAccess();
   const trouble = page.needs_key && address.code ? await redeem(address.code) : "";
-  if (page.needs_key && (trouble || !me.bearer)) await askForKey(trouble, address.room || page.room);
-  const room = me.room || address.room || page.room;
-  new Visit({ api, page, room, canSay: me.canSay, onLockedOut: access.forget }).begin();
+  if (page.needs_key && (trouble || !access.bearer)) await askForKey(trouble, address.room || page.room);
+  const room = access.room || address.room || page.room;
+  const { canSay } = access;
+  new Visit({ api, page, room, canSay, isAccessStored, onLockedOut: forgetAccess }).begin();
 }
 
 async function pageInfo() {
@@ -38,14 +40,18 @@ async function pageInfo() {
 /** Trades the code for a session. Returns what is wrong with it. */
 async function redeem(code) {
   try {
-    const leave = await api.session(code);
-    me = { bearer: leave.session, room: leave.room, canSay: leave.can_say };
-    access.keep(me);
+    const session = await api.session(code);
+    letIn({ bearer: session.session, room: session.room, canSay: session.can_say });
     return "";
   } catch (problem) {
-    me = access.nobody();
-    return `The link does not let you in. ${problem.words}`;
+    access = noAccess();
+    return `The link does not let you in. ${problem.words ?? problem}`;
   }
+}
+
+function letIn(granted) {
+  access = granted;
+  isAccessStored = storeAccess(granted);
 }
 
 /** Returns once there is a key that the server knows. */
@@ -69,13 +75,13 @@ function askForKey(trouble, room) {
 
 async function tryKey(key, room) {
   if (!/^[!-~]+$/.test(key)) return "A key has letters, digits, - and _ only.";
-  me = { ...access.nobody(), bearer: key };
+  access = { ...noAccess(), bearer: key };
   try {
     await api.room(room);
   } catch (problem) {
     // Any other answer comes after the key was found good.
     if ([0, 401, 429].includes(problem.status)) return problem.words;
   }
-  access.keep(me);
+  letIn(access);
   return "";
 }

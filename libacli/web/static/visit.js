@@ -38,10 +38,12 @@ export class Visit {
    * @param {any} parts.page what the server tells of itself
    * @param {string} parts.room
    * @param {boolean} parts.canSay
+   * @param {boolean} parts.isAccessStored whether this page is let in when it is loaded anew
    * @param {() => void} parts.onLockedOut the key or session is not accepted any more
    */
-  constructor({ api, page, room, canSay, onLockedOut }) {
+  constructor({ api, page, room, canSay, isAccessStored, onLockedOut }) {
     Object.assign(this, { _api: api, _page: page, _room: room, _canSay: canSay, _onLockedOut: onLockedOut });
+    this._isAccessStored = isAccessStored;
     this._board = new Board(page.states);
     const draw = () => this._draw();
     this._media = new Media({
@@ -154,7 +156,7 @@ export class Visit {
     this._queue.render(board);
     this._latency.render(board);
     this._compose.render();
-    renderFacts(this._feed, board, media);
+    renderFacts(this._feed, board, media, this._isAccessStored);
   }
 
   _state() {
