@@ -321,7 +321,7 @@ FOLLOW = """
     return new Response(new ReadableStream({start}));
   };
   const onEvent = (kind, data) => events.push([kind, data]);
-  const problem = await m.follow(open, {onEvent, onDown: () => {}, signal: leaving.signal});
+  const problem = await m.followEvents(open, {onEvent, onDown: () => {}, signal: leaving.signal});
   return {opened, events, problem: problem?.status};
 """
 SENT = (
@@ -337,20 +337,20 @@ async def test_events_are_read_in_whatever_pieces_they_come_and_resumed(
 ) -> None:
     sent = SENT.replace("\n", end_of_line).encode()
     pieces = [list(sent[at : at + size]) for at in range(0, len(sent), size)]
-    found = await run(page, "stream.js", FOLLOW, {"pieces": pieces})
+    found = await run(page, "event_stream.js", FOLLOW, {"pieces": pieces})
     assert found["opened"] == ["", "f-2", "f-2"]
     assert found["events"][:4] == READ * 2
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 422])
 async def test_an_answer_that_will_not_change_ends_the_following(page: Page, status: int) -> None:
-    found = await run(page, "stream.js", FOLLOW, {"pieces": [list(SENT.encode())], "problem": status})
+    found = await run(page, "event_stream.js", FOLLOW, {"pieces": [list(SENT.encode())], "problem": status})
     assert (found["problem"], len(found["opened"])) == (status, 2)
 
 
 @pytest.mark.parametrize("status", [0, 429, 503])
 async def test_an_answer_that_may_change_is_asked_for_again(page: Page, status: int) -> None:
-    found = await run(page, "stream.js", FOLLOW, {"pieces": [list(SENT.encode())], "problem": status})
+    found = await run(page, "event_stream.js", FOLLOW, {"pieces": [list(SENT.encode())], "problem": status})
     assert (found["problem"], found["opened"]) == (None, ["", "f-2", "f-2"])
 
 

@@ -38,11 +38,11 @@ export class Api {
   }
 
   page = () => this._call("GET", "/api/page");
-  session = (code) => this._call("POST", "/api/session", { code });
+  redeemCode = (code) => this._call("POST", "/api/session", { code });
   room = (room) => this._call("GET", `/api/rooms/${encodeURIComponent(room)}`);
   token = (room) => this._call("POST", "/api/token", { room });
   stop = (room) => this._call("POST", "/api/stop", { room });
-  link = (room, canSay) => this._call("POST", "/api/link", { room, can_say: canSay });
+  shareLink = (room, canSay) => this._call("POST", "/api/link", { room, can_say: canSay });
 
   /** @param {string} key kept over retries, it becomes the id */
   say = (key, body) => this._call("POST", "/api/say", body, { "Idempotency-Key": key });

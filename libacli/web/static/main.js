@@ -2,10 +2,10 @@
 
 import { forgetAccess, loadAccess, noAccess, readAddress, storeAccess } from "./access.js";
 import { Api } from "./api.js";
-import { byId, show, write } from "./dom.js";
 import { Board } from "./board.js";
-import { pause } from "./stream.js";
-import { Visit, showState } from "./visit.js";
+import { byId, show, write } from "./dom.js";
+import { pause } from "./event_stream.js";
+import { RoomView, showState } from "./room_view.js";
 
 let access = loadAccess();
 let isAccessStored = true;
@@ -23,7 +23,7 @@ async function start() {
   if (page.needs_key && (trouble || !access.bearer)) await askForKey(trouble, address.room || page.room);
   const room = access.room || address.room || page.room;
   const { canSay } = access;
-  new Visit({ api, page, room, canSay, isAccessStored, onLockedOut: forgetAccess }).begin();
+  new RoomView({ api, page, room, canSay, isAccessStored, onLockedOut: forgetAccess }).begin();
 }
 
 async function pageInfo() {
@@ -40,7 +40,7 @@ async function pageInfo() {
 /** Trades the code for a session. Returns what is wrong with it. */
 async function redeem(code) {
   try {
-    const session = await api.session(code);
+    const session = await api.redeemCode(code);
     letIn({ bearer: session.session, room: session.room, canSay: session.can_say });
     return "";
   } catch (problem) {

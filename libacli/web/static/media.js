@@ -1,9 +1,9 @@
 /** Sound and picture of the room, by livekit-client: joins, watches, joins again. */
 
-import { pause } from "./stream.js";
+import { pause } from "./event_stream.js";
 
 const CLIENT = "/static/vendor/livekit-client.esm.mjs";
-const LONGEST_PAUSE_MS = 20_000;
+const LONGEST_PAUSE_MS = 20_000; // as for events: both come back together
 const HUSH_MS = 1000; // longer than what a browser has still to play of a line that was stopped
 
 /**

@@ -3,7 +3,7 @@
 import { byId, copy, show, write } from "./dom.js";
 import { absence } from "./words.js";
 
-const GLOW_MS = 3000;
+const GLOW_MS = 3000; // slow enough to be no movement, and to cost nothing
 
 export class Stage {
   /** @param {{onListen: () => void}} actions */

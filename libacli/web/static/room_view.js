@@ -1,21 +1,21 @@
 /** One room, from entering it until this browser is not let in any more: what is known, and what is shown. */
 
+import { Board } from "./board.js";
 import { Captions } from "./captions.js";
 import { Compose } from "./compose.js";
+import { renderConnectionPanel } from "./connection_panel.js";
 import { byId, show, write } from "./dom.js";
-import { renderFacts } from "./facts.js";
+import { followEvents } from "./event_stream.js";
 import { LatencyPanel } from "./latency_panel.js";
 import { Media } from "./media.js";
 import { Queue } from "./queue.js";
-import { Board } from "./board.js";
-import { bindShare } from "./share.js";
+import { bindShareDialog } from "./share_dialog.js";
 import { Stage } from "./stage.js";
-import { follow } from "./stream.js";
 import * as words from "./words.js";
 
-const OFFLINE_AFTER_MS = 15_000;
-const LOOK_MS = 2500;
-const TRACKS_SETTLE_MS = 300;
+const OFFLINE_AFTER_MS = 15_000; // a server that is restarted is back before that
+const LOOK_MS = 2500; // 24 a minute of the 600 requests that a caller has
+const TRACKS_SETTLE_MS = 300; // an avatar's sound and picture come one after the other
 
 /** Shows the page's state in words. @param {string} state @param {Board} board */
 export function showState(state, board) {
@@ -25,7 +25,7 @@ export function showState(state, board) {
   write(byId("route-words"), state === "live" ? words.route(board) : "");
 }
 
-export class Visit {
+export class RoomView {
   _leaving = new AbortController();
   /** How the stream of events is: `joining`, `live`, `reconnecting`, `offline`. */
   _feed = "joining";
@@ -68,7 +68,7 @@ export class Visit {
     show(byId("watching"), !this._canSay);
     write(byId("room-name"), this._room);
     document.title = `${this._room} · liba`;
-    bindShare({ api: this._api, room: this._room, canSay: this._canSay });
+    bindShareDialog({ api: this._api, room: this._room, canSay: this._canSay });
     this._render();
     setInterval(() => this._isInDoubt() && this._look(), LOOK_MS);
     this._media.run(this._page.video, this._leaving.signal);
@@ -77,7 +77,7 @@ export class Visit {
 
   async _follow() {
     const open = (lastId, signal) => this._api.events(this._room, lastId, signal);
-    const problem = await follow(open, {
+    const problem = await followEvents(open, {
       onEvent: (kind, data) => this._onEvent(kind, data),
       onDown: () => this._onDown(),
       signal: this._leaving.signal,
@@ -156,7 +156,7 @@ export class Visit {
     this._queue.render(board);
     this._latency.render(board);
     this._compose.render();
-    renderFacts(this._feed, board, media, this._isAccessStored);
+    renderConnectionPanel(this._feed, board, media, this._isAccessStored);
   }
 
   _state() {

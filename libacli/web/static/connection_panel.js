@@ -12,7 +12,7 @@ const FEED = { joining: "joining…", reconnecting: "reconnecting…", offline: 
  * @param {any} media
  * @param {boolean} isAccessStored
  */
-export function renderFacts(feed, board, media, isAccessStored) {
+export function renderConnectionPanel(feed, board, media, isAccessStored) {
   const agent = board.agent ? [board.agent.name, board.agent.model].filter(Boolean).join(", ") : "not here";
   const lines = [
     ["Events", FEED[feed] ?? (board.connectionWords || "live")],

@@ -2,8 +2,8 @@
 
 import { Problem } from "./api.js";
 
-const SILENCE_MS = 40_000; // the server says something every 15 s
-const LONGEST_PAUSE_MS = 20_000;
+const SILENCE_MS = 40_000; // the server says something every 15 s: two of those have not come
+const LONGEST_PAUSE_MS = 20_000; // within the 30 s for which the server keeps what was missed
 
 /**
  * Follows until `signal`, or until the server says that this will never do.
@@ -11,7 +11,7 @@ const LONGEST_PAUSE_MS = 20_000;
  * @param {{onEvent: (kind: string, data: any) => void, onDown: (problem: Error) => void, signal: AbortSignal}} options
  * @returns {Promise<Problem | null>} why it was given up
  */
-export async function follow(open, { onEvent, onDown, signal }) {
+export async function followEvents(open, { onEvent, onDown, signal }) {
   const place = { lastId: "", retryMs: 2000, failures: 0 };
   while (!signal.aborted) {
     let problem = new Problem(0, "ended", "the server ended the stream");

@@ -4,7 +4,7 @@ import { byId, copy, show, write } from "./dom.js";
 import { isLoopback } from "./media.js";
 
 /** @param {{api: any, room: string, canSay: boolean}} parts */
-export function bindShare({ api, room, canSay }) {
+export function bindShareDialog({ api, room, canSay }) {
   const dialog = byId("share-dialog");
   const url = byId("share-url");
   show(byId("share"), true);
@@ -13,7 +13,7 @@ export function bindShare({ api, room, canSay }) {
     show(byId("share-link"), false);
     write(byId("share-alert"), "");
     try {
-      showLink(await api.link(room, byId("share-say").checked));
+      showLink(await api.shareLink(room, byId("share-say").checked));
     } catch (problem) {
       write(byId("share-alert"), problem.words ?? String(problem));
     }
