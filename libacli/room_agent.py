@@ -1,235 +1,171 @@
-"""The agent in one room: voice, speaker, avatar, track and desk put together."""
+"""The agent in one room, from its first word to its last: how it begins, stays and ends."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import logging
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Protocol
 
-from livekit import rtc
-
-from libacli.config import Settings
-from libacli.core.backlog import Utterance
-from libacli.core.bounds import Bounds
-from libacli.core.event import AgentFacts
 from libacli.core.protocol import AGENT_ATTRIBUTE, EPOCH_ATTRIBUTE
-from libacli.edges.avatars.choose import make_avatar_service
-from libacli.edges.avatars.ledger import Ledger, conversations_path
-from libacli.edges.avatars.minutes import AvatarMinutes, avatar_minutes
-from libacli.edges.avatars.policy import avatar_policy
-from libacli.edges.avatars.session import AvatarSession
-from libacli.edges.livekit.authorization import RoomAuthorization, say_caps
-from libacli.edges.livekit.room_transport import RoomTransport
-from libacli.edges.metrics.meter import Meter, Meters
-from libacli.edges.sinks.avatar import AvatarSink
-from libacli.edges.sinks.steady import SteadySink
-from libacli.edges.sinks.track import TrackSink
 from libacli.errors import LibaError
-from libacli.speech.announcer import Announcer
-from libacli.speech.desk import Desk
-from libacli.speech.fallback import FallbackSink
-from libacli.speech.ports import Sink, Voice
-from libacli.speech.speaker import Pace, Speaker
+from libacli.room_parts import AvatarParts, Parts
 
 logger = logging.getLogger("liba.agent")
 
 WARM_UP_TIMEOUT_S = 5.0
+"""A voice that needs longer is late for its first line alone; whoever waits for the agent is not to."""
+
 SUBSCRIBE_TIMEOUT_S = 0.3
+"""How long those who are there already may need to take the track: what comes before that nobody hears."""
+
 DRAIN_TIMEOUT_S = 10.0
+"""For what was accepted, after the agent was told to go: it must be out within 15 s."""
+
+FLUSH_TIMEOUT_S = 0.5
+"""For the last events of what that has cut off: some messages to the server, which answers in milliseconds.
+The avatar is ended after it, and costs money until then."""
+
 LAST_WORD_S = 0.3
 """How long an agent can still be asked about its last line: who waits for it asks ten times a second."""
 
+_HOPELESS_S = 0.01
+"""For draining when nothing can be spoken any more: it is enough to see that nothing waits."""
 
-async def _always() -> bool:
-    return True
+_KNOWN_AGAIN_S = 1.0
+"""Between tries to be known again after a reconnect; mostly the SDK is reconnecting once more."""
 
 
-class RoomAgent:
-    """The agent in one room: `start` when connected, `close` before leaving.
+class Job(Protocol):
+    """What an agent asks of whoever has sent it into the room."""
 
-    `leave` is called, with the reason, when it cannot go on: it has to be closed then. `is_leader` tells
-    after each reconnect whether the room is still its own.
+    async def is_leader(self) -> bool:
+        """Whether the room is still its own; asked after each reconnect. Raises nothing."""
+
+    def leave(self, reason: str) -> None:
+        """It cannot go on: it has to be ended. Returns at once."""
+
+
+@asynccontextmanager
+async def agent_in_room(parts: Parts, job: Job) -> AsyncIterator[None]:
+    """An agent that takes requests as long as the body lasts, then finishes what it accepted, within 10 s.
+
+    A body that is cancelled or fails ends it at once, without another word. Whatever the way out, the avatar
+    is ended, and everything is closed in order, also when closing one thing fails.
     """
+    async with AsyncExitStack() as closing:
+        closing.callback(parts.ledger.close)
+        closing.push_async_callback(parts.voice.aclose)
+        closing.push_async_callback(parts.sink.aclose)
+        closing.push_async_callback(parts.meters.aclose)
+        if parts.avatar:
+            await closing.enter_async_context(parts.avatar.service)
+        tasks = await closing.enter_async_context(asyncio.TaskGroup())
+        agent = _RoomAgent(parts, job)
+        await agent.open()
+        running = tasks.create_task(agent.run())
+        closing.callback(running.cancel)
+        await agent.begin()
+        yield
+        await agent.finish()
 
-    def __init__(
-        self,
-        settings: Settings,
-        room: rtc.Room,
-        voice: Voice,
-        *,
-        ledger: Ledger | None = None,
-        minutes: AvatarMinutes | None = None,
-        meters: Sequence[Meter] = (),
-        is_leader: Callable[[], Awaitable[bool]] = _always,
-        leave: Callable[[str], None] = lambda reason: None,
-    ) -> None:
-        self._settings = settings
-        self._ledger = ledger or Ledger(conversations_path())
-        self._minutes = minutes or avatar_minutes(settings)
-        self._room = room
-        self._voice = voice
-        self._track = TrackSink(room, reason="not configured")
-        bounds = _bounds(settings)
-        self._avatar = AvatarSink(room, audible_timeout_s=settings.avatar_audible_timeout, bounds=bounds)
-        self._sink: Sink = SteadySink(
-            room,
-            FallbackSink(self._avatar, self._track, bounds=bounds) if settings.has_avatar else self._track,
-            bounds=bounds,
-        )
-        self._is_leader = is_leader
-        self._leave = leave
-        self._transport = RoomTransport(room, on_takeover=self._on_takeover)
-        self._session: AvatarSession | None = None
-        self._meters = Meters(meters, avatar_time=lambda: self._session.seconds if self._session else 0.0)
-        self.epoch = uuid.uuid4().hex[:8]
-        self._announcer = Announcer(
-            self._facts, _wall_clock, (self._transport, self._meters), on_begin=self._caption
-        )
-        self._speaker = Speaker(
-            voice,
-            self._sink,
-            on_change=self._announcer.announce,
-            pace=_pace(settings),
-            bounds=bounds,
-            queue_limit=settings.say_queue_limit,
-        )
-        self._desk = self._make_desk()
-        self._running: asyncio.Task[None] | None = None
 
-    def _make_desk(self) -> Desk:
-        settings = self._settings
-        return Desk(
-            self._speaker,
-            self._announcer,
-            RoomAuthorization(settings, self._room.name, agent=self._room.local_participant.identity),
-            max_text_chars=settings.say_max_text_chars,
-            caps=say_caps(settings),
-            other_caps=self._minutes.usage,
-            ttl_s=settings.say_ttl,
-        )
+class _RoomAgent:
+    def __init__(self, parts: Parts, job: Job) -> None:
+        self._parts = parts
+        self._job = job
+        self._is_broken = False
+        self._reconnected = asyncio.Event()
+        parts.room.on("reconnected", lambda *_: self._reconnected.set())
 
-    async def start(self) -> None:
-        """Publishes the track, warms the voice up, and lets it be known that requests are taken."""
-        await self._track.open()
-        if self._settings.has_avatar:
-            self._avatar.open()
-        logger.info("Published audio track for speech: %s", self._track.sid)
-        # The job owns this task: the framework calls `start` and `close` from tasks of its own.
-        self._running = asyncio.get_running_loop().create_task(self._run())
-        self._running.add_done_callback(self._on_end)
+    async def open(self) -> None:
+        """Publishes the track, so that it stands ready before the first word."""
+        parts = self._parts
+        await parts.track.open()
+        if parts.avatar:
+            parts.avatar.sink.open()
+        logger.info("Published audio track for speech: %s", parts.track.sid)
+
+    async def begin(self) -> None:
+        """Warms the voice up, and lets it be known that requests are taken."""
+        parts = self._parts
         await self._warm_up()
-        if self._room.remote_participants:
-            await self._track.subscribed(within_s=SUBSCRIBE_TIMEOUT_S)
+        if parts.room.remote_participants:
+            await parts.track.subscribed(within_s=SUBSCRIBE_TIMEOUT_S)
         # What is loaded by now stays: without this a full collection would stop the audio for 50 ms and more.
         gc.collect()
         gc.freeze()
-        self._transport.serve(self._desk)
+        parts.transport.serve(parts.desk)
         await self._make_known()
-        logger.info(
-            "ready in room %s: agent=%s epoch=%s", self._room.name, self._settings.agent_name, self.epoch
-        )
+        name = parts.settings.agent_name
+        logger.info("ready in room %s: agent=%s epoch=%s", parts.room.name, name, parts.epoch)
 
-    async def close(self) -> None:
-        """Finishes what was accepted, within 10 s, and releases everything."""
-        if self._running is None:
-            return
-        self._speaker.close()  # first of all: what comes next may take a second
-        await self._transport.look_for_takeover(self._settings.livekit(), self.epoch)
+    async def run(self) -> None:
+        """Works until cancelled; a defect it reports, and leaves."""
+        parts = self._parts
         try:
-            can_speak = self._room.isconnected() and not self._running.done()
-            is_busy = self._speaker.speaking or self._speaker.queue_length
-            async with asyncio.timeout(DRAIN_TIMEOUT_S if can_speak else 0.01):
-                await self._speaker.drain()
-                await self._transport.flush()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(parts.speaker.run())
+                tasks.create_task(parts.transport.run())
+                tasks.create_task(parts.meters.run())
+                tasks.create_task(self._stay_known())
+                if parts.avatar:
+                    tasks.create_task(parts.avatar.sink.listen())
+                    tasks.create_task(_keep_avatar(parts.avatar))
+        except Exception as error:
+            self._is_broken = True
+            logger.error("the agent in room %s cannot go on", parts.room.name, exc_info=error)
+            self._job.leave("defect")
+
+    async def finish(self) -> None:
+        """Refuses what is new, and speaks what was accepted as far as time allows."""
+        parts = self._parts
+        parts.speaker.close()  # first of all: what comes next may take a second
+        await parts.transport.look_for_takeover(parts.settings.livekit(), parts.epoch)
+        is_hopeless = self._is_broken or not parts.room.isconnected()
+        is_busy = bool(parts.speaker.speaking or parts.speaker.queue_length)
+        try:
+            async with asyncio.timeout(_HOPELESS_S if is_hopeless else DRAIN_TIMEOUT_S):
+                await self._until_all_is_told()
                 if is_busy:
                     await asyncio.sleep(LAST_WORD_S)
         except TimeoutError:
-            self._speaker.stop(reason="the agent stopped")
-        self._running.cancel()
-        await asyncio.wait([self._running])
-        await self._meters.aclose()
-        await self._sink.aclose()
-        await self._voice.aclose()
-        self._ledger.close()
+            parts.speaker.stop(reason="the agent stopped")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_HOPELESS_S if is_hopeless else FLUSH_TIMEOUT_S):
+                    await self._until_all_is_told()
 
-    def end(self, then: Callable[[], None] = lambda: None) -> None:
-        """Ends the avatar without another word, and whatever else is going on; then calls `then`."""
-        if self._running:
-            self._running.cancel()
-            self._running.add_done_callback(lambda _: then())
-
-    async def _run(self) -> None:
-        async with AsyncExitStack() as stack:
-            self._session = await stack.enter_async_context(self._avatar_session())
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._speaker.run())
-                tasks.create_task(self._transport.run())
-                tasks.create_task(self._meters.run())
-                tasks.create_task(self._stay_known())
-                if self._session:
-                    tasks.create_task(self._avatar.listen())
-                    tasks.create_task(self._keep_avatar(self._session))
-
-    def _on_end(self, running: asyncio.Task[None]) -> None:
-        if not running.cancelled() and (error := running.exception()):
-            logger.error("the agent in room %s cannot go on", self._room.name, exc_info=error)
-            self._leave("defect")
+    async def _until_all_is_told(self) -> None:
+        await self._parts.speaker.drain()
+        await self._parts.transport.flush()
 
     async def _make_known(self) -> None:
-        await self._room.local_participant.set_attributes(
-            {AGENT_ATTRIBUTE: self._settings.agent_name, EPOCH_ATTRIBUTE: self.epoch}
+        await self._parts.room.local_participant.set_attributes(
+            {AGENT_ATTRIBUTE: self._parts.settings.agent_name, EPOCH_ATTRIBUTE: self._parts.epoch}
         )
 
     async def _stay_known(self) -> None:
         """After a reconnect: the server may know nothing of this agent, or another one be in its place."""
-        reconnected = asyncio.Event()
-        self._room.on("reconnected", lambda *_: reconnected.set())
         while True:
-            await reconnected.wait()
-            reconnected.clear()
-            if not await self._is_leader():
-                self._speaker.stop(reason="another agent took its place")
-                self._leave("already_running")
+            await self._reconnected.wait()
+            self._reconnected.clear()
+            if not await self._job.is_leader():
+                self._parts.speaker.stop(reason="another agent took its place")
+                self._job.leave("already_running")
                 return
             try:
                 await self._make_known()
-            except Exception as error:  # the SDK has one class per call; mostly it is reconnecting once more
+            except Exception as error:  # the SDK has one class per call
                 logger.warning("the agent is not known in the room: %s; trying again", error)
-                await asyncio.sleep(1.0)
-                reconnected.set()
-
-    async def _keep_avatar(self, session: AvatarSession) -> None:
-        try:
-            await session.run()
-        except Exception as error:  # a defect there must not take the speaker down with it
-            logger.error("no avatar any more", exc_info=error)
-            self._avatar.absent("not available")
-
-    @asynccontextmanager
-    async def _avatar_session(self) -> AsyncIterator[AvatarSession | None]:
-        service = make_avatar_service(self._settings) if self._settings.has_avatar else None
-        if service is None:
-            yield None
-            return
-        async with service:
-            yield AvatarSession(
-                self._room,
-                self._avatar,
-                service,
-                policy=avatar_policy(self._settings),
-                credentials=self._settings.livekit(),
-                ledger=self._ledger,
-                minutes=self._minutes,
-            )
+                await asyncio.sleep(_KNOWN_AGAIN_S)
+                self._reconnected.set()
 
     async def _warm_up(self) -> None:
         try:
             async with asyncio.timeout(WARM_UP_TIMEOUT_S):
-                await self._voice.warm_up()
+                await self._parts.voice.warm_up()
         except TimeoutError:
             logger.warning(
                 "the voice was not warm within %g s; the first line may be late", WARM_UP_TIMEOUT_S
@@ -237,38 +173,10 @@ class RoomAgent:
         except LibaError as error:
             logger.error("the voice does not work: %s%s", error, f" - {error.hint}" if error.hint else "")
 
-    def _facts(self) -> AgentFacts:
-        return AgentFacts(
-            room=self._room.name,
-            agent=self._settings.agent_name,
-            model=self._voice.model,
-            avatar=self._avatar.state if self._settings.has_avatar else "not configured",
-            queue=self._speaker.queue_length,
-            epoch=self.epoch,
-        )
 
-    def _on_takeover(self) -> None:
-        self._meters.refuse("takeover")
-
-    def _caption(self, utterance: Utterance) -> None:
-        if self._settings.speech_captions:
-            self._transport.caption(
-                utterance.request.text, utterance_id=utterance.id, track_sid=self._track.sid
-            )
-
-
-def _pace(settings: Settings) -> Pace:
-    return Pace(
-        max_chunk_chars=settings.speech_max_chunk_chars,
-        first_chunk_chars=settings.speech_first_chunk_chars,
-        silence_tail_ms=settings.speech_silence_tail_ms,
-    )
-
-
-def _bounds(settings: Settings) -> Bounds:
-    gate_s = settings.avatar_ready_timeout if settings.has_avatar else None
-    return Bounds.derive(frame_s=settings.speech_sink_timeout, gate_s=gate_s)
-
-
-def _wall_clock(at: float) -> float:
-    return datetime.now(UTC).timestamp() + at - asyncio.get_running_loop().time()
+async def _keep_avatar(avatar: AvatarParts) -> None:
+    try:
+        await avatar.session.run()
+    except Exception as error:  # a defect there must not take the speaker down with it
+        logger.error("no avatar any more", exc_info=error)
+        avatar.sink.absent("not available")

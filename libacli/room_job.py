@@ -9,21 +9,25 @@ import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from livekit import rtc
 from livekit.agents import AutoSubscribe, JobContext, JobExecutorType, JobProcess
 
 from libacli.config import Settings
 from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.held_open import HeldOpen
 from libacli.edges.livekit.joining import to_the_end
 from libacli.edges.livekit.leader import is_leader
 from libacli.edges.metrics.meter import Meter
 from libacli.edges.metrics.rooms_to_worker import RoomMeter
 from libacli.edges.metrics.store import MetricsStore, metrics_path
 from libacli.edges.voices.choose import make_voice
-from libacli.room_agent import RoomAgent
+from libacli.room_agent import agent_in_room
+from libacli.room_parts import assemble
 
 _HURRY = signal.SIGUSR2
 """Tells a room process to end its avatar and itself; an idle one just ends."""
+
+_HURRY_TIMEOUT_S = 5.0
+"""For that: the 4.5 s that ending an avatar may take, and a little for what is closed after it."""
 
 
 @dataclass
@@ -37,8 +41,8 @@ class RoomJobs:
     metrics_socket: Path | None = None
     """Where the rooms tell the worker what they measured; None: nobody wants to know."""
 
-    _agents: dict[str, tuple[RoomAgent, asyncio.AbstractEventLoop]] = field(default_factory=dict)
-    """By job: the agents of this process, and the loops that they run on."""
+    _agents: dict[str, HeldOpen] = field(default_factory=dict)
+    """By job: the agents of this process. Those of other processes are in their copies."""
 
     def prewarm(self, process: JobProcess) -> None:
         """Before there is a room: what takes long to load."""
@@ -47,31 +51,25 @@ class RoomJobs:
     async def enter(self, context: JobContext) -> None:
         """Goes into the room and speaks there from now on, unless another agent does."""
         await to_the_end(context.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE))
-        if not await self._leads(context.room):
-            context.shutdown("already_running")
+        job = _Job(self.settings, context)
+        if not await job.is_leader():
+            job.leave("already_running")
             return
-        agent = RoomAgent(
-            self.settings,
-            context.room,
-            context.proc.userdata["voice"],
-            meters=self._meters(),
-            is_leader=lambda: self._leads(context.room),
-            leave=context.shutdown,
-        )
-        loop = asyncio.get_running_loop()
-        self._agents[context.job.id] = agent, loop
+        voice = context.proc.userdata["voice"]
+        parts = assemble(self.settings, context.room, voice, meters=self._meters())
+        agent = self._agents[context.job.id] = HeldOpen(agent_in_room(parts, job))
         if context.proc.executor_type == JobExecutorType.PROCESS:
-            # Service managers signal all processes of a worker, and the SDK its own when it has broken down.
-            loop.add_signal_handler(signal.SIGTERM, context.shutdown, "terminated")
-            loop.add_signal_handler(_HURRY, agent.end, lambda: os._exit(128 + _HURRY))
-        await agent.start()
+            _obey_signals(context, agent)
+        await agent.enter()
 
     async def leave(self, context: JobContext) -> None:
         """Finishes what was accepted and ends the avatar, before the SDK leaves the room."""
-        if entered := self._agents.get(context.job.id):
-            agent, _ = entered
-            await agent.close()
-            del self._agents[context.job.id]
+        if agent := self._agents.get(context.job.id):
+            try:
+                await agent.leave()
+            finally:
+                if agent.is_over:
+                    del self._agents[context.job.id]
 
     def end_at_once(self) -> None:
         """Has all rooms of this process and of its room processes end their avatars, whatever they do.
@@ -81,11 +79,27 @@ class RoomJobs:
         for room in multiprocessing.active_children():
             if room.pid:
                 os.kill(room.pid, _HURRY)
-        for agent, loop in list(self._agents.values()):
-            loop.call_soon_threadsafe(agent.end)
+        for agent in list(self._agents.values()):
+            agent.end_at_once()
 
-    async def _leads(self, room: rtc.Room) -> bool:
-        credentials = self.settings.livekit()
+    def _meters(self) -> list[Meter]:
+        settings = self.settings
+        meters: list[Meter] = [RoomMeter(self.metrics_socket)] if self.metrics_socket else []
+        if settings.metrics_store:
+            kept = {"keep_days": settings.metrics_keep_days, "keep_mb": settings.metrics_keep_mb}
+            meters.append(MetricsStore(metrics_path(), **kept))
+        return meters
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The agent's view of its job. Implements `Job`."""
+
+    settings: Settings
+    context: JobContext
+
+    async def is_leader(self) -> bool:
+        credentials, room = self.settings.livekit(), self.context.room
         async with LiveKitApi(credentials) as api:
             return await is_leader(
                 api,
@@ -95,10 +109,20 @@ class RoomJobs:
                 identity=room.local_participant.identity,
             )
 
-    def _meters(self) -> list[Meter]:
-        settings = self.settings
-        meters: list[Meter] = [RoomMeter(self.metrics_socket)] if self.metrics_socket else []
-        if settings.metrics_store:
-            kept = {"keep_days": settings.metrics_keep_days, "keep_mb": settings.metrics_keep_mb}
-            meters.append(MetricsStore(metrics_path(), **kept))
-        return meters
+    def leave(self, reason: str) -> None:
+        self.context.shutdown(reason)
+
+
+def _obey_signals(context: JobContext, agent: HeldOpen) -> None:
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        os._exit(128 + _HURRY)
+
+    def hurry() -> None:
+        loop.call_later(_HURRY_TIMEOUT_S, end)
+        agent.end_at_once(then=end)
+
+    # Service managers signal all processes of a worker, and the SDK its own when it has broken down.
+    loop.add_signal_handler(signal.SIGTERM, context.shutdown, "terminated")
+    loop.add_signal_handler(_HURRY, hurry)

@@ -25,14 +25,17 @@ from libacli.edges.avatars.ledger import Ledger
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.held_open import HeldOpen
 from libacli.edges.livekit.joining import joined
 from libacli.edges.sinks.avatar import AvatarSink
 from libacli.edges.viewer.listener import Listener
-from libacli.room_agent import RoomAgent
+from libacli.room_agent import agent_in_room
+from libacli.room_parts import Parts, assemble
 from libacli.speech.fakes import ScriptedVoice
 from tests.contracts import SinkContract
 from tests.faulty_avatar import FaultyAvatar, Script
 from tests.live.conftest import Listen, Shell, wait_for_line
+from tests.lone_job import LoneJob
 
 pytestmark = pytest.mark.live
 
@@ -48,7 +51,8 @@ class Air:
     client: AgentClient
     listener: Listener
     tavus: FaultyAvatar
-    agent: RoomAgent
+    parts: Parts
+    agent: HeldOpen
 
     async def say(self, text: str = LINE, *, timeout_s: float = 30) -> dict[str, Any]:
         """Has a text spoken; its final event, once the sound has arrived."""
@@ -106,7 +110,7 @@ async def on_air(
         joined(rtc.Room(), credentials.ws_url, token, auto_subscribe=False) as there,
     ):
         bounds = {"avatar_ready_timeout": 5.0, "avatar_join_timeout": 5.0, "avatar_audible_timeout": 1.5}
-        agent = RoomAgent(
+        parts = assemble(
             Settings(
                 livekit_url=credentials.url,
                 livekit_api_key=credentials.api_key,
@@ -120,13 +124,14 @@ async def on_air(
             ScriptedVoice(first_byte_s=0.05),
             ledger=Ledger(folder),
         )
-        await agent.start()
+        agent = HeldOpen(agent_in_room(parts, LoneJob()))
+        await agent.enter()
         client = AgentClient(api, AgentLocator(api, room=room, agent_name="liba"))
         try:
             assert await client.find()
-            yield Air(client, listener, tavus, agent)
+            yield Air(client, listener, tavus, parts, agent)
         finally:
-            await agent.close()
+            await agent.leave()
         assert tavus.active == []
         assert Ledger(folder).entries() == []
         assert len(tavus.ends) == len(set(tavus.ends))
@@ -147,7 +152,8 @@ class TestAvatarSink(SinkContract):
     async def sink(self, air: Any) -> AsyncIterator[AvatarSink]:
         async with air() as on:
             await on.avatar()
-            yield on.agent._avatar
+            assert on.parts.avatar
+            yield on.parts.avatar.sink
 
 
 async def test_a_line_goes_to_the_avatar_and_its_end_is_reported(air: Any) -> None:
@@ -450,5 +456,5 @@ async def test_the_conversation_is_ended_when_the_room_is_deleted(
         ) as api:
             await api.room.delete_room(DeleteRoomRequest(room=room))
         await asyncio.sleep(0.5)
-        await on.agent.close()
+        await on.agent.leave()
         await on.until(lambda: not on.tavus.active)

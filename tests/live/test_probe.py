@@ -14,14 +14,16 @@ import jwt
 import pytest
 from livekit import rtc
 
-from libacli import room_agent
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.audio import is_audible
 from libacli.edges.livekit.joining import joined
 from libacli.edges.sinks.track import TrackSink
+from libacli.room_agent import agent_in_room
+from libacli.room_parts import assemble
 from libacli.speech.fakes import ScriptedVoice
 from libacli.speech.ports import Route
 from tests.live.conftest import Shell, wait_for_line
+from tests.lone_job import LoneJob
 
 pytestmark = pytest.mark.live
 
@@ -128,10 +130,7 @@ class SwallowingSink(TrackSink):
 
 
 @pytest.fixture
-async def swallowing_agent(
-    credentials: LiveKitCredentials, room: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[None]:
-    monkeypatch.setattr(room_agent, "TrackSink", SwallowingSink)
+async def swallowing_agent(credentials: LiveKitCredentials, room: str) -> AsyncIterator[None]:
     claims = {
         "iss": credentials.api_key,
         "sub": "liba-agent-test",
@@ -146,10 +145,9 @@ async def swallowing_agent(
             livekit_api_key=credentials.api_key,
             livekit_api_secret=credentials.api_secret,
         )
-        agent = room_agent.RoomAgent(settings, there, ScriptedVoice(first_byte_s=0.05))
-        await agent.start()
-        yield
-        await agent.close()
+        voice, track = ScriptedVoice(first_byte_s=0.05), SwallowingSink(there, reason="not configured")
+        async with agent_in_room(assemble(settings, there, voice, track=track), LoneJob()):
+            yield
 
 
 async def test_an_end_that_is_swallowed_is_told_whatever_the_agent_says(

@@ -36,13 +36,15 @@ from libacli.edges.livekit.tokens import listener_token
 from libacli.edges.viewer.listener import Listener, listening
 from libacli.errors import InterruptedSpeechError, LibaError, NoAgentError, RefusedError, UnreachableError
 from libacli.local.guard import GuardedProcess
-from libacli.room_agent import RoomAgent
+from libacli.room_agent import agent_in_room
+from libacli.room_parts import Parts, assemble
 from libacli.speech.fakes import ScriptedVoice
 from libacli.worker import Worker as OurWorker
 from tests.faulty_avatar import FaultyAvatar
 from tests.live.conftest import Listen, Shell, wait_for_line
 from tests.live.node import Node
 from tests.live.wire import Wire
+from tests.lone_job import LoneJob
 
 pytestmark = pytest.mark.live
 
@@ -365,8 +367,8 @@ async def refusal(client: AgentClient) -> str:
 
 @asynccontextmanager
 async def agent_here(
-    credentials: LiveKitCredentials, room: str, folder: Path, left: list[str]
-) -> AsyncIterator[tuple[RoomAgent, rtc.Room]]:
+    credentials: LiveKitCredentials, room: str, folder: Path, job: LoneJob | None = None
+) -> AsyncIterator[tuple[Parts, rtc.Room]]:
     """An agent in this process."""
     video = {"roomJoin": True, "room": room, "agent": True, "canUpdateOwnMetadata": True}
     claims = {"iss": credentials.api_key, "sub": "liba-agent-here", "kind": "agent", "video": video}
@@ -381,35 +383,24 @@ async def agent_here(
             agent_name="here",
             say_queue_limit=100,
         )
-        agent = RoomAgent(
-            settings, there, ScriptedVoice(), ledger=Ledger(folder / "ledger"), leave=left.append
-        )
-        await agent.start()
-        try:
-            yield agent, there
-        finally:
-            await agent.close()
+        parts = assemble(settings, there, ScriptedVoice(), ledger=Ledger(folder / "ledger"))
+        async with agent_in_room(parts, job or LoneJob()):
+            yield parts, there
 
 
 async def test_fault_17_an_agent_whose_task_ends_by_a_defect_leaves_at_once_and_says_so(
     credentials: LiveKitCredentials, room: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    left: list[str] = []
-    async with agent_here(credentials, room, tmp_path, left) as (agent, there):
+    job = LoneJob(answers=KeyError("a defect"))
+    async with agent_here(credentials, room, tmp_path, job) as (_, there):
         there.emit("reconnected")
-        agent._is_leader = breakdown
         async with asyncio.timeout(5):
-            while not left:  # noqa: ASYNC110 - it is told by a callback
+            while not job.left:  # noqa: ASYNC110 - it is told by a callback
                 await asyncio.sleep(0.05)
         started = time.monotonic()
-        await agent.close()
-        assert time.monotonic() - started < 2
-    assert left == ["defect"]
+    assert time.monotonic() - started < 2
+    assert job.left == ["defect"]
     assert "cannot go on" in caplog.text
-
-
-async def breakdown() -> bool:
-    raise KeyError("a defect")
 
 
 async def test_fault_30_over_a_full_reconnect_every_line_is_accepted_once_and_none_is_lost_unseen(
@@ -418,7 +409,7 @@ async def test_fault_30_over_a_full_reconnect_every_line_is_accepted_once_and_no
     async with (
         LiveKitApi(credentials) as api,
         listen(),
-        agent_here(credentials, room, tmp_path, []) as (agent, there),
+        agent_here(credentials, room, tmp_path) as (parts, there),
         asyncio.TaskGroup() as tasks,
     ):
         client = AgentClient(api, AgentLocator(api, room=room, agent_name="here"))
@@ -440,34 +431,34 @@ async def test_fault_30_over_a_full_reconnect_every_line_is_accepted_once_and_no
         assert list(accepted) == [f"r{number}" for number in range(40)]
         assert len(ids) == len(set(ids))
         for said_id in accepted:
-            assert agent._speaker.find(said_id) is not None
+            assert parts.speaker.find(said_id) is not None
         first_waiting = queue.waiting[0].id
         async with asyncio.timeout(20):
-            while (found := agent._speaker.find(first_waiting)) and not found.is_over:  # noqa: ASYNC110
+            while (found := parts.speaker.find(first_waiting)) and not found.is_over:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         assert found
         assert found.state == "done"
-        agent._speaker.stop()
+        parts.speaker.stop()
 
 
 async def test_a_caption_after_a_full_reconnect_names_the_track_that_is_there_now(
     credentials: LiveKitCredentials, room: str, listen: Listen, tmp_path: Path
 ) -> None:
-    async with listen() as listener, agent_here(credentials, room, tmp_path, []) as (agent, there):
-        before = agent._track.sid
+    async with listen() as listener, agent_here(credentials, room, tmp_path) as (parts, there):
+        before = parts.track.sid
         reconnected = asyncio.Event()
         there.on("reconnected", reconnected.set)
         await there.simulate_scenario(rtc.SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
         async with asyncio.timeout(20):
             await reconnected.wait()
-            while (sid := agent._track.sid) == before:  # noqa: ASYNC110 - it is told to nobody
+            while (sid := parts.track.sid) == before:  # noqa: ASYNC110 - it is told to nobody
                 await asyncio.sleep(0.05)
             named: asyncio.Queue[str] = asyncio.Queue()
             listener.room.register_text_stream_handler(
                 "lk.transcription",
                 lambda reader, _: named.put_nowait((reader.info.attributes or {})["lk.transcribed_track_id"]),
             )
-            agent._speaker.say(SayRequest("After it.", id="after"))
+            parts.speaker.say(SayRequest("After it.", id="after"))
             assert await named.get() == sid
             while sid not in tracks(listener.room):  # noqa: ASYNC110 - nor this
                 await asyncio.sleep(0.05)
@@ -484,9 +475,9 @@ async def test_what_happened_while_the_agent_was_cut_off_is_told_in_order_when_i
     far = urlsplit(credentials.url)
     async with listen() as listener, Wire(far.hostname or "", far.port or 0).laid() as wire:
         near = replace(credentials, url=f"ws://127.0.0.1:{wire.near_port}")
-        async with agent_here(near, room, tmp_path, []) as (agent, _):
+        async with agent_here(near, room, tmp_path) as (parts, _):
             for number in range(3):
-                agent._speaker.say(SayRequest(f"Line {number}.", id=f"cut-{number}"))
+                parts.speaker.say(SayRequest(f"Line {number}.", id=f"cut-{number}"))
             async with asyncio.timeout(60):
                 await listener.wait_for("cut-0", "audible")
                 wire.cut()

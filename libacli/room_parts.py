@@ -1,0 +1,188 @@
+"""What the agent of one room is made of, and how the parts hang together. Settings → edges → speaker."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from livekit import rtc
+
+from libacli.config import Settings
+from libacli.core.backlog import Utterance
+from libacli.core.bounds import Bounds
+from libacli.core.event import AgentFacts
+from libacli.edges.avatars.choose import make_avatar_service
+from libacli.edges.avatars.ledger import Ledger, conversations_path
+from libacli.edges.avatars.minutes import AvatarMinutes, avatar_minutes
+from libacli.edges.avatars.policy import avatar_policy
+from libacli.edges.avatars.port import AvatarService
+from libacli.edges.avatars.session import AvatarSession
+from libacli.edges.livekit.authorization import RoomAuthorization, say_caps
+from libacli.edges.livekit.room_transport import RoomTransport
+from libacli.edges.metrics.meter import Meter, Meters
+from libacli.edges.sinks.avatar import AvatarSink
+from libacli.edges.sinks.steady import SteadySink
+from libacli.edges.sinks.track import TrackSink
+from libacli.speech.announcer import Announcer
+from libacli.speech.desk import Desk
+from libacli.speech.fallback import FallbackSink
+from libacli.speech.ports import Sink, Voice
+from libacli.speech.speaker import Pace, Speaker
+
+
+@dataclass(frozen=True)
+class AvatarParts:
+    """What there is besides when the settings name an avatar."""
+
+    service: AvatarService
+    sink: AvatarSink
+    session: AvatarSession
+
+
+class SpeechTrack(Sink, Protocol):
+    """The agent's own track, as `TrackSink` has it."""
+
+    @property
+    def sid(self) -> str:
+        """The server's name of it; empty before `open`."""
+
+    async def open(self) -> None:
+        """Publishes it. Once."""
+
+    async def subscribed(self, *, within_s: float) -> None:
+        """Waits until somebody takes its sound, so long at most."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """An agent that has not begun yet: nothing of it is open, nothing has to be closed."""
+
+    settings: Settings
+    room: rtc.Room
+    epoch: str
+    """Of this agent, and of no other one."""
+
+    voice: Voice
+    track: SpeechTrack
+    avatar: AvatarParts | None
+    sink: Sink
+    """Where the speaker plays: the avatar or the track, while the room is connected."""
+
+    speaker: Speaker
+    desk: Desk
+    transport: RoomTransport
+    meters: Meters
+    ledger: Ledger
+
+
+def assemble(
+    settings: Settings,
+    room: rtc.Room,
+    voice: Voice,
+    *,
+    meters: Sequence[Meter] = (),
+    ledger: Ledger | None = None,
+    track: SpeechTrack | None = None,
+    avatar_service: AvatarService | None = None,
+) -> Parts:
+    """The parts of an agent for `room`, which must be connected. Needs a running event loop.
+
+    What is not given is made as the settings say.
+    """
+    epoch = uuid.uuid4().hex[:8]
+    bounds = _bounds(settings)
+    track = track or TrackSink(room, reason="not configured")
+    ledger = ledger or Ledger(conversations_path())
+    minutes = avatar_minutes(settings)
+    service = avatar_service or (make_avatar_service(settings) if settings.has_avatar else None)
+    avatar = _avatar_parts(settings, room, service, bounds, ledger, minutes) if service else None
+    either = FallbackSink(avatar.sink, track, bounds=bounds) if avatar else track
+    sink = SteadySink(room, either, bounds=bounds)
+    all_meters = Meters(meters, avatar_time=lambda: avatar.session.seconds if avatar else 0.0)
+    transport = RoomTransport(room, on_takeover=lambda: all_meters.refuse("takeover"))
+
+    def caption(utterance: Utterance) -> None:
+        if settings.speech_captions:
+            transport.caption(utterance.request.text, utterance_id=utterance.id, track_sid=track.sid)
+
+    announcer = Announcer(
+        lambda: _facts(settings, room, voice, avatar, speaker, epoch),
+        _wall_clock,
+        (transport, all_meters),
+        on_begin=caption,
+    )
+    pace, limit = _pace(settings), settings.say_queue_limit
+    speaker = Speaker(voice, sink, on_change=announcer.announce, pace=pace, bounds=bounds, queue_limit=limit)
+    desk = _desk(settings, room, speaker, announcer, minutes)
+    return Parts(
+        settings, room, epoch, voice, track, avatar, sink, speaker, desk, transport, all_meters, ledger
+    )
+
+
+def _avatar_parts(
+    settings: Settings,
+    room: rtc.Room,
+    service: AvatarService,
+    bounds: Bounds,
+    ledger: Ledger,
+    minutes: AvatarMinutes,
+) -> AvatarParts:
+    sink = AvatarSink(room, audible_timeout_s=settings.avatar_audible_timeout, bounds=bounds)
+    session = AvatarSession(
+        room,
+        sink,
+        service,
+        policy=avatar_policy(settings),
+        credentials=settings.livekit(),
+        ledger=ledger,
+        minutes=minutes,
+    )
+    return AvatarParts(service, sink, session)
+
+
+def _facts(
+    settings: Settings, room: rtc.Room, voice: Voice, avatar: AvatarParts | None, speaker: Speaker, epoch: str
+) -> AgentFacts:
+    return AgentFacts(
+        room=room.name,
+        agent=settings.agent_name,
+        model=voice.model,
+        avatar=avatar.sink.state if avatar else "not configured",
+        queue=speaker.queue_length,
+        epoch=epoch,
+    )
+
+
+def _desk(
+    settings: Settings, room: rtc.Room, speaker: Speaker, announcer: Announcer, minutes: AvatarMinutes
+) -> Desk:
+    return Desk(
+        speaker,
+        announcer,
+        RoomAuthorization(settings, room.name, agent=room.local_participant.identity),
+        max_text_chars=settings.say_max_text_chars,
+        caps=say_caps(settings),
+        other_caps=minutes.usage,
+        ttl_s=settings.say_ttl,
+    )
+
+
+def _pace(settings: Settings) -> Pace:
+    return Pace(
+        max_chunk_chars=settings.speech_max_chunk_chars,
+        first_chunk_chars=settings.speech_first_chunk_chars,
+        silence_tail_ms=settings.speech_silence_tail_ms,
+    )
+
+
+def _bounds(settings: Settings) -> Bounds:
+    gate_s = settings.avatar_ready_timeout if settings.has_avatar else None
+    return Bounds.derive(frame_s=settings.speech_sink_timeout, gate_s=gate_s)
+
+
+def _wall_clock(at: float) -> float:
+    return datetime.now(UTC).timestamp() + at - asyncio.get_running_loop().time()

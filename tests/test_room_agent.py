@@ -1,0 +1,482 @@
+"""An agent in a room of its own, under a virtual clock: how it begins, stays and ends, whatever breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from livekit import rtc
+from pydantic import SecretStr
+
+from libacli.config import Settings
+from libacli.core.messages import SayRequest
+from libacli.core.protocol import AGENT_ATTRIBUTE, EPOCH_ATTRIBUTE, EVENTS_TOPIC, STATUS_METHOD
+from libacli.core.utterance_record import UtteranceRecord
+from libacli.edges.avatars.fakes import FakeAvatarService
+from libacli.edges.avatars.ledger import Ledger
+from libacli.edges.avatars.port import Invitation
+from libacli.edges.livekit.fake_streams import HANG
+from libacli.edges.livekit.fakes import FakeParticipant, FakeRoom
+from libacli.edges.livekit.tokens import ON_BEHALF_ATTRIBUTE
+from libacli.edges.metrics.meter import Meter
+from libacli.errors import RefusedError, VoiceError
+from libacli.room_agent import (
+    DRAIN_TIMEOUT_S,
+    FLUSH_TIMEOUT_S,
+    LAST_WORD_S,
+    WARM_UP_TIMEOUT_S,
+    agent_in_room,
+)
+from libacli.room_parts import Parts, assemble
+from libacli.speech.fakes import RecordingSink, ScriptedVoice
+from tests.lone_job import LoneJob
+from tests.twirp_server import API_KEY, API_SECRET
+
+pytestmark = pytest.mark.anyio
+
+TAKEOVER_LOOK_S = 0.5
+"""What an agent that ends takes at most to ask LiveKit, of which there is none here, who has its identity."""
+
+LONG = "word " * 80
+"""Takes 24 s."""
+
+
+class Track(RecordingSink):
+    """Stands where the agent's own audio track does."""
+
+    sid = ""
+
+    async def open(self) -> None:
+        self.sid = "TR_speech"
+
+    async def subscribed(self, *, within_s: float) -> None:
+        await asyncio.sleep(within_s)
+
+
+class Voice(ScriptedVoice):
+    """Its warm-up takes so long, or fails so."""
+
+    warm_up_takes: float | Exception = 0.0
+
+    async def warm_up(self) -> None:
+        await super().warm_up()
+        if isinstance(self.warm_up_takes, Exception):
+            raise self.warm_up_takes
+        await asyncio.sleep(self.warm_up_takes)
+
+
+class Counts(Meter):
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+        self.refused: list[str] = []
+        self.is_closed = False
+
+    def observe(self, record: UtteranceRecord) -> None:
+        self.outcomes.append(record.outcome)
+
+    def refuse(self, reason: str) -> None:
+        self.refused.append(reason)
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+
+class NotedLedger(Ledger):
+    is_closed = False
+
+    def close(self) -> None:
+        super().close()
+        self.is_closed = True
+
+
+@dataclass
+class Stage:
+    """A room, and all that an agent there is made of."""
+
+    folder: Path
+    room: FakeRoom = field(default_factory=lambda: FakeRoom("demo", identity="liba-agent-1"))
+    voice: Voice = field(default_factory=lambda: Voice(first_byte_s=0.1))
+    track: Track = field(default_factory=Track)
+    meter: Counts = field(default_factory=Counts)
+    job: LoneJob = field(default_factory=LoneJob)
+    avatar_service: FakeAvatarService | None = None
+    parts: Parts = field(init=False)
+    ledger: NotedLedger = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ledger = NotedLedger(self.folder)
+        settings = Settings(
+            livekit_url="ws://127.0.0.1:9", livekit_api_key=API_KEY, livekit_api_secret=SecretStr(API_SECRET)
+        )
+        self.parts = assemble(
+            settings,
+            self.room.as_sdk(),
+            self.voice,
+            meters=[self.meter],
+            ledger=self.ledger,
+            track=self.track,
+            avatar_service=self.avatar_service,
+        )
+
+    @asynccontextmanager
+    async def agent(self) -> AsyncIterator[None]:
+        async with agent_in_room(self.parts, self.job):
+            yield
+
+    def say(self, text: str, utterance_id: str) -> None:
+        self.parts.speaker.say(SayRequest(text, id=utterance_id))
+
+    def told(self, utterance_id: str) -> list[str]:
+        """States of an utterance, as everybody in the room was told them."""
+        return [event["state"] for event in self.events() if event.get("id") == utterance_id]
+
+    def events(self) -> list[dict[str, Any]]:
+        sent = self.room.local_participant.data
+        return [json.loads(packet.payload) for packet in sent if packet.topic == EVENTS_TOPIC]
+
+    @property
+    def left_open(self) -> list[str]:
+        """What was not closed."""
+        parts: dict[str, Any] = {
+            "voice": self.voice,
+            "sink": self.track,
+            "meter": self.meter,
+            "ledger": self.ledger,
+        }
+        return [name for name, part in parts.items() if not part.is_closed]
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Any]:
+    yield lambda **parts: Stage(tmp_path / "ledger", **parts)
+    gc.unfreeze()  # what an agent freezes is for a process of its own
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+# How it begins
+
+
+async def test_an_agent_that_has_begun_has_its_track_and_a_warm_voice_and_is_known(stage: Any) -> None:
+    on = stage()
+    async with on.agent():
+        assert on.track.sid == "TR_speech"
+        assert on.voice.warm_ups == 1
+        assert on.room.local_participant.attributes == {
+            AGENT_ATTRIBUTE: "liba",
+            EPOCH_ATTRIBUTE: on.parts.epoch,
+        }
+    assert on.left_open == []
+
+
+async def test_requests_are_taken_once_the_voice_is_warm_and_not_before(stage: Any) -> None:
+    on = stage(voice=Voice(first_byte_s=0.1))
+    on.voice.warm_up_takes = 2.0
+    on.room.join("viewer")
+    async with asyncio.TaskGroup() as tasks:
+        began = asyncio.Event()
+        tasks.create_task(_stay(on, began))
+        await asyncio.sleep(1.9)
+        with pytest.raises(rtc.RpcError):
+            await on.room.call("viewer", STATUS_METHOD, "{}")
+        await began.wait()
+        assert now() == pytest.approx(2.0 + 0.3)  # the viewer is given time to take the track
+        assert json.loads(await on.room.call("viewer", STATUS_METHOD, "{}"))["epoch"] == on.parts.epoch
+
+
+async def _stay(on: Stage, began: asyncio.Event) -> None:
+    async with on.agent():
+        began.set()
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "begins_at_s", "told"),
+    [
+        (HANG, WARM_UP_TIMEOUT_S, "the voice was not warm within 5 s; the first line may be late"),
+        (VoiceError("no answer", hint="ask it"), 0.0, "the voice does not work: no answer - ask it"),
+    ],
+)
+async def test_an_agent_begins_also_when_its_voice_is_slow_or_does_not_work(
+    stage: Any,
+    caplog: pytest.LogCaptureFixture,
+    trouble: float | Exception,
+    begins_at_s: float,
+    told: str,
+) -> None:
+    on = stage()
+    on.voice.warm_up_takes = trouble
+    async with on.agent():
+        assert now() == pytest.approx(begins_at_s)
+    assert told in caplog.messages
+
+
+async def test_an_agent_that_cannot_begin_closes_what_it_has_opened(stage: Any) -> None:
+    on = stage()
+    on.room.script.play("set_attributes", RuntimeError("not connected"))
+    with pytest.raises(ExceptionGroup) as raised:
+        async with on.agent():
+            pytest.fail("it cannot have begun")
+    assert raised.value.subgroup(RuntimeError)
+    assert on.left_open == []
+
+
+# How it ends
+
+
+async def test_an_agent_that_ends_speaks_what_it_has_accepted_and_takes_nothing_new(stage: Any) -> None:
+    on = stage()
+    async with asyncio.TaskGroup() as tasks, on.agent():
+        on.say("One line.", "a")
+        on.say("And one.", "b")
+        ending_at = now()
+        tasks.create_task(_refused_after(1.0, on))
+    assert on.told("a")[-1] == on.told("b")[-1] == "done"
+    spoken_until = on.track.spans[-1][1]
+    assert now() == pytest.approx(spoken_until + LAST_WORD_S, abs=0.01)
+    assert now() - ending_at < DRAIN_TIMEOUT_S
+    assert on.meter.outcomes == ["done", "done"]
+    assert on.left_open == []
+
+
+async def _refused_after(delay_s: float, on: Stage) -> None:
+    await asyncio.sleep(delay_s)
+    with pytest.raises(RefusedError) as refused:
+        on.say("More.", "c")
+    assert refused.value.reason == "draining"
+
+
+async def test_an_agent_that_has_nothing_to_say_ends_at_once(stage: Any) -> None:
+    on = stage()
+    async with on.agent():
+        ending_at = now()
+    assert now() - ending_at <= TAKEOVER_LOOK_S
+
+
+async def test_what_an_agent_has_no_time_for_is_told_as_interrupted_before_it_goes(stage: Any) -> None:
+    on = stage()
+    async with on.agent():
+        on.say(LONG, "long")
+        on.say("It waits in vain.", "waiting")
+        on.room.script.always("publish_data", 0.02)  # the way to a server and back
+        await asyncio.sleep(1)
+        ending_at = now()
+    assert on.told("long")[-1] == on.told("waiting")[-1] == "interrupted"
+    assert {event["reason"] for event in on.events() if event["state"] == "interrupted"} == {
+        "the agent stopped"
+    }
+    took_s = now() - ending_at
+    assert DRAIN_TIMEOUT_S - 0.01 < took_s < DRAIN_TIMEOUT_S + TAKEOVER_LOOK_S + FLUSH_TIMEOUT_S
+    assert on.track.clears
+    assert on.left_open == []
+
+
+async def test_a_room_that_takes_no_events_any_more_does_not_keep_an_agent_from_going(stage: Any) -> None:
+    on = stage()
+    async with on.agent():
+        on.say(LONG, "long")
+        await asyncio.sleep(1)
+        on.room.script.always("publish_data", HANG)
+        ending_at = now()
+    assert now() - ending_at <= DRAIN_TIMEOUT_S + TAKEOVER_LOOK_S + FLUSH_TIMEOUT_S + 0.01
+    assert on.left_open == []
+
+
+async def test_an_agent_whose_room_is_gone_does_not_go_on_speaking(stage: Any) -> None:
+    on = stage()
+    async with on.agent():
+        on.say(LONG, "long")
+        await asyncio.sleep(1)
+        on.room.lose_connection()
+        ending_at = now()
+    assert now() - ending_at < TAKEOVER_LOOK_S + 0.1
+    assert on.meter.outcomes == ["interrupted"]
+    assert on.left_open == []
+
+
+async def test_an_agent_that_is_cancelled_ends_without_another_word(stage: Any) -> None:
+    on = stage()
+    began = asyncio.Event()
+
+    async def live() -> None:
+        async with on.agent():
+            on.say(LONG, "long")
+            began.set()
+            await asyncio.Event().wait()
+
+    async with asyncio.TaskGroup() as tasks:
+        living = tasks.create_task(live())
+        await began.wait()
+        await asyncio.sleep(1)
+        ending_at = now()
+        living.cancel()
+    assert now() == ending_at
+    assert living.cancelled()
+    assert on.left_open == []
+
+
+async def test_an_agent_that_is_cancelled_while_it_finishes_ends_there_and_then(stage: Any) -> None:
+    on = stage()
+
+    async def live() -> None:
+        async with on.agent():
+            on.say(LONG, "long")
+
+    async with asyncio.TaskGroup() as tasks:
+        living = tasks.create_task(live())
+        await asyncio.sleep(3)
+        living.cancel()
+    assert now() == pytest.approx(3.0)
+    assert on.left_open == []
+
+
+class Stubborn:
+    """What does not let itself be closed."""
+
+    async def aclose(self) -> None:
+        await super().aclose()  # type: ignore[misc]
+        raise OSError("it is stuck")
+
+
+class StubbornVoice(Stubborn, Voice):
+    pass
+
+
+class StubbornTrack(Stubborn, Track):
+    pass
+
+
+class StubbornCounts(Stubborn, Counts):
+    def avatar_seconds(self, seconds: float) -> None:
+        raise OSError("it does not count")
+
+
+async def test_whatever_does_not_let_itself_be_closed_everything_else_is_closed_all_the_same(
+    stage: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    on = stage(voice=StubbornVoice(), track=StubbornTrack(), meter=StubbornCounts())
+    with pytest.raises(OSError, match="it is stuck"):
+        async with on.agent():
+            pass
+    assert on.left_open == []
+    assert "StubbornCounts did not finish" in caplog.messages
+
+
+def end_of_the_body(on: Stage) -> None:
+    pass
+
+
+def cancelling(on: Stage) -> None:
+    raise asyncio.CancelledError
+
+
+def a_failing_body(on: Stage) -> None:
+    raise ZeroDivisionError
+
+
+def a_lost_room(on: Stage) -> None:
+    on.room.lose_connection()
+
+
+def a_defect(on: Stage) -> None:
+    on.job.answers = KeyError("a defect")
+    on.room.emit("reconnected")
+
+
+@pytest.mark.parametrize("way_out", [end_of_the_body, cancelling, a_failing_body, a_lost_room, a_defect])
+async def test_an_avatar_is_ended_exactly_once_whatever_the_way_out(
+    stage: Any, way_out: Callable[[Stage], None]
+) -> None:
+    room = FakeRoom("demo", identity="liba-agent-1")
+    room.join("viewer")
+
+    def let_in(invitation: Invitation) -> None:
+        on_behalf = {ON_BEHALF_ATTRIBUTE: "liba-agent-1"}
+        kind = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+        room.join(FakeParticipant(invitation.identity, kind=kind, attributes=on_behalf))
+        room.publish(invitation.identity, rtc.TrackKind.KIND_VIDEO)
+
+    service = FakeAvatarService(on_begun=let_in)
+    on = stage(room=room, voice=StubbornVoice(), avatar_service=service)
+    begun: list[str] = []
+    with suppress(OSError, asyncio.CancelledError, ExceptionGroup):
+        async with on.agent():
+            while on.parts.avatar.sink.state != "ready":  # noqa: ASYNC110 - threads write the ledger meanwhile
+                await asyncio.sleep(0.1)
+            begun.extend(service.running)
+            way_out(on)
+            await asyncio.sleep(0)
+    assert begun == ["c1"]
+    assert service.running == {}
+    assert service.ends == ["c1"]
+    assert on.ledger.entries() == []
+    assert on.left_open == []
+
+
+# How it stays
+
+
+async def test_an_agent_makes_itself_known_again_after_a_reconnect_and_again_where_that_fails(
+    stage: Any,
+) -> None:
+    on = stage()
+    async with on.agent():
+        on.room.local_participant.attributes.clear()
+        on.room.script.play("set_attributes", RuntimeError("reconnecting"))
+        on.room.emit("reconnected")
+        await asyncio.sleep(0.9)
+        assert on.room.local_participant.attributes == {}
+        await asyncio.sleep(0.2)
+        assert on.room.local_participant.attributes[EPOCH_ATTRIBUTE] == on.parts.epoch
+    assert on.job.left == []
+
+
+async def test_an_agent_whose_room_another_one_has_taken_over_falls_silent_and_leaves(stage: Any) -> None:
+    on = stage(job=LoneJob(answers=False))
+    async with on.agent():
+        on.say(LONG, "long")
+        on.say("It waits in vain.", "waiting")
+        await asyncio.sleep(1)
+        on.room.emit("reconnected")
+        await asyncio.sleep(0.1)
+        assert on.job.left == ["already_running"]
+    assert on.told("long")[-1] == on.told("waiting")[-1] == "interrupted"
+    reasons = {event["reason"] for event in on.events() if event["state"] == "interrupted"}
+    assert reasons == {"another agent took its place"}
+    assert on.left_open == []
+
+
+async def test_an_agent_with_a_defect_says_so_and_leaves_and_is_closed_as_any_other(
+    stage: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    on = stage(job=LoneJob(answers=KeyError("a defect")))
+    async with on.agent():
+        on.room.emit("reconnected")
+        await asyncio.sleep(0.1)
+        assert on.job.left == ["defect"]
+        ending_at = now()
+    assert now() - ending_at < TAKEOVER_LOOK_S + 0.1
+    assert "the agent in room demo cannot go on" in caplog.messages
+    assert on.left_open == []
+
+
+async def test_somebody_who_takes_the_agents_identity_is_counted_once(
+    stage: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    on = stage()
+    async with on.agent():
+        on.room.lose_connection(rtc.DisconnectReason.DUPLICATE_IDENTITY)
+        await asyncio.sleep(0.1)
+    assert on.meter.refused == ["takeover"]
+    assert len([message for message in caplog.messages if message.startswith("TAKEOVER")]) == 1
+    assert not [record for record in caplog.records if record.levelno > logging.ERROR]
