@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from libacli.core.reasons import refusal
 from libacli.core.text import clean, is_speakable
 from libacli.errors import RefusedError
 
@@ -89,9 +90,7 @@ def checked_text(text: str, max_text_chars: int) -> str:
     if not is_speakable(text):
         raise RefusedError("nothing_to_say", "there is no letter or digit in the text")
     if len(text) > max_text_chars:
-        raise RefusedError(
-            "text_too_long", f"the text has {len(text)} characters, {max_text_chars} are allowed"
-        )
+        raise refusal("text_too_long", f"the text has {len(text)} characters, {max_text_chars} are allowed")
     return text
 
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from libacli.core.reasons import refusal_reason
 from libacli.errors import (
     CredentialsError,
     InterruptedSpeechError,
@@ -28,20 +29,6 @@ from libacli.errors import (
 logger = logging.getLogger("liba.web")
 
 MEDIA_TYPE = "application/problem+json"
-
-_REFUSALS = {
-    "too_large": 413,
-    "queue_full": 429,
-    "rate_limited": 429,
-    "spend_cap": 429,
-    "reserved_identity": 403,
-    "draining": 503,
-    "voice_unavailable": 503,
-    "unauthorized": 502,
-    "unsupported_server": 502,
-    "unsupported_method": 502,
-}
-"""Status by the reason of a refusal; any other: the request is at fault, 422."""
 
 _ERRORS: tuple[tuple[type[LibaError], int, str], ...] = (
     (NoAgentError, 503, "no_agent"),
@@ -134,7 +121,7 @@ def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def problem_of(error: LibaError) -> Problem:
     """The problem that `error` means for whoever sent the request."""
     if isinstance(error, RefusedError):
-        status = _REFUSALS.get(error.reason, 422)
+        status = refusal_reason(error.reason).status
         return Problem(status, error.reason, str(error), hint=error.hint, retry_in_s=error.retry_in_s)
     for kind, status, reason in _ERRORS:
         if isinstance(error, kind):

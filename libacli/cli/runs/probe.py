@@ -17,6 +17,7 @@ from libacli.config import Settings
 from libacli.core.messages import SayRequest, read_say
 from libacli.core.pace import longest_speech_s
 from libacli.core.probe_result import ProbeResult, counts_of, summary_of, values_of
+from libacli.core.reasons import ROUTE_REASONS
 from libacli.core.route import route_word
 from libacli.core.threshold import Threshold
 from libacli.edges.livekit.agent_client import AgentClient, talking_to
@@ -30,7 +31,7 @@ _SUBSCRIBE_TIMEOUT_S = 10.0
 _SPEAKING_MARGIN_S = 30.0
 """What an utterance may take besides being spoken: the voice, the avatar, those that wait before it."""
 
-_COMING = ("ready", "not ready", "not watched")
+_COMING = ("ready", *(word for word, reason in ROUTE_REASONS.items() if reason.is_coming))
 """What the agent says of an avatar that will show itself: we are the viewer whom it comes for."""
 
 _POLL_S = 0.3

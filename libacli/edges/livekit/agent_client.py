@@ -16,6 +16,7 @@ from libacli.core.event import AgentStatus
 from libacli.core.lifecycle import LEVEL_STATES, SETTLED, has_reached
 from libacli.core.messages import SayRequest, parse_object
 from libacli.core.protocol import SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD
+from libacli.core.reasons import refusal
 from libacli.edges.livekit.agent_locator import POLL_S, AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.tokens import check_name, sign_request
@@ -194,12 +195,8 @@ class AgentClient:
         except RefusedError as error:
             raise _not_understood(str(error)) from error
         if reason := answer.get("rejected"):
-            raise RefusedError(
-                str(reason),
-                f"the agent refused: {answer.get('message', reason)}",
-                hint=_HINTS.get(reason, ""),
-                retry_in_s=_seconds(answer.get("retry_in_s")),
-            )
+            message = f"the agent refused: {answer.get('message', reason)}"
+            raise refusal(str(reason), message, retry_in_s=_seconds(answer.get("retry_in_s")))
         return answer
 
     def _signed(self, method: str, body: dict[str, Any]) -> str:
@@ -258,14 +255,3 @@ def _deaf() -> LibaError:
         "the agent does not answer; whether it was spoken to its end is not known",
         hint="it is replaced within 30 s if `liba agent run` still runs; then say it again",
     )
-
-
-_HINTS = {
-    "queue_full": "try again when something has been spoken, or go first: --interrupt",
-    "unsupported_text": "use another voice: set OPENAI_API_KEY",
-    "unauthorized": "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
-    "voice_unavailable": "try again in a while; the agent's log says why the voice fails",
-    "rate_limited": "send fewer, or raise say.rate_per_minute where the agent runs",
-    "spend_cap": "liba queue shows what is used up; the caps are settings of the agent",
-    "draining": "it comes back when the agent is started again",
-}

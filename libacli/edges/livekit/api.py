@@ -17,6 +17,7 @@ import httpx2
 
 from libacli.config import LiveKitCredentials
 from libacli.core.protocol import AGENT_ATTRIBUTE
+from libacli.core.reasons import refusal
 from libacli.edges.livekit.tokens import admin_token, list_token
 from libacli.errors import CredentialsError, LibaError, NoAgentError, RefusedError, UnreachableError
 
@@ -217,9 +218,7 @@ def _error(response: httpx2.Response, method: str) -> LibaError:
     if method == "PerformRpc" and response.status_code in (500, 503):
         return NoAgentError("the agent is not there any more", hint="is `liba agent run` still running?")
     if response.status_code == 404 and "bad_route" in text:
-        return RefusedError(
-            "unsupported_server", f"this LiveKit server has no {method}", hint="use 1.9.2 or newer"
-        )
+        return refusal("unsupported_server", f"this LiveKit server has no {method}")
     if response.status_code == 404:
         return NoAgentError("there is no such room or participant", hint="start an agent: liba agent run")
     if response.status_code >= 500:

@@ -19,6 +19,7 @@ import jwt
 
 from libacli.config import LiveKitCredentials
 from libacli.core.protocol import CAN_SAY_ATTRIBUTE
+from libacli.core.reasons import REFUSALS, refusal
 from libacli.errors import RefusedError, UsageError
 
 MAX_NAME_CHARS = 128
@@ -125,11 +126,8 @@ def check_identity(identity: str) -> None:
     """Raises RefusedError for an identity that liba keeps for itself: joining with it kicks its holder."""
     check_name("identity", identity)
     if _RESERVED.fullmatch(identity):
-        raise RefusedError(
-            "reserved_identity",
-            f"the identity {identity!r} is reserved: {_RESERVED_NAMES} belong to agents",
-            hint="choose another one, or leave --identity out",
-        )
+        message = f"the identity {identity!r} is reserved: {_RESERVED_NAMES} belong to agents"
+        raise refusal("reserved_identity", message)
 
 
 @dataclass(frozen=True)
@@ -232,9 +230,7 @@ def _video(room: str, permissions: Permissions) -> dict[str, Any]:
     }
 
 
-def _unauthorized(
-    message: str, *, hint: str = "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET"
-) -> RefusedError:
+def _unauthorized(message: str, *, hint: str = REFUSALS["unauthorized"].hint) -> RefusedError:
     return RefusedError("unauthorized", message, hint=hint)
 
 

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 from libacli.core.lifecycle import OUTCOMES
+from libacli.core.reasons import REFUSALS
 from libacli.core.route import ROUTE_WORDS, route_word
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.errors import ConfigError
@@ -21,11 +22,7 @@ logger = logging.getLogger("liba.metrics")
 ROUTES = (*ROUTE_WORDS, "none")
 """Values of the label `route`; `none`: it came to no sound."""
 
-REASONS = (
-    "draining", "malformed", "nothing_to_say", "queue_full", "rate_limited", "spend_cap",
-    "takeover", "text_too_long", "too_large", "unauthorized", "unknown_sender", "unsupported_text",
-    "voice_unavailable", "other",
-)  # fmt: skip
+REASONS = (*sorted(word for word, reason in REFUSALS.items() if reason.is_counted), "other")
 """Values of the label `reason` of requests that were rejected; `takeover`: the agent was put out itself."""
 
 DURATIONS = {

@@ -6,6 +6,11 @@ const ABSENCES = {
   "not ready": "The avatar is on its way.",
   left: "The avatar has left. It is called back.",
   stalled: "The avatar does not keep up.",
+  "no finish": "The avatar does not say when it has finished.",
+  "never joined": "The avatar was called and did not come.",
+  "no answer": "The avatar's service does not answer.",
+  "not reachable": "The avatar's service cannot be reached.",
+  "not available": "The avatar is not available.",
   "spend cap": "The avatar's time for today is used up.",
   "livekit not public": "The avatar's service cannot reach this LiveKit server.",
 };

@@ -1,0 +1,154 @@
+"""Why a request is refused, and why speech goes without the avatar: each reason once, with all that it means.
+
+Words are for machines and part of the protocol. An agent of another version may have others: they are passed
+on as they are, and `refusal_reason` has a plain row for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from libacli.errors import RefusedError
+
+
+@dataclass(frozen=True)
+class RefusalReason:
+    """Why something will not be carried out."""
+
+    word: str
+    meaning: str
+    """What it means, for people."""
+
+    status: int = 422
+    """Of HTTP."""
+
+    hint: str = ""
+    """The next step of whoever sent the request."""
+
+    passes: bool = False
+    """The same request may be accepted later: its sender may try again, with the same id."""
+
+    is_brief: bool = False
+    """... and that in a moment: it is worth waiting for."""
+
+    is_counted: bool = True
+    """An agent says it, so that it is a label of the metric `liba_rejected`."""
+
+
+_REFUSALS = (
+    RefusalReason("malformed", "the request is not as it should be"),
+    RefusalReason("too_large", "the request has too many bytes", 413),
+    RefusalReason("nothing_to_say", "there is no letter or digit in the text"),
+    RefusalReason(
+        "text_too_long", "the text is longer than `say.max_text_chars`", hint="send it in parts: liba say -"
+    ),
+    RefusalReason(
+        "unsupported_text",
+        "the voice does not speak this language",
+        hint="use another voice: set OPENAI_API_KEY",
+    ),
+    RefusalReason(
+        "queue_full",
+        "as many wait as `say.queue_limit` lets",
+        429,
+        "try again when something has been spoken, or go first: --interrupt",
+        passes=True,
+        is_brief=True,
+    ),
+    RefusalReason(
+        "rate_limited",
+        "the sender is faster than `say.rate_per_minute`",
+        429,
+        "send fewer, or raise say.rate_per_minute where the agent runs",
+        passes=True,
+        is_brief=True,
+    ),
+    RefusalReason(
+        "spend_cap",
+        "`say.max_chars_per_hour` is used up",
+        429,
+        "liba queue shows what is used up; the caps are settings of the agent",
+        passes=True,
+    ),
+    RefusalReason(
+        "voice_unavailable",
+        "the voice has failed three times in a row, and is tried again within 30 s",
+        503,
+        "try again in a while; the agent's log says why the voice fails",
+        passes=True,
+    ),
+    RefusalReason(
+        "draining",
+        "the agent is shutting down",
+        503,
+        "it comes back when the agent is started again",
+        passes=True,
+    ),
+    RefusalReason(
+        "unauthorized",
+        "neither a signature nor the sender's token allows it",
+        502,
+        "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
+    ),
+    RefusalReason("unknown_sender", "it is not signed, and its sender joined a moment ago or is hidden"),
+    RefusalReason("takeover", "somebody joined with the agent's own identity and put it out"),
+    RefusalReason(
+        "reserved_identity",
+        "the identity belongs to agents",
+        403,
+        "choose another one, or leave --identity out",
+        is_counted=False,
+    ),
+    RefusalReason(
+        "unsupported_server",
+        "the LiveKit server is too old to ask the agent",
+        502,
+        "use 1.9.2 or newer",
+        is_counted=False,
+    ),
+    RefusalReason("unsupported_method", "the participant takes no such requests", 502, is_counted=False),
+)
+REFUSALS: Mapping[str, RefusalReason] = {reason.word: reason for reason in _REFUSALS}
+
+
+def refusal_reason(word: str) -> RefusalReason:
+    """The row of `word`; a plain one for a word that only another version knows."""
+    return REFUSALS.get(word) or RefusalReason(word, word, is_counted=False)
+
+
+def refusal(word: str, message: str, *, retry_in_s: float | None = None) -> RefusedError:
+    """An error with the hint of its row."""
+    return RefusedError(word, message, hint=refusal_reason(word).hint, retry_in_s=retry_in_s)
+
+
+@dataclass(frozen=True)
+class RouteReason:
+    """Why speech goes without the avatar; also the state of an avatar that is not `ready`."""
+
+    word: str
+    sentence: str
+    """What the page says."""
+
+    is_coming: bool = False
+    """The avatar will show itself, for a viewer."""
+
+
+_ROUTE_REASONS = (
+    RouteReason("not configured", "No avatar is configured."),
+    RouteReason(
+        "not watched", "The avatar comes as soon as it is noticed that somebody watches.", is_coming=True
+    ),
+    RouteReason("not ready", "The avatar is on its way.", is_coming=True),
+    RouteReason("left", "The avatar has left. It is called back."),
+    RouteReason("stalled", "The avatar does not keep up."),
+    RouteReason("no finish", "The avatar does not say when it has finished."),
+    RouteReason("never joined", "The avatar was called and did not come."),
+    RouteReason("no answer", "The avatar's service does not answer."),
+    RouteReason("not reachable", "The avatar's service cannot be reached."),
+    RouteReason("not available", "The avatar is not available."),
+    RouteReason("spend cap", "The avatar's time for today is used up."),
+    RouteReason("livekit not public", "The avatar's service cannot reach this LiveKit server."),
+)
+ROUTE_REASONS: Mapping[str, RouteReason] = {reason.word: reason for reason in _ROUTE_REASONS}
+"""By word. What a service itself answers, `402` or `400 too many conversations`, is a reason too."""
