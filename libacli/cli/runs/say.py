@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from libacli.cli.output import output
+from libacli.cli.runs.say_stream import SayStream
 from libacli.config import Settings
 from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest, read_say
 from libacli.core.route import route_of
 from libacli.core.text import SentenceStream, is_speakable
-from libacli.edges.livekit.agent_client import AgentClient, talking_to
+from libacli.edges.livekit.agent_client import talking_to
 from libacli.errors import RefusedError, TimedOutError, UsageError, WithoutAvatarError
 
 _REACH_TIMEOUT_S = 20.0
 _STREAM_TIMEOUT_S = 3600.0
-_QUEUE_POLL_S = 0.2
 _SPEECH_S_PER_CHAR = 0.2
 """A slow speaker; for how long a wait for the end may last."""
 
@@ -59,56 +59,43 @@ class Saying:
                     said = await client.wait(said, self.level, timeout_s=bound_s)
         except TimeoutError as error:
             raise TimedOutError(
-                f"not {self.level} after {bound_s:g} s", hint="give it more: --timeout"
+                f"not {self.level} after {bound_s:g} s",
+                hint=f"it may still be spoken; ask with --id {request.id}, or give it more: --timeout",
             ) from error
         self._show(said, stream=False)
         self._judge(said)
 
     async def stream(self) -> None:
         """Says standard input, each sentence as soon as it is complete; then waits for all of them."""
-        prefix = self.members.pop("id", uuid.uuid4().hex[:12])
-        told: list[Delivery] = []
+        bound_s = self.timeout_s or _STREAM_TIMEOUT_S
         async with talking_to(self.settings, self.room) as client:
             await client.reach(timeout_s=self.timeout_s or _REACH_TIMEOUT_S)
-            async for sentence in _sentences(self.settings.say_max_text_chars):
-                request = self._request(sentence, f"{prefix}-{len(told)}")
-                told.append(await self._hand_over(client, request))
-                self.members.pop("interrupt", None)  # only the first one interrupts what was before
-                self._show(told[-1], stream=True)
-            if not told:
+            lines = SayStream(
+                client, self.level, bound_s, on_taken=lambda line: self._show(line, stream=True)
+            )
+            taken = await lines.feed(self._requests())
+            if not taken:
                 raise RefusedError("nothing_to_say", "there was nothing to say on standard input")
             if self.level == "accepted":
                 return
-            for said in told:
-                reached = await client.wait(said, self.level, timeout_s=self.timeout_s or _STREAM_TIMEOUT_S)
+            for line in taken:
+                reached = await lines.outcome(line)
                 self._show(reached, stream=True)
                 self._judge(reached)
 
-    def _request(self, text: str, utterance_id: str) -> SayRequest:
-        try:
-            return read_say(
-                self.members | {"text": text, "id": utterance_id},
-                max_text_chars=self.settings.say_max_text_chars,
-            )
-        except RefusedError as error:
-            hint = "send it in parts: liba say -" if error.reason == "text_too_long" else ""
-            raise RefusedError(error.reason, str(error), hint=hint) from error
+    async def _requests(self) -> AsyncIterator[SayRequest]:
+        prefix = self.members.pop("id", uuid.uuid4().hex[:12])
+        count = 0
+        async for sentence in _sentences(self.settings.say_max_text_chars):
+            yield self._request(sentence, f"{prefix}-{count}")
+            self.members.pop("interrupt", None)  # only the first one interrupts what was before
+            count += 1
 
-    async def _hand_over(self, client: AgentClient, request: SayRequest) -> Delivery:
-        bound_s = self.timeout_s or _STREAM_TIMEOUT_S
-        try:
-            async with asyncio.timeout(bound_s):
-                while True:
-                    try:
-                        return await client.say(request)
-                    except RefusedError as error:
-                        if error.reason not in ("queue_full", "rate_limited"):
-                            raise
-                    await asyncio.sleep(_QUEUE_POLL_S)
-        except TimeoutError as error:
-            raise TimedOutError(
-                f"the queue was full for {bound_s:g} s", hint="clear it: liba stop"
-            ) from error
+    def _request(self, text: str, utterance_id: str) -> SayRequest:
+        return read_say(
+            self.members | {"text": text, "id": utterance_id},
+            max_text_chars=self.settings.say_max_text_chars,
+        )
 
     def _show(self, said: Delivery, *, stream: bool) -> None:
         if self.as_json:
