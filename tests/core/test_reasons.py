@@ -44,11 +44,10 @@ def test_nothing_is_refused_with_a_word_that_has_no_row() -> None:
 def test_the_avatar_is_missed_for_no_reason_that_has_no_row() -> None:
     given = {"not configured"}
     for part in ("core/turn.py", "edges/sinks", "edges/avatars", "room_agent.py"):
-        if (PACKAGE / part).exists():
-            given |= set(words_given_to("absent", "lost", "_give_up", "AvatarError", under=part))
+        given |= set(words_given_to("absent", "lost", "_give_up", "AvatarError", under=part))
     known_to_the_sink_alone = {"closed"}
     assert given - known_to_the_sink_alone - ROUTE_REASONS.keys() == set()
-    assert {"never joined", "spend cap"} <= given
+    assert {"stalled", "left", "never joined", "spend cap"} <= given
 
 
 @pytest.mark.parametrize("reason", REFUSALS.values(), ids=lambda reason: reason.word)
