@@ -76,6 +76,11 @@ class RefusedError(LibaError):
 class TimedOutError(LibaError):
     exit_code = 7
 
+    def __init__(self, message: str, *, hint: str = "", utterance_id: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.utterance_id = utterance_id
+        """What may have been said all the same: said again with this id it is spoken once."""
+
 
 class InterruptedSpeechError(LibaError):
     exit_code = 8
@@ -122,7 +127,10 @@ class VoiceError(LibaError):
 
 
 class VoiceRefusedError(VoiceError):
-    pass
+    def __init__(self, message: str, *, status: int | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        """HTTP status of the service's answer; None: the refusal is our own."""
 
 
 class VoiceStalledError(VoiceError):

@@ -34,7 +34,6 @@ _ERRORS: tuple[tuple[type[LibaError], int, str], ...] = (
     (NoAgentError, 503, "no_agent"),
     (UnreachableError, 503, "livekit_unreachable"),
     (CredentialsError, 502, "livekit_credentials"),
-    (TimedOutError, 504, "timed_out"),
     (InterruptedSpeechError, 503, "lost"),
     (UsageError, 422, "malformed"),
 )
@@ -51,6 +50,7 @@ class Problem(Exception):
         *,
         hint: str = "",
         retry_in_s: float | None = None,
+        utterance_id: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
@@ -59,6 +59,7 @@ class Problem(Exception):
         self.detail = detail
         self.hint = hint
         self.retry_in_s = retry_in_s
+        self.utterance_id = utterance_id
         self.headers = dict(headers or {})
         if retry_in_s is not None:
             self.headers["Retry-After"] = str(ceil(retry_in_s))
@@ -74,6 +75,9 @@ class ProblemDetails(BaseModel):
     reason: str = Field(description="What is wrong, for machines")
     hint: str | None = Field(default=None, description="The next step")
     retry_in_s: float | None = Field(default=None, description="When it may be tried again")
+    id: str | None = Field(
+        default=None, description="Of an utterance that may have been accepted: say it again with this id"
+    )
 
 
 _DOCUMENTED: dict[int, tuple[str, str, str]] = {
@@ -123,6 +127,8 @@ def problem_of(error: LibaError) -> Problem:
     if isinstance(error, RefusedError):
         status = refusal_reason(error.reason).status
         return Problem(status, error.reason, str(error), hint=error.hint, retry_in_s=error.retry_in_s)
+    if isinstance(error, TimedOutError):
+        return Problem(504, "timed_out", str(error), hint=error.hint, utterance_id=error.utterance_id)
     for kind, status, reason in _ERRORS:
         if isinstance(error, kind):
             return Problem(status, reason, str(error), hint=error.hint)
@@ -147,6 +153,8 @@ def _details(problem: Problem) -> dict[str, Any]:
         told["hint"] = problem.hint
     if problem.retry_in_s is not None:
         told["retry_in_s"] = round(problem.retry_in_s, 3)
+    if problem.utterance_id:
+        told["id"] = problem.utterance_id
     return told
 
 

@@ -56,6 +56,14 @@ def test_each_error_has_its_status(error: LibaError, status: int, reason: str) -
     assert (problem.status, problem.reason, problem.detail) == (status, reason, "x")
 
 
+async def test_a_say_that_took_too_long_names_the_id_to_say_it_again_with(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    gateway.failures["say"] = TimedOutError("no answer", hint="say it again", utterance_id="u1")
+    answer = await client.post("/api/say", json={"text": "Hello."})
+    assert (answer.status_code, answer.json()["id"]) == (504, "u1")
+
+
 async def test_an_error_says_what_is_wrong_for_people_and_machines_and_what_to_do(
     client: httpx2.AsyncClient, gateway: FakeGateway
 ) -> None:

@@ -61,6 +61,7 @@ class Saying:
             raise TimedOutError(
                 f"not {self.level} after {bound_s:g} s",
                 hint=f"it may still be spoken; ask with --id {request.id}, or give it more: --timeout",
+                utterance_id=request.id,
             ) from error
         self._show(said, stream=False)
         self._judge(said)

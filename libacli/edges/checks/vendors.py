@@ -44,8 +44,6 @@ async def voice(settings: Settings, *, is_paid: bool) -> Finding:
 
 async def openai(settings: Settings) -> Finding:
     """Whether the key is taken and knows the model: a request that costs nothing. Raises LibaError."""
-    from openai import APIStatusError
-
     from libacli.edges.voices.openai import open_client
     from libacli.edges.voices.openai_errors import translated
 
@@ -58,11 +56,9 @@ async def openai(settings: Settings) -> Finding:
             with translated("", lambda: 0):
                 await client.models.retrieve(settings.voice_model, timeout=8.0)
         except VoiceRefusedError as error:
-            cause = error.__cause__
-            status = cause.status_code if isinstance(cause, APIStatusError) else 0
-            if status == 401 or (status == 404 and not settings.openai_base_url):
+            if error.status == 401 or (error.status == 404 and not settings.openai_base_url):
                 return _refused("openai", error)
-            message = f"{where} does not tell its models ({status}): whether it speaks is not known"
+            message = f"{where} does not tell its models ({error.status}): whether it speaks is not known"
             return Finding("openai", "skip", message, "liba doctor --paid")
     return Finding("openai", "ok", f"{where} takes the key and has {settings.voice_model}")
 
@@ -142,5 +138,5 @@ def _host(url: str) -> str:
 
 def _refused(name: str, error: VoiceRefusedError) -> Finding:
     """A service's no: to a setting or key, unless it is about money."""
-    code = 1 if "(429)" in str(error) else WRONG_SETTING
+    code = 1 if error.status == 429 else WRONG_SETTING
     return Finding(name, "fail", str(error), error.hint, code)

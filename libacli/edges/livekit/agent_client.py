@@ -114,6 +114,7 @@ class AgentClient:
             raise TimedOutError(
                 f"{said.id} was {said.level} but not {level} after {timeout_s:g} s",
                 hint=f"it may still be spoken; ask with --id {said.id}",
+                utterance_id=said.id,
             ) from error
         return said
 

@@ -24,6 +24,9 @@ from libacli.errors import CredentialsError, LibaError, NoAgentError, RefusedErr
 _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 10.0
 _RPC_ERROR = re.compile(r"RpcError (\d+)")
+"""The code is nowhere but in the message of a Twirp error."""
+
+_OUT_OF_TIME = re.compile(r"\b(exp|expired|nbf|not valid yet)\b")
 _JOB_ATTRIBUTE = "lk.agent.name"
 """LiveKit puts the agent name of a job here, into the token that the job joins with."""
 
@@ -194,38 +197,40 @@ def _translated(url: str) -> Iterator[None]:
 
 def _error(response: httpx2.Response, method: str) -> LibaError:
     """What an answer other than 200 means. The server's words may hold a token: they are not passed on."""
-    text = response.text
-    if response.status_code in (401, 403):
-        # Before its words the server may repeat the token, in which any word can be.
-        text = text.rpartition("error:")[2]
-        if text.startswith("invalid API key"):
-            return CredentialsError("LiveKit does not know this API key", hint="check LIVEKIT_API_KEY")
-        if "signature" in text:
-            return CredentialsError(
-                "LiveKit refused the API secret: it does not belong to this key",
-                hint="check LIVEKIT_API_SECRET",
-            )
-        if any(word in text for word in ("exp", "nbf", "not valid yet")):
-            return CredentialsError(
-                "LiveKit finds the token expired or too new", hint="set this machine's clock"
-            )
-        return CredentialsError(
-            "LiveKit refused the credentials", hint="check LIVEKIT_API_KEY and its secret"
-        )
-    if rpc_error := _RPC_ERROR.search(text):
+    status, failure = response.status_code, _object(response.text) or {}
+    code, message = str(failure.get("code", "no reason given")), str(failure.get("msg", ""))
+    if status in (401, 403):
+        return _credentials_error(response.text)
+    if rpc_error := _RPC_ERROR.search(message):
         return _rpc_error(int(rpc_error[1]), method)
     # 503: no node of the server holds the participant; 500: it has no way to it, as while it rejoins.
-    if method == "PerformRpc" and response.status_code in (500, 503):
+    if method == "PerformRpc" and status in (500, 503):
         return NoAgentError("the agent is not there any more", hint="is `liba agent run` still running?")
-    if response.status_code == 404 and "bad_route" in text:
+    if status == 404 and code == "bad_route":
         return refusal("unsupported_server", f"this LiveKit server has no {method}")
-    if response.status_code == 404:
+    if status == 404:
         return NoAgentError("there is no such room or participant", hint="start an agent: liba agent run")
-    if response.status_code >= 500:
+    if status >= 500:
         return UnreachableError(
-            f"LiveKit answered {method} with status {response.status_code}", hint="try again in a moment"
+            f"LiveKit answered {method} with status {status}", hint="try again in a moment"
         )
-    return LibaError(f"LiveKit answered {method} with status {response.status_code} ({_code(text)})")
+    return LibaError(f"LiveKit answered {method} with status {status} ({code})")
+
+
+def _credentials_error(text: str) -> CredentialsError:
+    """What a refusal of the token means. The server has no code for it, words alone."""
+    # Before its words the server may repeat the token, in which any word can be.
+    words = text.rpartition("error:")[2]
+    if words.startswith("invalid API key"):
+        return CredentialsError("LiveKit does not know this API key", hint="check LIVEKIT_API_KEY")
+    if "signature" in words:
+        return CredentialsError(
+            "LiveKit refused the API secret: it does not belong to this key",
+            hint="check LIVEKIT_API_SECRET",
+        )
+    if _OUT_OF_TIME.search(words):
+        return CredentialsError("LiveKit finds the token expired or too new", hint="set this machine's clock")
+    return CredentialsError("LiveKit refused the credentials", hint="check LIVEKIT_API_KEY and its secret")
 
 
 def _rpc_error(code: int, method: str) -> LibaError:
@@ -237,10 +242,6 @@ def _rpc_error(code: int, method: str) -> LibaError:
     return NoAgentError(
         f"the agent did not answer (RPC error {code})", hint="is `liba agent run` still running?"
     )
-
-
-def _code(text: str) -> str:
-    return str((_object(text) or {}).get("code", "no reason given"))
 
 
 def _object(text: str) -> dict[str, Any] | None:

@@ -79,7 +79,9 @@ class RoomGateway:
                 said = await call.hand_over(request)
         except TimeoutError as error:
             raise TimedOutError(
-                f"the agent did not answer within {timeout_s:g} s", hint="say it again with the same id"
+                f"the agent did not answer within {timeout_s:g} s",
+                hint=f"say it again with the same id, {request.id}: it is spoken once",
+                utterance_id=request.id,
             ) from error
         call.remember()
         return said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -14,6 +15,9 @@ from libacli.errors import CredentialsError, UnreachableError
 from libacli.masking import TokenMask
 
 _MASK = TokenMask()
+
+_STATUS = re.compile(r"signal failure: (?:client|server) error: (\d{3}) ")
+"""The SDK has no field for the status of the server's answer; what follows it are the server's words."""
 
 T = TypeVar("T")
 
@@ -57,8 +61,14 @@ async def _connect(room: rtc.Room, url: str, token: str, options: rtc.RoomOption
     try:
         await to_the_end(room.connect(url, token, options))
     except rtc.ConnectError as error:
-        if "401" in str(error) or "unauthorized" in str(error).lower():
+        if _status(error) in (401, 403):
             raise CredentialsError(
                 "LiveKit refused the token", hint="check LIVEKIT_API_KEY and its secret"
             ) from error
         raise UnreachableError(f"cannot join a room at {url}", hint="check LIVEKIT_URL") from error
+
+
+def _status(error: rtc.ConnectError) -> int | None:
+    """HTTP status that the server answered with; None when it did not answer."""
+    found = _STATUS.search(error.message)
+    return int(found[1]) if found else None

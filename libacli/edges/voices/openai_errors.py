@@ -84,7 +84,7 @@ def _refusal(error: openai.APIStatusError, text: str) -> VoiceError:
     if status in (400, 404, 422) and error.param in _HARMLESS_PARAMS and isinstance(error.body, dict):
         words = str(error.body.get("message", ""))
     words = f": {words[:300]}" if words and text not in words else ""
-    return VoiceRefusedError(f"the speech service {complaint} ({status}){words}", hint=hint)
+    return VoiceRefusedError(f"the speech service {complaint} ({status}){words}", status=status, hint=hint)
 
 
 _REFUSALS = {

@@ -231,6 +231,19 @@ def test_a_wait_that_is_too_long_times_out_and_names_the_id(shell: Shell, server
     ended = shell.run("say", CANARY, "--id", "u1", "--wait", "done", "--timeout", "0.4")
     assert ended.code == 7
     assert ended.stderr.count("\n") == 1
+    assert "--id u1" in ended.stderr
+
+
+def test_an_agent_that_takes_too_long_to_answer_may_be_asked_again_with_the_same_id(
+    shell: Shell, server: TwirpServer
+) -> None:
+    server.play("PerformRpc", Answer(delay_s=1.5))
+    ended = shell.run("say", "Hello.", "--id", "u1", "--timeout", "0.5")
+    assert ended.code == 7
+    assert ended.stderr == (
+        "liba: not accepted after 0.5 s"
+        " - it may still be spoken; ask with --id u1, or give it more: --timeout\n"
+    )
 
 
 def test_a_server_that_keeps_the_line_busy_times_out_too(shell: Shell, server: TwirpServer) -> None:

@@ -414,6 +414,7 @@ def test_half_an_avatar_in_the_settings_is_told(fields: dict[str, Any], verdict:
         (Speech(status=401), "fail", 3, "refused the API key"),
         (Speech(status=404), "fail", 3, "knows no such model"),
         (QUOTA_USED_UP, "fail", 1, "no quota"),
+        (Speech(status=400, param="voice", message="No voice (429)."), "fail", 3, "No voice (429)."),
     ],
 )
 async def test_what_the_speech_service_says_is_told_apart(

@@ -169,8 +169,10 @@ async def test_an_agent_that_answers_too_late_is_told_as_such(
     server: TwirpServer, gateway: RoomGateway
 ) -> None:
     server.play("PerformRpc", Answer(delay_s=2))
-    with pytest.raises(TimedOutError, match=r"did not answer within 0\.1 s"):
+    with pytest.raises(TimedOutError, match=r"did not answer within 0\.1 s") as caught:
         await gateway.say("demo", line(), timeout_s=0.1)
+    assert caught.value.utterance_id == "u1"
+    assert "with the same id, u1" in caught.value.hint
 
 
 async def test_who_waits_learns_that_the_agent_was_started_anew(
