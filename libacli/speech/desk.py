@@ -15,6 +15,7 @@ from libacli.core.caps import Rates, SayCaps
 from libacli.core.event import AgentStatus, Rejection
 from libacli.core.messages import MAX_ID_CHARS, SayRequest, parse_request, read_say
 from libacli.core.protocol import MAX_ANSWER_BYTES, SAY_METHOD, STATUS_METHOD, STOP_METHOD
+from libacli.core.told_refusals import ToldRefusals
 from libacli.core.usage import Usage
 from libacli.errors import RefusedError
 from libacli.speech.announcer import Announcer
@@ -108,7 +109,8 @@ class Desk:
     request does not say; 0: as long as it takes.
 
     A signed request that comes again, because LiveKit delivers it up to three times or because somebody has
-    recorded it, gets the first answer again and is not carried out again.
+    recorded it, gets the first answer again and is not carried out again. A request that is refused for a
+    reason that passes, and tried again under its id, is answered each time and announced once.
     """
 
     def __init__(
@@ -132,6 +134,7 @@ class Desk:
         self._charged: list[Utterance] = []
         """What the voice was not asked for yet: it is given back where it never is."""
 
+        self._told = ToldRefusals()
         self._complaints = Rates(_COMPLAINTS_PER_MINUTE, burst=_COMPLAINTS_PER_MINUTE)
         self._answered: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
@@ -150,8 +153,9 @@ class Desk:
                 return first
             answer = self._carry_out(self._read(method, body), permit.account, received_at)
         except RefusedError as error:
-            self._complain(method, sender, received_at, error)
-            answer = self._refuse(method, given_id, error)
+            is_news = self._told.is_news(permit.account, given_id, error.reason)
+            self._complain(method, sender, received_at, error, is_news=is_news)
+            answer = self._refuse(method, given_id, error, is_news=is_news)
         if permit.nonce and method != STATUS_METHOD:
             self._remember(permit.nonce, answer)
         return answer
@@ -187,6 +191,7 @@ class Desk:
         acknowledgement = self._speaker.say(request, received_at=received_at)
         if not acknowledgement.duplicate:
             self._caps.charge(account, chars, received_at)
+            self._told.forget(account, request.id)
             if utterance := self._speaker.find(acknowledgement.id):
                 self._charged.append(utterance)
         return acknowledgement
@@ -208,9 +213,9 @@ class Desk:
                 self._caps.give_back(len(utterance.request.text), utterance.timeline.t0)
         self._charged = [one for one in self._charged if not one.is_over and not one.chunks]
 
-    def _refuse(self, method: str, given_id: str, error: RefusedError) -> dict[str, Any]:
+    def _refuse(self, method: str, given_id: str, error: RefusedError, *, is_news: bool) -> dict[str, Any]:
         rejection = Rejection(self._announcer.facts(), error.reason, str(error), given_id, error.retry_in_s)
-        if method == SAY_METHOD:
+        if method == SAY_METHOD and is_news:
             self._announcer.announce_rejection(rejection)
         return rejection.answer()
 
@@ -219,9 +224,9 @@ class Desk:
         if len(self._answered) > _SIGNED_KEPT:
             self._answered.popitem(last=False)
 
-    def _complain(self, method: str, sender: Sender, now: float, error: Exception) -> None:
+    def _complain(self, method: str, sender: Sender, now: float, error: Exception, *, is_news: bool) -> None:
         level = logging.DEBUG
-        if not self._complaints.fits_in_s("", now):
+        if is_news and not self._complaints.fits_in_s("", now):
             self._complaints.take("", now)
             level = logging.WARNING
         name = sender.identity if sender.identity.isprintable() else repr(sender.identity)

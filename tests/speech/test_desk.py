@@ -245,6 +245,26 @@ async def test_fault_50_a_full_queue_refuses_with_an_event_until_something_was_s
         assert "rejected" not in office.say({"text": "Three.", "id": "c"})
 
 
+async def test_who_tries_again_and_again_is_answered_each_time_and_announced_and_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with open_office(queue_limit=1) as office:
+        for number in range(2):
+            office.say({"text": "A line of some length, to speak.", "id": f"a{number}"})
+            await asyncio.sleep(0.1)
+        for _ in range(5):
+            assert office.say({"text": "Me too.", "id": "b"})["rejected"] == "queue_full"
+            await asyncio.sleep(0.2)
+        assert office.say({"text": "And me.", "id": "c"})["rejected"] == "queue_full"
+        assert office.say({"text": "And I.", "id": "b"}, Sender("another", may_say=True))["rejected"]
+        await asyncio.sleep(10)
+        assert "rejected" not in office.say({"text": "Me too.", "id": "b"})
+    rejected = [event["id"] for event in office.events if event["state"] == "rejected"]
+    assert rejected == ["b", "c", "b"]
+    told = [record for record in caplog.records if "rejected" in record.message]
+    assert len([record for record in told if record.levelname == "WARNING"]) == 3
+
+
 async def test_a_text_the_voice_cannot_say_is_refused_in_its_words() -> None:
     voice = ScriptedVoice(objection=lambda text: "it speaks English only")
     async with open_office(voice=voice) as office:
