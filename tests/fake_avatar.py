@@ -27,7 +27,7 @@ class FakeAvatar:
     def __init__(self, room: FakeRoom, *, way_s: float = 0.0) -> None:
         self.report: Report = "on time"
         self.is_frozen = False
-        """It takes what it is sent and shows nothing of it."""
+        """It takes what it is sent and shows nothing of it, nor of the rest of that stream."""
 
         self.heard: list[tuple[float, bytes]] = []
         """When a frame began to sound, and the frame."""
@@ -40,6 +40,7 @@ class FakeAvatar:
         self._participant: FakeParticipant | None = None
         self._publication: FakePublication | None = None
         self._playing: asyncio.Task[None] | None = None
+        self._is_all_there = False
         self._streams: asyncio.Queue[ScriptedWriter] = asyncio.Queue()
 
     def join(self) -> str:
@@ -64,23 +65,27 @@ class FakeAvatar:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 stream = await self._streams.get()
-                self._stop_playing()  # whoever opens another one has given the last one up
+                if self._playing and self._is_all_there:
+                    await asyncio.wait([self._playing])
+                self._stop_playing()  # whoever opens another one has given up the one that has no end
                 self._playing = tasks.create_task(self._play(stream, self.identity, tasks))
 
     async def _play(self, stream: ScriptedWriter, identity: str, tasks: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
-        ends_at = 0.0
+        self._is_all_there, is_frozen = False, False
+        ends_at: float | None = None
         played_s = 0.0
         async for frame in stream.received():
-            if self.is_frozen:
-                await asyncio.Event().wait()
-            starts_at = ends_at or loop.time() + self._way_s
-            await asyncio.sleep(starts_at - loop.time())
-            self._sound(frame)
-            ends_at = max(starts_at, loop.time()) + FRAME_MS / 1000
-            played_s += FRAME_MS / 1000
-        await asyncio.sleep(ends_at - loop.time())
-        if self.report != "never":
+            is_frozen = is_frozen or self.is_frozen
+            if not is_frozen:
+                starts_at = loop.time() + self._way_s if ends_at is None else ends_at
+                await asyncio.sleep(starts_at - loop.time())
+                self._sound(frame)
+                ends_at = max(starts_at, loop.time()) + FRAME_MS / 1000
+                played_s += FRAME_MS / 1000
+        self._is_all_there = True
+        await asyncio.sleep((ends_at or 0.0) - loop.time())
+        if self.report != "never" and not is_frozen:
             tasks.create_task(self._tell(identity, played_s))
 
     def _sound(self, frame: bytes) -> None:

@@ -75,9 +75,6 @@ class Verdict:
     """Why the avatar is not to be given another turn; empty: it is."""
 
 
-Action = Literal["silence the avatar", "close the stream"]
-
-
 @dataclass
 class TurnHistory:
     """What earlier turns tell about the next one. The turns of one sink share it."""
@@ -108,6 +105,7 @@ class Turn:
         self._audible_timeout_s = audible_timeout_s
         self._began_at: float | None = None
         self._is_heard = False
+        self._is_silenced = False
         self._follows_clear = False
         self._stream: Literal["none", "open", "given up"] = "none"
 
@@ -169,16 +167,24 @@ class Turn:
         """It cannot go on there."""
         self._end("lost", Verdict("lost", reason, gives_up))
 
-    def cleared(self) -> list[Action]:
-        """It is not to be heard any more, also when it was lost before. What has to be done for that."""
-        may_sound = self._stream != "none" and (self.verdict is None or self.verdict.outcome == "lost")
+    def cleared(self) -> None:
+        """It is not to be heard any more, also when it was lost before."""
         self._end("cleared", Verdict("cleared", "cleared"))
-        if not may_sound:
-            return []
-        self._history.was_cleared = True
-        return (
-            ["silence the avatar", "close the stream"] if self._stream == "open" else ["silence the avatar"]
-        )
+        self._history.was_cleared = self._history.was_cleared or self.has_to_be_silenced
+
+    @property
+    def has_to_be_silenced(self) -> bool:
+        """Whether the avatar may go on with it though it is not to be heard."""
+        is_unwanted = self.verdict is not None and self.verdict.outcome in ("lost", "cleared")
+        return is_unwanted and self._stream != "none" and not self._is_silenced
+
+    @property
+    def has_open_stream(self) -> bool:
+        return self._stream == "open"
+
+    def silenced(self) -> None:
+        """The avatar has taken it that there is nothing more to say."""
+        self._is_silenced = True
 
     def judge(self, now: float) -> Verdict | None:
         """What became of it, if that is known by now: where nothing else happens time decides."""

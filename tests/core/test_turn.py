@@ -91,30 +91,39 @@ def test_a_verdict_stays(happening: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "actions"),
+    ("state", "may_sound", "has_open_stream"),
     [
-        ("opening", []),
-        ("writing", ["silence the avatar", "close the stream"]),
-        ("closing", ["silence the avatar"]),
-        ("playing", ["silence the avatar"]),
+        ("opening", False, False),
+        ("writing", True, True),
+        ("closing", True, False),
+        ("playing", True, False),
     ],
 )
 @pytest.mark.parametrize("before", [[], [lost]])
 def test_clearing_silences_what_was_sent_once_and_closes_no_stream_twice(
-    state: State, actions: list[str], before: list[Callable[[Turn], None]]
+    state: State, may_sound: bool, has_open_stream: bool, before: list[Callable[[Turn], None]]
 ) -> None:
-    turn = turn_that_is(state)
-    for happening in before:
+    history = TurnHistory()
+    turn = turn_that_is(state, history=history)
+    assert not turn.has_to_be_silenced
+    for happening in [*before, Turn.cleared]:
         happening(turn)
-    assert turn.cleared() == actions
-    assert (turn.cleared() == []) or before  # one that is lost may be asked again: it is silent already
+    assert turn.has_to_be_silenced == history.was_cleared == may_sound
+    assert turn.has_open_stream == has_open_stream
+    turn.cleared()
+    assert turn.has_to_be_silenced == may_sound, "nobody has done it yet"
+    turn.silenced()
+    turn.closing(1.0)
+    assert not turn.has_to_be_silenced
+    assert not turn.has_open_stream
 
 
 def test_a_turn_that_was_heard_to_its_end_leaves_nothing_to_clear() -> None:
     history = TurnHistory()
     turn = turn_that_is("playing", history=history)
     assert turn.reported(1.0, 1.0)
-    assert turn.cleared() == []
+    turn.cleared()
+    assert not turn.has_to_be_silenced
     assert not history.was_cleared
 
 
@@ -248,8 +257,8 @@ def test_whatever_happens_a_turn_ends_once_and_in_time(steps: list[Step], histor
             case "lost":
                 turn.lost("left")
             case "clear":
-                actions = turn.cleared()
-                assert "close the stream" not in actions or closes == 0
+                turn.cleared()
+                assert not turn.has_open_stream or closes == 0
             case "wait":
                 turn.judge(now)
         verdicts.append(turn.verdict)

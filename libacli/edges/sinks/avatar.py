@@ -66,6 +66,7 @@ class AvatarSink(AvatarPresence):
         self._bounds = bounds or Bounds.derive(frame_s=5.0, gate_s=5.0)
         self._history = TurnHistory()
         self._delivery: _Delivery | None = None
+        self._clearing = asyncio.Lock()
         self._tracks = AvatarTracks(
             room,
             is_avatar=lambda identity: identity == self._identity,
@@ -145,30 +146,33 @@ class AvatarSink(AvatarPresence):
         return Playback("reported" if verdict.outcome == "reported" else "estimated")
 
     async def clear(self) -> None:
-        delivery, self._delivery = self._delivery, None
-        if delivery is None:
+        if (delivery := self._delivery) is None:
             return
-        actions = delivery.turn.cleared()
+        delivery.turn.cleared()
         delivery.over.set()
-        try:
-            # One that has been given up is not waited for; its successor has heard nothing.
-            if actions and self._takes_calls(delivery.identity):
-                await self._silence(delivery, and_close="close the stream" in actions)
-        finally:
-            if self._delivery is None:
-                self._idle.set()
+        async with (
+            self._clearing
+        ):  # who clears while it is cleared waits for that; if it is given up, takes over
+            # One that was given up is not waited for, and its successor has nothing to fall silent with.
+            if self._delivery is delivery and self._takes_calls(delivery.identity):
+                await self._silence(delivery)
+            self._release(delivery)
 
     async def aclose(self) -> None:
         await self.clear()
         self.absent("closed")
 
-    async def _silence(self, delivery: _Delivery, *, and_close: bool) -> None:
+    async def _silence(self, delivery: _Delivery) -> None:
+        turn = delivery.turn
         try:
             async with asyncio.timeout(self._bounds.clear_s):
-                await self._room.local_participant.perform_rpc(
-                    destination_identity=delivery.identity, method=CLEAR_METHOD, payload=""
-                )
-                if and_close and delivery.writer:
+                if turn.has_to_be_silenced:
+                    await self._room.local_participant.perform_rpc(
+                        destination_identity=delivery.identity, method=CLEAR_METHOD, payload=""
+                    )
+                    turn.silenced()
+                if turn.has_open_stream and delivery.writer:
+                    turn.closing(self._now())
                     await delivery.writer.aclose()
         except (TimeoutError, rtc.RpcError) as error:
             logger.warning("the avatar did not take `clear`: %s", error or "no answer")

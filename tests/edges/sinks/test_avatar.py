@@ -395,6 +395,20 @@ async def test_clearing_calls_the_avatar_once_and_closes_its_stream(scene: Scene
     assert [writer.is_closed for writer in scene.room.local_participant.writers] == [True]
 
 
+async def test_a_clear_that_is_given_up_on_the_way_is_made_again_by_the_next(scene: Scene) -> None:
+    await scene.sink.start(lambda: None)
+    await scene.write(LOUD_FRAME)
+    scene.room.script.play("perform_rpc", HANG)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(scene.sink.clear(), 1)
+    with pytest.raises(SinkError, match="cleared"):
+        await scene.sink.write(LOUD_FRAME)
+    await scene.sink.clear()
+    assert scene.avatar.clears == 1
+    assert [writer.is_closed for writer in scene.room.local_participant.writers] == [True]
+    await asyncio.wait_for(scene.sink.idle(), 0.1)
+
+
 @pytest.mark.parametrize("leave", [True, False])
 async def test_one_that_has_left_or_is_given_up_is_not_called(scene: Scene, leave: bool) -> None:
     await scene.sink.start(lambda: None)
