@@ -57,7 +57,7 @@ class Conversations:
             if error.is_unsure:
                 await end_by_name(self._service, self._ledger, entry)
             else:
-                self._ledger.forget(entry)
+                await asyncio.to_thread(self._ledger.forget, entry)
             raise
         except asyncio.CancelledError:
             await (end_surely if entry.id else end_by_name)(self._service, self._ledger, entry)

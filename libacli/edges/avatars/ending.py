@@ -34,7 +34,7 @@ async def end_by_name(service: AvatarService, ledger: Ledger, entry: Entry) -> N
             return
         for conversation_id in begun:
             await end_surely(service, ledger, replace(entry, id=conversation_id))
-    ledger.forget(entry)
+    await asyncio.to_thread(ledger.forget, entry)
 
 
 async def end_orphans(service: AvatarService, ledger: Ledger) -> int:
@@ -48,7 +48,7 @@ async def end_orphans(service: AvatarService, ledger: Ledger) -> int:
 
 async def _end_with_retries(service: AvatarService, ledger: Ledger, entry: Entry) -> bool:
     if not service.vendor.can_end:
-        ledger.forget(entry)
+        await asyncio.to_thread(ledger.forget, entry)
         return True
     for attempt in range(_END_TRIES):
         try:
@@ -58,7 +58,7 @@ async def _end_with_retries(service: AvatarService, ledger: Ledger, entry: Entry
             logger.warning("conversation %s was not ended: %s", entry.id, error or "no answer")
             await asyncio.sleep(0.2 * attempt)
         else:
-            ledger.forget(entry)
+            await asyncio.to_thread(ledger.forget, entry)
             return True
     logger.error("conversation %s may still run and cost money: liba reap", entry.id)
     return False

@@ -56,8 +56,8 @@ def refusal(status: int, *, is_permanent: bool) -> ScriptedCreate:
 class FakeAvatarService:
     """An AvatarService that does what it is told, and remembers what it was asked.
 
-    Without a script each invitation is taken at once. `on_begun` is called then: whoever has a room lets an
-    avatar join it.
+    Without a script each invitation is taken at once. `on_begun` and `on_ended` are called with it when its
+    conversation begins and ends: whoever has a room lets an avatar join it, and leave.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class FakeAvatarService:
         vendor: AvatarVendor = FAKE_VENDOR,
         base_url: str = "http://127.0.0.1:1",
         on_begun: Callable[[Invitation], None] = lambda invitation: None,
+        on_ended: Callable[[Invitation], None] = lambda invitation: None,
     ) -> None:
         self.vendor = vendor
         self.base_url = base_url
@@ -76,9 +77,13 @@ class FakeAvatarService:
         """Id → invitation of the conversations that run, and cost money."""
 
         self.ends: list[str] = []
-        """Ids that were asked to end, repeated if asked twice, failed ones included."""
+        """Ids that were asked to end, repeated if asked twice."""
+
+        self.failed_ends: list[str] = []
+        """The same where that failed, as `fail_ends` had it."""
 
         self._on_begun = on_begun
+        self._on_ended = on_ended
         self._creates: deque[ScriptedCreate] = deque()
         self._failing_ends: deque[AvatarError] = deque()
         self._failing_finds: deque[AvatarError] = deque()
@@ -109,11 +114,13 @@ class FakeAvatarService:
         return conversation_id
 
     async def end(self, conversation_id: str) -> None:
-        self.ends.append(conversation_id)
         await asyncio.sleep(0)
         if self._failing_ends:
+            self.failed_ends.append(conversation_id)
             raise self._failing_ends.popleft()
-        self.running.pop(conversation_id, None)
+        self.ends.append(conversation_id)
+        if invitation := self.running.pop(conversation_id, None):
+            self._on_ended(invitation)
 
     async def find(self, name: str) -> list[str]:
         await asyncio.sleep(0)

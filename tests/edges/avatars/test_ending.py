@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from libacli.edges.avatars.ending import end_by_name, end_orphans, end_surely
+from libacli.edges.avatars.fakes import FAKE_VENDOR, FakeAvatarService
+from libacli.edges.avatars.ledger import Entry, Ledger
+from libacli.errors import AvatarError
+from tests.avatar_contracts import invitation
+from tests.edges.avatars.stage import now
+
+FAILS = AvatarError("500", status=500, is_permanent=False, is_unsure=True)
+
+
+class DeafService(FakeAvatarService):
+    """Takes requests and never answers, or only after so many."""
+
+    def __init__(self, *, deaf_ends: int = 1_000) -> None:
+        super().__init__()
+        self.asked_at: list[float] = []
+        self._deaf_ends = deaf_ends
+
+    async def end(self, conversation_id: str) -> None:
+        self.asked_at.append(now())
+        if len(self.asked_at) <= self._deaf_ends:
+            await asyncio.Event().wait()
+        await super().end(conversation_id)
+
+    async def find(self, name: str) -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+
+@pytest.fixture
+async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
+    ledger = Ledger(tmp_path / "conversations")
+    yield ledger
+    await asyncio.to_thread(ledger.close)
+
+
+async def begun(
+    service: FakeAvatarService, ledger: Ledger, *, name: str = "liba-1-1", **fields: str
+) -> Entry:
+    """A conversation that runs, as it is noted down while its creation is under way."""
+    await service.create(invitation(name))
+    entry = Entry(name, "demo", service.base_url, ledger.owner, vendor=service.vendor.name)
+    entry = replace(entry, **fields)
+    await asyncio.to_thread(ledger.write, entry)
+    return entry
+
+
+async def noted(ledger: Ledger) -> list[str]:
+    return [entry.name for entry in await asyncio.to_thread(ledger.entries)]
+
+
+async def test_what_is_ended_is_crossed_out(ledger: Ledger) -> None:
+    service = FakeAvatarService()
+    assert await end_surely(service, ledger, await begun(service, ledger, id="c1"))
+    assert (service.ends, service.running, await noted(ledger)) == (["c1"], {}, [])
+
+
+async def test_an_end_that_fails_is_tried_once_more(ledger: Ledger) -> None:
+    service = FakeAvatarService()
+    service.fail_ends(FAILS)
+    assert await end_surely(service, ledger, await begun(service, ledger, id="c1"))
+    assert (service.failed_ends, service.ends, await noted(ledger)) == (["c1"], ["c1"], [])
+
+
+async def test_what_could_not_be_ended_stays_noted_down_and_is_told(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = FakeAvatarService()
+    service.fail_ends(FAILS, FAILS)
+    assert not await end_surely(service, ledger, await begun(service, ledger, id="c1"))
+    assert (service.failed_ends, await noted(ledger)) == (["c1", "c1"], ["liba-1-1"])
+    assert "conversation c1 may still run and cost money: liba reap" in caplog.text
+
+
+async def test_a_service_that_does_not_answer_is_asked_twice_within_the_bound(ledger: Ledger) -> None:
+    service = DeafService()
+    entry = await begun(service, ledger, id="c1")
+    began_at = now()
+    assert not await end_surely(service, ledger, entry)
+    assert service.asked_at == [began_at, began_at + 2.25]
+    assert now() - began_at == pytest.approx(4.7)
+    assert await noted(ledger) == ["liba-1-1"]
+
+
+async def test_ending_goes_on_however_often_it_is_cancelled(ledger: Ledger) -> None:
+    service = DeafService(deaf_ends=1)
+    entry = await begun(service, ledger, id="c1")
+    async with asyncio.TaskGroup() as tasks:
+        ending = tasks.create_task(end_surely(service, ledger, entry))
+        for _ in range(3):
+            await asyncio.sleep(0.1)
+            ending.cancel()
+    assert ending.cancelled()
+    assert (service.ends, await noted(ledger)) == (["c1"], [])
+
+
+async def test_fault_02_what_was_begun_unheard_is_found_by_its_name_and_ended(ledger: Ledger) -> None:
+    service = FakeAvatarService()
+    await service.create(invitation("liba-1-0"))
+    await end_by_name(service, ledger, await begun(service, ledger))
+    assert (service.ends, list(service.running), await noted(ledger)) == (["c2"], ["c1"], [])
+
+
+async def test_what_was_not_begun_is_crossed_out(ledger: Ledger) -> None:
+    service = FakeAvatarService()
+    entry = await begun(service, ledger)
+    service.running.clear()
+    await end_by_name(service, ledger, entry)
+    assert (service.ends, await noted(ledger)) == ([], [])
+
+
+async def test_what_cannot_be_looked_for_stays_noted_down(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = FakeAvatarService()
+    service.fail_finds(FAILS)
+    await end_by_name(service, ledger, await begun(service, ledger))
+    assert (service.ends, await noted(ledger)) == ([], ["liba-1-1"])
+    assert "cannot tell whether liba-1-1 was begun" in caplog.text
+
+
+async def test_looking_for_it_has_a_bound(ledger: Ledger) -> None:
+    service = DeafService()
+    entry = await begun(service, ledger)
+    began_at = now()
+    await end_by_name(service, ledger, entry)
+    assert now() - began_at == 4.5
+    assert await noted(ledger) == ["liba-1-1"]
+
+
+async def test_conversations_that_end_by_themselves_alone_are_crossed_out(ledger: Ledger) -> None:
+    service = FakeAvatarService(vendor=replace(FAKE_VENDOR, can_end=False, can_find=False))
+    assert await end_surely(service, ledger, await begun(service, ledger, id="c1"))
+    await end_by_name(service, ledger, await begun(service, ledger, name="liba-1-2"))
+    assert (service.ends, service.failed_ends, await noted(ledger)) == ([], [], [])
+
+
+async def test_of_what_was_left_behind_each_service_is_asked_for_its_own_alone(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    service, left = FakeAvatarService(), Ledger(tmp_path / "conversations")
+    await begun(service, left, name="with-id", id="c1")
+    await begun(service, left, name="without-id")
+    await begun(service, left, name="of-another-vendor", id="c9", vendor="another")
+    await begun(service, left, name="of-another-address", id="c9", base_url="http://127.0.0.1:2")
+    await begun(service, ledger, name="of-a-living-agent", id="c9")
+    await asyncio.to_thread(left.close)
+    assert await end_orphans(service, ledger) == 2
+    assert sorted(service.ends) == ["c1", "c2"]
+    assert await noted(ledger) == ["of-a-living-agent", "of-another-address", "of-another-vendor"]
