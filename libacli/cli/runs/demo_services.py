@@ -17,6 +17,7 @@ from libacli.cli.runs.child_process import Child, running
 from libacli.config import LiveKitCredentials, Settings
 from libacli.config_sources import CONFIG_VARIABLE
 from libacli.core.connection_details import ConnectionDetails
+from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor
 from libacli.edges.livekit.tokens import join_token
 from libacli.local.server_binary import ensure_server
 from libacli.local.server_process import run_server
@@ -29,7 +30,7 @@ class DemoServices:
     """Starts them for `room`; each lasts as long as its context. The server comes first, then the avatar."""
 
     def __init__(self, settings: Settings, *, room: str, config_file: Path | None) -> None:
-        self.avatar_name = "Tavus"
+        self.avatar_name = avatar_vendor(settings).title
         """What to call the avatar."""
 
         self._settings = settings
@@ -57,9 +58,9 @@ class DemoServices:
 
     @contextmanager
     def avatar(self) -> Iterator[None]:
-        """Tavus where it is configured, else a local one."""
+        """The one of the settings, else a local one."""
         if self._settings.has_avatar:
-            output.status(f"avatar   Tavus at {self._settings.tavus_base_url}")
+            output.status(f"avatar   {self.avatar_name} at {avatar_base_url(self._settings)}")
             yield
             return
         key = SecretStr(f"local-{secrets.token_urlsafe(24)}")

@@ -14,6 +14,8 @@ from libacli.errors import AvatarError
 logger = logging.getLogger("liba.avatar")
 
 _END_TRIES = 2
+"""The second one is for an answer that was lost: more than half a bound each would leave it no time."""
+
 _END_TIMEOUT_S = 4.5
 """For all tries: what a worker that is told to stop has left of its 15 s after 10 s of speech."""
 

@@ -19,7 +19,7 @@ from libacli.edges.avatars.reachability import is_public
 from libacli.edges.avatars.room_changes import RoomChanges, within
 from libacli.edges.avatars.takeover_alarm import TakeoverAlarm, is_own_avatar
 from libacli.edges.avatars.viewers import is_watched
-from libacli.edges.sinks.avatar import AvatarSink
+from libacli.edges.sinks.avatar_presence import AvatarPresence
 from libacli.errors import AvatarError, LibaError
 
 logger = logging.getLogger("liba.avatar")
@@ -28,7 +28,11 @@ _SUBSCRIBE_S = 0.3
 """How long viewers may need to take what an avatar has just published: sound before that nobody hears."""
 
 _FIRST_PAUSE_S = 2.0
+"""After a failure. It doubles each time; refused requests cost nothing, so it is out of politeness alone."""
+
 _LONGEST_PAUSE_S = 60.0
+"""Who mends the account need not wait longer for the avatar to come back."""
+
 _COUNT_EVERY_S = 10.0
 """What a crash can leave uncounted of the day's minutes is not more than this."""
 
@@ -44,7 +48,7 @@ class AvatarSession:
     def __init__(
         self,
         room: rtc.Room,
-        sink: AvatarSink,
+        sink: AvatarPresence,
         service: AvatarService,
         *,
         policy: AvatarPolicy,

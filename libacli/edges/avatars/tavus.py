@@ -22,8 +22,13 @@ from libacli.edges.avatars.vendors import TAVUS
 from libacli.errors import AvatarError
 
 _CONNECT_TIMEOUT_S = 5.0
+"""A third of what a call has in all: a server that is there takes a connection within a second or two."""
+
 _PERMANENT = {400, 401, 402, 403, 404, 422}
+"""Statuses that another try does not change: the key, the money, or what was asked for."""
+
 _CONCURRENCY = "concurrent"
+"""Of "User has reached maximum concurrent conversations", which is a 400 like a wrong face, but passes."""
 
 
 @dataclass(frozen=True)

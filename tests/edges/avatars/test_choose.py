@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from libacli.config import Settings
+from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, half_an_avatar, make_avatar_service
+from libacli.edges.avatars.policy import AvatarPolicy, avatar_policy
+from libacli.edges.avatars.vendors import TAVUS
+
+KEY = SecretStr("key-canary")
+
+
+async def test_with_a_key_there_is_the_service_of_the_settings() -> None:
+    settings = Settings(tavus_api_key=KEY, tavus_base_url="http://127.0.0.1:1")
+    service = make_avatar_service(settings)
+    assert service
+    assert (service.vendor, service.base_url) == (TAVUS, "http://127.0.0.1:1")
+    assert (avatar_vendor(settings), avatar_base_url(settings)) == (TAVUS, "http://127.0.0.1:1")
+    assert "canary" not in repr(service)
+
+
+def test_without_a_key_there_is_none() -> None:
+    assert make_avatar_service(Settings(tavus_face_id="face")) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "missing"),
+    [
+        ({}, None),
+        ({"tavus_api_key": KEY, "tavus_face_id": "face"}, None),
+        ({"tavus_api_key": KEY, "tavus_pal_id": "pal"}, None),
+        ({"tavus_api_key": KEY}, "TAVUS_FACE_ID or TAVUS_PAL_ID"),
+        ({"tavus_face_id": "face"}, "TAVUS_API_KEY"),
+        ({"tavus_pal_id": "pal"}, "TAVUS_API_KEY"),
+    ],
+)
+def test_half_an_avatar_lacks_the_other_half(fields: dict[str, Any], missing: str | None) -> None:
+    half = half_an_avatar(Settings(**fields))
+    assert (half and half.missing) == missing
+
+
+def test_the_defaults_of_the_policy_are_those_of_the_settings() -> None:
+    assert avatar_policy(Settings()) == AvatarPolicy()
+
+
+def test_the_policy_is_what_the_settings_say() -> None:
+    settings = Settings(
+        avatar_ready_timeout=1.5,
+        avatar_join_timeout=2.5,
+        avatar_idle_timeout=3.5,
+        avatar_max_duration=240,
+        avatar_renew_before=4.5,
+    )
+    assert avatar_policy(settings) == AvatarPolicy(1.5, 2.5, 3.5, 240, 4.5)
