@@ -10,6 +10,7 @@ from libacli.cli.output import output
 from libacli.errors import UsageError
 
 if TYPE_CHECKING:
+    from libacli.config import Settings
     from libacli.config_sources import LoadedSettings
 
 Url = Annotated[str | None, typer.Option("--url", help="LiveKit server URL [env: LIVEKIT_URL]")]
@@ -51,6 +52,15 @@ def settings_from(config: Path | None = None, **flags: Any) -> "LoadedSettings":
     loaded = load(flags=flags, config_file=config)
     output.settings = loaded.settings
     return loaded
+
+
+def livekit_settings(
+    config: Path | None, url: str | None, api_key: str | None, api_secret: str | None
+) -> "Settings":
+    """Settings with what was given to reach LiveKit on top."""
+    return settings_from(
+        config, livekit_url=url, livekit_api_key=api_key, livekit_api_secret=api_secret
+    ).settings
 
 
 def seconds(duration: str) -> int:

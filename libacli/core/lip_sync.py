@@ -15,17 +15,28 @@ LONGEST_LAG_S = 0.5
 """What is further apart than this is not told from chance."""
 
 _STEP_S = 0.01
+"""As finely as loudness is known."""
+
 _LEAST_CORRELATION = 0.5
 """A mouth that follows the sound gets 0.55 to 0.85; one that follows other words less than 0.4."""
 
 _LEAST_PICTURES = 30
+"""A second: in less, chance looks like a fit."""
+
 _MOST_PICTURES = 600
+"""Twenty seconds: the work grows with them, the certainty does not."""
+
 _MARGIN_S = 0.3
+"""A mouth may move before the first sound and after the last."""
+
 _SMOOTHING = 6
+"""Steps: 60 ms, longer than a picture is shown."""
+
 _LOUDNESS = 0.6
 """Exponent from amplitude to how loud it seems, and to how far a mouth is open."""
 
 _OUTSTANDING = 1.25
+"""How many times as much as it moved at rest is a movement."""
 
 
 def lag_s(sound: Series, motion: Series, *, start: float, end: float) -> float | None:

@@ -15,8 +15,13 @@ _QUIET = 120.0
 """Level, root mean square of 32768, below which the mouth stays closed."""
 
 _ATTACK, _RELEASE = 0.75, 0.35
+"""Parts of the way to go that are gone in one frame: open after two of them, closed after six, 120 ms."""
+
 _LOUD_AT_FIRST = 3500.0
+"""Level of a voice at a usual -19 dBFS; what counts as loud until the voice was heard."""
+
 _LOUD_FALL = 0.995
+"""Per frame: what was loud is half of that after 2.8 s."""
 
 
 @dataclass(frozen=True)

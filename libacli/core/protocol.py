@@ -6,6 +6,9 @@ STOP_METHOD = "liba.stop"
 SAY_TOPIC = "say"
 EVENTS_TOPIC = "liba.events"
 
+MAX_NAME_CHARS = 128
+"""Of a room, an identity or an agent; LiveKit's servers take 256."""
+
 CAPTION_TOPIC = "lk.transcription"
 """LiveKit's own: any of its clients shows such text streams."""
 

@@ -11,26 +11,25 @@ from pydantic import BaseModel, ConfigDict, Field
 from libacli.core.event import AgentStatus
 from libacli.core.lifecycle import MOVES
 from libacli.core.messages import MAX_ID_CHARS
+from libacli.core.protocol import MAX_NAME_CHARS
 from libacli.web.states import StateRules
 
-_MAX_NAME_CHARS = 128
-
 RoomName = Annotated[
-    str, Path(min_length=1, max_length=_MAX_NAME_CHARS, description="Name of the room", examples=["demo"])
+    str, Path(min_length=1, max_length=MAX_NAME_CHARS, description="Name of the room", examples=["demo"])
 ]
 RoomQuery = Annotated[
     str | None,
-    Query(min_length=1, max_length=_MAX_NAME_CHARS, description="Room; default: the caller's, or `say.room`"),
+    Query(min_length=1, max_length=MAX_NAME_CHARS, description="Room; default: the caller's, or `say.room`"),
 ]
 Identity = Annotated[
     str | None,
-    Query(min_length=1, max_length=_MAX_NAME_CHARS, description="Identity; default: one of its own"),
+    Query(min_length=1, max_length=MAX_NAME_CHARS, description="Identity; default: one of its own"),
 ]
 Room = Annotated[
     str | None,
     Field(
         min_length=1,
-        max_length=_MAX_NAME_CHARS,
+        max_length=MAX_NAME_CHARS,
         description="Room; default: the caller's, or `say.room`",
     ),
 ]
@@ -216,9 +215,9 @@ class TokenBody(_Body):
 
     room: Room = None
     identity: str | None = Field(
-        default=None, min_length=1, max_length=_MAX_NAME_CHARS, description="Default: one of its own"
+        default=None, min_length=1, max_length=MAX_NAME_CHARS, description="Default: one of its own"
     )
-    name: str = Field(default="", max_length=_MAX_NAME_CHARS, description="Shown to others")
+    name: str = Field(default="", max_length=MAX_NAME_CHARS, description="Shown to others")
     can_say: bool = Field(default=False, description="May make the agent speak, from inside the room")
     valid_for_s: int = Field(default=600, ge=1, le=86_400, description="Seconds in which it may join")
 

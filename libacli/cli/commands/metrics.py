@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Url, group, settings_from
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Url, group, livekit_settings
 from libacli.cli.output import output
 
 app = group("How long speech takes: T0 to T3 of each utterance.")
@@ -61,9 +61,7 @@ def watch(
     """
     from libacli.cli.runs.metrics_watch import MetricsWatchRun
 
-    settings = settings_from(
-        config, livekit_url=url, livekit_api_key=api_key, livekit_api_secret=api_secret
-    ).settings
+    settings = livekit_settings(config, url, api_key, api_secret)
     MetricsWatchRun(settings, room=room, as_json=as_json, once=once, show_text=show_text).run()
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, settings_from
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, livekit_settings
 
 
 def probe(
@@ -57,9 +57,7 @@ def probe(
     from libacli.core.probe_result import MEASURES
 
     thresholds = read_thresholds(conditions or (), MEASURES)
-    settings = settings_from(
-        config, livekit_url=url, livekit_api_key=api_key, livekit_api_secret=api_secret
-    ).settings
+    settings = livekit_settings(config, url, api_key, api_secret)
     settings.livekit()  # what is missing is told before the rest is loaded
 
     from libacli.cli.runs.probe import ProbeRun

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, seconds, settings_from
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, livekit_settings, seconds
 from libacli.errors import UsageError
 
 
@@ -42,9 +42,7 @@ def record(
     if for_s == 0:
         raise UsageError("--for must be 1s at least", hint="for example: --for 30s")
     check_recording_place(path, audio_only=audio_only, force=force)
-    settings = settings_from(
-        config, livekit_url=url, livekit_api_key=api_key, livekit_api_secret=api_secret
-    ).settings
+    settings = livekit_settings(config, url, api_key, api_secret)
     credentials = settings.livekit()  # what is missing is told before the rest is loaded
 
     from libacli.cli.runs.record import RecordRun

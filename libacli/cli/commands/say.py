@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, settings_from
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, livekit_settings
 from libacli.errors import UsageError
 
 
@@ -61,9 +61,7 @@ def say(
 
     if (text is None) == (file is None):
         raise UsageError("give a text, or --file, or - for standard input", hint='liba say "Hello."')
-    settings = settings_from(
-        config, livekit_url=url, livekit_api_key=api_key, livekit_api_secret=api_secret
-    ).settings
+    settings = livekit_settings(config, url, api_key, api_secret)
     members = {
         "id": utterance_id,
         "voice": voice,

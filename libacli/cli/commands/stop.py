@@ -1,6 +1,6 @@
 """liba stop"""
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, settings_from
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, livekit_settings
 from libacli.cli.output import output
 
 
@@ -22,9 +22,7 @@ def stop(
     """
     from libacli.cli.runs.ask import ask
 
-    settings = settings_from(
-        config, livekit_url=url, livekit_api_key=api_key, livekit_api_secret=api_secret
-    ).settings
+    settings = livekit_settings(config, url, api_key, api_secret)
     stopped = ask(settings, room, lambda client: client.stop())
     if as_json:
         output.json({"stopped": stopped})

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, settings_from
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, livekit_settings
 
 
 def token(
@@ -35,9 +35,7 @@ def token(
     from libacli.cli.runs.token import TokenRun
     from libacli.edges.livekit.tokens import Permissions
 
-    settings = settings_from(
-        config, livekit_url=url, livekit_api_key=api_key, livekit_api_secret=api_secret
-    ).settings
+    settings = livekit_settings(config, url, api_key, api_secret)
     TokenRun(
         settings.livekit(),
         room=settings.say_room if room is None else room,

@@ -27,7 +27,11 @@ from libacli.edges.viewer.seat import Seat, seated
 from libacli.errors import LibaError, NoAgentError, RefusedError, TimedOutError
 
 _WORKER_TIMEOUT_S = 40.0
+"""To start and to come into the room: many times what it takes on a machine that is not busy."""
+
 _SUBSCRIBE_TIMEOUT_S = 10.0
+"""For sound and picture to arrive; the avatar may take longer, which is no reason not to speak."""
+
 _SPEAKING_MARGIN_S = 30.0
 """What an utterance may take besides being spoken: the voice, the avatar, those that wait before it."""
 

@@ -26,7 +26,11 @@ from libacli.edges.viewer.seat import Seat, seated
 from libacli.errors import LibaError, RefusedError, WithoutAvatarError
 
 _REACH_TIMEOUT_S = 20.0
+"""As long as `liba say` waits for an agent to come."""
+
 _AVATAR_TIMEOUT_S = 30.0
+"""For its picture; one that has not come by then is measured without."""
+
 _SUBSCRIBE_TIMEOUT_S = 10.0
 _SPEAKING_MARGIN_S = 30.0
 """What an utterance may take besides being spoken: the voice, the avatar, those that wait before it."""
@@ -36,6 +40,7 @@ _COMING = ("ready", *(word for word, reason in ROUTE_REASONS.items() if reason.i
 
 _POLL_S = 0.3
 _TRIES = 3
+"""Of each utterance, where others have the agent speak in between."""
 
 _SENTENCES = (
     "Number {}. The morning train leaves at ten past nine.",

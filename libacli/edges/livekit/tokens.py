@@ -18,11 +18,10 @@ from typing import Any
 import jwt
 
 from libacli.config import LiveKitCredentials
-from libacli.core.protocol import CAN_SAY_ATTRIBUTE
+from libacli.core.protocol import CAN_SAY_ATTRIBUTE, MAX_NAME_CHARS
 from libacli.core.reasons import REFUSALS, refusal
 from libacli.errors import RefusedError, UsageError
 
-MAX_NAME_CHARS = 128
 AVATAR_IDENTITIES = {"tavus": "tavus-avatar-agent"}
 """Vendor of avatars → the identity its avatar joins with, alone or with an ending (`-2`); reserved for it."""
 

@@ -20,6 +20,8 @@ from libacli.edges.viewer.background import in_background
 from libacli.errors import RefusedError
 
 _FRAME_MS = 10
+"""What WebRTC gives at a time: no sound waits for more of it."""
+
 _LEVELS_KEPT = 120 * 1000 // _FRAME_MS
 """Two minutes of one track."""
 

@@ -22,10 +22,19 @@ from libacli.core.audio import BYTES_PER_SAMPLE, SAMPLE_RATE
 from libacli.errors import LibaError
 
 _VIDEO_CLOCK = 90_000
+"""Hertz, as RTP has it for video (RFC 6184): the usual frame rates divide it."""
+
 _AUDIO_BITRATE = 64_000
+"""Usual for one channel of speech in AAC."""
+
 _KEY_FRAME_DISTANCE = 50
+"""Two seconds at the usual rate: a player can jump to each of them."""
+
 _USUAL_RATE = 25
+"""Pictures per second, for the encoder to plan with; each picture has a time of its own."""
+
 _X264 = {"preset": "veryfast", "crf": "23"}
+"""The encoder's usual quality, and a speed that keeps up with a room."""
 
 
 @dataclass(frozen=True)

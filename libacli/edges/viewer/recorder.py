@@ -22,19 +22,23 @@ from libacli.core.mixer import Mixer
 from libacli.core.picture_clock import PictureClock
 from libacli.edges.livekit.participants import is_agent
 from libacli.edges.viewer.file_writer import FileWriter
+from libacli.edges.viewer.frames import is_picture
 from libacli.edges.viewer.media_file import Mp4File, Picture, WavFile
 from libacli.errors import LibaError
 
 logger = logging.getLogger("liba.recorder")
 
 _TICK_S = 0.1
+"""How often sound is handed to the writer; well below the hold back."""
+
 _HOLD_BACK_S = 0.3
 """How long sound is kept before it is written: that of a track which appears meanwhile can still be added."""
 
 _CLOSE_TIMEOUT_S = 2.0
+"""For a stream of the SDK to close: one that hangs must not keep the file from being completed."""
+
 _FINISH_TIMEOUT_S = 30.0
-_SMALLEST_PX = 16
-"""A track that has ended gives some black pictures of 8 by 8."""
+"""For what waits before the encoder, a second of pictures at most (`file_writer`), and the file's index."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,7 @@ class Recorder:
         stream = rtc.VideoStream(came.track, format=rtc.VideoBufferType.I420)
         try:
             async for event in stream:
-                if min(event.frame.width, event.frame.height) < _SMALLEST_PX:
+                if not is_picture(event.frame):
                     continue
                 if not picture_clock.is_known:
                     size = _full_size(came.publication, event.frame)

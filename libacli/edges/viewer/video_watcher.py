@@ -10,6 +10,7 @@ import numpy
 from livekit import rtc
 
 from libacli.edges.livekit.participants import is_agent
+from libacli.edges.viewer.frames import is_picture
 
 _MOUTH = (slice(0.50, 0.85), slice(0.30, 0.70))
 """Rows and columns, as parts of the height and width, in which the mouth of a portrait is."""
@@ -19,9 +20,6 @@ LEAST_MOTION = 0.6
 
 _MOTION_KEPT = 120 * 30
 """Two minutes, usually."""
-
-_SMALLEST_PX = 16
-"""A track that has ended gives some black pictures of 8 by 8."""
 
 
 @dataclass
@@ -69,7 +67,7 @@ class VideoWatcher:
         before: numpy.ndarray | None = None
         try:
             async for event in stream:
-                if min(event.frame.width, event.frame.height) >= _SMALLEST_PX:
+                if is_picture(event.frame):
                     before = self._add_picture(event.frame, before, clock())
         finally:
             await stream.aclose()

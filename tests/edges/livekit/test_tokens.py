@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
-from libacli.core.protocol import SAY_METHOD, STOP_METHOD
+from libacli.core.protocol import MAX_NAME_CHARS, SAY_METHOD, STOP_METHOD
 from libacli.edges.livekit.tokens import (
-    MAX_NAME_CHARS,
     Permissions,
     Signature,
     admin_token,
