@@ -21,7 +21,7 @@ from libacli.edges.livekit.leader import Pulse, pulse
 from libacli.edges.livekit.supervisor import Supervisor
 from libacli.edges.metrics.worker import worker_metrics
 from libacli.errors import AvatarError, UnreachableError
-from libacli.room_agent import DRAIN_TIMEOUT_S
+from libacli.room_agent import DRAIN_TIMEOUT_S, FLUSH_TIMEOUT_S
 from libacli.room_job import RoomJobs
 
 logger = logging.getLogger("liba.agent")
@@ -139,7 +139,7 @@ def _make_server(settings: Settings) -> AgentServer:
         # A threshold would make the worker refuse a second room while it enters its first: `Worker` counts.
         load_threshold=math.inf,
         preload_modules=["libacli.room_job", "libacli.edges.voices.openai"],  # once, for all room processes
-        session_end_timeout=DRAIN_TIMEOUT_S + _AVATAR_END_S,
+        session_end_timeout=DRAIN_TIMEOUT_S + FLUSH_TIMEOUT_S + _AVATAR_END_S,
         shutdown_process_timeout=_PROCESS_END_S,
         http_proxy=None if credentials.is_loopback else NOT_GIVEN,
     )

@@ -279,7 +279,7 @@ async def test_a_room_whose_worker_goes_away_goes_on(meter: PrometheusMeter) -> 
 
 
 @pytest.mark.parametrize(
-    "nonsense", [b"{]", b"7", b"{}", b'{"record": {"id": 3}}', b'{"queue": "many"}', b"\xff"], ids=repr
+    "nonsense", [b"{]", b"31415", b"{}", b'{"record": {"id": 3}}', b'{"queue": "many"}', b"\xff"], ids=repr
 )
 async def test_what_is_not_understood_is_passed_over(
     meter: PrometheusMeter, address: Path, nonsense: bytes, caplog: pytest.LogCaptureFixture
