@@ -13,7 +13,7 @@ from libacli.web.docs import docs_page
 from libacli.web.problems import ProblemDetails
 
 METHODS = {"get", "post"}
-PARTS = (models.AgentState, models.LatencyBudgets)
+PARTS = (models.AgentState, models.LatencyBudgets, models.StateRules)
 WHOLE = [
     model
     for name, model in vars(models).items()
