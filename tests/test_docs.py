@@ -45,6 +45,18 @@ def test_the_example_file_holds_the_defaults(tmp_path: Path) -> None:
     assert loaded.settings == Settings()
 
 
+def named_files() -> list[str]:
+    """Files that the README names, from wherever it names them: "core/turn.py" is below libacli."""
+    linked = re.findall(r"\]\(([\w./-]+)\)", README)
+    quoted = re.findall(r"`((?:[\w-]+/)+[\w-]+\.(?:py|js))`", README)
+    return sorted(name for name in {*linked, *quoted} if "NAME" not in name)
+
+
+@pytest.mark.parametrize("name", named_files())
+def test_a_file_that_the_readme_names_is_there(name: str) -> None:
+    assert (ROOT / name).exists() or (ROOT / "libacli" / name).exists()
+
+
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_the_readme_names_every_command(path: tuple[str, ...]) -> None:
     assert f"`liba {' '.join(path)}" in README
