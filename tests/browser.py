@@ -8,6 +8,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -129,6 +130,11 @@ class Ear:
     async def loud(self, since: float = 0.0) -> list[float]:
         """The moments when speech sounded."""
         return [at for at, loudness in await self.samples(since) if loudness > SPEECH_FLOOR]
+
+    async def stall(self, since: float, until: float) -> float:
+        """For how long, at most, the page did not get to listen in that time: milliseconds."""
+        moments = [since, *(at for at, _ in await self.samples(since) if at < until), until]
+        return max((later - earlier for earlier, later in pairwise(moments)), default=0.0)
 
     async def hear(self, since: float | None = None, *, timeout_s: float = 15.0) -> float:
         """Waits for sound after `since`, else from now on; when it began."""

@@ -1,15 +1,27 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
+from tests import blocking_calls
+from tests.leaked_tasks import leaked
+from tests.leftover_processes import Leftovers, mark_this_run
 from tests.virtual_time import BACKEND
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
+
+# A shell starts what it runs in the background with SIGINT ignored, and children inherit that: Ctrl-C would
+# reach nothing that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+mark_this_run()
 
 # How long an example takes says more of what else the machine does than of the code.
 settings.register_profile("no deadline", deadline=None)
@@ -20,6 +32,48 @@ settings.load_profile("no deadline")
 def anyio_backend() -> tuple[str, dict[str, Any]] | str:
     """Unit tests own their time; modules that talk to real sockets override this with "asyncio"."""
     return BACKEND
+
+
+@pytest.fixture(scope="session")
+def leftovers() -> Leftovers:
+    """What this run has started; fixtures that outlive a module tell it what stays."""
+    return Leftovers()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_is_left_behind_by_the_run(leftovers: Leftovers) -> Iterator[None]:
+    yield
+    leftovers.end_and_complain(but_kept=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_process_is_left_behind_by_a_module(
+    no_process_is_left_behind_by_the_run: None, leftovers: Leftovers
+) -> Iterator[None]:
+    yield
+    leftovers.end_and_complain(but_kept=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_blocks_the_loop() -> Iterator[None]:
+    forbidden = blocking_calls.forbid()
+    yield
+    forbidden.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def no_task_is_leaked(request: pytest.FixtureRequest) -> None:
+    """For async tests; set up before a test's other fixtures, and so ended after them."""
+    if "anyio_backend" in request.fixturenames:
+        request.getfixturevalue("_no_task_is_leaked")
+
+
+@pytest.fixture
+async def _no_task_is_leaked() -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    yield
+    if tasks := await leaked(before):
+        pytest.fail("tasks that the test has left behind:\n" + "\n".join(map(repr, tasks)))
 
 
 @pytest.fixture(scope="module")

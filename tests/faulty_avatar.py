@@ -87,6 +87,9 @@ class FaultyAvatar:
         self.frames = 0
         """20 ms frames that all participants have received."""
 
+        self.played_at: list[float] = []
+        """When the sound of each utterance was played, or would have been, on the loop's clock."""
+
         self._scripts: deque[Script] = deque()
         self._accepted: deque[Script] = deque()
         self._service = AvatarService(self.api_key, self._attend, middlewares=[self._misbehave])
@@ -150,7 +153,7 @@ class FaultyAvatar:
             joined(rtc.Room(), invitation.url, invitation.token, auto_subscribe=False) as room,
             asyncio.TaskGroup() as tasks,
         ):
-            participant = _Participant(room, script, self._count)
+            participant = _Participant(room, script, self._count, self.played_at.append)
             performing = tasks.create_task(participant.run())
             await participant.gone.wait()
             performing.cancel()
@@ -163,13 +166,20 @@ class FaultyAvatar:
 class _Participant:
     """Plays what it receives on a plain track."""
 
-    def __init__(self, room: rtc.Room, script: Script, count: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        room: rtc.Room,
+        script: Script,
+        count: Callable[[], None],
+        note_end: Callable[[float], None],
+    ) -> None:
         self.gone = asyncio.Event()
         """Set when it is to leave the room, or is out of it."""
 
         self._room = room
         self._script = script
         self._count = count
+        self._note_end = note_end
         self._received = 0
         self._streams: asyncio.Queue[tuple[rtc.ByteStreamReader, str]] = asyncio.Queue()
         self._cleared = asyncio.Event()
@@ -218,6 +228,7 @@ class _Participant:
     async def _finish(self, sender: str, pushed_s: float, cleared: asyncio.Event) -> None:
         """Reports the end as the script says."""
         ends_at = self._now() + self._source.queued_duration
+        self._note_end(ends_at)
         with suppress(TimeoutError):
             async with asyncio.timeout_at(ends_at + self._script.report_shift_s):
                 await cleared.wait()

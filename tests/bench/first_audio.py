@@ -32,21 +32,21 @@ from pathlib import Path
 
 import psutil
 
-from tests.bench.avatar_stage import avatar_floor, avatar_service, through_avatar
-from tests.bench.ears import Hearing
-from tests.bench.first_audio_report import AVATAR_LIMITS, TRACK_LIMITS, Report, Scores
-from tests.bench.local_stack import local_server
-from tests.bench.stage import (
+from tests.bench.agents_and_seats import (
     LIBA,
     LIBA_THREAD,
     STOCK,
     Kind,
     NotHeardError,
+    RunningAgents,
     Seat,
-    Troupe,
     calm,
     floor,
 )
+from tests.bench.avatar_agents import avatar_floor, avatar_service, through_avatar
+from tests.bench.ears import Hearing
+from tests.bench.first_audio_report import AVATAR_LIMITS, TRACK_LIMITS, Report, Scores
+from tests.bench.local_stack import local_server
 from tests.bench.voice_process import VoiceProcess, voice_process
 from tests.speech_server import Script
 
@@ -76,10 +76,15 @@ class Bench:
     """One run: fills `scores`."""
 
     def __init__(
-        self, troupe: Troupe, voice: VoiceProcess, kinds: Sequence[Kind], *, with_longs: bool = True
+        self,
+        running_agents: RunningAgents,
+        voice: VoiceProcess,
+        kinds: Sequence[Kind],
+        *,
+        with_longs: bool = True,
     ) -> None:
         self.scores = {kind.name: Scores() for kind in kinds}
-        self._troupe = troupe
+        self._troupe = running_agents
         self._voice = voice
         self._kinds = kinds
         self._with_longs = with_longs
@@ -203,18 +208,18 @@ async def _run(arguments: argparse.Namespace) -> Report:
     psutil.cpu_percent()
     with tempfile.TemporaryDirectory() as folder, local_server(Path(folder)) as stack:
         async with voice_process() as voice:
-            troupe = Troupe(stack, voice.base_url)
+            running_agents = RunningAgents(stack, voice.base_url)
             run = _run_avatar if arguments.route == "avatar" else _run_track
-            scores = await run(arguments, liba, troupe, voice)
+            scores = await run(arguments, liba, running_agents, voice)
     limits = AVATAR_LIMITS if arguments.route == "avatar" else TRACK_LIMITS
     seconds = time.monotonic() - begun_at
     return Report(scores, limits, seconds=seconds, busy_percent=psutil.cpu_percent())
 
 
 async def _run_track(
-    arguments: argparse.Namespace, liba: Sequence[Kind], troupe: Troupe, voice: VoiceProcess
+    arguments: argparse.Namespace, liba: Sequence[Kind], running_agents: RunningAgents, voice: VoiceProcess
 ) -> dict[str, Scores]:
-    bench = Bench(troupe, voice, [*liba, STOCK, floor(_SHORT_MS)])
+    bench = Bench(running_agents, voice, [*liba, STOCK, floor(_SHORT_MS)])
     for number in range(arguments.rooms):
         _progress(f"set {number + 1} of {arguments.rooms}")
         await bench.run_set(number, arguments.rounds)
@@ -227,11 +232,11 @@ async def _run_track(
 
 
 async def _run_avatar(
-    arguments: argparse.Namespace, liba: Sequence[Kind], troupe: Troupe, voice: VoiceProcess
+    arguments: argparse.Namespace, liba: Sequence[Kind], running_agents: RunningAgents, voice: VoiceProcess
 ) -> dict[str, Scores]:
-    with avatar_service(troupe.stack.folder, size=_FACE_SIZE, fps=_FACE_FPS) as service:
+    with avatar_service(running_agents.stack.folder, size=_FACE_SIZE, fps=_FACE_FPS) as service:
         speaking = [through_avatar(kind, service) for kind in (*liba, STOCK)]
-        bench = Bench(troupe, voice, [*speaking, avatar_floor(_SHORT_MS, service)], with_longs=False)
+        bench = Bench(running_agents, voice, [*speaking, avatar_floor(_SHORT_MS, service)], with_longs=False)
         for number in range(arguments.rooms):
             _progress(f"set {number + 1} of {arguments.rooms}")
             await bench.run_set(number, arguments.rounds)

@@ -23,8 +23,8 @@ from typing import Any
 import aiohttp
 
 from libacli.core.timeline import percentile
+from tests.bench.agents_and_seats import calm
 from tests.bench.local_stack import Stack, local_server, worker
-from tests.bench.stage import calm
 
 CONCURRENCY = 32
 _ROOM, _STAGE = "bench-load", "bench-stage"

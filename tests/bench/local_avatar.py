@@ -22,7 +22,7 @@ from libacli.config import LiveKitCredentials
 from libacli.core.audio import FRAME_BYTES, silence
 from libacli.edges.sinks.track import TrackSink
 from libacli.speech.fakes import tone
-from tests.bench.avatar_stage import AvatarService, avatar_service
+from tests.bench.avatar_agents import AvatarService, avatar_service
 from tests.bench.local_stack import local_server
 from tests.live.avatar_peers import TavusClient, Viewer, agent_in, meeting, viewer_in
 

@@ -21,8 +21,8 @@ import aiohttp
 from aiohttp import web
 
 from libacli.core.timeline import percentile
+from tests.bench.agents_and_seats import Kind, RunningAgents, Seat, calm, liba
 from tests.bench.local_stack import Stack, local_server
-from tests.bench.stage import Kind, Seat, Troupe, calm, liba
 from tests.bench.voice_process import voice_process
 from tests.speech_server import Script
 
@@ -43,9 +43,9 @@ async def main(rounds: int) -> bool:
         collector = await stack.enter_async_context(_collector())
         port = _free_port()
         kinds = _kinds(port, collector)
-        troupe = Troupe(server, voice.base_url)
+        running_agents = RunningAgents(server, voice.base_url)
         seats = [
-            (await stack.enter_async_context(troupe.seats(kind, 1)))[0][0]
+            (await stack.enter_async_context(running_agents.seats(kind, 1)))[0][0]
             for kind in (kinds["off"], kinds["on"])
         ]
         scrapes = await stack.enter_async_context(_scraping(port))

@@ -26,6 +26,7 @@ from libacli.edges.viewer.listener import Listener, listening
 from libacli.local.guard import GuardedProcess
 from libacli.local.server_binary import ensure_server
 from libacli.local.server_process import run_server
+from tests.leftover_processes import Leftovers
 
 READY_TIMEOUT_S = 40.0
 
@@ -36,10 +37,13 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def credentials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitCredentials]:
+def credentials(
+    tmp_path_factory: pytest.TempPathFactory, leftovers: Leftovers
+) -> Iterator[LiveKitCredentials]:
     """A LiveKit server of this test run's own."""
     binary = ensure_server(None, user_cache_path("liba"))
     with run_server(binary.path, tmp_path_factory.mktemp("state")) as server:
+        leftovers.keep(server.process.pid)
         yield LiveKitCredentials(server.url, server.api_key, SecretStr(server.api_secret))
 
 
@@ -100,10 +104,11 @@ def shell(bare_shell: Shell, credentials: LiveKitCredentials) -> Shell:
 
 
 @pytest.fixture(scope="session")
-def worker(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def worker(shell: Shell, tmp_path_factory: pytest.TempPathFactory, leftovers: Leftovers) -> Iterator[Path]:
     """A worker named `liba`, with the embedded voice, that takes signed requests only; its log."""
     log = tmp_path_factory.mktemp("worker") / "worker.log"
     with shell.running("agent", "run", "--max-rooms", "50", log=log) as process:
+        leftovers.keep(process.pid)
         wait_for_line(log, "worker is ready", process)
         yield log
 
@@ -142,7 +147,7 @@ def listen(credentials: LiveKitCredentials, room: str) -> Listen:
 
 
 @dataclass(frozen=True)
-class Scene:
+class ReadyRoom:
     """An agent and a listener in one room, both ready."""
 
     client: AgentClient
@@ -151,12 +156,12 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(
+async def ready_room(
     credentials: LiveKitCredentials, worker: Path, room: str, listen: Listen
-) -> AsyncIterator[Scene]:
+) -> AsyncIterator[ReadyRoom]:
     async with LiveKitApi(credentials) as api, listen() as listener:
         client = AgentClient(api, AgentLocator(api, room=room, agent_name="liba"))
         await client.reach(timeout_s=READY_TIMEOUT_S)
         async with asyncio.timeout(10):
             await listener.subscribed.wait()
-        yield Scene(client, listener, room)
+        yield ReadyRoom(client, listener, room)

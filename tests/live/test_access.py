@@ -22,7 +22,7 @@ from libacli.core.protocol import CAN_SAY_ATTRIBUTE, SAY_METHOD, SAY_TOPIC, STAT
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import Permissions, join_token, sign_request
-from tests.live.conftest import Scene
+from tests.live.conftest import ReadyRoom
 
 pytestmark = pytest.mark.live
 
@@ -74,9 +74,9 @@ def stands_in(log: Path, text: str) -> bool:
     return text in log.read_text(errors="replace")
 
 
-async def identity_of_agent(scene: Scene, credentials: LiveKitCredentials) -> str:
+async def identity_of_agent(ready_room: ReadyRoom, credentials: LiveKitCredentials) -> str:
     async with LiveKitApi(credentials) as api:
-        identity = await api.find_agent(scene.room, "liba")
+        identity = await api.find_agent(ready_room.room, "liba")
     assert identity
     return identity
 
@@ -95,29 +95,29 @@ async def agent_in(room: rtc.Room) -> str:
             await asyncio.sleep(0.05)
 
 
-async def still_speaks(scene: Scene) -> bool:
-    take = scene.listener.start_capture()
-    await scene.client.say(SayRequest("Still here.", id="still-here"))
+async def still_speaks(ready_room: ReadyRoom) -> bool:
+    take = ready_room.listener.start_capture()
+    await ready_room.client.say(SayRequest("Still here.", id="still-here"))
     async with asyncio.timeout(20):
-        event = await scene.listener.wait_for("still-here", *FINAL_STATES)
+        event = await ready_room.listener.wait_for("still-here", *FINAL_STATES)
     await asyncio.sleep(0.3)
     return event["state"] == "done" and take.speech_s > 0.3
 
 
 async def test_a_packet_from_a_guest_with_can_say_is_spoken(
-    scene: Scene, credentials: LiveKitCredentials
+    ready_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:
-    async with guest(credentials, scene.room, can_say=True) as there:
+    async with guest(credentials, ready_room.room, can_say=True) as there:
         await agent_in(there)
         await there.local_participant.publish_data(b'{"text": "Hello.", "id": "p1"}', topic=SAY_TOPIC)
         async with asyncio.timeout(20):
-            assert (await scene.listener.wait_for("p1", *FINAL_STATES))["state"] == "done"
+            assert (await ready_room.listener.wait_for("p1", *FINAL_STATES))["state"] == "done"
 
 
 async def test_a_call_from_a_guest_with_can_say_is_answered_and_spoken(
-    scene: Scene, credentials: LiveKitCredentials
+    ready_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:
-    async with guest(credentials, scene.room, can_say=True) as there:
+    async with guest(credentials, ready_room.room, can_say=True) as there:
         reply = await there.local_participant.perform_rpc(
             destination_identity=await agent_in(there),
             method=SAY_METHOD,
@@ -130,62 +130,64 @@ async def test_a_call_from_a_guest_with_can_say_is_answered_and_spoken(
             "duplicate": False,
         }
         async with asyncio.timeout(20):
-            assert (await scene.listener.wait_for("c1", *FINAL_STATES))["state"] == "done"
+            assert (await ready_room.listener.wait_for("c1", *FINAL_STATES))["state"] == "done"
 
 
 async def test_fault_04_a_packet_from_a_viewer_does_not_even_arrive(
-    scene: Scene, credentials: LiveKitCredentials
+    ready_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:
-    take = scene.listener.start_capture()
-    async with guest(credentials, scene.room, can_say=False) as there:
+    take = ready_room.listener.start_capture()
+    async with guest(credentials, ready_room.room, can_say=False) as there:
         for _ in range(10):
             await there.local_participant.publish_data(b'{"text": "Hello.", "id": "v1"}', topic=SAY_TOPIC)
             await asyncio.sleep(0.3)
-    assert scene.listener.events.empty()
+    assert ready_room.listener.events.empty()
     assert take.speech_s == 0
 
 
 async def test_fault_05_a_newcomer_is_told_that_it_is_not_known_yet_and_is_heard_once_it_is(
-    scene: Scene, credentials: LiveKitCredentials
+    ready_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:
-    async with guest(credentials, scene.room, can_say=True) as there:
+    async with guest(credentials, ready_room.room, can_say=True) as there:
         for after_s in (0.0, 0.3):
             await asyncio.sleep(after_s)
             await there.local_participant.publish_data(b'{"text": "Hello.", "id": "n1"}', topic=SAY_TOPIC)
             async with asyncio.timeout(10):
-                event = await scene.listener.wait_for("n1", "rejected", *FINAL_STATES)
+                event = await ready_room.listener.wait_for("n1", "rejected", *FINAL_STATES)
             assert event["rejected"] == "unknown_sender"
             assert "try again" in event["message"]
         await asyncio.sleep(3.5)
         await there.local_participant.publish_data(b'{"text": "Hello.", "id": "n1"}', topic=SAY_TOPIC)
         async with asyncio.timeout(10):
-            assert (await scene.listener.wait_for("n1", "rejected", *FINAL_STATES))["state"] == "done"
+            assert (await ready_room.listener.wait_for("n1", "rejected", *FINAL_STATES))["state"] == "done"
 
 
 async def test_fault_05_a_hidden_participant_is_never_trusted_whatever_its_token_says(
-    scene: Scene, credentials: LiveKitCredentials
+    ready_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:
     grants = {"canPublishData": True, "hidden": True}
-    token = made_token(credentials, scene.room, "ghost", grants, attributes={CAN_SAY_ATTRIBUTE: "true"})
+    token = made_token(credentials, ready_room.room, "ghost", grants, attributes={CAN_SAY_ATTRIBUTE: "true"})
     async with joined(rtc.Room(), credentials.ws_url, token) as there:
         for number in range(5):
             payload = json.dumps({"text": "Hello.", "id": f"h{number}"})
             await there.local_participant.publish_data(payload, topic=SAY_TOPIC)
             async with asyncio.timeout(10):
-                event = await scene.listener.wait_for(f"h{number}", "accepted", "rejected")
+                event = await ready_room.listener.wait_for(f"h{number}", "accepted", "rejected")
             assert event["rejected"] == "unknown_sender"
             await asyncio.sleep(1)
 
 
 async def test_fault_06_a_text_stream_is_no_way_in_whoever_it_says_has_sent_it(
-    scene: Scene, credentials: LiveKitCredentials
+    ready_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:
     attributes = {CAN_SAY_ATTRIBUTE: "true"}
     grants = {"canPublishData": True, "agent": True}
-    token = made_token(credentials, scene.room, "other-agent", grants, kind="agent", attributes=attributes)
-    take = scene.listener.start_capture()
+    token = made_token(
+        credentials, ready_room.room, "other-agent", grants, kind="agent", attributes=attributes
+    )
+    take = ready_room.listener.start_capture()
     async with (
-        guest(credentials, scene.room, can_say=True) as honest,
+        guest(credentials, ready_room.room, can_say=True) as honest,
         joined(rtc.Room(), credentials.ws_url, token) as there,
     ):
         await agent_in(honest)
@@ -196,88 +198,88 @@ async def test_fault_06_a_text_stream_is_no_way_in_whoever_it_says_has_sent_it(
         # An agent's own packet, too: its kind never may, whatever attributes its token has.
         await there.local_participant.publish_data(b'{"text": "Hello.", "id": "s2"}', topic=SAY_TOPIC)
         async with asyncio.timeout(10):
-            event = await scene.listener.wait_for("s2", "accepted", "rejected")
+            event = await ready_room.listener.wait_for("s2", "accepted", "rejected")
         assert event["rejected"] in ("unauthorized", "unknown_sender")
         await asyncio.sleep(1)
-    assert scene.listener.events.empty()
+    assert ready_room.listener.events.empty()
     assert take.speech_s == 0
 
 
 async def test_fault_07_who_joins_as_the_agent_is_noticed_and_reported(
-    scene: Scene, credentials: LiveKitCredentials, worker: Path
+    ready_room: ReadyRoom, credentials: LiveKitCredentials, worker: Path
 ) -> None:
-    async with guest(credentials, scene.room, can_say=True) as there:
+    async with guest(credentials, ready_room.room, can_say=True) as there:
         agent = await agent_in(there)
-    token = made_token(credentials, scene.room, agent, {"canPublishData": True})
+    token = made_token(credentials, ready_room.room, agent, {"canPublishData": True})
     async with joined(rtc.Room(), credentials.ws_url, token), asyncio.timeout(10):
-        while not stands_in(worker, f"TAKEOVER: somebody joined room {scene.room}"):  # noqa: ASYNC110
+        while not stands_in(worker, f"TAKEOVER: somebody joined room {ready_room.room}"):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     assert stands_in(worker, f"agent, {agent}, and put it out")
 
 
 async def test_an_attribute_that_somebody_could_have_given_itself_is_worth_nothing(
-    scene: Scene, credentials: LiveKitCredentials
+    ready_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:
     grants = {"canPublishData": True, "canUpdateOwnMetadata": True}
-    token = made_token(credentials, scene.room, "climber", grants)
+    token = made_token(credentials, ready_room.room, "climber", grants)
     async with joined(rtc.Room(), credentials.ws_url, token) as there:
         await there.local_participant.set_attributes({CAN_SAY_ATTRIBUTE: "true"})
         await agent_in(there)
         await asyncio.sleep(1)
         await there.local_participant.publish_data(b'{"text": "Hello.", "id": "c1"}', topic=SAY_TOPIC)
         async with asyncio.timeout(10):
-            event = await scene.listener.wait_for("c1", "accepted", "rejected")
+            event = await ready_room.listener.wait_for("c1", "accepted", "rejected")
     assert event["rejected"] == "unauthorized"
 
 
 async def test_fault_31_a_request_that_livekit_delivers_again_is_carried_out_once(
-    scene: Scene, credentials: LiveKitCredentials
+    ready_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:
-    agent = await identity_of_agent(scene, credentials)
-    say = signed_payload(credentials, scene.room, SAY_METHOD, {"text": "Hello."})
-    stop = signed_payload(credentials, scene.room, STOP_METHOD, {})
+    agent = await identity_of_agent(ready_room, credentials)
+    say = signed_payload(credentials, ready_room.room, SAY_METHOD, {"text": "Hello."})
+    stop = signed_payload(credentials, ready_room.room, STOP_METHOD, {})
     async with LiveKitApi(credentials) as api:
-        answers = {await api.perform_rpc(scene.room, agent, SAY_METHOD, say) for _ in range(3)}
+        answers = {await api.perform_rpc(ready_room.room, agent, SAY_METHOD, say) for _ in range(3)}
         assert len(answers) == 1
         said = json.loads(answers.pop())["id"]
-        stopped = await api.perform_rpc(scene.room, agent, STOP_METHOD, stop)
+        stopped = await api.perform_rpc(ready_room.room, agent, STOP_METHOD, stop)
         assert json.loads(stopped)["stopped"] == [said]
-        await scene.client.say(SayRequest("Hello again.", id="later"))
-        assert await api.perform_rpc(scene.room, agent, STOP_METHOD, stop) == stopped
-        assert await api.perform_rpc(scene.room, agent, SAY_METHOD, say)
+        await ready_room.client.say(SayRequest("Hello again.", id="later"))
+        assert await api.perform_rpc(ready_room.room, agent, STOP_METHOD, stop) == stopped
+        assert await api.perform_rpc(ready_room.room, agent, SAY_METHOD, say)
     states: dict[str, list[str]] = {said: [], "later": []}
     async with asyncio.timeout(20):
         while "done" not in states["later"]:
-            event = await scene.listener.events.get()
+            event = await ready_room.listener.events.get()
             states[event["id"]].append(event["state"])
     assert states[said][-1] == "interrupted"
     assert states[said].count("accepted") == 1
 
 
 async def test_fault_56_each_way_a_signature_can_be_wrong_is_told_and_none_is_spoken(
-    scene: Scene, credentials: LiveKitCredentials
+    ready_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:
-    agent = await identity_of_agent(scene, credentials)
+    agent = await identity_of_agent(ready_room, credentials)
     body = {"text": "Hello."}
     stranger = replace(credentials, api_secret=SecretStr("a-secret-that-nobody-knows-of-32-chars"))
     other_key = replace(credentials, api_key="APIother")
     wrong = {
         "by a key that is not accepted": [
-            signed_payload(stranger, scene.room, SAY_METHOD, body),
-            signed_payload(other_key, scene.room, SAY_METHOD, body),
+            signed_payload(stranger, ready_room.room, SAY_METHOD, body),
+            signed_payload(other_key, ready_room.room, SAY_METHOD, body),
         ],
         "for another room": [signed_payload(credentials, "other", SAY_METHOD, body)],
-        "for another method": [signed_payload(credentials, scene.room, STOP_METHOD, body)],
+        "for another method": [signed_payload(credentials, ready_room.room, STOP_METHOD, body)],
         "for another body": [
             json.dumps(
-                json.loads(signed_payload(credentials, scene.room, SAY_METHOD, body)) | {"text": "Bye."}
+                json.loads(signed_payload(credentials, ready_room.room, SAY_METHOD, body)) | {"text": "Bye."}
             )
         ],
         "for another agent": [
-            signed_payload(credentials, scene.room, SAY_METHOD, body, agent="liba-agent-that-is-gone")
+            signed_payload(credentials, ready_room.room, SAY_METHOD, body, agent="liba-agent-that-is-gone")
         ],
-        "has expired": [reclaimed(credentials, scene.room, body, -200)],
-        "is from the future": [reclaimed(credentials, scene.room, body, 200)],
+        "has expired": [reclaimed(credentials, ready_room.room, body, -200)],
+        "is from the future": [reclaimed(credentials, ready_room.room, body, 200)],
         "is not valid": [
             json.dumps(body | {"auth": jwt.encode({"aud": "liba"}, None, algorithm="none")}),
             json.dumps(body | {"auth": "rubbish"}),
@@ -286,18 +288,18 @@ async def test_fault_56_each_way_a_signature_can_be_wrong_is_told_and_none_is_sp
     async with LiveKitApi(credentials) as api:
         for words, payloads in wrong.items():
             for payload in payloads:
-                answer = json.loads(await api.perform_rpc(scene.room, agent, SAY_METHOD, payload))
+                answer = json.loads(await api.perform_rpc(ready_room.room, agent, SAY_METHOD, payload))
                 assert answer["rejected"] == "unauthorized"
                 assert words in answer["message"]
         for shift_s in (-28, 28):  # clocks may differ by half a minute
-            payload = reclaimed(credentials, scene.room, body, shift_s)
-            assert "id" in json.loads(await api.perform_rpc(scene.room, agent, SAY_METHOD, payload))
+            payload = reclaimed(credentials, ready_room.room, body, shift_s)
+            assert "id" in json.loads(await api.perform_rpc(ready_room.room, agent, SAY_METHOD, payload))
 
 
 async def test_fault_50_a_hundred_lines_at_once_are_taken_or_refused_and_none_is_forgotten(
-    scene: Scene, credentials: LiveKitCredentials
+    ready_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:
-    async with guest(credentials, scene.room, can_say=True) as there:
+    async with guest(credentials, ready_room.room, can_say=True) as there:
         await agent_in(there)
         for number in range(100):
             payload = json.dumps({"text": f"Line {number}.", "id": f"b{number}"})
@@ -305,39 +307,39 @@ async def test_fault_50_a_hundred_lines_at_once_are_taken_or_refused_and_none_is
         told: dict[str, str] = {}
         async with asyncio.timeout(20):
             while len(told) < 100:
-                event = await scene.listener.events.get()
+                event = await ready_room.listener.events.get()
                 if event["state"] in ("accepted", "rejected"):
                     told[event["id"]] = event.get("rejected", "accepted")
     taken = [id for id, outcome in told.items() if outcome == "accepted"]
     assert 32 <= len(taken) <= 36
     assert set(told.values()) <= {"accepted", "queue_full", "rate_limited"}
-    assert sorted(await scene.client.stop())
-    assert await still_speaks(scene)
+    assert sorted(await ready_room.client.stop())
+    assert await still_speaks(ready_room)
 
 
-async def test_the_queue_shows_its_caps(scene: Scene) -> None:
-    await scene.client.say(SayRequest("Hello.", id="q1"))
-    caps = {cap.name: cap for cap in (await scene.client.queue()).caps}
+async def test_the_queue_shows_its_caps(ready_room: ReadyRoom) -> None:
+    await ready_room.client.say(SayRequest("Hello.", id="q1"))
+    caps = {cap.name: cap for cap in (await ready_room.client.queue()).caps}
     assert (caps["speech"].used, caps["speech"].limit) == (6, 100_000)
     assert (caps["your requests"].used, caps["your requests"].limit) == (1, 33)
 
 
 async def test_a_guest_that_may_send_data_but_not_say_is_refused_with_an_event(
-    scene: Scene, credentials: LiveKitCredentials
+    ready_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:
-    token = made_token(credentials, scene.room, "guest", {"canPublishData": True})
-    take = scene.listener.start_capture()
+    token = made_token(credentials, ready_room.room, "guest", {"canPublishData": True})
+    take = ready_room.listener.start_capture()
     async with joined(rtc.Room(), credentials.ws_url, token) as there:
         await agent_in(there)
         await there.local_participant.publish_data(b'{"text": "Hello.", "id": "g1"}', topic=SAY_TOPIC)
         async with asyncio.timeout(10):
-            event = await scene.listener.wait_for("g1", "rejected")
+            event = await ready_room.listener.wait_for("g1", "rejected")
         assert event["rejected"] == "unauthorized"
         body = {"text": "Signed.", "id": "g2"}
-        auth = sign_request(credentials, room=scene.room, method=SAY_METHOD, body=body)
+        auth = sign_request(credentials, room=ready_room.room, method=SAY_METHOD, body=body)
         await there.local_participant.publish_data(json.dumps(body | {"auth": auth}), topic=SAY_TOPIC)
         async with asyncio.timeout(20):
-            assert (await scene.listener.wait_for("g2", *FINAL_STATES))["state"] == "done"
+            assert (await ready_room.listener.wait_for("g2", *FINAL_STATES))["state"] == "done"
     assert take.speech_s > 0
 
 
@@ -357,24 +359,24 @@ async def test_a_guest_that_may_send_data_but_not_say_is_refused_with_an_event(
     ],
 )
 async def test_a_malformed_packet_is_rejected_and_the_agent_goes_on(
-    scene: Scene, credentials: LiveKitCredentials, payload: bytes
+    ready_room: ReadyRoom, credentials: LiveKitCredentials, payload: bytes
 ) -> None:
-    async with guest(credentials, scene.room, can_say=True) as there:
+    async with guest(credentials, ready_room.room, can_say=True) as there:
         await agent_in(there)
         await there.local_participant.publish_data(payload, topic=SAY_TOPIC)
         async with asyncio.timeout(10):
-            event = await scene.listener.events.get()
+            event = await ready_room.listener.events.get()
     assert (event["state"], event["rejected"]) == ("rejected", "malformed")
-    assert await still_speaks(scene)
+    assert await still_speaks(ready_room)
 
 
 async def test_the_queue_can_be_asked_for_and_holds_no_text(
-    scene: Scene, credentials: LiveKitCredentials
+    ready_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:
-    async with guest(credentials, scene.room, can_say=True) as there:
+    async with guest(credentials, ready_room.room, can_say=True) as there:
         agent = await agent_in(there)
-        await scene.client.say(SayRequest("A canary sings for a while in its cage.", id="q1"))
-        await scene.client.say(SayRequest("Another canary.", id="q2"))
+        await ready_room.client.say(SayRequest("A canary sings for a while in its cage.", id="q1"))
+        await ready_room.client.say(SayRequest("Another canary.", id="q2"))
         reply = await there.local_participant.perform_rpc(
             destination_identity=agent, method=STATUS_METHOD, payload="{}"
         )

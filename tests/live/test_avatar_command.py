@@ -22,6 +22,7 @@ from libacli.core.audio import silence
 from libacli.speech.fakes import tone
 from tests.live.avatar_peers import TavusClient, meeting
 from tests.live.conftest import Shell
+from tests.started import started
 
 pytestmark = pytest.mark.live
 
@@ -54,7 +55,7 @@ def running(shell: Shell, folder: Path, *arguments: str, **environment: str) -> 
     log = folder / "avatar.log"
     with (
         log.open("wb") as err,
-        subprocess.Popen(
+        started(
             shell.command("avatar", "run", "--json", *arguments),
             env=shell.environment | environment,
             cwd=shell.folder,
@@ -64,10 +65,7 @@ def running(shell: Shell, folder: Path, *arguments: str, **environment: str) -> 
     ):
         assert process.stdout
         told = json.loads(process.stdout.readline())
-        try:
-            yield Service(process, told["TAVUS_BASE_URL"], told.get("TAVUS_API_KEY", ""), log)
-        finally:
-            process.kill()
+        yield Service(process, told["TAVUS_BASE_URL"], told.get("TAVUS_API_KEY", ""), log)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

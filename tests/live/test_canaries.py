@@ -23,6 +23,7 @@ from libacli.local.server_process import run_server
 from tests.canaries import KEYS, WORDS, secret_settings, secrets_in, words_in
 from tests.live.conftest import Listen, Shell, wait_for_line
 from tests.speech_server import Script, SpeechServer
+from tests.started import started
 
 pytestmark = pytest.mark.live
 
@@ -147,7 +148,7 @@ def test_fault_12_the_local_server_leaves_its_secret_nowhere(tmp_path: Path) -> 
 def test_fault_12_the_demo_writes_and_shows_no_word_and_no_secret(bare_shell: Shell, tmp_path: Path) -> None:
     seen: set[str] = set()
     over = threading.Event()
-    with subprocess.Popen(
+    with started(
         bare_shell.command("--verbose", "demo", WORDS, "--once"),
         env=bare_shell.environment | {"XDG_STATE_HOME": str(tmp_path), "OPENAI_API_KEY": ""},
         cwd=bare_shell.folder,

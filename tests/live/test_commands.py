@@ -19,6 +19,7 @@ import pytest
 from libacli.config import LiveKitCredentials
 from tests.hearing import words_in, words_of
 from tests.live.conftest import Shell, wait_for_line
+from tests.started import started
 
 pytestmark = pytest.mark.live
 
@@ -72,25 +73,28 @@ def test_an_utterance_that_is_interrupted_is_told_by_exit_code_8(
     shell: Shell, worker: Path, room: str
 ) -> None:
     shell.run("say", "Hello.", "--room", room, "--wait", "done")
-    long = "This line is long enough to be interrupted in its middle. " * 3
-    waiting = subprocess.Popen(
-        shell.command("say", long, "--room", room, "--wait", "done"),
+    long = "This line is long enough to be interrupted in its middle. " * 6
+    with started(
+        shell.command("say", long, "--room", room, "--wait", "done", "--id", "long"),
         env=shell.environment,
         cwd=shell.folder,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
-    )
-    time.sleep(2)
-    assert shell.run("say", "Now this.", "--room", room, "--interrupt").returncode == 0
-    _, errors = waiting.communicate(timeout=20)
+    ) as waiting:
+        deadline = time.monotonic() + 30
+        while '"long"' not in shell.run("queue", "--room", room, "--json").stdout:
+            assert time.monotonic() < deadline
+        assert shell.run("say", "Now this.", "--room", room, "--interrupt").returncode == 0
+        _, errors = waiting.communicate(timeout=20)
     assert waiting.returncode == 8
     assert "interrupted by a newer request" in errors
 
 
 def test_a_wait_that_is_too_short_is_told_by_exit_code_7(shell: Shell, worker: Path, room: str) -> None:
     shell.run("say", "Hello.", "--room", room, "--wait", "done")
-    done = shell.run("say", "A line that takes longer.", "--room", room, "--wait", "done", "--timeout", "0.6")
+    line = "A line that takes longer than the command may wait for it to be spoken to its end."
+    done = shell.run("say", line, "--room", room, "--wait", "done", "--timeout", "0.6")
     assert done.returncode == 7
     assert "Traceback" not in done.stderr
 
@@ -211,7 +215,7 @@ def test_the_demo_refuses_what_it_cannot_say_and_leaves_nothing_running(bare_she
 def test_the_demo_on_a_terminal_gives_the_link_of_a_page_that_reaches_its_agent(bare_shell: Shell) -> None:
     near, far = os.openpty()
     command = bare_shell.command("demo", "This is a test of the demo.")
-    with subprocess.Popen(
+    with started(
         command, env=bare_shell.environment, cwd=bare_shell.folder, stdin=far, stdout=far, stderr=far
     ) as demo:
         os.close(far)

@@ -16,10 +16,13 @@ from libacli.core.audio import FRAME_BYTES, silence
 from libacli.speech.fakes import tone
 from tests.faulty_avatar import Create, FaultyAvatar, Script
 from tests.live.avatar_peers import Agent, TavusClient, agent_in, viewer_in
+from tests.live.heard import assert_heard_once, quiet
 
 pytestmark = pytest.mark.live
 
 SOUND = tone(600) + silence(120)
+WAY_S = 1.0
+"""A report may take so long to get here on a busy machine; before it is due it may not come."""
 
 
 @pytest.fixture
@@ -135,8 +138,8 @@ async def test_its_sound_is_real(
             await viewer.hears.wait()
         await agent.send(SOUND)
         assert (await agent.report()).position_s == pytest.approx(0.72, abs=0.001)
-        await asyncio.sleep(0.3)
-        assert viewer.capture.speech_s == pytest.approx(0.48, abs=0.1)
+        await quiet(viewer)
+        assert_heard_once(viewer.capture.speech_s, 0.48)
     assert faulty.frames == len(SOUND) // FRAME_BYTES
 
 
@@ -154,28 +157,37 @@ async def test_it_leaves_in_the_middle(
 
 
 @pytest.mark.parametrize(
-    ("script", "after_s"),
+    ("script", "count", "earliest_s", "latest_s"),
     [
-        (Script(), [0.72]),
-        (Script(report_shift_s=-0.5), [0.22]),
-        (Script(report_shift_s=0.5), [1.22]),
-        (Script(report="twice"), [0.72, 0.72]),
-        (Script(report="never"), []),
-        (Script(report="malformed"), [0.72]),
+        (Script(), 1, 0.0, WAY_S),
+        (Script(report_shift_s=-0.5), 1, -0.5, 0.0),
+        (Script(report_shift_s=0.5), 1, 0.5, 0.5 + WAY_S),
+        (Script(report="twice"), 2, 0.0, WAY_S),
+        (Script(report="never"), 0, 0.0, 0.0),
+        (Script(report="malformed"), 1, 0.0, WAY_S),
     ],
     ids=["on time", "early", "late", "twice", "never", "malformed"],
 )
 async def test_it_reports_the_end_as_told(
-    faulty: FaultyAvatar, tavus: TavusClient, agent: Agent, room: str, script: Script, after_s: list[float]
+    faulty: FaultyAvatar,
+    tavus: TavusClient,
+    agent: Agent,
+    room: str,
+    script: Script,
+    count: int,
+    earliest_s: float,
+    latest_s: float,
 ) -> None:
     faulty.play(script)
     await tavus.create(room)
     await agent.avatar_ready()
-    began_at = asyncio.get_running_loop().time()
     await agent.send(SOUND)
+    reports = [await agent.report() for _ in range(count)]
     await asyncio.sleep(1.6)
-    reports = [agent.reports.get_nowait() for _ in range(agent.reports.qsize())]
-    assert [report.came_at - began_at for report in reports] == pytest.approx(after_s, abs=0.15)
+    assert agent.reports.empty()
+    (played_at,) = faulty.played_at
+    for report in reports:
+        assert earliest_s <= report.came_at - played_at < latest_s
     expected = {"playback_position": pytest.approx(0.72, abs=0.001), "interrupted": False}
     for report in reports:
         if script.report == "malformed":
@@ -189,12 +201,15 @@ async def test_it_can_be_interrupted(
 ) -> None:
     await tavus.create(room)
     await agent.avatar_ready()
+    clock = asyncio.get_running_loop().time
+    began_at = clock()
     await agent.send(tone(4000))
     await asyncio.sleep(0.5)
     await agent.clear()
-    report = await agent.report(timeout_s=1)
+    report = await agent.report()
     assert report.is_interrupted
-    assert report.position_s == pytest.approx(0.6, abs=0.3)
+    # No more than there was time for: the way of the sound and of the report are within it.
+    assert 0.2 < report.position_s < min(4.0, report.came_at - began_at)
 
 
 async def test_it_can_be_deaf_to_interruptions(

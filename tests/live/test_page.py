@@ -123,7 +123,8 @@ async def test_ctrl_enter_speaks(visit: Open) -> None:
 
 async def test_stop_silences_the_page_within_300_ms_of_the_click(visit: Open) -> None:
     """From the click's own time stamp to the last sound that the browser has decoded and plays: the median of
-    three, since all of it, browser and avatar included, runs on this one machine.
+    three, since all of it, browser and avatar included, runs on this one machine. When the page itself stood
+    still for longer than its 10 ms, that is not counted.
     """
     took_ms: list[float] = []
     async with visit() as one:
@@ -138,7 +139,7 @@ async def test_stop_silences_the_page_within_300_ms_of_the_click(visit: Open) ->
             await ear.silence(2.0)  # longer than the page is mute by itself; some 30 s of text were to go
             last_loud = (await ear.loud())[-1]
             assert last_loud > clicked_at - 500  # it did sound until then
-            took_ms.append(last_loud - clicked_at)
+            took_ms.append(last_loud - clicked_at - await ear.stall(clicked_at, last_loud))
         assert statistics.median(took_ms) < 300, took_ms
         await expect(one.status).to_contain_text("Ready")
 

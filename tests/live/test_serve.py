@@ -22,6 +22,7 @@ from livekit.rtc.participant import PublishTrackError
 from libacli.config import LiveKitCredentials
 from libacli.edges.livekit.joining import joined
 from tests.live.conftest import Listen, Shell
+from tests.started import started
 
 pytestmark = pytest.mark.live
 
@@ -44,7 +45,7 @@ def serving(shell: Shell, folder: Path, **environment: str) -> Iterator[Served]:
     log = folder / "serve.log"
     with (
         log.open("wb") as errors,
-        subprocess.Popen(
+        started(
             shell.command("serve", "--port", "0", "--json"),
             env=shell.environment | environment,
             cwd=shell.folder,
@@ -53,13 +54,10 @@ def serving(shell: Shell, folder: Path, **environment: str) -> Iterator[Served]:
             stderr=errors,
         ) as process,
     ):
-        try:
-            assert process.stdout
-            line = process.stdout.readline()
-            assert line, log.read_text()
-            yield Served(json.loads(line)["url"], process, log)
-        finally:
-            process.kill()
+        assert process.stdout
+        line = process.stdout.readline()
+        assert line, log.read_text()
+        yield Served(json.loads(line)["url"], process, log)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 from libacli.core.lifecycle import FINAL_STATES
 from libacli.core.messages import SayRequest
 from tests.hearing import words_in, words_of
-from tests.live.conftest import Scene
+from tests.live.conftest import ReadyRoom
 
 pytestmark = pytest.mark.live
 
@@ -25,48 +25,50 @@ SENTENCES = [
 ]
 
 
-async def spoken(scene: Scene, text: str, id: str) -> dict[str, object]:
+async def spoken(ready_room: ReadyRoom, text: str, id: str) -> dict[str, object]:
     """Has `text` spoken and returns the final event, once its sound has arrived."""
-    await scene.client.say(SayRequest(text, id=id))
+    await ready_room.client.say(SayRequest(text, id=id))
     async with asyncio.timeout(60):
-        event = await scene.listener.wait_for(id, *FINAL_STATES)
+        event = await ready_room.listener.wait_for(id, *FINAL_STATES)
     await asyncio.sleep(TAIL_S)
     return event
 
 
-async def test_every_word_of_five_sentences_is_heard(scene: Scene) -> None:
+async def test_every_word_of_five_sentences_is_heard(ready_room: ReadyRoom) -> None:
     for number, sentence in enumerate(SENTENCES):
-        take = scene.listener.start_capture()
-        event = await spoken(scene, sentence, f"s{number}")
+        take = ready_room.listener.start_capture()
+        event = await spoken(ready_room, sentence, f"s{number}")
         assert event["state"] == "done"
         assert words_in(bytes(take.pcm)) == words_of(sentence)
 
 
-async def test_a_long_text_is_heard_to_its_last_word_without_a_gap_at_the_seams(scene: Scene) -> None:
-    take = scene.listener.start_capture()
-    event = await spoken(scene, " ".join(SENTENCES), "long")
+async def test_a_long_text_is_heard_to_its_last_word_without_a_gap_at_the_seams(
+    ready_room: ReadyRoom,
+) -> None:
+    take = ready_room.listener.start_capture()
+    event = await spoken(ready_room, " ".join(SENTENCES), "long")
     assert (event["state"], event.get("underruns", 0)) == ("done", 0)
     assert int(str(event["chunks"])) > 2
     assert words_in(bytes(take.pcm)) == words_of(" ".join(SENTENCES))
     assert max(take.gaps_s) < 0.6  # a pause of the voice, not a wait for it
 
 
-async def test_two_lines_sent_at_once_come_in_order_and_not_together(scene: Scene) -> None:
-    take = scene.listener.start_capture()
-    await scene.client.say(SayRequest(SENTENCES[0], id="first"))
-    second = await scene.client.say(SayRequest(SENTENCES[1], id="second"))
+async def test_two_lines_sent_at_once_come_in_order_and_not_together(ready_room: ReadyRoom) -> None:
+    take = ready_room.listener.start_capture()
+    await ready_room.client.say(SayRequest(SENTENCES[0], id="first"))
+    second = await ready_room.client.say(SayRequest(SENTENCES[1], id="second"))
     assert second.acknowledgement and second.acknowledgement.position == 1
     async with asyncio.timeout(60):
-        first_done = await scene.listener.wait_for("first", *FINAL_STATES)
-        second_done = await scene.listener.wait_for("second", *FINAL_STATES)
+        first_done = await ready_room.listener.wait_for("first", *FINAL_STATES)
+        second_done = await ready_room.listener.wait_for("second", *FINAL_STATES)
     await asyncio.sleep(TAIL_S)
     assert first_done["state"] == second_done["state"] == "done"
     assert words_in(bytes(take.pcm)) == words_of(SENTENCES[0] + " " + SENTENCES[1])
 
 
-async def test_the_marks_fit_what_was_heard(scene: Scene) -> None:
-    take = scene.listener.start_capture()
-    event = await spoken(scene, SENTENCES[0], "marks")
+async def test_the_marks_fit_what_was_heard(ready_room: ReadyRoom) -> None:
+    take = ready_room.listener.start_capture()
+    event = await spoken(ready_room, SENTENCES[0], "marks")
     assert event["route"] == "fallback"
     assert event["t3_source"] == "observed"
     played_s = float(str(event["d23"])) / 1000
@@ -74,23 +76,23 @@ async def test_the_marks_fit_what_was_heard(scene: Scene) -> None:
     assert 0 <= float(str(event["d12"])) < float(str(event["total"]))
 
 
-async def test_stop_is_heard_at_once(scene: Scene) -> None:
-    take = scene.listener.start_capture()
-    await scene.client.say(SayRequest(" ".join(SENTENCES), id="stopped"))
+async def test_stop_is_heard_at_once(ready_room: ReadyRoom) -> None:
+    take = ready_room.listener.start_capture()
+    await ready_room.client.say(SayRequest(" ".join(SENTENCES), id="stopped"))
     async with asyncio.timeout(20):
-        await scene.listener.wait_for("stopped", "audible")
+        await ready_room.listener.wait_for("stopped", "audible")
     await asyncio.sleep(0.5)
     stopped_at = asyncio.get_running_loop().time()
-    assert await scene.client.stop() == ["stopped"]
+    assert await ready_room.client.stop() == ["stopped"]
     async with asyncio.timeout(5):
-        event = await scene.listener.wait_for("stopped", *FINAL_STATES)
+        event = await ready_room.listener.wait_for("stopped", *FINAL_STATES)
     await asyncio.sleep(1)
     assert event["state"] == "interrupted"
     assert take.last_audible_at is not None
     assert take.last_audible_at - stopped_at < 0.5
 
 
-async def test_the_text_is_sent_as_a_caption(scene: Scene) -> None:
+async def test_the_text_is_sent_as_a_caption(ready_room: ReadyRoom) -> None:
     captions: asyncio.Queue[str] = asyncio.Queue()
     reading = []
 
@@ -100,8 +102,8 @@ async def test_the_text_is_sent_as_a_caption(scene: Scene) -> None:
     def on_stream(reader: object, identity: str) -> None:
         reading.append(asyncio.get_running_loop().create_task(read(reader)))
 
-    scene.listener.room.register_text_stream_handler("lk.transcription", on_stream)
-    await spoken(scene, "This is a caption.", "caption")
+    ready_room.listener.room.register_text_stream_handler("lk.transcription", on_stream)
+    await spoken(ready_room, "This is a caption.", "caption")
     async with asyncio.timeout(5):
         assert await captions.get() == "This is a caption."
     await asyncio.wait(reading)

@@ -40,7 +40,7 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Stage:
+class KeptAvatar:
     """An agent that keeps an avatar while somebody watches."""
 
     sink: AvatarSink
@@ -49,7 +49,7 @@ class Stage:
     minutes: AvatarMinutes
     clock: Clock
 
-    async def until(self, condition: Callable[[], bool], *, timeout_s: float = 10) -> None:
+    async def until(self, condition: Callable[[], bool], *, timeout_s: float = 20) -> None:
         async with asyncio.timeout(timeout_s):
             while not condition():  # noqa: ASYNC110 - it is asked for from outside
                 await asyncio.sleep(0.05)
@@ -67,9 +67,9 @@ def token(credentials: LiveKitCredentials, room: str, identity: str, *, kind: st
 
 
 @asynccontextmanager
-async def staged(
+async def keeping_avatar(
     credentials: LiveKitCredentials, room: str, folder: Path, *, max_minutes: float, idle_s: float = 120.0
-) -> AsyncIterator[Stage]:
+) -> AsyncIterator[KeptAvatar]:
     clock, ledger = Clock(), Ledger(folder / "conversations")
     minutes = AvatarMinutes(folder / "minutes.json", max_minutes=max_minutes, clock=clock)
     agent = token(credentials, room, AGENT, kind="agent")
@@ -89,7 +89,7 @@ async def staged(
         )
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(session.run())
-            yield Stage(sink, session, faulty, minutes, clock)
+            yield KeptAvatar(sink, session, faulty, minutes, clock)
             running.cancel()
         ledger.close()
         assert faulty.active == []
@@ -99,19 +99,19 @@ async def staged(
 async def test_fault_09_an_avatar_is_ended_between_utterances_when_the_minutes_of_the_day_are_used_up(
     credentials: LiveKitCredentials, room: str, listen: Listen, tmp_path: Path
 ) -> None:
-    async with listen(), staged(credentials, room, tmp_path, max_minutes=6 / 60) as stage:
-        await stage.until(lambda: stage.sink.state == "ready")
-        await stage.sink.start(lambda: None)
-        await stage.sink.write(silence(20))
-        await stage.until(lambda: stage.minutes.are_used_up)
+    async with listen(), keeping_avatar(credentials, room, tmp_path, max_minutes=6 / 60) as kept:
+        await kept.until(lambda: kept.sink.state == "ready")
+        await kept.sink.start(lambda: None)
+        await kept.sink.write(silence(20))
+        await kept.until(lambda: kept.minutes.are_used_up)
         await asyncio.sleep(1)
-        assert (stage.sink.state, stage.tavus.ends) == ("ready", [])  # what is begun is spoken to its end
-        await stage.sink.finish()
-        await stage.until(lambda: stage.sink.state == "spend cap", timeout_s=2)
-        await stage.until(lambda: len(stage.tavus.ends) == 1)
+        assert (kept.sink.state, kept.tavus.ends) == ("ready", [])  # what is begun is spoken to its end
+        await kept.sink.finish()
+        await kept.until(lambda: kept.sink.state == "spend cap")
+        await kept.until(lambda: len(kept.tavus.ends) == 1)
         await asyncio.sleep(3)
-        assert stage.tavus.creates == 1
-        (cap,) = stage.minutes.usage()
+        assert kept.tavus.creates == 1
+        (cap,) = kept.minutes.usage()
         assert cap.used * 60 >= cap.limit * 60
 
 
@@ -119,14 +119,14 @@ async def test_fault_10_an_avatar_is_there_only_while_somebody_watches(
     credentials: LiveKitCredentials, room: str, listen: Listen, tmp_path: Path
 ) -> None:
     another_agent = token(credentials, room, "agent-2", kind="agent")
-    async with staged(credentials, room, tmp_path, max_minutes=0, idle_s=1.0) as stage:
+    async with keeping_avatar(credentials, room, tmp_path, max_minutes=0, idle_s=1.0) as kept:
         async with joined(rtc.Room(), credentials.ws_url, another_agent):
             await asyncio.sleep(4)
-            assert stage.tavus.creates == 0  # an agent is no viewer
+            assert kept.tavus.creates == 0  # an agent is no viewer
             async with listen():
-                await stage.until(lambda: stage.sink.state == "ready")
-            await stage.until(lambda: stage.tavus.active == [], timeout_s=8)
-        assert (stage.sink.state, len(stage.tavus.ends)) == ("not watched", 1)
+                await kept.until(lambda: kept.sink.state == "ready")
+            await kept.until(lambda: kept.tavus.active == [])
+        assert (kept.sink.state, len(kept.tavus.ends)) == ("not watched", 1)
 
 
 async def test_who_has_used_the_day_up_has_no_avatar_after_a_restart_either_but_the_next_day(
@@ -134,12 +134,12 @@ async def test_who_has_used_the_day_up_has_no_avatar_after_a_restart_either_but_
 ) -> None:
     before = AvatarMinutes(tmp_path / "minutes.json", max_minutes=1, clock=Clock())
     await before.count(60)
-    async with listen(), staged(credentials, room, tmp_path, max_minutes=1) as stage:
-        await stage.until(lambda: stage.sink.state == "spend cap")
+    async with listen(), keeping_avatar(credentials, room, tmp_path, max_minutes=1) as kept:
+        await kept.until(lambda: kept.sink.state == "spend cap")
         await asyncio.sleep(1)
-        assert stage.tavus.creates == 0
-        stage.clock.ahead = timedelta(days=1)
-        await stage.until(lambda: stage.sink.state == "ready")
+        assert kept.tavus.creates == 0
+        kept.clock.ahead = timedelta(days=1)
+        await kept.until(lambda: kept.sink.state == "ready")
 
 
 async def test_fault_07_who_joins_as_the_avatar_is_noticed_and_another_avatar_takes_over(
@@ -150,17 +150,17 @@ async def test_fault_07_who_joins_as_the_avatar_is_noticed_and_another_avatar_ta
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     impostor = token(credentials, room, "tavus-avatar-agent", kind="standard")
-    async with listen(), staged(credentials, room, tmp_path, max_minutes=0) as stage:
-        await stage.until(lambda: stage.sink.state == "ready")
+    async with listen(), keeping_avatar(credentials, room, tmp_path, max_minutes=0) as kept:
+        await kept.until(lambda: kept.sink.state == "ready")
         await asyncio.sleep(3)  # newcomers are made known with some delay, and so are those who replace them
         async with joined(rtc.Room(), credentials.ws_url, impostor) as there:
             heard: list[object] = []
             there.register_byte_stream_handler("lk.audio_stream", lambda *sent: heard.append(sent))
-            await stage.until(lambda: "TAKEOVER" in caplog.text)
-            await stage.until(lambda: stage.tavus.creates == 2 and stage.sink.state == "ready")
-            route = await stage.sink.start(lambda: None)
-            await stage.sink.write(silence(20))
-            await stage.sink.finish()
+            await kept.until(lambda: "TAKEOVER" in caplog.text)
+            await kept.until(lambda: kept.tavus.creates == 2 and kept.sink.state == "ready")
+            route = await kept.sink.start(lambda: None)
+            await kept.sink.write(silence(20))
+            await kept.sink.finish()
             assert route.target.startswith("tavus-avatar-agent-")
             assert heard == []
 
@@ -172,8 +172,8 @@ async def test_fault_07_who_is_there_as_the_avatar_before_it_is_not_taken_for_it
     async with (
         joined(rtc.Room(), credentials.ws_url, impostor),
         listen(),
-        staged(credentials, room, tmp_path, max_minutes=0) as stage,
+        keeping_avatar(credentials, room, tmp_path, max_minutes=0) as kept,
     ):
-        await stage.until(lambda: stage.sink.state == "ready")
-        assert (await stage.sink.start(lambda: None)).target.startswith("tavus-avatar-agent-")
-        await stage.sink.clear()
+        await kept.until(lambda: kept.sink.state == "ready")
+        assert (await kept.sink.start(lambda: None)).target.startswith("tavus-avatar-agent-")
+        await kept.sink.clear()

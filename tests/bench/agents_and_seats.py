@@ -224,7 +224,7 @@ async def _stopped(task: asyncio.Task[None]) -> None:
     await asyncio.wait([task])
 
 
-class Troupe:
+class RunningAgents:
     """Agents, running, each with its seats."""
 
     def __init__(self, stack: Stack, base_url: str) -> None:

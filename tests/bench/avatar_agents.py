@@ -17,8 +17,8 @@ from pydantic import SecretStr
 from libacli.edges.avatars.tavus import Tavus
 from libacli.edges.livekit.tokens import AVATAR_IDENTITIES
 from libacli.local.guard import GuardedProcess
+from tests.bench.agents_and_seats import Kind
 from tests.bench.local_stack import Stack, clean_env, deadline
-from tests.bench.stage import Kind
 
 
 @dataclass(frozen=True)

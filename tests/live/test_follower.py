@@ -19,7 +19,8 @@ from libacli.core.room_update import Caption, ConnectionState, RoomUpdate, Unrea
 from libacli.edges.livekit.follower import RoomFollower
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import Permissions, _encode, join_token
-from tests.live.conftest import Scene, Shell
+from tests.live.conftest import ReadyRoom, Shell
+from tests.started import started
 
 pytestmark = pytest.mark.live
 
@@ -30,7 +31,7 @@ STATES = ["accepted", "speaking", "audible", "done"]
 @contextmanager
 def watching(shell: Shell, room: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """`liba metrics watch`, once it is in the room; Ctrl-C ends it."""
-    with subprocess.Popen(
+    with started(
         shell.command("metrics", "watch", "--room", room, *arguments),
         env=shell.environment,
         cwd=shell.folder,
@@ -50,9 +51,9 @@ def watching(shell: Shell, room: str, *arguments: str) -> Iterator[subprocess.Po
 
 
 def room_follower(
-    scene: Scene, credentials: LiveKitCredentials, *, with_captions: bool = False
+    ready_room: ReadyRoom, credentials: LiveKitCredentials, *, with_captions: bool = False
 ) -> RoomFollower:
-    return RoomFollower(credentials, room=scene.room, agent_name="liba", with_captions=with_captions)
+    return RoomFollower(credentials, room=ready_room.room, agent_name="liba", with_captions=with_captions)
 
 
 async def status_of(stream: AsyncGenerator[RoomUpdate]) -> AgentStatus:
@@ -79,30 +80,30 @@ async def until_done(stream: AsyncGenerator[RoomUpdate]) -> list[RoomUpdate]:
     return told
 
 
-async def test_each_state_of_an_utterance_is_a_line_of_json(shell: Shell, scene: Scene) -> None:
+async def test_each_state_of_an_utterance_is_a_line_of_json(shell: Shell, ready_room: ReadyRoom) -> None:
     def lines(process: subprocess.Popen[str]) -> list[str]:
         assert process.stdout
         return [process.stdout.readline() for _ in STATES]
 
-    watch = watching(shell, scene.room, "--json")
+    watch = watching(shell, ready_room.room, "--json")
     process = await asyncio.to_thread(watch.__enter__)
     try:
-        await scene.client.say(LINE)
+        await ready_room.client.say(LINE)
         told = [json.loads(line) for line in await asyncio.to_thread(lines, process)]
     finally:
         await asyncio.to_thread(watch.__exit__, None, None, None)
     assert [event["state"] for event in told] == STATES
     assert {(event["id"], event["room"], event["agent"]) for event in told} == {
-        ("watched", scene.room, "liba")
+        ("watched", ready_room.room, "liba")
     }
     assert LINE.text not in json.dumps(told)
 
 
-async def test_an_utterance_that_ended_is_a_line(shell: Shell, scene: Scene) -> None:
-    watch = watching(shell, scene.room)
+async def test_an_utterance_that_ended_is_a_line(shell: Shell, ready_room: ReadyRoom) -> None:
+    watch = watching(shell, ready_room.room)
     process = await asyncio.to_thread(watch.__enter__)
     try:
-        await scene.client.say(LINE)
+        await ready_room.client.say(LINE)
         assert process.stdout
         line = await asyncio.to_thread(process.stdout.readline)
     finally:
@@ -111,77 +112,83 @@ async def test_an_utterance_that_ended_is_a_line(shell: Shell, scene: Scene) -> 
     assert "total=" in line and "observed" in line
 
 
-async def test_what_is_spoken_is_told_at_the_start(credentials: LiveKitCredentials, scene: Scene) -> None:
-    await scene.client.say(LINE)
-    async with aclosing(room_follower(scene, credentials).updates()) as stream:
+async def test_what_is_spoken_is_told_at_the_start(
+    credentials: LiveKitCredentials, ready_room: ReadyRoom
+) -> None:
+    await ready_room.client.say(LINE)
+    async with aclosing(room_follower(ready_room, credentials).updates()) as stream:
         status = await status_of(stream)
     assert status.facts.agent == "liba"
     assert status.speaking and status.speaking.id == "watched"
 
 
 async def test_one_who_watches_is_no_viewer_and_takes_no_sound(
-    credentials: LiveKitCredentials, scene: Scene
+    credentials: LiveKitCredentials, ready_room: ReadyRoom
 ) -> None:
-    follower = room_follower(scene, credentials)
+    follower = room_follower(ready_room, credentials)
     async with aclosing(follower.updates()) as stream:
         await status_of(stream)
-        await scene.client.say(LINE)
+        await ready_room.client.say(LINE)
         await until_done(stream)  # a whole utterance long, nobody was told of it
-        assert [who for who in scene.listener.room.remote_participants if "watch" in who] == []
+        assert [who for who in ready_room.listener.room.remote_participants if "watch" in who] == []
 
 
 async def test_texts_are_heard_only_where_they_are_asked_for(
-    credentials: LiveKitCredentials, scene: Scene
+    credentials: LiveKitCredentials, ready_room: ReadyRoom
 ) -> None:
     async with (
-        aclosing(room_follower(scene, credentials).updates()) as without,
-        aclosing(room_follower(scene, credentials, with_captions=True).updates()) as with_text,
+        aclosing(room_follower(ready_room, credentials).updates()) as without,
+        aclosing(room_follower(ready_room, credentials, with_captions=True).updates()) as with_text,
     ):
         await status_of(without)
         await status_of(with_text)
-        await scene.client.say(LINE)
+        await ready_room.client.say(LINE)
         assert [update for update in await until_done(with_text) if isinstance(update, Caption)] == [
             Caption("watched", LINE.text)
         ]
         assert [update for update in await until_done(without) if isinstance(update, Caption)] == []
 
 
-async def test_only_an_agent_can_tell_of_utterances(credentials: LiveKitCredentials, scene: Scene) -> None:
+async def test_only_an_agent_can_tell_of_utterances(
+    credentials: LiveKitCredentials, ready_room: ReadyRoom
+) -> None:
     token = join_token(
-        credentials, room=scene.room, identity="mallory", permissions=Permissions(can_say=True)
+        credentials, room=ready_room.room, identity="mallory", permissions=Permissions(can_say=True)
     )
     async with (
-        aclosing(room_follower(scene, credentials).updates()) as stream,
+        aclosing(room_follower(ready_room, credentials).updates()) as stream,
         joined(rtc.Room(), credentials.ws_url, token) as room,
     ):
         await status_of(stream)
         forged = json.dumps({"state": "done", "id": "forged", "t0": 1.0})
         await room.local_participant.publish_data(forged, topic=EVENTS_TOPIC)
         async with asyncio.timeout(10):  # it did arrive in the room
-            await scene.listener.wait_for("forged", "done")
-        await scene.client.say(LINE)
+            await ready_room.listener.wait_for("forged", "done")
+        await ready_room.client.say(LINE)
         told = [update for update in await until_done(stream) if isinstance(update, Event | Unreadable)]
     assert {event.report.id for event in told if isinstance(event, Event)} == {"watched"}
     assert Unreadable() not in told
 
 
-async def test_a_room_that_was_closed_is_joined_again(credentials: LiveKitCredentials, scene: Scene) -> None:
-    async with aclosing(room_follower(scene, credentials).updates()) as stream:
+async def test_a_room_that_was_closed_is_joined_again(
+    credentials: LiveKitCredentials, ready_room: ReadyRoom
+) -> None:
+    async with aclosing(room_follower(ready_room, credentials).updates()) as stream:
         await status_of(stream)
-        await close_room(credentials, scene.room)
+        await close_room(credentials, ready_room.room)
         assert (await until_connected(stream))[0] == "reconnecting…"
-        await scene.client.reach(timeout_s=30)
+        await ready_room.client.reach(timeout_s=30)
         await status_of(stream)
-        await scene.client.say(LINE)
+        await ready_room.client.say(LINE)
         states = [update.report.state for update in await until_done(stream) if isinstance(update, Event)]
     assert states == STATES
 
 
 async def test_a_broken_connection_is_told_and_the_agent_asked_again(
-    credentials: LiveKitCredentials, scene: Scene
+    credentials: LiveKitCredentials, ready_room: ReadyRoom
 ) -> None:
     room = rtc.Room()
-    follower = RoomFollower(credentials, room=scene.room, agent_name="liba", new_room=lambda: room)
+    follower = RoomFollower(credentials, room=ready_room.room, agent_name="liba", new_room=lambda: room)
     async with aclosing(follower.updates()) as stream:
         await status_of(stream)
         await room.simulate_scenario(rtc.SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
