@@ -150,9 +150,7 @@ class AvatarSink(AvatarPresence):
             return
         delivery.turn.cleared()
         delivery.over.set()
-        async with (
-            self._clearing
-        ):  # who clears while it is cleared waits for that; if it is given up, takes over
+        async with self._clearing:  # one at a time; when one is given up the next takes over
             # One that was given up is not waited for, and its successor has nothing to fall silent with.
             if self._delivery is delivery and self._takes_calls(delivery.identity):
                 await self._silence(delivery)
