@@ -11,9 +11,10 @@ from pydantic import BaseModel
 from libacli.web import models, page
 from libacli.web.docs import docs_page
 from libacli.web.problems import ProblemDetails
+from libacli.web.states import StateRules
 
 METHODS = {"get", "post"}
-PARTS = (models.AgentState, models.LatencyBudgets, models.StateRules)
+PARTS = (models.AgentState, models.LatencyBudgets, StateRules)
 WHOLE = [
     model
     for name, model in vars(models).items()
