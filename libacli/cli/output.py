@@ -53,7 +53,7 @@ class Output:
         self.trace(error)
         hint = f" - {error.hint}" if error.hint else ""
         line = " ".join(f"liba: {error}{hint}".splitlines())
-        print(self._told(line), file=sys.stderr, flush=True)  # noqa: T201
+        print(self._without_secrets(line), file=sys.stderr, flush=True)  # noqa: T201
 
     def trace(self, error: BaseException) -> None:
         """Where an error came from, when `verbose`; without the secrets that it may hold."""
@@ -61,9 +61,9 @@ class Output:
             import traceback
 
             told = "".join(traceback.format_exception(error))
-            print(self._told(told), end="", file=sys.stderr)  # noqa: T201
+            print(self._without_secrets(told), end="", file=sys.stderr)  # noqa: T201
 
-    def _told(self, complaint: str) -> str:
+    def _without_secrets(self, complaint: str) -> str:
         from libacli.masking import masked, secrets_of
 
         secrets = secrets_of(self.settings, os.environ) if self.settings else []

@@ -57,7 +57,7 @@ def say(
     """
     import asyncio
 
-    from libacli.cli.runs.say import Saying, text_of
+    from libacli.cli.runs.say import SayRun, text_of
 
     if (text is None) == (file is None):
         raise UsageError("give a text, or --file, or - for standard input", hint='liba say "Hello."')
@@ -71,7 +71,7 @@ def say(
         "priority": priority or None,
         "ttl_ms": None if ttl is None else max(1, round(ttl * 1000)),
     }
-    saying = Saying(
+    run = SayRun(
         settings,
         room=settings.say_room if room is None else room,
         members={name: value for name, value in members.items() if value is not None},
@@ -81,6 +81,6 @@ def say(
         as_json=as_json,
     )
     if text == "-":
-        asyncio.run(saying.stream())
+        asyncio.run(run.stream())
     else:
-        asyncio.run(saying.once(text_of(file) if file else text or ""))
+        asyncio.run(run.once(text_of(file) if file else text or ""))

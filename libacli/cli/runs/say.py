@@ -18,6 +18,7 @@ from libacli.cli.runs.say_stream import SayStream
 from libacli.config import Settings
 from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest, read_say
+from libacli.core.pace import longest_speech_s
 from libacli.core.route import route_of
 from libacli.core.text import SentenceStream, is_speakable
 from libacli.edges.livekit.agent_client import talking_to
@@ -25,12 +26,10 @@ from libacli.errors import RefusedError, TimedOutError, UsageError, WithoutAvata
 
 _REACH_TIMEOUT_S = 20.0
 _STREAM_TIMEOUT_S = 3600.0
-_SPEECH_S_PER_CHAR = 0.2
-"""A slow speaker; for how long a wait for the end may last."""
 
 
 @dataclass
-class Saying:
+class SayRun:
     """One run of `liba say`."""
 
     settings: Settings
@@ -48,7 +47,7 @@ class Saying:
     async def once(self, text: str) -> None:
         """Says one text."""
         request = self._request(text, self.members.get("id", uuid.uuid4().hex[:12]))
-        spoken_s = 0 if self.level == "accepted" else 40 + len(request.text) * _SPEECH_S_PER_CHAR
+        spoken_s = 0 if self.level == "accepted" else 40 + longest_speech_s(request.text)
         bound_s = self.timeout_s or _REACH_TIMEOUT_S + spoken_s
         ends_at = asyncio.get_running_loop().time() + bound_s
         try:
