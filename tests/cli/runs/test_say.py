@@ -228,7 +228,7 @@ def test_a_server_that_is_ill_counts_as_not_reachable(
 
 def test_a_wait_that_is_too_long_times_out_and_names_the_id(shell: Shell, server: TwirpServer) -> None:
     server.status = {"state": "speaking"}
-    ended = shell.run("say", CANARY, "--id", "u1", "--wait", "done", "--timeout", "0.4")
+    ended = shell.run("say", CANARY, "--id", "u1", "--wait", "done", "--timeout", "2")
     assert ended.code == 7
     assert ended.stderr.count("\n") == 1
     assert "--id u1" in ended.stderr
@@ -237,11 +237,11 @@ def test_a_wait_that_is_too_long_times_out_and_names_the_id(shell: Shell, server
 def test_an_agent_that_takes_too_long_to_answer_may_be_asked_again_with_the_same_id(
     shell: Shell, server: TwirpServer
 ) -> None:
-    server.play("PerformRpc", Answer(delay_s=1.5))
-    ended = shell.run("say", "Hello.", "--id", "u1", "--timeout", "0.5")
+    server.play("PerformRpc", Answer(delay_s=3))
+    ended = shell.run("say", "Hello.", "--id", "u1", "--timeout", "2")
     assert ended.code == 7
     assert ended.stderr == (
-        "liba: not accepted after 0.5 s"
+        "liba: not accepted after 2 s"
         " - it may still be spoken; ask with --id u1, or give it more: --timeout\n"
     )
 
