@@ -200,7 +200,10 @@ async def test_a_connection_that_is_lost_is_made_again(house: House) -> None:
 
 @pytest.mark.parametrize(
     ("trouble", "error"),
-    [(NOT_JOINED, UnreachableError), (rtc.ConnectError("401 unauthorized"), CredentialsError)],
+    [
+        (NOT_JOINED, UnreachableError),
+        (rtc.ConnectError("engine: signal failure: client error: 401 unauthorized"), CredentialsError),
+    ],
 )
 async def test_without_a_connection_to_begin_with_it_ends(
     house: House, trouble: Exception, error: type[LibaError]
