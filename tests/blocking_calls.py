@@ -33,6 +33,8 @@ _EXEMPT = [
     Exempt("inspect.py", "getsourcelines", "FastAPI names the route of an exception"),
     Exempt("subprocess.py", "_execute_child", "a start takes some ms, asyncio's own no fewer"),
     Exempt("tests/live/conftest.py", "running", "the test waits where it stands for the end of what it ran"),
+    Exempt("tests/live/node.py", "start", "the test waits where it stands until the server is there"),
+    Exempt("tests/live/node.py", "__exit__", "and until it is gone"),
     Exempt("opentelemetry/sdk/resources/__init__.py", "get_aggregated_resources", "at a worker's start"),
     Exempt("libacli/config_sources.py", "load", "settings are read before anything runs"),
     Exempt("libacli/edges/metrics/rooms_to_worker.py", "gathering", "a folder, at a worker's start and end"),

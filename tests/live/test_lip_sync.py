@@ -27,6 +27,7 @@ AUDIBLE = 100.0
 """Mean of the samples' absolute values; a codec's silence has less."""
 
 MOST_TAKES = 6
+LEAST_CORRELATION = 0.7
 Series = list[tuple[float, float]]
 """Times on the loop's clock, and values at them."""
 
@@ -115,7 +116,6 @@ async def test_the_mouth_follows_the_sound_without_lag(
     # A machine that is busy elsewhere delays pictures now and then; one take in step shows what is ours.
     assert min(witness.sizes) >= (256, 256)
     assert takes[-1].pictures_per_s > 15 or takes[-1].late_pictures_s > 0, takes
-    assert takes[-1].correlation > 0.7, takes
     assert takes[-1].is_in_step, takes
 
 
@@ -137,7 +137,8 @@ class Observation:
     @property
     def is_in_step(self) -> bool:
         """Within one picture, but for what the way to this viewer did to either in the same line."""
-        return abs(self.lag_s) <= 1 / 25 + self.late_pictures_s + self.stretched_s
+        is_known = self.correlation > LEAST_CORRELATION  # else the lag is of something else
+        return is_known and abs(self.lag_s) <= 1 / 25 + self.late_pictures_s + self.stretched_s
 
 
 async def take_of(witness: Eyewitness, shell: Shell, room: str) -> Observation:

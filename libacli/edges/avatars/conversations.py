@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from libacli.edges.avatars.ending import end_by_name, end_surely
 from libacli.edges.avatars.ledger import Entry, Ledger
 from libacli.edges.avatars.port import AvatarService, Invitation
-from libacli.errors import AvatarError
+from libacli.edges.livekit.joining import to_the_end
+from libacli.errors import AvatarError, LibaError
 
 
 @dataclass(frozen=True)
@@ -48,22 +49,29 @@ class Conversations:
             self._ledger.owner,
             vendor=self._service.vendor.name,
         )
-        await asyncio.to_thread(self._ledger.write, entry)
+        await self._note_down(entry)
         asked_at = _now()
         try:
             entry = replace(entry, id=await self._service.create(invitation))
-            await asyncio.to_thread(self._ledger.write, entry)
+            await to_the_end(asyncio.to_thread(self._ledger.write, entry))
         except AvatarError as error:
             if error.is_unsure:
                 await end_by_name(self._service, self._ledger, entry)
             else:
                 await asyncio.to_thread(self._ledger.forget, entry)
             raise
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, LibaError):  # the latter: its id cannot be written down
             await (end_surely if entry.id else end_by_name)(self._service, self._ledger, entry)
             raise
         self._begun_at[entry.name] = asked_at
         return Conversation(entry, invitation.identity, asked_at + invitation.max_duration_s)
+
+    async def _note_down(self, entry: Entry) -> None:
+        try:
+            await to_the_end(asyncio.to_thread(self._ledger.write, entry))
+        except asyncio.CancelledError:  # nothing was asked for yet
+            await asyncio.to_thread(self._ledger.forget, entry)
+            raise
 
     async def end(self, conversation: Conversation) -> None:
         """Ends it, in the face of cancellation too."""
