@@ -18,7 +18,6 @@ LibaError                       1
 │   ├── VoiceStalledError       1   ... because the voice went quiet for longer than its bound
 │   └── VoiceTruncatedError     1   ... because the sound stopped before the text did
 └── SinkError                   1   sound did not reach the room
-    └── SinkStalledError        1   ... because the sink took no frame within its bound
 
 The number is the exit code of a command that ends with the error.
 """
@@ -142,8 +141,4 @@ class VoiceTruncatedError(VoiceError):
 
 
 class SinkError(LibaError):
-    pass
-
-
-class SinkStalledError(SinkError):
     pass

@@ -18,13 +18,16 @@ async def unless_given_up(
 
     Raises what `work` raises.
     """
+    failure: Exception | None = None
     try:
         async with asyncio.TaskGroup() as tasks:
             working = tasks.create_task(work)
             watching = [tasks.create_task(_cancel_after(reason, working)) for reason in reasons]
             working.add_done_callback(lambda _: [watcher.cancel() for watcher in watching])
     except ExceptionGroup as failed:  # the caller knows nothing of a group
-        raise failed.exceptions[0] from None
+        failure = failed.exceptions[0]
+    if failure:
+        raise failure  # here, where it keeps its own cause
     return None if working.cancelled() else working.result()
 
 

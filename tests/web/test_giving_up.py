@@ -88,3 +88,12 @@ async def test_work_that_is_cancelled_from_outside_is_cancelled_with_all_that_wa
         waiting.cancel()
     assert waiting.cancelled()
     assert sorted(ended) == ["a", "b", "work"]
+
+
+async def test_what_fails_keeps_its_cause() -> None:
+    async def fail() -> None:
+        raise RuntimeError("no answer") from ConnectionError("refused")
+
+    with pytest.raises(RuntimeError, match="no answer") as raised:
+        await unless_given_up(fail(), asyncio.sleep(10))
+    assert str(raised.value.__cause__) == "refused"

@@ -34,7 +34,7 @@ def run_worker(settings: Settings, *, rooms: Sequence[str]) -> None:
 async def _run(settings: Settings, rooms: Sequence[str]) -> None:
     from libacli.worker import open_worker  # takes seconds: a name that is refused is refused before
 
-    signals = _Signals()
+    signals, failure = _Signals(), None
     try:
         async with open_worker(settings) as signals.worker:
             await signals.worker.run(rooms=rooms)
@@ -42,7 +42,9 @@ async def _run(settings: Settings, rooms: Sequence[str]) -> None:
         if signals.caught == [signal.SIGINT]:
             raise KeyboardInterrupt from None
     except ExceptionGroup as group:
-        raise group.exceptions[0] from group
+        failure = group.exceptions[0]
+    if failure:
+        raise failure  # here, where it keeps its own cause
 
 
 class _Signals:
