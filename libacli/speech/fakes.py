@@ -137,6 +137,9 @@ class RecordingSink:
         """When each utterance that was finished began and ended to play."""
 
         self.clears = 0
+        self.clear_s = 0.0
+        """How long a `clear` takes; one that is cut off is not counted."""
+
         self.is_closed = False
         self.failure: Exception | None = None
         """Raised by the next `write`."""
@@ -191,12 +194,14 @@ class RecordingSink:
         return Playback("observed")
 
     async def clear(self) -> None:
-        self.clears += 1
         self._cleared.set()
         self._ends_at = asyncio.get_running_loop().time()
         self._on_audible = None
         if self._timer:
             self._timer.cancel()
+        if self.clear_s:
+            await asyncio.sleep(self.clear_s)
+        self.clears += 1
 
     async def aclose(self) -> None:
         self.is_closed = True

@@ -70,6 +70,7 @@ class Speaker:
         self._reading: Reading | None = None
         self._next: tuple[Utterance, Reading] | None = None
         self._stop_reason = "the agent stopped"
+        self._falls_silent = False
         self._runs_dry_at = 0.0
 
     @property
@@ -121,8 +122,10 @@ class Speaker:
             self._on_change(utterance)
         self._look_ahead()
         if self._task and self._speaking and not self._speaking.is_over:
-            self._stop_reason = reason
-            self._task.cancel()
+            if not self._falls_silent:  # else this would cut off the clear that is under way
+                self._falls_silent = True
+                self._stop_reason = reason
+                self._task.cancel()
             stopped.insert(0, self._speaking)
         return stopped
 
@@ -142,6 +145,7 @@ class Speaker:
         async with asyncio.TaskGroup() as self._tasks:
             while True:
                 self._speaking = await self._take()
+                self._falls_silent = False
                 self._reading = self._take_reading(self._speaking)
                 self._task = self._tasks.create_task(self._speak(self._speaking, self._reading))
                 await asyncio.wait([self._task])
@@ -201,6 +205,7 @@ class Speaker:
 
     async def _silence(self, *, then: Callable[[], None]) -> None:
         """Has the sink fall silent, and calls `then`, also when that fails or is cancelled itself."""
+        self._falls_silent = True
         try:
             async with asyncio.timeout(self._bounds.speaker_clear_s):
                 await self._sink.clear()

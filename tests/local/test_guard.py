@@ -30,7 +30,10 @@ def sh(script: str, output: Path, *, grace_s: float = 5.0) -> GuardedProcess:
 
 
 def gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def command_of(process: GuardedProcess) -> psutil.Process:

@@ -258,18 +258,23 @@ class DeliveryMachine(RuleBasedStateMachine):
             assert state == "done"
 
     def teardown(self) -> None:
-        if self.tasks:
-            self._settle(1500)
-            self.everything_lives()
-            assert all(history[-1] in FINAL_STATES for history in self.histories.values())
-            self.whatever_is_over_was_heard_as_it_was_told()
-            assert not self.fallback._kept
-            assert self.sink._idle.is_set()
-        for task in self.tasks:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                self.loop.run_until_complete(task)
-        self.loop.close()
+        try:
+            if self.tasks:
+                self._all_comes_to_rest()
+        finally:
+            for task in self.tasks:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    self.loop.run_until_complete(task)
+            self.loop.close()
+
+    def _all_comes_to_rest(self) -> None:
+        self._settle(1500)
+        self.everything_lives()
+        assert all(history[-1] in FINAL_STATES for history in self.histories.values())
+        self.whatever_is_over_was_heard_as_it_was_told()
+        assert not self.fallback._kept
+        assert self.sink._idle.is_set()
 
 
 DeliveryMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)

@@ -201,6 +201,31 @@ async def test_stop_in_the_moment_before_speech_begins_is_heard_too() -> None:
         assert (await stage.spoken("a")).state == "interrupted"
 
 
+async def test_a_second_stop_does_not_cut_off_the_clear_of_the_first() -> None:
+    async with on_stage() as stage:
+        stage.sink.clear_s = 0.3
+        stage.say("A line that would take a while to speak.", "a")
+        await asyncio.sleep(0.5)
+        assert [gone.id for gone in stage.speaker.stop()] == ["a"]
+        await asyncio.sleep(0.1)
+        assert [gone.id for gone in stage.speaker.stop(reason="again")] == ["a"]
+        spoken = await stage.spoken("a")
+        assert asyncio.get_running_loop().time() == pytest.approx(0.8)
+    assert (spoken.state, spoken.reason, stage.sink.clears) == ("interrupted", "stopped", 1)
+
+
+async def test_a_stop_does_not_cut_off_the_clear_after_a_failure() -> None:
+    async with on_stage() as stage:
+        stage.sink.clear_s = 0.3
+        stage.sink.failure = SinkError("gone")
+        stage.say("Hello.", "a")
+        await asyncio.sleep(0.4)
+        assert stage.sink.failure is None, "it has not failed yet"
+        stage.speaker.stop()
+        assert (await stage.spoken("a")).state == "failed"
+    assert stage.sink.clears == 1
+
+
 async def test_an_interrupting_request_is_spoken_instead_of_all_others() -> None:
     async with on_stage() as stage:
         stage.say("First line.", "a")

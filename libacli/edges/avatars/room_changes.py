@@ -9,12 +9,17 @@ from livekit import rtc
 
 
 class RoomChanges:
-    """Wakes who waits when somebody comes, goes, or publishes a track. One may wait at a time."""
+    """Wakes who waits when somebody comes, goes, or publishes a track, or when one has come that was taken.
+
+    One may wait at a time.
+    """
 
     def __init__(self, room: rtc.Room) -> None:
         self._changed = asyncio.Event()
-        for event in ("participant_connected", "participant_disconnected", "track_published"):
-            room.on(event, lambda *_: self._changed.set())
+        room.on("participant_connected", self._on_change)
+        room.on("participant_disconnected", self._on_change)
+        room.on("track_published", self._on_change)
+        room.on("track_subscribed", self._on_change)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Waits until the condition holds; it is looked at after each change."""
@@ -30,6 +35,9 @@ class RoomChanges:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()
+
+    def _on_change(self, *_: object) -> None:
+        self._changed.set()
 
 
 async def within(bound_s: float, what: Awaitable[None]) -> bool:

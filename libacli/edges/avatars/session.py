@@ -24,8 +24,11 @@ from libacli.errors import AvatarError, LibaError
 
 logger = logging.getLogger("liba.avatar")
 
+_OWN_TRACK_S = 2.0
+"""How long the agent waits for its sound after its picture: one may publish it with the first word."""
+
 _SUBSCRIBE_S = 0.3
-"""How long viewers may need to take what an avatar has just published: sound before that nobody hears."""
+"""How much longer than the agent viewers may need for the avatar's tracks: sound before that nobody hears."""
 
 _FIRST_PAUSE_S = 2.0
 """After a failure. It doubles each time; refused requests cost nothing, so it is out of politeness alone."""
@@ -153,9 +156,12 @@ class AvatarSession:
 
     async def _joined(self, avatar: Conversation) -> None:
         """Waits until the avatar is in the room with its picture, and viewers take it. Raises AvatarError."""
+        self._sink.expect(avatar.identity)
         is_there = self._changes.until(lambda: self._shows_itself(avatar.identity))
         if not await within(self._policy.join_timeout_s, is_there):
             raise AvatarError("never joined", is_permanent=False)
+        # On a busy machine tracks take their time to everybody: what has come here is on its way to viewers.
+        await within(_OWN_TRACK_S, self._changes.until(lambda: self._has_sound_of(avatar.identity)))
         await asyncio.sleep(_SUBSCRIBE_S)
 
     async def _end(self, avatar: Conversation) -> None:
@@ -179,6 +185,13 @@ class AvatarSession:
                 publication.kind == rtc.TrackKind.KIND_VIDEO
                 for publication in participant.track_publications.values()
             )
+        )
+
+    def _has_sound_of(self, identity: str) -> bool:
+        participant = self._room.remote_participants.get(identity)
+        return participant is not None and any(
+            publication.kind == rtc.TrackKind.KIND_AUDIO and publication.track is not None
+            for publication in participant.track_publications.values()
         )
 
     def _is_watched(self) -> bool:

@@ -37,19 +37,33 @@ class Permissions:
 class FakePublication:
     """A track that a participant has published; `FakeParticipant.publish` makes it."""
 
-    def __init__(self, kind: rtc.TrackKind.ValueType, sid: str, on_subscribed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        kind: rtc.TrackKind.ValueType,
+        sid: str,
+        *,
+        subscribe_s: float,
+        on_subscribed: Callable[[FakeTrack, FakePublication], None],
+    ) -> None:
         self.kind = kind
         self.sid = sid
         self.subscribed = False
         self.track: FakeTrack | None = None
+        self._subscribe_s = subscribe_s
         self._on_subscribed = on_subscribed
 
     def set_subscribed(self, subscribed: bool) -> None:
         """The track comes a little later, as it does from a server."""
         if subscribed and not self.subscribed:
-            self.track = FakeTrack(self.kind, self.sid)
-            asyncio.get_running_loop().call_soon(self._on_subscribed)
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._subscribe_s, self._come) if self._subscribe_s else loop.call_soon(
+                self._come
+            )
         self.subscribed = subscribed
+
+    def _come(self) -> None:
+        self.track = FakeTrack(self.kind, self.sid)
+        self._on_subscribed(self.track, self)
 
 
 Answer = Callable[[rtc.RpcInvocationData], Any]
@@ -188,6 +202,9 @@ class FakeRoom(rtc.EventEmitter[str]):
         self.script = Script()
         """What goes wrong with calls to the SDK."""
 
+        self.subscribe_s = 0.0
+        """How long a track takes that somebody has subscribed to."""
+
         self.local_participant = FakeLocalParticipant(self, identity)
         self.remote_participants: dict[str, FakeParticipant] = {}
         self._is_connected = is_connected
@@ -246,7 +263,8 @@ class FakeRoom(rtc.EventEmitter[str]):
         publication = FakePublication(
             kind,
             f"TR_{self._tracks}",
-            lambda: self.emit("track_subscribed", publication.track, publication, participant),
+            subscribe_s=self.subscribe_s,
+            on_subscribed=lambda *track: self.emit("track_subscribed", *track, participant),
         )
         participant.track_publications[publication.sid] = publication
         self.emit("track_published", publication, participant)

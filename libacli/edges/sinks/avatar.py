@@ -69,7 +69,7 @@ class AvatarSink(AvatarPresence):
         self._clearing = asyncio.Lock()
         self._tracks = AvatarTracks(
             room,
-            is_avatar=lambda identity: identity == self._identity,
+            is_avatar=lambda identity: identity in (self._identity, self._expected),
             on_pcm=self._on_pcm,
             sound_of=sound_of,
         )
@@ -84,6 +84,10 @@ class AvatarSink(AvatarPresence):
     async def listen(self) -> None:
         """Hears what the avatar publishes, to know when its sound begins; until cancelled."""
         await self._tracks.listen()
+
+    def expect(self, identity: str) -> None:
+        super().expect(identity)
+        self._tracks.take(identity)
 
     def present(self, identity: str) -> None:
         super().present(identity)
@@ -219,9 +223,11 @@ class AvatarSink(AvatarPresence):
             self._delivery = None
             self._idle.set()
 
-    def _on_pcm(self, pcm: bytes) -> None:
+    def _on_pcm(self, pcm: bytes, identity: str) -> None:
         delivery = self._delivery
-        if delivery and delivery.turn.awaits_sound and is_audible(pcm) and delivery.turn.heard(self._now()):
+        if delivery is None or identity != delivery.identity:
+            return
+        if delivery.turn.awaits_sound and is_audible(pcm) and delivery.turn.heard(self._now()):
             delivery.on_audible()
 
     async def _on_finished(self, call: rtc.RpcInvocationData) -> str:

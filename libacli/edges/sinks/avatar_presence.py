@@ -15,6 +15,8 @@ class AvatarPresence:
         self._identity = ""
         """Who takes sound; empty: nobody."""
 
+        self._expected = ""
+
         self._absence = "not ready"
         self._gate = asyncio.Event()
         self._gate_until = 0.0
@@ -26,6 +28,10 @@ class AvatarPresence:
         self._absence = "not ready"
         self._gate.clear()
         self._gate_until = asyncio.get_running_loop().time() + timeout_s
+
+    def expect(self, identity: str) -> None:
+        """This avatar comes next; until it is `present` it takes no sound."""
+        self._expected = identity
 
     def present(self, identity: str) -> None:
         """The avatar is in the room and takes sound."""

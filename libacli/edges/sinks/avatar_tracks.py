@@ -27,21 +27,21 @@ async def sound_of(track: rtc.Track) -> AsyncGenerator[bytes]:
 
 
 class AvatarTracks:
-    """Takes the audio tracks of whom `is_avatar` says so, and calls `on_pcm` with all that comes on them."""
+    """Takes the audio tracks of whom `is_avatar` says so; `on_pcm` gets all that comes, and from whom."""
 
     def __init__(
         self,
         room: rtc.Room,
         *,
         is_avatar: Callable[[str], bool],
-        on_pcm: Callable[[bytes], None],
+        on_pcm: Callable[[bytes, str], None],
         sound_of: SoundOf = sound_of,
     ) -> None:
         self._room = room
         self._is_avatar = is_avatar
         self._on_pcm = on_pcm
         self._sound_of = sound_of
-        self._tracks: asyncio.Queue[rtc.Track] = asyncio.Queue()
+        self._tracks: asyncio.Queue[tuple[rtc.Track, str]] = asyncio.Queue()
 
     def open(self) -> None:
         """From now on. The room must be connected."""
@@ -58,12 +58,12 @@ class AvatarTracks:
         """Hears them, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             while True:
-                tasks.create_task(self._hear(await self._tracks.get()))
+                tasks.create_task(self._hear(*await self._tracks.get()))
 
-    async def _hear(self, track: rtc.Track) -> None:
+    async def _hear(self, track: rtc.Track, identity: str) -> None:
         async with aclosing(self._sound_of(track)) as sound:
             async for pcm in sound:
-                self._on_pcm(pcm)
+                self._on_pcm(pcm, identity)
 
     def _on_published(
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
@@ -75,4 +75,4 @@ class AvatarTracks:
         self, track: rtc.Track, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
     ) -> None:
         if publication.kind == rtc.TrackKind.KIND_AUDIO:
-            self._tracks.put_nowait(track)
+            self._tracks.put_nowait((track, participant.identity))

@@ -26,7 +26,7 @@ from libacli.edges.sinks.avatar import AvatarSink
 CREDENTIALS = LiveKitCredentials("ws://127.0.0.1:7880", "key", SecretStr("secret-of-32-characters-or-more-0"))
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SUBSCRIBED_S = 0.3
-"""Seconds from an avatar's picture until the agent speaks through it."""
+"""Seconds from an avatar's sound and picture until the agent speaks through it."""
 
 
 def now() -> float:
@@ -40,6 +40,7 @@ class Avatars:
     room: FakeRoom
     join_after_s: float = 1.0
     joins: bool = True
+    has_audio: bool = True
     has_video: bool = True
     _gone: set[str] = field(default_factory=set)
 
@@ -56,7 +57,8 @@ class Avatars:
             return
         avatar = self.room.join(avatar_of(self.room, identity))
         avatar.rpc_methods["lk.clear_buffer"] = lambda call: "ok"
-        self.room.publish(identity, rtc.TrackKind.KIND_AUDIO)
+        if self.has_audio:
+            self.room.publish(identity, rtc.TrackKind.KIND_AUDIO)
         if self.has_video:
             self.room.publish(identity, rtc.TrackKind.KIND_VIDEO)
 

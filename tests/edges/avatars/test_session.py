@@ -39,6 +39,25 @@ async def test_an_avatar_is_spoken_through_when_viewers_have_its_picture(tmp_pat
         await stage.sink.clear()
 
 
+@pytest.mark.parametrize("took_s", [0.05, 1.0, 1.9])
+async def test_an_avatar_is_spoken_through_when_its_sound_comes_where_tracks_take_their_time(
+    tmp_path: Path, took_s: float
+) -> None:
+    async with staged(tmp_path) as stage:
+        stage.room.subscribe_s = took_s
+        await asyncio.sleep(0.5)
+        assert await stage.sink.gate() == ""
+        assert asyncio.get_running_loop().time() == pytest.approx(1.0 + took_s + SUBSCRIBED_S)
+
+
+async def test_an_avatar_without_sound_until_its_first_word_is_waited_for_two_seconds(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        stage.avatars.has_audio = False
+        await asyncio.sleep(0.5)
+        assert await stage.sink.gate() == ""
+        assert asyncio.get_running_loop().time() == pytest.approx(1.0 + 2.0 + SUBSCRIBED_S)
+
+
 async def test_an_invitation_is_for_this_room_and_bounded(tmp_path: Path) -> None:
     async with staged(tmp_path, policy=AvatarPolicy(max_duration_s=240)) as stage:
         await ready(stage)

@@ -15,7 +15,7 @@ from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.messages import SayRequest
 from libacli.edges.livekit.fake_streams import HANG, sound_of
-from libacli.edges.livekit.fakes import FakeRoom
+from libacli.edges.livekit.fakes import FakeParticipant, FakeRoom
 from libacli.edges.sinks.avatar import CLEAR_METHOD, FINISHED_METHOD, AvatarSink
 from libacli.errors import SinkError
 from libacli.speech.fakes import RecordingSink, ScriptedVoice, tone
@@ -362,6 +362,23 @@ async def test_an_end_that_is_not_reported_is_estimated_and_the_second_one_is_tr
         assert now() - began_at == pytest.approx(3.0 + 3.0, abs=0.05)
         assert scene.sink.trouble.is_set() == last
     assert scene.sink.state == "no finish"
+
+
+async def test_the_sound_of_the_avatar_that_comes_next_is_not_that_of_the_line(scene: Scene) -> None:
+    scene.avatar.is_frozen = True
+    heard: list[float] = []
+    await scene.sink.start(lambda: heard.append(now()))
+    await scene.write(LOUD_FRAME)
+    next_one = FakeParticipant("next", kind=rtc.ParticipantKind.PARTICIPANT_KIND_AGENT)
+    scene.room.join(next_one)
+    scene.sink.expect("next")
+    publication = scene.room.publish("next", rtc.TrackKind.KIND_AUDIO)
+    await asyncio.sleep(0.1)
+    assert publication.track, "it is not subscribed to before it is spoken through"
+    publication.track.play(LOUD_FRAME)
+    await asyncio.sleep(0.1)
+    assert heard == []
+    await scene.sink.clear()
 
 
 async def test_a_report_of_somebody_else_or_one_that_cannot_be_read_ends_nothing(scene: Scene) -> None:
