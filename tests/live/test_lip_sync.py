@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy
 import pytest
@@ -39,6 +40,7 @@ class Eyewitness:
         self.sound: Series = []
         self.mouth: Series = []
         self.sizes: set[tuple[int, int]] = set()
+        self._taken: dict[str, rtc.Track] = {}
         self._tracks: asyncio.Queue[rtc.Track] = asyncio.Queue()
         room.on("track_subscribed", self._on_track)
 
@@ -47,6 +49,7 @@ class Eyewitness:
     ) -> None:
         if participant.identity == "tavus-avatar-agent":
             self._tracks.put_nowait(track)
+            self._taken["sound" if track.kind == rtc.TrackKind.KIND_AUDIO else "mouth"] = track
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -71,6 +74,30 @@ class Eyewitness:
                 opened = mouth_openness(brightness(frame.data, frame.width, frame.height))
                 self.mouth.append((asyncio.get_running_loop().time(), opened))
 
+    async def buffered(self) -> dict[str, Buffered]:
+        """What this viewer's own buffers have held so far."""
+        return {name: await buffered_of(track) for name, track in self._taken.items()}
+
+
+class Buffered(NamedTuple):
+    """A jitter buffer: `jitterBufferDelay` and `jitterBufferEmittedCount` of WebRTC's statistics."""
+
+    seconds: float
+    emitted: int
+    """Samples or pictures, and for how long each of them waited, added up."""
+
+    def wait_s(self, since: Buffered) -> float:
+        """How long what came out since then has waited, on average."""
+        return (self.seconds - since.seconds) / max(1, self.emitted - since.emitted)
+
+
+async def buffered_of(track: rtc.Track) -> Buffered:
+    for stats in await track.get_stats():
+        if stats.WhichOneof("stats") == "inbound_rtp":
+            inbound = stats.inbound_rtp.inbound
+            return Buffered(inbound.jitter_buffer_delay, inbound.jitter_buffer_emitted_count)
+    return Buffered(0.0, 0)
+
 
 def lag_and_correlation(sound: Series, mouth: Series) -> tuple[float, float]:
     """By how many seconds the mouth is later than the sound, and how well it follows it then."""
@@ -82,7 +109,7 @@ def lag_and_correlation(sound: Series, mouth: Series) -> tuple[float, float]:
         return numpy.asarray(numpy.interp(times + shift_s, moments, values), dtype=numpy.float64)
 
     envelope = numpy.convolve(at(sound, 0.0), numpy.ones(6) / 6, mode="same") ** 0.6
-    shifts = numpy.arange(-0.3, 0.3, STEP_S)
+    shifts = numpy.arange(-0.8, 0.4, STEP_S)  # a busy viewer's buffer for sound may hold half a second
     fits = [float(numpy.corrcoef(envelope, at(mouth, shift))[0, 1]) for shift in shifts]
     best = int(numpy.argmax(fits))
     return float(shifts[best]), fits[best]
@@ -126,6 +153,10 @@ class Observation:
     lag_s: float
     """By how much the mouth was later than the sound."""
 
+    sound_held_s: float
+    mouth_held_s: float
+    """How long this viewer's own buffers kept each: the longer the busier, and not both alike."""
+
     correlation: float
     pictures_per_s: float
     late_pictures_s: float
@@ -138,21 +169,29 @@ class Observation:
     def is_in_step(self) -> bool:
         """Within one picture, but for what the way to this viewer did to either in the same line."""
         is_known = self.correlation > LEAST_CORRELATION  # else the lag is of something else
-        return is_known and abs(self.lag_s) <= 1 / 25 + self.late_pictures_s + self.stretched_s
+        lag_s = self.lag_s - (self.mouth_held_s - self.sound_held_s)
+        return is_known and abs(lag_s) <= 1 / 25 + self.late_pictures_s + self.stretched_s
 
 
 async def take_of(witness: Eyewitness, shell: Shell, room: str) -> Observation:
     """Has the text spoken, to its end."""
     witness.sound.clear()
     witness.mouth.clear()
+    before = await witness.buffered()
     arguments = ("say", TEXT, "--room", room, "--require-avatar", "--json")
     said = await asyncio.to_thread(shell.run, *arguments, LIBA_AGENT_NAME=room)
     assert said.returncode == 0, said.stderr
+    after = await witness.buffered()
+    held_s = {name: after[name].wait_s(before.get(name, Buffered(0.0, 0))) for name in after}
     gaps = numpy.diff([at for at, _ in witness.mouth])
     loud = [at for at, level in witness.sound if level > AUDIBLE]
     played_s = json.loads(said.stdout)["d23"] / 1000
+    lag_s, correlation = lag_and_correlation(witness.sound, witness.mouth)
     return Observation(
-        *lag_and_correlation(witness.sound, witness.mouth),
+        lag_s=lag_s,
+        sound_held_s=held_s["sound"],
+        mouth_held_s=held_s["mouth"],
+        correlation=correlation,
         pictures_per_s=float(1 / gaps.mean()),
         late_pictures_s=max(0.0, float(numpy.quantile(gaps, 0.9)) - 2 / 25),
         stretched_s=max(0.0, loud[-1] - loud[0] - played_s),
