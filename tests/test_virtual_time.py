@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 
 def now() -> float:
     return asyncio.get_running_loop().time()
@@ -30,3 +32,10 @@ async def test_a_thread_that_nobody_waits_for_any_more_does_not_hold_the_clock()
     began_at = now()
     await asyncio.sleep(1)
     assert now() - began_at == 1
+
+
+async def test_another_thread_may_not_call_the_loop_as_if_it_were_its_own() -> None:
+    loop = asyncio.get_running_loop()
+    for call in (lambda: loop.call_soon(print), lambda: loop.call_later(1, print)):
+        with pytest.raises(RuntimeError, match="call_soon_threadsafe"):
+            await asyncio.to_thread(call)

@@ -9,6 +9,7 @@ import asyncio
 import selectors
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextvars import Context
 from typing import Any, TypeVar, TypeVarTuple
 
 _T = TypeVar("_T")
@@ -31,12 +32,30 @@ class _IdleSelector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
+    """Refuses to be called from another thread, as asyncio's debug mode does.
+
+    The rest of that mode notes the stack of each future and callback, which is a third of what tests take:
+    who wants it sets PYTHONASYNCIODEBUG=1.
+    """
+
     def __init__(self) -> None:
         self._idle = _IdleSelector()
         super().__init__(self._idle)
 
     def time(self) -> float:
         return self._idle.now
+
+    def call_soon(
+        self, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        self._refuse_other_threads()
+        return super().call_soon(callback, *args, context=context)
+
+    def call_at(
+        self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        self._refuse_other_threads()
+        return super().call_at(when, callback, *args, context=context)
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*_Ts], _T], *args: *_Ts
@@ -46,8 +65,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._thread_ended)
         return future
 
+    def _refuse_other_threads(self) -> None:
+        if self.is_running() and asyncio._get_running_loop() is not self:
+            raise RuntimeError("from another thread a loop is called by call_soon_threadsafe")
+
     def _thread_ended(self, _: asyncio.Future[Any]) -> None:
         self._idle.threads -= 1
 
 
-BACKEND: tuple[str, dict[str, Any]] = ("asyncio", {"loop_factory": VirtualLoop, "debug": True})
+BACKEND: tuple[str, dict[str, Any]] = ("asyncio", {"loop_factory": VirtualLoop})
