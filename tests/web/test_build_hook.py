@@ -6,7 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
+import venv
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -36,38 +39,65 @@ def without_node(tmp_path: Path) -> dict[str, str]:
     return {"PATH": str(tmp_path / "nothing")}
 
 
-def pip(source: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "pip", *arguments],
-        cwd=source,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=150,
-    )
+@pytest.fixture(scope="module")
+def requirements(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What our builds require, installed once: pip alone would do so for each of them."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]
+    folder = tmp_path_factory.mktemp("requirements")
+    wanted = [*build["requires"], "editables"]  # hatchling itself asks for that, for an editable install
+    command = [sys.executable, "-m", "pip", "install", "--target", folder, *wanted]
+    installed = subprocess.run(command, capture_output=True, text=True, timeout=150)
+    assert installed.returncode == 0, installed.stdout + installed.stderr
+    return folder
 
 
-def wheel(source: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return pip(source, "wheel", "--no-deps", "--wheel-dir", "wheels", ".", **environment)
+@dataclass(frozen=True)
+class Pip:
+    """For a Python of its own that has what a build requires, and nothing else."""
+
+    source: Path
+    python: Path
+    requirements: Path
+
+    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "pip", "--python", self.python, *arguments],
+            cwd=self.source,
+            env=os.environ | {"PYTHONPATH": str(self.requirements)} | environment,
+            capture_output=True,
+            text=True,
+            timeout=150,
+        )
+
+    def wheel(self, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self("wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", "wheels", ".", **environment)
+
+    def install(self, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self("install", "--verbose", "--no-build-isolation", "--no-deps", "-e", ".", **environment)
+
+    def wheel_names(self) -> set[str]:
+        (built,) = (self.source / "wheels").glob("*.whl")
+        return {*zipfile.ZipFile(built).namelist()}
 
 
-def wheel_names(source: Path) -> set[str]:
-    (built,) = (source / "wheels").glob("*.whl")
-    return {*zipfile.ZipFile(built).namelist()}
+@pytest.fixture
+def pip(source: Path, requirements: Path, tmp_path: Path) -> Pip:
+    venv.create(tmp_path / "venv")
+    return Pip(source, tmp_path / "venv" / "bin" / "python", requirements)
 
 
-def test_a_wheel_holds_the_files_of_npm_with_their_licenses_and_not_the_hook(source: Path) -> None:
-    built = wheel(source)
+def test_a_wheel_holds_the_files_of_npm_with_their_licenses_and_not_the_hook(pip: Pip) -> None:
+    built = pip.wheel()
     assert built.returncode == 0, built.stdout + built.stderr
-    names = wheel_names(source)
+    names = pip.wheel_names()
     assert {name for name in names if name.startswith(VENDOR)} == WANTED
     assert "libacli/web/build_hook.py" not in names
 
 
 def test_a_wheel_without_npm_is_not_built_and_the_message_names_both_ways_out(
-    source: Path, without_node: dict[str, str]
+    pip: Pip, without_node: dict[str, str]
 ) -> None:
-    built = wheel(source, **without_node)
+    built = pip.wheel(**without_node)
     assert built.returncode != 0
     told = built.stdout + built.stderr
     assert "there is no npm" in told
@@ -76,32 +106,22 @@ def test_a_wheel_without_npm_is_not_built_and_the_message_names_both_ways_out(
     assert "Traceback" not in told
 
 
-def test_a_wheel_without_npm_is_built_when_it_is_asked_for(
-    source: Path, without_node: dict[str, str]
-) -> None:
-    built = wheel(source, LIBACLI_BUILD_WITHOUT_NODE="1", **without_node)
+def test_a_wheel_without_npm_is_built_when_it_is_asked_for(pip: Pip, without_node: dict[str, str]) -> None:
+    built = pip.wheel(LIBACLI_BUILD_WITHOUT_NODE="1", **without_node)
     assert built.returncode == 0, built.stdout + built.stderr
-    names = wheel_names(source)
+    names = pip.wheel_names()
     assert not WANTED & names
     assert "libacli/web/npm.py" in names
 
 
-def test_an_editable_install_without_npm_warns_and_goes_on(
-    source: Path, without_node: dict[str, str], tmp_path: Path
-) -> None:
-    venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
-    installed = pip(
-        source, "--python", str(venv), "install", "--verbose", "--no-deps", "-e", ".", **without_node
-    )
+def test_an_editable_install_without_npm_warns_and_goes_on(pip: Pip, without_node: dict[str, str]) -> None:
+    installed = pip.install(**without_node)
     assert installed.returncode == 0, installed.stdout + installed.stderr
     assert "without video in its page: there is no npm" in installed.stdout + installed.stderr
-    assert not (source / VENDOR).exists()
+    assert not (pip.source / VENDOR).exists()
 
 
-def test_an_editable_install_with_npm_puts_the_files_into_the_source(source: Path, tmp_path: Path) -> None:
-    venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
-    installed = pip(source, "--python", str(venv), "install", "--no-deps", "-e", ".")
+def test_an_editable_install_with_npm_puts_the_files_into_the_source(pip: Pip) -> None:
+    installed = pip.install()
     assert installed.returncode == 0, installed.stdout + installed.stderr
-    assert {str(one.relative_to(source)) for one in (source / VENDOR).iterdir()} >= WANTED
+    assert {str(one.relative_to(pip.source)) for one in (pip.source / VENDOR).iterdir()} >= WANTED
