@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+from xdist import is_xdist_controller
 
 from tests import blocking_calls
 from tests.leaked_tasks import leaked
-from tests.leftover_processes import Leftovers, mark_this_run
+from tests.leftover_processes import Leftovers, end_those_of, mark_this_run
+from tests.side_by_side import CRASHED, WORKERS, SideBySide, longest_first
 from tests.virtual_time import BACKEND
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
+    from xdist.workermanage import WorkerController
 
 # A shell starts what it runs in the background with SIGINT ignored, and children inherit that: Ctrl-C would
 # reach nothing that the tests start.
@@ -26,6 +29,48 @@ mark_this_run()
 # How long an example takes says more of what else the machine does than of the code.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    return WORKERS
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SideBySide:
+    return SideBySide(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items[:] = longest_first(items)
+
+
+def pytest_handlecrashitem(crashitem: str, report: Any, sched: SideBySide) -> None:
+    if sched.crashes[crashitem] == 1:
+        report.outcome = CRASHED
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    return (CRASHED, "C", "CRASHED") if report.outcome == CRASHED else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.stats.get(CRASHED, []):
+        terminalreporter.write_line(f"CRASHED {report.longrepr}; it was run once more")
+
+
+def pytest_testnodedown(node: WorkerController, error: object | None) -> None:
+    if error:
+        end_those_of(node.gateway.id)
+
+
+@pytest.hookimpl(trylast=True)  # when the processes that ran the tests have ended
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if is_xdist_controller(session):
+        try:
+            Leftovers().end_and_complain(but_kept=False)
+        except AssertionError as error:
+            session.config.get_terminal_writer().line(f"\n{error}", red=True)
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture

@@ -19,8 +19,21 @@ _POLL_S = 0.05
 
 
 def mark_this_run() -> None:
-    """What is started from now on is known as this run's, also when its parent is gone."""
-    os.environ[MARK] = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    """What is started from now on is known as this run's, also when its parent is gone.
+
+    Of the processes that share a run (pytest-xdist), each has a mark of its own below that of the run.
+    """
+    run, worker = os.environ.get(MARK), os.environ.get("PYTEST_XDIST_WORKER")
+    os.environ[MARK] = f"{run}/{worker}" if run and worker else f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def end_those_of(worker: str) -> None:
+    """Of one of the processes that share our run: it has crashed, and can end nothing any more."""
+    mark = f"{os.environ[MARK]}/{worker}"
+    for process in psutil.process_iter():
+        if _has(process, mark):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 class Leftovers:
@@ -48,7 +61,7 @@ class Leftovers:
 
     def _left(self, *, but_kept: bool) -> list[psutil.Process]:
         mine = set(psutil.Process().children(recursive=True))
-        mine |= {process for process in psutil.process_iter() if self._is_marked(process)}
+        mine |= {process for process in psutil.process_iter() if _has(process, self._mark)}
         mine -= {psutil.Process()}
         if but_kept:
             for process in self._kept:
@@ -56,11 +69,13 @@ class Leftovers:
                     mine -= {process, *process.children(recursive=True)}
         return [process for process in mine if _runs(process)]
 
-    def _is_marked(self, process: psutil.Process) -> bool:
-        try:
-            return bool(process.environ().get(MARK) == self._mark)
-        except psutil.Error:
-            return False
+
+def _has(process: psutil.Process, mark: str) -> bool:
+    """Whether it has this mark, or one below it."""
+    try:
+        return f"{process.environ().get(MARK)}/".startswith(f"{mark}/")
+    except psutil.Error:
+        return False
 
 
 def _runs(process: psutil.Process) -> bool:

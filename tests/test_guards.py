@@ -49,6 +49,30 @@ def test_ctrl_c_reaches_children():
         child.send_signal(signal.SIGINT)
         assert child.wait(20) == -signal.SIGINT
 """
+CRASHES = """
+import os, pathlib, subprocess, sys
+
+def test_crashes_once():
+    memory = pathlib.Path(__file__).with_suffix(".memory")
+    if memory.exists():
+        print(f"child {memory.read_text()} of a crash.")
+    else:
+        sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+        memory.write_text(str(subprocess.Popen(sleep, start_new_session=True).pid))
+        os.abort()
+
+def test_crashes_always():
+    os.abort()
+
+def test_comes_after_a_crash():
+    pass
+"""
+INI = """
+[pytest]
+anyio_mode = auto
+addopts = -n auto --no-loadscope-reorder -p no:cacheprovider -p no:schemathesis -rA -v
+"""
+LIVE = "def test_1(): pass\ndef test_2(): pass"
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +81,13 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("planted")
     (folder / "conftest.py").write_text(CONFTEST)
     (folder / "test_planted.py").write_text(PLANTED)
-    (folder / "pytest.ini").write_text("[pytest]\nanyio_mode = auto\n")
+    (folder / "test_crashes.py").write_text(CRASHES)
+    (folder / "tests" / "live").mkdir(parents=True)
+    for name in ("test_that_live.py", "test_this_live.py"):
+        (folder / "tests" / "live" / name).write_text(LIVE)
+    (folder / "pytest.ini").write_text(INI)
     ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", str(folder)],
+        [sys.executable, "-m", "pytest", str(folder)],
         cwd=folder,
         env={name: value for name, value in os.environ.items() if name != MARK} | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -89,6 +117,27 @@ def test_ctrl_c_reaches_what_tests_start_also_where_the_run_itself_was_started_w
     planted: str,
 ) -> None:
     assert "PASSED test_planted.py::test_ctrl_c_reaches_children" in planted
+
+
+def test_a_test_whose_process_crashes_is_run_once_more_and_has_failed_when_it_crashes_again(
+    planted: str,
+) -> None:
+    (told,) = re.findall(r"^CRASHED (.*test_crashes_once.*)$", planted, re.MULTILINE)
+    assert told.endswith("it was run once more")
+    assert "PASSED test_crashes.py::test_crashes_once" in planted
+    assert "FAILED test_crashes.py::test_crashes_always" in planted
+    assert "PASSED test_crashes.py::test_comes_after_a_crash" in planted
+    assert "2 crashed" in planted
+    (child,) = re.findall(r"^child (\d+) of a crash\.$", planted, re.MULTILINE)
+    assert not psutil.pid_exists(int(child))
+
+
+def test_live_tests_come_first_and_one_after_the_other(planted: str) -> None:
+    ran = re.findall(r"^\[(gw\d)\] \[ *\d+%\] \w+ (\S+)", planted, re.MULTILINE)
+    (process,) = {process for process, test in ran if "live" in test}
+    files = ("test_that_live.py", "test_this_live.py")
+    wanted = [f"tests/live/{file}::test_{number}" for file in files for number in (1, 2)]
+    assert [test for where, test in ran if where == process][: len(wanted)] == wanted
 
 
 async def test_our_code_may_not_block_the_loop() -> None:
