@@ -50,6 +50,9 @@ class ProbeResult:
     span: float = 0.0
     """How long it was here, from the first to the last sound."""
 
+    caught_up: float = 0.0
+    """By how much this viewer's own buffer has shortened it: its machine was busy, and it had to catch up."""
+
     gap: float | None = None
     """The longest silence inside. A pause of the voice is one, too."""
 
@@ -64,6 +67,7 @@ class ProbeResult:
         heard: float | None,
         span: float,
         gap: float,
+        caught_up: float = 0.0,
         seen: float | None = None,
         lag: float | None = None,
     ) -> ProbeResult:
@@ -81,14 +85,15 @@ class ProbeResult:
             claim=sum(known) if len(known) == len(parts) else None,
             speech=record.speech_ms,
             span=span,
+            caught_up=caught_up,
             gap=None if heard is None else gap,
             lag=lag,
         )
 
     @property
     def cut(self) -> float:
-        """What is missing of it."""
-        return max(0.0, self.speech - self.span)
+        """What is missing of it, and did not get lost here."""
+        return max(0.0, self.speech - self.span - self.caught_up)
 
     @property
     def stretch(self) -> float | None:
@@ -111,7 +116,7 @@ class ProbeResult:
 
     def encode(self) -> dict[str, Any]:
         """All of it: durations end in `_ms`."""
-        durations = (*MEASURES, "speech", "span")
+        durations = (*MEASURES, "speech", "span", "caught_up")
         said = {name: value for name, value in asdict(self).items() if name not in durations}
         values = ((f"{name}_ms", getattr(self, name)) for name in durations)
         return {

@@ -21,6 +21,8 @@ MUTE = ProbeResult("u2", "done", "track", claim=80.0, speech=1000)
         (MUTE, "NOT HEARD"),
         (replace(WHOLE, span=900), "HEARD"),
         (replace(WHOLE, span=899), "CUT OFF"),
+        (replace(WHOLE, span=700, caught_up=200), "HEARD"),
+        (replace(WHOLE, span=699, caught_up=200), "CUT OFF"),
         (replace(WHOLE, span=3000), "HEARD"),
         (replace(WHOLE, outcome="unconfirmed"), "HEARD"),
         (replace(WHOLE, outcome="interrupted"), "CUT OFF"),
@@ -63,6 +65,7 @@ def test_it_is_told_with_all_its_members() -> None:
         "lag_ms": -5,
         "speech_ms": 1000,
         "span_ms": 990,
+        "caught_up_ms": 0.0,
     }
 
 

@@ -41,7 +41,8 @@ def test_it_tells_what_was_heard_from_outside(shell: Shell, worker: Path, room: 
         assert one["heard_ms"] - one["claim_ms"] > -100
     assert min(one["heard_ms"] - one["claim_ms"] for one in told["utterances"]) < 1000
     for one in told["utterances"]:
-        assert one["speech_ms"] - 100 <= one["span_ms"] < 2 * one["speech_ms"]  # a busy receiver stretches
+        heard_ms = one["span_ms"] + one["caught_up_ms"]
+        assert one["speech_ms"] - 100 <= heard_ms < 2 * one["speech_ms"]  # a busy receiver stretches
     assert {name: values["count"] for name, values in told["summary"].items()} == dict.fromkeys(
         ("heard", "claim", "cut", "stretch", "gap"), 3
     )
@@ -107,16 +108,20 @@ def room_with_avatar(shell: Shell, room: str, tmp_path: Path) -> Iterator[str]:
 
 def test_it_tells_what_was_seen_and_whether_it_fits(shell: Shell, room_with_avatar: str) -> None:
     room = room_with_avatar
-    done = shell.run(
-        *("probe", "--room", room, "-n", "3", "--json", "--require-avatar"), LIBA_AGENT_NAME=room, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["routes"], told["verdicts"]) == ({"tavus": 3}, {"HEARD": 3})
+    command = ("probe", "--room", room, "-n", "3", "--json", "--require-avatar")
+    lags: list[dict[str, float]] = []
+    for _ in range(3):  # where pictures come late and in bunches, no lag may stand out
+        done = shell.run(*command, LIBA_AGENT_NAME=room, timeout=120)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert (told["routes"], told["verdicts"]) == ({"tavus": 3}, {"HEARD": 3})
+        if lags := [one for one in told["utterances"] if one["lag_ms"] is not None]:
+            break
     assert min(abs(one["seen_ms"] - one["heard_ms"]) for one in told["utterances"]) <= 400
     assert min(one["heard_ms"] for one in told["utterances"]) < 3000
-    # A machine that is busy elsewhere delays one or the other now and then; the best one shows what is ours.
-    assert min(abs(one["lag_ms"]) for one in told["utterances"] if one["lag_ms"] is not None) <= 150
+    # The busier a viewer's machine, the longer its buffer keeps sound; then the picture is early, so is its
+    # first movement. How both leave the avatar is measured in test_lip_sync.
+    assert min(abs(one["lag_ms"] - (one["seen_ms"] - one["heard_ms"])) for one in lags) <= 150
 
 
 class SwallowingSink(TrackSink):

@@ -39,7 +39,8 @@ def probe(
     heard    from sending the request to the first sound
     claim    what the agent says of that: d01 + d12 + d2a
     seen     from sending the request to the first movement of the mouth
-    cut      what is missing of the speech; more than 100 is CUT OFF, and the exit code 1
+    cut      what is missing of the speech; more than 100 is CUT OFF, and the exit code 1.
+             What this computer left out to catch up, because it was busy, is not counted
     stretch  how much longer the speech took: it stalled on its way
     gap      the longest silence inside; pauses of the voice are among them
     lag      how much later the picture is than its sound; less than 0: earlier

@@ -40,6 +40,7 @@ async def measure_utterance(
     await asyncio.sleep(_AT_REST_S)
     while not seat.listener.events.empty():
         seat.listener.events.get_nowait()
+    caught_up_s = await seat.listener.caught_up_s()
     sound, sent_at = seat.listener.start_capture(), loop.time()
     try:
         async with asyncio.timeout(bound_s):
@@ -54,13 +55,22 @@ async def measure_utterance(
             f"{request.id} was not over after {bound_s:g} s", hint="give it more: --timeout"
         ) from error
     await _wait_for_quiet(sound)
-    return measured(record, sound, picture, sent_at) if was_alone else None
+    caught_up_s = max(0.0, await seat.listener.caught_up_s() - caught_up_s)  # less: a track has gone
+    return measured(record, sound, picture, sent_at, caught_up_s=caught_up_s) if was_alone else None
 
 
 def measured(
-    record: UtteranceRecord, sound: AudioCapture, picture: VideoCapture, sent_at: float
+    record: UtteranceRecord,
+    sound: AudioCapture,
+    picture: VideoCapture,
+    sent_at: float,
+    *,
+    caught_up_s: float = 0.0,
 ) -> ProbeResult:
-    """What an utterance that was sent at `sent_at` was here; `record` is what the agent says of it."""
+    """What an utterance that was sent at `sent_at` was here; `record` is what the agent says of it.
+
+    `caught_up_s` is what this viewer's own buffer has left out of it.
+    """
     motion, first_at, lag = list(picture.motion), sound.first_audible_at, None
     moved_at = first_movement_at(motion, since=sent_at, least=LEAST_MOTION)
     if first_at is not None:
@@ -69,6 +79,7 @@ def measured(
         record,
         heard=None if first_at is None else (first_at - sent_at) * 1000,
         span=sound.span_s * 1000,
+        caught_up=caught_up_s * 1000,
         gap=max(sound.gaps_s, default=0.0) * 1000,
         seen=None if moved_at is None else (moved_at - sent_at) * 1000,
         lag=None if lag is None else lag * 1000,

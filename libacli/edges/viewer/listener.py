@@ -25,6 +25,9 @@ _FRAME_MS = 10
 _LEVELS_KEPT = 120 * 1000 // _FRAME_MS
 """Two minutes of one track."""
 
+_BUFFER_RATE = 48_000
+"""Samples a second in a receiver's buffer: that of Opus, whatever was spoken at (RFC 7587, 4.1)."""
+
 
 @dataclass
 class AudioCapture:
@@ -100,6 +103,7 @@ class Listener:
 
         self._tracks: asyncio.Queue[rtc.RemoteAudioTrack] = asyncio.Queue()
         self._reading: dict[str, asyncio.Task[None]] = {}
+        self._heard: dict[str, rtc.RemoteAudioTrack] = {}
         room.on("track_subscribed", self._on_track)
         room.on("track_unsubscribed", self._on_track_gone)
         room.on("data_received", self._on_data)
@@ -116,11 +120,21 @@ class Listener:
             if event.get("id") == utterance_id and event.get("state") in states:
                 return event
 
+    async def caught_up_s(self) -> float:
+        """By how much this receiver has shortened the tracks that are there now.
+
+        One whose machine was busy has sound waiting, and leaves parts of it out until it is in time again:
+        `removedSamplesForAcceleration` of WebRTC's statistics.
+        """
+        removed = [await _removed_samples(track) for track in [*self._heard.values()]]
+        return sum(removed) / _BUFFER_RATE
+
     async def run(self) -> None:
         """Listens until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             while True:
                 track = await self._tracks.get()
+                self._heard[track.sid] = track
                 self._reading[track.sid] = tasks.create_task(self._read_sound(track))
 
     async def _read_sound(self, track: rtc.RemoteAudioTrack) -> None:
@@ -141,6 +155,7 @@ class Listener:
 
     def _on_track_gone(self, track: rtc.Track, *_: object) -> None:
         # Left open, its stream would go on with the sound of the next track that takes its place.
+        self._heard.pop(track.sid, None)
         if reading := self._reading.pop(track.sid, None):
             reading.cancel()
 
@@ -149,6 +164,14 @@ class Listener:
             return
         with suppress(RefusedError, UnicodeDecodeError):  # who may publish data can send on that topic
             self.events.put_nowait(parse_object(packet.data.decode()))
+
+
+async def _removed_samples(track: rtc.RemoteAudioTrack) -> int:
+    return sum(
+        stats.inbound_rtp.inbound.removed_samples_for_acceleration
+        for stats in await track.get_stats()
+        if stats.WhichOneof("stats") == "inbound_rtp"
+    )
 
 
 @asynccontextmanager

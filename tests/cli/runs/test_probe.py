@@ -108,6 +108,13 @@ def test_an_end_that_never_came_is_cut_off(pcm: tuple[bytes, ...]) -> None:
     assert heard.cut == pytest.approx(1000 - sum(map(len, pcm)) / 48)
 
 
+def test_what_this_machine_left_out_to_catch_up_is_not_cut_off() -> None:
+    capture = capture_of(sound(800), silence(500), first_at=SENT_AT)
+    heard = measured(RECORD, capture, VideoCapture(), SENT_AT, caught_up_s=0.15)
+    assert heard.verdict == "HEARD"
+    assert heard.cut == pytest.approx(50)
+
+
 def test_sound_that_stalled_on_its_way_is_heard_but_stretched() -> None:
     capture = capture_of(sound(400), silence(700), sound(600), first_at=SENT_AT)
     heard = measured(RECORD, capture, VideoCapture(), SENT_AT)
