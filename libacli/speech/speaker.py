@@ -6,19 +6,18 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable
-from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from libacli.core.acknowledgement import Acknowledgement
-from libacli.core.audio import FRAME_MS, FrameSlicer, silence
 from libacli.core.backlog import Backlog, Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.lifecycle import State
 from libacli.core.messages import SayRequest
 from libacli.core.route import route_word
 from libacli.core.text import is_speakable, split_chunks
-from libacli.errors import LibaError, RefusedError, VoiceError
-from libacli.speech.ports import Route, Sink, Style, Voice
+from libacli.errors import LibaError, RefusedError
+from libacli.speech.performance import Performance
+from libacli.speech.ports import Sink, Style, Voice
 from libacli.speech.reading import Reading
 
 logger = logging.getLogger("liba.speaker")
@@ -71,7 +70,6 @@ class Speaker:
         self._next: tuple[Utterance, Reading] | None = None
         self._stop_reason = "the agent stopped"
         self._falls_silent = False
-        self._runs_dry_at = 0.0
 
     @property
     def speaking(self) -> Utterance | None:
@@ -215,63 +213,19 @@ class Speaker:
             then()
 
     async def _perform(self, utterance: Utterance, reading: Reading) -> None:
-        await self._open_sink(utterance)
-        failure: VoiceError | None = None
-        try:
-            await self._feed(utterance, reading)
-        except VoiceError as error:
-            if not utterance.frames:
-                raise
-            failure = error  # what has been said is heard out, and then called what it is: cut off
-        for frame in FrameSlicer().push(silence(self._pace.silence_tail_ms)):
-            await self._write(utterance, frame)
-        playback = await self._sink.finish()
-        utterance.timeline.mark("t3", self._now())
-        utterance.t3_source, utterance.replayed = playback.source, playback.replayed
-        if playback.route:
-            self._take_route(utterance, playback.route)
-        if failure:
-            self._end(utterance, "failed", self._explain(utterance, failure))
+        performance = Performance(
+            utterance,
+            reading,
+            self._sink,
+            bounds=self._bounds,
+            silence_tail_ms=self._pace.silence_tail_ms,
+            become=lambda state: self._become(utterance, state),
+        )
+        playback = await performance.run()
+        if performance.cut_off:
+            self._end(utterance, "failed", self._explain(utterance, performance.cut_off))
         else:
             self._end(utterance, "unconfirmed" if playback.source == "estimated" else "done")
-
-    async def _open_sink(self, utterance: Utterance) -> None:
-        async with asyncio.timeout(self._bounds.speaker_open_s):
-            route = await self._sink.start(lambda: self._audible(utterance))
-        self._take_route(utterance, route)
-        self._become(utterance, "speaking")
-
-    def _take_route(self, utterance: Utterance, route: Route) -> None:
-        utterance.route, utterance.route_reason = route.name, route.reason
-        detail = f"Target={route.target}" if route.name == "avatar" else f"Reason={route.reason}"
-        logger.info("ROUTE=%s | %s", route_word(route.name), detail)
-
-    async def _feed(self, utterance: Utterance, reading: Reading) -> None:
-        slicer = FrameSlicer()
-        async with aclosing(reading.pcm()) as pcm:
-            async for piece in pcm:
-                if reading.first_pcm_at is not None:
-                    # What the voice made ahead of its turn counts from there: it cannot be waited for before.
-                    turn = utterance.timeline.turn or 0.0
-                    utterance.timeline.mark("t1", max(reading.first_pcm_at, turn))
-                for frame in slicer.push(piece):
-                    await self._write(utterance, frame)
-        for frame in slicer.flush():
-            await self._write(utterance, frame)
-
-    async def _write(self, utterance: Utterance, frame: bytes) -> None:
-        handed_over_at = self._now()
-        async with asyncio.timeout(self._bounds.speaker_write_s):
-            await self._sink.write(frame)
-        if utterance.frames and self._now() > self._runs_dry_at:  # the voice was late, or the sink, or we
-            utterance.underruns += 1
-        utterance.timeline.mark("t2", handed_over_at)
-        utterance.took(frame)
-        self._runs_dry_at = max(self._runs_dry_at, self._now()) + FRAME_MS / 1000
-
-    def _audible(self, utterance: Utterance) -> None:
-        utterance.timeline.mark("ta", self._now())
-        self._become(utterance, "audible")
 
     def _become(self, utterance: Utterance, state: State) -> None:
         if utterance.become(state, self._now()):

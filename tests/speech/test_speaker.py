@@ -111,6 +111,19 @@ async def test_sound_begins_when_the_first_chunk_is_spoken_and_the_rest_follows_
     assert len(stage.sink.spans) == 1
 
 
+async def test_a_voice_that_is_slow_after_a_stopped_line_is_counted_as_underrun() -> None:
+    voice = ScriptedVoice()
+    voice.play(tone(3000))
+    voice.play(tone(100), 0.5, tone(100))
+    async with on_stage(voice) as stage:
+        stage.say("A line of which a second is handed over ahead.", "a")
+        await asyncio.sleep(0.1)
+        stage.speaker.stop()
+        stage.say("Hello.", "b")
+        spoken = await stage.spoken("b")
+    assert (spoken.state, spoken.underruns) == ("done", 1)
+
+
 async def test_a_voice_slower_than_the_sound_is_counted_as_underrun() -> None:
     voice = ScriptedVoice()
     voice.play(tone(100), 0.5, tone(100))
