@@ -15,8 +15,10 @@ WORKERS = 2
 
 LIVE = "tests/live/"
 LONGEST = (
-    "tests/web/test_page_modules.py",
+    "tests/web/test_schema.py",
     "tests/web/test_build_hook.py",
+    "tests/cli/runs/test_serve.py",
+    "tests/test_guards.py",
 )
 """They come first: a long module that came last would run while the other process has nothing to do."""
 
@@ -40,12 +42,14 @@ class SideBySide(LoadFileScheduling):
 
     def remove_node(self, node: WorkerController) -> str | None:
         """What is left of its work goes to others, with the test that it ran when it crashed: once."""
-        units = list(self.assigned_work[node].values())
-        left = [test for unit in units for test, is_over in unit.items() if not is_over]
+        units = self.assigned_work[node]
+        left = [test for unit in units.values() for test, is_over in unit.items() if not is_over]
         if left:  # its tests have their order: the first of these is the one that ran
             self.crashes[left[0]] += 1
-        for unit in units:
+        for scope, unit in [*units.items()]:
             unit.update({test: True for test in left[:1] if test in unit and self.crashes[test] > 1})
+            if all(unit.values()):  # xdist would give it away too, and wait for a test of it for ever
+                del units[scope]
         super().remove_node(node)
         return left[0] if left else None
 

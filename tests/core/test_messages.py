@@ -12,6 +12,7 @@ from libacli.errors import RefusedError
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,  # per member: what is wrong with one does not depend on how much of it there is
 )
 
 
