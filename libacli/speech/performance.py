@@ -90,9 +90,7 @@ class Performance:
         handed_over_at = self._now()
         async with asyncio.timeout(self._bounds.speaker_write_s):
             await self._sink.write(frame)
-        if (
-            self._utterance.frames and self._now() > self._runs_dry_at
-        ):  # voice, sink or we were late
+        if self._utterance.frames and self._now() > self._runs_dry_at:  # voice, sink or we were late
             self._utterance.underruns += 1
         self._utterance.timeline.mark("t2", handed_over_at)
         self._utterance.took(frame)
