@@ -209,7 +209,8 @@ class AgentStatus:
 
     def within(self, max_bytes: int) -> AgentStatus:
         """The same, with as many of those that wait, from the next one on, as fit into so much JSON."""
-        used = len(json.dumps(replace(self, waiting=(), waiting_left_out=len(self.waiting)).encode()))
+        left_out = self.waiting_left_out + len(self.waiting)
+        used = len(json.dumps(replace(self, waiting=(), waiting_left_out=left_out).encode()))
         for number, report in enumerate(self.waiting):
             used += len(json.dumps(report.encode())) + len(", ")
             if used > max_bytes:

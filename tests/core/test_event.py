@@ -76,6 +76,14 @@ def test_a_status_that_is_too_long_is_cut_behind_the_next_ones(status: AgentStat
         assert len(json.dumps(cut.encode())) <= max_bytes
 
 
+def test_what_an_answer_left_out_before_counts_where_it_is_cut_to_a_length() -> None:
+    waiting = tuple(Report(id=id, state="accepted") for id in ("u1", "u2", "u3"))
+    status = AgentStatus(AgentFacts(), None, waiting, (), waiting_left_out=123_456)
+    without = AgentStatus(AgentFacts(), None, (), (), waiting_left_out=123_459)
+    for max_bytes in range(len(json.dumps(without.encode())), len(json.dumps(status.encode()))):
+        assert len(json.dumps(status.within(max_bytes).encode())) <= max_bytes
+
+
 def test_members_are_called_as_ever_and_what_is_not_known_is_left_out() -> None:
     told = AgentFacts("demo", "liba", "hibari", "ready", queue=1, epoch="e1")
     report = Report("u1", "audible", route="track", route_reason="left", chars=6, waited=0.0, d01=15.0)
