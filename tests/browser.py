@@ -94,7 +94,7 @@ async def chromium(*arguments: str, sound_needs_a_gesture: bool = False) -> Asyn
 
 
 @asynccontextmanager
-async def sound_refused(page: Page, *, timeout_s: float = 15.0) -> AsyncIterator[None]:
+async def sound_refused(page: Page, *, timeout_s: float = 60.0) -> AsyncIterator[None]:
     """Until the browser has refused, in what is done inside, to play something without a gesture."""
     told = "ear: NotAllowedError"
     async with page.expect_console_message(lambda one: one.text == told, timeout=timeout_s * 1000):
@@ -136,7 +136,7 @@ class Ear:
         moments = [since, *(at for at, _ in await self.samples(since) if at < until), until]
         return max((later - earlier for earlier, later in pairwise(moments)), default=0.0)
 
-    async def hear(self, since: float | None = None, *, timeout_s: float = 15.0) -> float:
+    async def hear(self, since: float | None = None, *, timeout_s: float = 60.0) -> float:
         """Waits for sound after `since`, else from now on; when it began."""
         since = await self.now() if since is None else since
         async with asyncio.timeout(timeout_s):
@@ -145,7 +145,7 @@ class Ear:
                     return heard[0]
                 await asyncio.sleep(_POLL_S)
 
-    async def silence(self, for_s: float, *, timeout_s: float = 15.0) -> None:
+    async def silence(self, for_s: float, *, timeout_s: float = 60.0) -> None:
         """Waits until nothing has sounded for so long."""
         since = await self.now()
         async with asyncio.timeout(timeout_s):

@@ -72,7 +72,7 @@ class Shell:
             while not interrupt_when() and time.monotonic() < deadline:
                 time.sleep(0.01)
             process.send_signal(signal.SIGINT)
-            process.wait(10)  # while its standard input is still open
+            process.wait(60)  # while its standard input is still open
         stdout, stderr = process.communicate(input, timeout=60)
         return self._checked(Ended(process.returncode, stdout.decode(), stderr.decode()))
 

@@ -91,7 +91,7 @@ class Agent:
     async def avatar_ready(self, *, with_video: bool = True) -> None:
         """Waits until the avatar has published."""
         wanted = {rtc.TrackKind.KIND_AUDIO} | ({rtc.TrackKind.KIND_VIDEO} if with_video else set())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not wanted <= self._published():
                 self._changed.clear()
                 await self._changed.wait()
@@ -114,12 +114,12 @@ class Agent:
         await stream.aclose()
 
     async def clear(self) -> str:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             return await self.room.local_participant.perform_rpc(
                 destination_identity=AVATAR, method="lk.clear_buffer", payload=""
             )
 
-    async def report(self, timeout_s: float = 10.0) -> Report:
+    async def report(self, timeout_s: float = 60.0) -> Report:
         async with asyncio.timeout(timeout_s):
             return await self.reports.get()
 
@@ -252,7 +252,7 @@ class TavusClient:
 
     async def ended(self, conversation_id: str) -> str:
         """Waits for the end of a conversation and gives its reason."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 told = await self.get(conversation_id)
                 if told["status"] == "ended":
@@ -295,7 +295,7 @@ async def meeting(
         agent = await stack.enter_async_context(agent_in(credentials, room))
         conversation_id = await tavus.create(room, **properties)
         await agent.avatar_ready()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await viewer.hears.wait()
             await viewer.sees.wait()
         yield Meeting(agent, viewer, conversation_id, tavus, room)

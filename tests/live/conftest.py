@@ -28,7 +28,7 @@ from libacli.local.server_binary import ensure_server
 from libacli.local.server_process import run_server
 from tests.leftover_processes import Leftovers
 
-READY_TIMEOUT_S = 40.0
+READY_TIMEOUT_S = 60.0
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ class Shell:
     environment: dict[str, str]
 
     def run(
-        self, *arguments: str, stdin: str = "", timeout: float = 60, **environment: str
+        self, *arguments: str, stdin: str = "", timeout: float = 120, **environment: str
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             self.command(*arguments),
@@ -162,6 +162,6 @@ async def ready_room(
     async with LiveKitApi(credentials) as api, listen() as listener:
         client = AgentClient(api, AgentLocator(api, room=room, agent_name="liba"))
         await client.reach(timeout_s=READY_TIMEOUT_S)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await listener.subscribed.wait()
         yield ReadyRoom(client, listener, room)

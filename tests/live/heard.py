@@ -23,7 +23,7 @@ class Hearer(Protocol):
     def capture(self) -> AudioCapture: ...
 
 
-async def quiet(hearer: Hearer, *, for_s: float = 0.3, timeout_s: float = 20.0) -> None:
+async def quiet(hearer: Hearer, *, for_s: float = 0.3, timeout_s: float = 60.0) -> None:
     """Waits until nothing was heard for so long: what was played has arrived."""
     clock = asyncio.get_running_loop().time
     since = clock()

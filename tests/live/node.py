@@ -18,7 +18,7 @@ from libacli.config import LiveKitCredentials
 from libacli.local.guard import GuardedProcess
 from libacli.local.server_binary import ensure_server
 
-_READY_TIMEOUT_S = 15.0
+_READY_TIMEOUT_S = 60.0
 
 
 class Node:

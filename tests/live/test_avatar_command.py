@@ -26,7 +26,7 @@ from tests.started import started
 
 pytestmark = pytest.mark.live
 
-READY_TIMEOUT_S = 20.0
+READY_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def is_private(path: Path) -> bool:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - a file and a server of the test, which tell nobody
             await asyncio.sleep(0.05)
 

@@ -47,7 +47,7 @@ def watching(shell: Shell, room: str, *arguments: str) -> Iterator[subprocess.Po
             yield process
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) == 130
+            assert process.wait(60) == 130
 
 
 def room_follower(
@@ -57,7 +57,7 @@ def room_follower(
 
 
 async def status_of(stream: AsyncGenerator[RoomUpdate]) -> AgentStatus:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not isinstance(update := await anext(stream), AgentStatus):
             pass
     return update
@@ -65,7 +65,7 @@ async def status_of(stream: AsyncGenerator[RoomUpdate]) -> AgentStatus:
 
 async def until_connected(stream: AsyncGenerator[RoomUpdate]) -> list[str]:
     states: list[str] = []
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while "" not in states:
             if isinstance(update := await anext(stream), ConnectionState):
                 states.append(update.words)
@@ -74,7 +74,7 @@ async def until_connected(stream: AsyncGenerator[RoomUpdate]) -> list[str]:
 
 async def until_done(stream: AsyncGenerator[RoomUpdate]) -> list[RoomUpdate]:
     told: list[RoomUpdate] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not told or not (isinstance(last := told[-1], Event) and last.report.state == "done"):
             told.append(await anext(stream))
     return told
@@ -162,7 +162,7 @@ async def test_only_an_agent_can_tell_of_utterances(
         await status_of(stream)
         forged = json.dumps({"state": "done", "id": "forged", "t0": 1.0})
         await room.local_participant.publish_data(forged, topic=EVENTS_TOPIC)
-        async with asyncio.timeout(10):  # it did arrive in the room
+        async with asyncio.timeout(60):  # it did arrive in the room
             await ready_room.listener.wait_for("forged", "done")
         await ready_room.client.say(LINE)
         told = [update for update in await until_done(stream) if isinstance(update, Event | Unreadable)]

@@ -240,7 +240,7 @@ async def test_the_output_of_livekit_agents_is_understood(scene: Meeting) -> Non
     sound = steady(700, 440)
     await output.capture_frame(rtc.AudioFrame(sound, SAMPLE_RATE, 1, len(sound) // 2))
     output.flush()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         finished = await output.wait_for_playout()
     assert finished.playback_position == pytest.approx(0.7, abs=0.001)
     assert not finished.interrupted
@@ -249,7 +249,7 @@ async def test_the_output_of_livekit_agents_is_understood(scene: Meeting) -> Non
 async def test_an_end_makes_the_avatar_leave_at_once_even_while_it_speaks(scene: Meeting) -> None:
     await scene.agent.send(steady(20_000, 440))
     await asyncio.sleep(0.3)
-    async with asyncio.timeout(5):  # of 20 s of sound
+    async with asyncio.timeout(15):  # of 20 s of sound
         await scene.tavus.end(scene.conversation_id)
         await scene.agent.avatar_left.wait()
     assert await scene.tavus.ended(scene.conversation_id) == "end_conversation_endpoint_hit"
@@ -259,7 +259,7 @@ async def test_the_avatar_leaves_when_its_time_is_up(
     credentials: LiveKitCredentials, tavus: TavusClient, room: str
 ) -> None:
     async with meeting(credentials, tavus, room, max_call_duration=6) as scene:
-        async with asyncio.timeout(12):
+        async with asyncio.timeout(60):
             await scene.agent.avatar_left.wait()
         assert await tavus.ended(scene.conversation_id) == "max_call_duration"
 
@@ -338,7 +338,7 @@ async def test_the_picture_slows_down_while_nobody_looks(credentials: LiveKitCre
         alone = face.rendered
         await asyncio.sleep(1)
         assert face.rendered - alone <= 4
-        async with viewer_in(credentials, room) as viewer, asyncio.timeout(10):
+        async with viewer_in(credentials, room) as viewer, asyncio.timeout(60):
             await viewer.sees.wait()
             watched = face.rendered
             await asyncio.sleep(1)

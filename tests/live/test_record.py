@@ -123,7 +123,7 @@ async def said(process: asyncio.subprocess.Process, text: str) -> str:
     """Reads its stderr up to the line with `text`."""
     assert process.stderr
     seen = ""
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         while line := (await process.stderr.readline()).decode():
             seen += line
             if text in line:
@@ -133,7 +133,7 @@ async def said(process: asyncio.subprocess.Process, text: str) -> str:
 
 async def ended(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
     """Exit code, stdout and the rest of stderr."""
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         out, err = await process.communicate()
     return process.returncode, out.decode(), err.decode()
 
@@ -220,7 +220,7 @@ async def test_a_recorder_shares_the_room_of_a_listener(
     path = tmp_path / "out.mp4"
     token = listener_token(credentials, room=room, identity="liba-test-1")
     async with beacon(credentials, room), listening(credentials.ws_url, token) as listener:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await listener.subscribed.wait()
         recorder = Recorder(listener.room, path)
         with pytest.raises(TimeoutError):
@@ -242,7 +242,7 @@ async def test_a_recording_goes_on_after_the_connection_was_lost_for_a_moment(
     lines: asyncio.Queue[str] = asyncio.Queue()
 
     async def told(text: str) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while text not in await lines.get():
                 pass
 

@@ -49,7 +49,7 @@ class KeptAvatar:
     minutes: AvatarMinutes
     clock: Clock
 
-    async def until(self, condition: Callable[[], bool], *, timeout_s: float = 20) -> None:
+    async def until(self, condition: Callable[[], bool], *, timeout_s: float = 60.0) -> None:
         async with asyncio.timeout(timeout_s):
             while not condition():  # noqa: ASYNC110 - it is asked for from outside
                 await asyncio.sleep(0.05)

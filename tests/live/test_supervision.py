@@ -49,7 +49,7 @@ from tests.lone_job import LoneJob
 pytestmark = pytest.mark.live
 
 AGENT = "kept"
-REPLACED_S = 30.0
+REPLACED_S = 60.0
 LINE = "This line takes a little while to be spoken from its beginning to its end."
 
 
@@ -85,7 +85,7 @@ class Place:
     async def say(self, client: AgentClient, listener: Listener, text: str = "Here I am.") -> str:
         """Has a text spoken; the state it ended in."""
         said = await client.say(SayRequest(text, id=uuid.uuid4().hex[:8]))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return str((await listener.wait_for(said.id, *FINAL_STATES))["state"])
 
 
@@ -167,7 +167,7 @@ async def test_fault_14_a_killed_agent_is_replaced_by_one_and_who_waits_for_its_
         (first,) = await place.agents()
         said = [await client.say(SayRequest(LINE, id=f"lost-{number}")) for number in range(5)]
         waits = [tasks.create_task(outcome(place, one)) for one in (said[0], said[-1])]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await listener.wait_for(said[0].id, "audible")
         (job,) = worker.jobs() - before
         os.kill(job, signal.SIGKILL)
@@ -269,7 +269,7 @@ async def test_fault_37_a_room_that_is_deleted_while_it_is_spoken_in_is_left_alo
         client = place.client
         await client.reach(timeout_s=REPLACED_S)
         said = await client.say(SayRequest(LINE, id="deleted"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await listener.wait_for("deleted", "audible")
         assert worker.jobs() - before
         async with server_api(place.credentials) as api:
@@ -296,7 +296,7 @@ async def test_fault_38_a_pinned_room_that_closed_gets_its_agent_back_with_the_n
         ) as worker:
             assert await pinned.say(await pinned.ready(), listener) == "done"
             await listener.room.disconnect()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while await pinned.api.participants(place.room):  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(0.1)
             async with listen() as next_one:
@@ -331,7 +331,7 @@ async def told_to_go(place: Place, shell: Shell, listen: Listen, tmp_path: Path,
             client = there.client
             await client.reach(timeout_s=REPLACED_S)
             said = await client.say(SayRequest(LINE, id="last"))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await listener.wait_for("last", "audible")
             (liba,) = psutil.Process(worker.process.pid).children()
             asked_at = time.monotonic()
@@ -349,7 +349,7 @@ async def told_to_go(place: Place, shell: Shell, listen: Listen, tmp_path: Path,
             took_s = time.monotonic() - asked_at
             assert took_s < (15 if is_patient else 2.3)  # the last 0.3 s are the guard's and the test's own
             assert code in ((0,) if is_patient else (0, 128 + signal.SIGTERM))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while tavus.active:  # noqa: ASYNC110 - it is asked for from outside
                     await asyncio.sleep(0.05)
         assert len(tavus.ends) == tavus.creates == 1
@@ -358,7 +358,7 @@ async def told_to_go(place: Place, shell: Shell, listen: Listen, tmp_path: Path,
 async def refusal(client: AgentClient) -> str:
     """The reason of the first refusal: the signal takes its time from the worker to its rooms."""
     with pytest.raises(RefusedError) as refused:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 await client.say(SayRequest("More."))
                 await asyncio.sleep(0.1)
@@ -394,7 +394,7 @@ async def test_fault_17_an_agent_whose_task_ends_by_a_defect_leaves_at_once_and_
     job = LoneJob(answers=KeyError("a defect"))
     async with agent_here(credentials, room, tmp_path, job) as (_, there):
         there.emit("reconnected")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not job.left:  # noqa: ASYNC110 - it is told by a callback
                 await asyncio.sleep(0.05)
         started = time.monotonic()
@@ -433,7 +433,7 @@ async def test_fault_30_over_a_full_reconnect_every_line_is_accepted_once_and_no
         for said_id in accepted:
             assert parts.speaker.find(said_id) is not None
         first_waiting = queue.waiting[0].id
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (found := parts.speaker.find(first_waiting)) and not found.is_over:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
         assert found
@@ -449,7 +449,7 @@ async def test_a_caption_after_a_full_reconnect_names_the_track_that_is_there_no
         reconnected = asyncio.Event()
         there.on("reconnected", reconnected.set)
         await there.simulate_scenario(rtc.SimulateScenarioKind.SIMULATE_FULL_RECONNECT)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await reconnected.wait()
             while (sid := parts.track.sid) == before:  # noqa: ASYNC110 - it is told to nobody
                 await asyncio.sleep(0.05)
@@ -499,7 +499,7 @@ async def test_fault_35_over_a_restart_of_the_server_the_queue_goes_on_and_the_r
                 async with listening(node.credentials.ws_url, access) as listener:
                     client = await place.ready()
                     said = [await client.say(SayRequest(LINE, id=f"over-{n}")) for n in range(3)]
-                    async with asyncio.timeout(20):
+                    async with asyncio.timeout(60):
                         await listener.wait_for("over-0", "audible")
                     async with asyncio.TaskGroup() as tasks:
                         first, last = (tasks.create_task(outcome(place, one)) for one in (said[0], said[2]))
@@ -530,7 +530,7 @@ async def test_fault_36_a_worker_that_livekit_is_gone_from_for_too_long_says_so_
             agent_isolation="thread",
         )
         registered = asyncio.Event()
-        async with LiveKitApi(node.credentials) as api, asyncio.timeout(20):
+        async with LiveKitApi(node.credentials) as api, asyncio.timeout(60):
             worker = OurWorker(settings, api)
             worker.server.update_options(max_retry=1)
             worker.server.on("worker_registered", lambda *_: registered.set())

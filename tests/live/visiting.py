@@ -18,7 +18,7 @@ from tests.live.conftest import Shell, wait_for_line
 
 ROOM = "page"
 AGENT = "page-agent"
-JOIN_S = 20.0
+JOIN_S = 60.0
 DESKTOP = {"width": 1280, "height": 900}
 T = TypeVar("T")
 

@@ -17,7 +17,7 @@ STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
 POLITE = "trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.05; done"
 
 
-def until(true: Callable[[], bool], bound_s: float = 10.0) -> None:
+def until(true: Callable[[], bool], bound_s: float = 60.0) -> None:
     deadline = time.monotonic() + bound_s
     while not true():
         assert time.monotonic() < deadline, "it did not happen within its bound"
@@ -48,31 +48,31 @@ def output(tmp_path: Path) -> Path:
 
 def test_the_exit_code_of_the_command_comes_through(output: Path) -> None:
     with sh("exit 3", output) as process:
-        assert process.wait(10) == 3
+        assert process.wait(60) == 3
         assert process.poll() == 3
     assert process.terminate() == 3
 
 
 def test_a_command_that_a_signal_ended_shows_as_128_and_the_signal(output: Path) -> None:
     with sh("kill -KILL $$", output) as process:
-        assert process.wait(10) == 128 + signal.SIGKILL
+        assert process.wait(60) == 128 + signal.SIGKILL
 
 
 def test_both_outputs_of_the_command_go_to_the_file(output: Path) -> None:
     with sh("echo one; echo two >&2", output) as process:
-        process.wait(10)
+        process.wait(60)
     assert output.read_text() == "one\ntwo\n"
 
 
 def test_a_command_that_does_not_exist_is_127_and_says_so(output: Path) -> None:
     with output.open("wb") as stdout, GuardedProcess.start(["/no/such/command"], stdout=stdout) as process:
-        assert process.wait(10) == NOT_FOUND
+        assert process.wait(60) == NOT_FOUND
     assert output.read_text() == "/no/such/command: No such file or directory\n"
 
 
 def test_a_command_that_may_not_run_is_126(tmp_path: Path) -> None:
     with GuardedProcess.start([tmp_path]) as process:
-        assert process.wait(10) == CANNOT_RUN
+        assert process.wait(60) == CANNOT_RUN
 
 
 def test_the_environment_and_directory_are_the_ones_given(tmp_path: Path, output: Path) -> None:
@@ -80,7 +80,7 @@ def test_the_environment_and_directory_are_the_ones_given(tmp_path: Path, output
     with output.open("wb") as stdout:
         process = GuardedProcess.start(command, env={"ONLY": "this"}, cwd=tmp_path, stdout=stdout)
     with process:
-        process.wait(10)
+        process.wait(60)
     assert output.read_text() == f"this\n{tmp_path}\n"
 
 
@@ -107,12 +107,12 @@ def test_sigterm_to_the_guard_ends_the_command(output: Path) -> None:
     with sh(POLITE, output) as process:
         until(lambda: output.read_text() == "ready\n")
         os.kill(process.pid, signal.SIGTERM)
-        assert process.wait(10) == 7
+        assert process.wait(60) == 7
 
 
 def test_what_the_command_left_behind_ends_with_it(output: Path) -> None:
     with sh("sleep 60 & echo $!", output) as process:
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     until(lambda: gone(int(output.read_text())))
 
 
@@ -159,6 +159,6 @@ def test_the_command_ends_when_its_guard_is_killed(output: Path) -> None:
         until(lambda: output.read_text() == "ready\n")
         command = command_of(process)
         os.kill(process.pid, signal.SIGKILL)
-        assert process.wait(10) == 128 + signal.SIGKILL
+        assert process.wait(60) == 128 + signal.SIGKILL
         until(lambda: gone(command.pid))
     assert output.read_text() == "ready\nbye\n"

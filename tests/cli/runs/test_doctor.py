@@ -45,7 +45,7 @@ def test_offline_the_agents_framework_is_not_loaded(shell: Shell) -> None:
         "from libacli.cli.main import main; sys.argv[1:] = ['doctor', '--offline', '--json']; main()"
     )
     env = os.environ | shell.env
-    ended = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    ended = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert ended.stderr.splitlines()[-1] == "False"
     assert json.loads(ended.stdout)["checks"]
 

@@ -80,7 +80,7 @@ class Terminal:
 
     seen: bytearray = field(default_factory=bytearray)
 
-    def until(self, text: str, timeout_s: float = 20.0) -> None:
+    def until(self, text: str, timeout_s: float = 60.0) -> None:
         """Reads until `text` was written."""
         deadline = time.monotonic() + timeout_s
         while text.encode() not in self.seen:
@@ -88,7 +88,7 @@ class Terminal:
             self._read(0.05)
 
     def ended(self) -> int:
-        code = self.process.wait(10)
+        code = self.process.wait(60)
         while self._read(0.05):
             pass
         return code
@@ -146,7 +146,7 @@ def piped(shell: Shell, *arguments: str) -> Iterator[IO[str]]:
             yield process.stdout
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(10) == 130
+            assert process.wait(60) == 130
 
 
 def first_line(stdout: IO[str], store: Path) -> str:

@@ -81,7 +81,7 @@ class AvatarFaults:
 
 
 class TestAvatarSink(FaultySinkContract):
-    SLACK_S = 0.02
+    SLACK_S = EARLY_S = 0.02
 
     @pytest.fixture
     def sink(self, scene: Scene) -> AvatarSink:
