@@ -73,7 +73,7 @@ def test_an_utterance_that_is_interrupted_is_told_by_exit_code_8(
     shell: Shell, worker: Path, room: str
 ) -> None:
     shell.run("say", "Hello.", "--room", room, "--wait", "done")
-    long = "This line is long enough to be interrupted in its middle. " * 6
+    long = "This line is long enough to be interrupted in its middle. " * 30
     with started(
         shell.command("say", long, "--room", room, "--wait", "done", "--id", "long"),
         env=shell.environment,
