@@ -15,6 +15,7 @@ from typing import Any
 from livekit import rtc
 
 from libacli.edges.checks.finding import Finding
+from libacli.edges.livekit.joining import joined
 from libacli.errors import LibaError
 
 _TIMEOUT_S = 9.0
@@ -41,9 +42,21 @@ async def media(ws_url: str, token: str, *, timeout_s: float = _TIMEOUT_S) -> Fi
         if child.returncode is None:
             child.kill()
             await child.wait()
-    if child.returncode:
-        raise LibaError("joining with media failed", hint="check the server's log, and its media ports")
-    return judged(**json.loads(told))
+    return read(told, child.returncode)
+
+
+def read(told: bytes, code: int | None) -> Finding:
+    """What the child has told, and its exit code, of which it depends only where it told nothing.
+
+    Raises LibaError when it did not join.
+    """
+    hint = "check the server's log, and its media ports"
+    if not told:
+        raise LibaError(f"joining with media failed: its process ended with {code}", hint=hint)
+    members = json.loads(told)
+    if failure := members.get("failure"):
+        raise LibaError(f"joining with media failed: {failure}", hint=hint)
+    return judged(**members)
 
 
 def judged(protocol: str, took_s: float) -> Finding:
@@ -55,19 +68,29 @@ def judged(protocol: str, took_s: float) -> Finding:
     return Finding("media", "ok", f"connected{way} in {took_s * 1000:.0f} ms")
 
 
-async def _join(url: str, token: str) -> dict[str, Any]:
+async def _join(url: str, token: str) -> None:
+    """Tells what came of it before it leaves: on its way out the SDK has brought down a process or two."""
     room, began_at = rtc.Room(), time.monotonic()
-    await room.connect(url, token, rtc.RoomOptions(auto_subscribe=False))
-    took_s = time.monotonic() - began_at
     try:
-        protocol = ""
-        while not protocol and time.monotonic() < began_at + took_s + _STATS_TIMEOUT_S:
-            stats = await room.get_rtc_stats()
-            protocol = _protocol([*stats.subscriber_stats, *stats.publisher_stats])
-            await asyncio.sleep(_STATS_PAUSE_S)
-        return {"protocol": protocol, "took_s": took_s}
-    finally:
-        await room.disconnect()
+        async with joined(room, url, token, auto_subscribe=False):
+            took_s = time.monotonic() - began_at
+            _tell(protocol=await _protocol_of(room), took_s=took_s)
+    except LibaError as error:
+        _tell(failure=str(error))
+
+
+def _tell(**members: Any) -> None:
+    sys.stdout.write(json.dumps(members))
+    sys.stdout.flush()
+
+
+async def _protocol_of(room: rtc.Room) -> str:
+    protocol, until = "", time.monotonic() + _STATS_TIMEOUT_S
+    while not protocol and time.monotonic() < until:
+        stats = await room.get_rtc_stats()
+        protocol = _protocol([*stats.subscriber_stats, *stats.publisher_stats])
+        await asyncio.sleep(_STATS_PAUSE_S)
+    return protocol
 
 
 def _protocol(stats: list[Any]) -> str:
@@ -83,4 +106,4 @@ def _protocol(stats: list[Any]) -> str:
 
 if __name__ == "__main__":
     invitation = json.load(sys.stdin)
-    sys.stdout.write(json.dumps(asyncio.run(_join(invitation["url"], invitation["token"]))))
+    asyncio.run(_join(invitation["url"], invitation["token"]))

@@ -19,7 +19,7 @@ from libacli.config_sources import LoadedSettings, load
 from libacli.edges.avatars.ledger import Entry, Ledger
 from libacli.edges.checks import grants, machine, media, server, vendors
 from libacli.edges.livekit.tokens import Permissions, join_token
-from libacli.errors import UnreachableError
+from libacli.errors import LibaError, UnreachableError
 from tests.faulty_avatar import Create, FaultyAvatar, Script
 from tests.speech_server import QUOTA_USED_UP, SpeechServer
 from tests.speech_server import Script as Speech
@@ -260,6 +260,19 @@ async def test_a_proxy_that_lets_no_websockets_through_is_told() -> None:
         with pytest.raises(Exception, match="joined: status 404") as caught:
             await server.welcome(replace(CREDENTIALS, url=url), "token")
     assert "proxy" in caught.value.hint  # type: ignore[attr-defined]
+
+
+def test_media_that_came_is_ok_even_where_the_sdk_crashes_on_its_way_out() -> None:
+    assert media.read(b'{"protocol": "udp", "took_s": 0.1}', -11).verdict == "ok"
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "why"),
+    [(b"", -6, "ended with -6"), (b'{"failure": "LiveKit refused the token"}', 0, "refused the token")],
+)
+def test_media_that_did_not_come_is_told_with_its_reason(told: bytes, code: int, why: str) -> None:
+    with pytest.raises(LibaError, match=why):
+        media.read(told, code)
 
 
 def test_media_over_tcp_is_a_warning() -> None:
