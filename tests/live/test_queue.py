@@ -13,7 +13,8 @@ from tests.live.conftest import Shell
 
 pytestmark = pytest.mark.live
 
-LONG = "This line goes on for quite some time, so that others have to wait for it. " * 3
+LONG = "This line goes on for quite some time, so that others have to wait for it. " * 20
+"""Longer than four commands take on a machine that is busy; nobody waits for its end."""
 
 
 def said(shell: Shell, room: str, text: str, *flags: str) -> str:
