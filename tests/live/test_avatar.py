@@ -432,7 +432,7 @@ async def test_fault_01_what_a_killed_worker_left_behind_is_ended_once_by_the_ne
             await asyncio.to_thread(wait_for_line, log, "ended 1 conversations", second)
             assert len(tavus.ends) == 1
             os.kill(second.pid, signal.SIGTERM)
-            assert await asyncio.to_thread(second.wait, 20) == 0
+            assert await asyncio.to_thread(second.wait, 60) == 0
         assert tavus.active == []
     assert tavus.bodies[0]["pal_id"] == "pal"
     assert len(tavus.ends) == len(set(tavus.ends)) == tavus.creates

@@ -81,7 +81,7 @@ async def test_it_speaks_with_a_face_and_leaves_on_a_signal(
                 service.process.send_signal(number)
                 async with asyncio.timeout(2):
                     await scene.agent.avatar_left.wait()
-        code = await asyncio.to_thread(service.process.wait, 5)
+        code = await asyncio.to_thread(service.process.wait, 60)
     assert code == (130 if number == signal.SIGINT else 0)
     log = service.log.read_text()
     assert "eyJ" not in log

@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -206,7 +206,8 @@ async def test_fault_16_an_agent_that_is_stuck_is_replaced_and_leaves_when_it_co
             client = await place.ready(but=first)
             assert time.monotonic() - stopped_at < REPLACED_S
         finally:
-            os.kill(job, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # the SDK ends one that is stuck for a minute
+                os.kill(job, signal.SIGCONT)
         assert await place.say(client, listener) == "done"
         await asyncio.sleep(2)
         assert first not in await place.agents()
@@ -345,7 +346,7 @@ async def told_to_go(place: Place, shell: Shell, listen: Listen, tmp_path: Path,
                 await asyncio.sleep(0.3)
                 asked_at = time.monotonic()
                 liba.send_signal(signal.SIGTERM)
-            code = await asyncio.to_thread(worker.process.wait, 20)
+            code = await asyncio.to_thread(worker.process.wait, 60)
             took_s = time.monotonic() - asked_at
             assert took_s < (15 if is_patient else 2.3)  # the last 0.3 s are the guard's and the test's own
             assert code in ((0,) if is_patient else (0, 128 + signal.SIGTERM))

@@ -47,7 +47,7 @@ async def test_cancelled_while_it_is_noted_down_nothing_is_asked_for_and_nothing
         async with asyncio.TaskGroup() as tasks:
             conversations = Conversations(service, ledger, room_name="room")
             beginning = tasks.create_task(conversations.begin(INVITATION))
-            assert await asyncio.to_thread(ledger.is_writing.wait, 10)
+            assert await asyncio.to_thread(ledger.is_writing.wait, 60)
             beginning.cancel()
             ledger.may_write.set()
         assert beginning.cancelled()
