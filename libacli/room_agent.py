@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Protocol
 
 from libacli.core.protocol import AGENT_ATTRIBUTE, EPOCH_ATTRIBUTE
+from libacli.edges.avatars.viewers import is_watched
 from libacli.errors import LibaError
 from libacli.room_parts import AvatarParts, Parts
 
@@ -18,8 +19,11 @@ logger = logging.getLogger("liba.agent")
 WARM_UP_TIMEOUT_S = 5.0
 """A voice that needs longer is late for its first line alone; whoever waits for the agent is not to."""
 
-SUBSCRIBE_TIMEOUT_S = 0.3
-"""How long those who are there already may need to take the track: what comes before that nobody hears."""
+SUBSCRIBE_TIMEOUT_S = 2.0
+"""How long viewers who are there already may need to take the track: what comes before that nobody hears."""
+
+AGENT_SUBSCRIBE_TIMEOUT_S = 0.3
+"""The same where only agents are there, who seldom take it at all."""
 
 DRAIN_TIMEOUT_S = 10.0
 """For what was accepted, after the agent was told to go: it must be out within 15 s."""
@@ -93,7 +97,8 @@ class _RoomAgent:
         parts = self._parts
         await self._warm_up()
         if parts.room.remote_participants:
-            await parts.track.subscribed(within_s=SUBSCRIBE_TIMEOUT_S)
+            bound_s = SUBSCRIBE_TIMEOUT_S if is_watched(parts.room) else AGENT_SUBSCRIBE_TIMEOUT_S
+            await parts.track.subscribed(within_s=bound_s)
         # What is loaded by now stays: without this a full collection would stop the audio for 50 ms and more.
         gc.collect()
         gc.freeze()

@@ -53,12 +53,14 @@ class Track(RecordingSink):
     """Stands where the agent's own audio track does."""
 
     sid = ""
+    subscribe_s = 0.3
+    """How long those who are there need to take it."""
 
     async def open(self) -> None:
         self.sid = "TR_speech"
 
     async def subscribed(self, *, within_s: float) -> None:
-        await asyncio.sleep(within_s)
+        await asyncio.sleep(min(within_s, self.subscribe_s))
 
 
 class Voice(ScriptedVoice):
@@ -192,6 +194,21 @@ async def test_requests_are_taken_once_the_voice_is_warm_and_not_before(stage: A
         await began.wait()
         assert now() == pytest.approx(2.0 + 0.3)  # the viewer is given time to take the track
         assert json.loads(await on.room.call("viewer", STATUS_METHOD, "{}"))["epoch"] == on.parts.epoch
+
+
+@pytest.mark.parametrize(
+    ("is_agent", "takes_s", "waits_s"),
+    [(False, 1.0, 1.0), (False, 3600.0, 2.0), (True, 3600.0, 0.3)],
+    ids=["a slow viewer", "one who never takes it", "another agent"],
+)
+async def test_viewers_are_given_time_to_take_the_track_before_the_first_word(
+    stage: Any, is_agent: bool, takes_s: float, waits_s: float
+) -> None:
+    on = stage()
+    on.track.subscribe_s = takes_s
+    on.room.join("somebody", is_agent=is_agent)
+    async with on.agent():
+        assert now() == pytest.approx(waits_s)
 
 
 async def _stay(on: Stage, began: asyncio.Event) -> None:
