@@ -32,6 +32,9 @@ _REAP_TIMEOUT_S = 60.0
 _CLEAN_UP_TIMEOUT_S = 5.0
 """The same between two looks of the supervisor, which it holds up: as long as those are apart."""
 
+_LAST_REAP_TIMEOUT_S = 2.0
+"""The same at the end: what is left of the time for leaving, when rooms had nothing to finish."""
+
 _AVATAR_END_S = 4.5
 """What the SDK leaves a job for ending its avatar, when it has finished speaking; as `end_surely` needs."""
 
@@ -162,7 +165,10 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
     await _check(credentials, settings.say_room)
     await _reap_what_was_left(settings, within_s=_REAP_TIMEOUT_S)
     async with worker_metrics(settings, os.environ) as metrics_socket, LiveKitApi(credentials) as api:
-        yield Worker(settings, api, metrics_socket=metrics_socket)
+        try:
+            yield Worker(settings, api, metrics_socket=metrics_socket)
+        finally:  # a room that was killed a moment ago has left its avatar behind, and nobody looks any more
+            await _reap_what_was_left(settings, within_s=_LAST_REAP_TIMEOUT_S)
 
 
 async def _check(credentials: LiveKitCredentials, room: str) -> None:

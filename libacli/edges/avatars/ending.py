@@ -34,8 +34,10 @@ async def end_by_name(service: AvatarService, ledger: Ledger, entry: Entry) -> N
         except (AvatarError, TimeoutError) as error:
             logger.error("cannot tell whether %s was begun: %s; `liba reap` will", entry.name, error)
             return
-        for conversation_id in begun:
-            await end_surely(service, ledger, replace(entry, id=conversation_id))
+        are_ended = [await end_surely(service, ledger, replace(entry, id=found)) for found in begun]
+        if not all(are_ended):  # the end of one has crossed out the entry of all
+            await asyncio.to_thread(ledger.write, entry)
+            return
     await asyncio.to_thread(ledger.forget, entry)
 
 

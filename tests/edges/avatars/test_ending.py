@@ -36,6 +36,13 @@ class DeafService(FakeAvatarService):
         return []
 
 
+class DeafToEnds(DeafService):
+    """One that can be asked what runs."""
+
+    async def find(self, name: str) -> list[str]:
+        return await FakeAvatarService.find(self, name)
+
+
 @pytest.fixture
 async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
     ledger = Ledger(tmp_path / "conversations")
@@ -126,6 +133,17 @@ async def test_what_cannot_be_looked_for_stays_noted_down(
     await end_by_name(service, ledger, await begun(service, ledger))
     assert (service.ends, await noted(ledger)) == ([], ["liba-1-1"])
     assert "cannot tell whether liba-1-1 was begun" in caplog.text
+
+
+@pytest.mark.parametrize("deaf_ends", [2, 1_000], ids=["one of two", "all"])
+async def test_what_was_found_by_its_name_and_not_ended_stays_noted_down(
+    ledger: Ledger, deaf_ends: int
+) -> None:
+    service = DeafToEnds(deaf_ends=deaf_ends)
+    await service.create(invitation("liba-1-1"))
+    await end_by_name(service, ledger, await begun(service, ledger))
+    assert next(iter(service.running)) == "c1"
+    assert await noted(ledger) == ["liba-1-1"]
 
 
 async def test_looking_for_it_has_a_bound(ledger: Ledger) -> None:
