@@ -51,7 +51,8 @@ class ProbeResult:
     """How long it was here, from the first to the last sound."""
 
     caught_up: float = 0.0
-    """By how much this viewer's own buffer has shortened it: its machine was busy, and it had to catch up."""
+    """By how much at most this viewer's own buffer has shortened it, to catch up on a busy machine: silence
+    that it left out around the speech is in it too."""
 
     gap: float | None = None
     """The longest silence inside. A pause of the voice is one, too."""

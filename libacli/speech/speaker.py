@@ -121,7 +121,6 @@ class Speaker:
         self._look_ahead()
         if self._task and self._speaking and not self._speaking.is_over:
             if not self._falls_silent:  # else this would cut off the clear that is under way
-                self._falls_silent = True
                 self._stop_reason = reason
                 self._task.cancel()
             stopped.insert(0, self._speaking)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -19,11 +20,16 @@ from libacli.edges.livekit.participants import is_agent
 from libacli.edges.viewer.background import in_background
 from libacli.errors import RefusedError
 
+logger = logging.getLogger("liba.viewer")
+
 _FRAME_MS = 10
 """What WebRTC gives at a time: no sound waits for more of it."""
 
 _LEVELS_KEPT = 120 * 1000 // _FRAME_MS
 """Two minutes of one track."""
+
+_STATS_TIMEOUT_S = 1.0
+"""They come within some ms; a measurement does not wait for them for ever."""
 
 _BUFFER_RATE = 48_000
 """Samples a second in a receiver's buffer: that of Opus, whatever was spoken at (RFC 7587, 4.1)."""
@@ -124,7 +130,7 @@ class Listener:
         """By how much this receiver has shortened the tracks that are there now.
 
         One whose machine was busy has sound waiting, and leaves parts of it out until it is in time again:
-        `removedSamplesForAcceleration` of WebRTC's statistics.
+        `removedSamplesForAcceleration` of WebRTC's statistics. A track that does not tell counts as 0.
         """
         removed = [await _removed_samples(track) for track in [*self._heard.values()]]
         return sum(removed) / _BUFFER_RATE
@@ -167,9 +173,15 @@ class Listener:
 
 
 async def _removed_samples(track: rtc.RemoteAudioTrack) -> int:
+    try:
+        async with asyncio.timeout(_STATS_TIMEOUT_S):
+            told = await track.get_stats()
+    except Exception as error:  # the SDK raises nothing narrower for a track that is just going
+        logger.debug("no statistics of track %s", track.sid, exc_info=error)
+        return 0
     return sum(
         stats.inbound_rtp.inbound.removed_samples_for_acceleration
-        for stats in await track.get_stats()
+        for stats in told
         if stats.WhichOneof("stats") == "inbound_rtp"
     )
 
