@@ -17,11 +17,15 @@ from livekit.agents import JobRequest
 from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials, Settings
+from libacli.edges.avatars.choose import make_avatar_service
+from libacli.edges.avatars.ledger import Entry, Ledger, conversations_path
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.errors import UnreachableError
 from libacli.room_job import RoomJobs
-from libacli.worker import Worker
-from tests.twirp_server import API_KEY, API_SECRET
+from libacli.worker import Worker, open_worker
+from tests.avatar_contracts import invitation
+from tests.faulty_avatar import FaultyAvatar
+from tests.twirp_server import API_KEY, API_SECRET, TwirpServer
 
 NOBODY_THERE = LiveKitCredentials("ws://127.0.0.1:9", API_KEY, SecretStr(API_SECRET))
 
@@ -140,3 +144,36 @@ def test_loading_the_worker_does_not_begin_the_warm_up_that_would_load_models() 
     code = "import sys, libacli.worker; print('livekit.agents.ipc._preload' in sys.modules)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout == "False\n"
+
+
+async def test_a_worker_ends_what_its_killed_rooms_have_left_before_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with TwirpServer() as livekit:
+        async with FaultyAvatar() as tavus:
+            settings = Settings(
+                livekit_url=livekit.url,
+                livekit_api_key=API_KEY,
+                livekit_api_secret=SecretStr(API_SECRET),
+                tavus_api_key=tavus.api_key,
+                tavus_base_url=tavus.base_url,
+                tavus_face_id="face",
+            )
+            async with open_worker(settings):
+                await left_by_a_killed_room(settings)
+                assert tavus.active
+            assert tavus.active == []
+            assert await asyncio.to_thread(Ledger(conversations_path()).entries) == []
+
+
+async def left_by_a_killed_room(settings: Settings) -> None:
+    """A conversation that runs, and whose agent is gone."""
+    service = make_avatar_service(settings)
+    assert service
+    async with service:
+        conversation_id = await service.create(invitation("liba-1-1"))
+    ledger = Ledger(conversations_path())
+    entry = Entry("liba-1-1", "demo", service.base_url, ledger.owner, conversation_id, vendor="tavus")
+    await asyncio.to_thread(ledger.write, entry)
+    await asyncio.to_thread(ledger.close)
