@@ -20,7 +20,7 @@ def _model() -> Any:
 
 
 def words_in(pcm: bytes) -> list[str]:
-    """The words spoken in 24 kHz mono s16le, in order, lower case, without punctuation."""
+    """The words spoken in 24 kHz mono s16le, as `words_of` has them."""
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
         out.setnchannels(1)
@@ -33,4 +33,5 @@ def words_in(pcm: bytes) -> list[str]:
 
 
 def words_of(text: str) -> list[str]:
-    return re.findall(r"[a-z']+", text.lower())
+    """The words of `text` in order, lower case, without punctuation and articles: the model guesses these."""
+    return [word for word in re.findall(r"[a-z']+", text.lower()) if word not in ("a", "an", "the")]

@@ -11,7 +11,8 @@ from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
 WORKERS = 2
-"""The live tests on one, all else on the other; and no more, for the live ones are speech in real time."""
+"""The live tests on one, all else and then what is left of those on the other; and no more, for they are
+speech in real time."""
 
 LIVE = "tests/live/"
 LONGEST = (
@@ -27,7 +28,8 @@ CRASHED = "crashed"
 
 
 class SideBySide(LoadFileScheduling):
-    """Gives a process a whole module at a time, and the live tests as if they were one module.
+    """Gives a process a whole module at a time: to the first the live ones in order, to another all else
+    first, and then the live ones from the last on.
 
     The LiveKit SDK's native code brings down the process that runs the tests, once in many runs: that is no
     verdict on the test that ran. It is run once more, and has failed when that ends its process too.
@@ -37,8 +39,17 @@ class SideBySide(LoadFileScheduling):
         super().__init__(config, log)
         self.crashes = Counter[str]()
 
-    def _split_scope(self, nodeid: str) -> str:
-        return LIVE if nodeid.startswith(LIVE) else str(super()._split_scope(nodeid))
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        self.workqueue.move_to_end(self._next_for(node), last=False)  # where the next one is taken from
+        super()._assign_work_unit(node)
+
+    def _next_for(self, node: WorkerController) -> str:
+        modules: list[str] = list(self.workqueue)
+        live = [module for module in modules if module.startswith(LIVE)]
+        others = [module for module in modules if not module.startswith(LIVE)]
+        if node is self.nodes[0]:
+            return (live + others)[0]
+        return (others + live[::-1])[0]
 
     def remove_node(self, node: WorkerController) -> str | None:
         """What is left of its work goes to others, with the test that it ran when it crashed: once."""

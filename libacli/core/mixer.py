@@ -25,7 +25,8 @@ class Mixer:
     """Adds up tracks, and fills with silence where there is none: 24 kHz mono s16le, without a gap.
 
     The pieces of a track follow each other without a seam. Only when they are seen to have left their place
-    on the clock - one comes before its time, all come late for a second - is the track moved.
+    on the clock - one comes before its time, all come late for a second - is the track moved: what was not
+    given out yet with it, so that nothing is lost of a track whose first pieces were late.
     """
 
     def __init__(self, starts_at: float) -> None:
@@ -44,20 +45,28 @@ class Mixer:
         shift = known.shift_due(place)
         if abs(shift) >= _DISTURBING or (abs(shift) >= _NOTICED and not is_audible(pcm)):
             known.delays.clear()
-            pcm = pcm[max(0, -shift) * BYTES_PER_SAMPLE :]
-            known.end += max(0, shift)
-        self._lay(known.end, pcm)
-        known.end += len(pcm) // BYTES_PER_SAMPLE
+            if shift > 0:
+                self._lay(known, known.end)
+                known.earliest = known.start
+                known.start += shift
+            else:
+                moved = min(-shift, known.start - max(self._given, known.earliest))
+                known.start -= moved
+                pcm = pcm[(-shift - moved) * BYTES_PER_SAMPLE :]
+        known.pcm += pcm
 
     def drop(self, track: str) -> None:
         """No more comes from this track."""
-        self._tracks.pop(track, None)
+        if known := self._tracks.pop(track, None):
+            self._lay(known, known.end)
 
     def mixed_until(self, until: float) -> bytes:
         """What was not given out yet, up to the clock's `until`, or to where all tracks have come to."""
         now = self._position(until)
         ends = (track.end for track in self._tracks.values() if now - track.end <= _LONGEST_WAIT)
         size = max(0, min([now, *ends]) - self._given)
+        for track in self._tracks.values():
+            self._lay(track, self._given + size)
         self._given += size
         mixed = bytes(self._mixed[: size * BYTES_PER_SAMPLE]).ljust(size * BYTES_PER_SAMPLE, b"\0")
         del self._mixed[: len(mixed)]
@@ -66,8 +75,10 @@ class Mixer:
     def _position(self, at: float) -> int:
         return round((at - self._starts_at) * SAMPLE_RATE)
 
-    def _lay(self, position: int, pcm: bytes) -> None:
-        start = (position - self._given) * BYTES_PER_SAMPLE
+    def _lay(self, track: _Track, until: int) -> None:
+        """Adds what a track has up to there to the others: it can be moved no more."""
+        start = (track.start - self._given) * BYTES_PER_SAMPLE
+        pcm = track.take(until)
         end = start + len(pcm)
         self._mixed.extend(bytes(max(0, end - len(self._mixed))))
         there = bytes(self._mixed[start:end])
@@ -75,12 +86,30 @@ class Mixer:
 
 
 class _Track:
-    def __init__(self, end: int) -> None:
-        self.end = end
-        """Where its next sample goes on the timeline."""
+    def __init__(self, start: int) -> None:
+        self.start = start
+        """Where on the timeline `pcm` begins."""
+
+        self.earliest = 0
+        """Where it may begin: behind what came before it."""
+
+        self.pcm = bytearray()
+        """What was not given out yet."""
 
         self.delays: deque[tuple[int, int]] = deque()
         """Of the latest pieces: when they came, and how much later than their place says; in samples."""
+
+    @property
+    def end(self) -> int:
+        """Where its next sample goes on the timeline."""
+        return self.start + len(self.pcm) // BYTES_PER_SAMPLE
+
+    def take(self, until: int) -> bytes:
+        """Its sound up to there, which it has no more after that."""
+        taken = bytes(self.pcm[: max(0, until - self.start) * BYTES_PER_SAMPLE])
+        del self.pcm[: len(taken)]
+        self.start += len(taken) // BYTES_PER_SAMPLE
+        return taken
 
     def shift_due(self, place: int) -> int:
         """By how many samples the track must move, now that a piece came at `place`; below 0: back."""

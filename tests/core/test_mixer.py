@@ -96,7 +96,33 @@ def test_a_track_that_was_begun_too_late_is_moved_back_at_once() -> None:
     mixer.add("a", frame(1000), START + 0.1 + FRAME_S)  # it was on its way for 100 ms
     for number in range(2, 12):
         mixer.add("a", frame(1000), START + number * FRAME_S)
-    assert runs(mixer.mixed_until(START + 11 * FRAME_S)) == [(0, 100), (1000, 120)]
+    assert runs(mixer.mixed_until(START + 11 * FRAME_S)) == [(1000, 220)]
+
+
+def test_a_track_that_begins_with_a_bunch_loses_nothing_and_ends_where_it_should() -> None:
+    mixer = Mixer(START)
+    for number in range(1, 31):
+        mixer.add("a", frame(number * 1000), START + 0.6)  # the loop was busy from its first piece on
+    heard = runs(mixer.mixed_until(START + 1))
+    assert [value for value, _ in heard if value] == [number * 1000 for number in range(1, 31)]
+    assert sum(ms for value, ms in heard if value) == 600
+    assert 600 <= sum(ms for _, ms in heard) <= 640  # it ends where it should but for 40 ms
+
+
+def test_a_track_is_moved_back_no_further_than_to_what_was_given_out() -> None:
+    mixer = Mixer(START)
+    mixer.add("a", frame(1000), START + 0.5 + FRAME_S)
+    assert runs(mixer.mixed_until(START + 0.4)) == [(0, 400)]
+    for number in range(2, 22):
+        mixer.add("a", frame(1000), START + number * FRAME_S)
+    assert runs(mixer.mixed_until(START + 0.42)) == [(1000, 20)]
+
+
+def test_what_one_track_has_given_stays_when_it_goes() -> None:
+    mixer = Mixer(START)
+    mixer.add("a", frame(5), START + FRAME_S)
+    mixer.drop("a")
+    assert runs(mixer.mixed_until(START + 2 * FRAME_S)) == [(5, 20), (0, 20)]
 
 
 def test_a_small_shift_waits_for_a_silence() -> None:
@@ -105,7 +131,7 @@ def test_a_small_shift_waits_for_a_silence() -> None:
     mixer.add("a", frame(1000), START + 2 * FRAME_S)
     mixer.add("a", frame(100), START + 3 * FRAME_S)
     mixer.add("a", frame(1000), START + 4 * FRAME_S)
-    assert runs(mixer.mixed_until(START + 1)) == [(0, 20), (1000, 60)]
+    assert runs(mixer.mixed_until(START + 1)) == [(1000, 40), (100, 20), (1000, 20)]
 
 
 @given(

@@ -30,6 +30,9 @@ from tests.leftover_processes import Leftovers
 
 READY_TIMEOUT_S = 60.0
 
+GRACE_S = 20.0
+"""An agent that is told to go is out within 15 s, plus what a slow machine takes on top."""
+
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
@@ -72,7 +75,11 @@ class Shell:
         with (
             log.open("wb") as out,
             GuardedProcess.start(
-                self.command(*arguments), env=self.environment | environment, stdout=out, cwd=self.folder
+                self.command(*arguments),
+                env=self.environment | environment,
+                stdout=out,
+                cwd=self.folder,
+                grace_s=GRACE_S,
             ) as process,
         ):
             yield process

@@ -31,8 +31,9 @@ logger = logging.getLogger("liba.recorder")
 _TICK_S = 0.1
 """How often sound is handed to the writer; well below the hold back."""
 
-_HOLD_BACK_S = 0.3
-"""How long sound is kept before it is written: that of a track which appears meanwhile can still be added."""
+_HOLD_BACK_S = 1.0
+"""How long sound is kept before it is written: a track that appears meanwhile can still be added. One
+that begins while we are busy seems to begin too late: until then it is put right with nothing lost."""
 
 _CLOSE_TIMEOUT_S = 2.0
 """For a stream of the SDK to close: one that hangs must not keep the file from being completed."""
