@@ -19,6 +19,7 @@ from livekit.rtc.participant import PublishDataError
 
 from libacli.config import LiveKitCredentials
 from libacli.core.audio import FRAME_MS
+from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest
 from libacli.core.protocol import SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD
 from libacli.edges.livekit.agent_client import AgentClient
@@ -26,6 +27,7 @@ from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import Permissions, join_token
+from libacli.edges.viewer.listener import Listener
 from libacli.errors import RefusedError
 from libacli.local.guard import GuardedProcess
 from tests.inside import Inside
@@ -38,7 +40,7 @@ pytestmark = pytest.mark.live
 INPUTS = 2000
 WARM_UP = 500
 GROWTH_MB = 15
-FLOOD = 10_000
+BURST, PER_SECOND = 100, 2000
 SLACK_MS = 500
 """A pause of the voice's own is at most 200."""
 
@@ -225,6 +227,23 @@ async def test_fault_57_two_thousand_made_up_inputs_leave_the_agent_as_it_was(
     assert "Traceback" not in agent.log.read_text(errors="replace")
 
 
+async def send_flood(room: rtc.Room) -> None:
+    """As fast as a line of a few Mbit/s; any faster, and it is this machine's processor that is flooded."""
+    while True:
+        for _ in range(BURST):
+            await room.local_participant.publish_data(b'{"text": "Me, me!"}', topic=SAY_TOPIC)
+        await asyncio.sleep(BURST / PER_SECOND)
+
+
+async def heard(client: AgentClient, listener: Listener, name: str) -> tuple[float, Delivery]:
+    """Says the line: the longest gap in what is heard of it, in seconds, and what became of it."""
+    take = listener.start_capture()
+    said = await client.wait(await client.say(SayRequest(LINE, id=name)), "audible", timeout_s=30)
+    done = await client.wait(said, "done", timeout_s=60)
+    await asyncio.sleep(0.3)
+    return max(take.gaps_s, default=0.0), done
+
+
 async def test_a_flood_of_packets_makes_no_gap_in_what_is_being_spoken(
     agent: Agent, credentials: LiveKitCredentials, room: str, listen: Listen
 ) -> None:
@@ -237,15 +256,15 @@ async def test_a_flood_of_packets_makes_no_gap_in_what_is_being_spoken(
         await client.reach(timeout_s=READY_TIMEOUT_S)
         async with asyncio.timeout(60):
             await listener.subscribed.wait()
-        take = listener.start_capture()
-        said = await client.wait(await client.say(SayRequest(LINE, id="through")), "audible", timeout_s=10)
-        for _ in range(FLOOD):
-            await other.local_participant.publish_data(b'{"text": "Me, me!"}', topic=SAY_TOPIC)
-        done = await client.wait(said, "done", timeout_s=30)
-        await asyncio.sleep(0.3)
+        calm_gap_s, _ = await heard(client, listener, "calm")
+        async with asyncio.TaskGroup() as tasks:
+            flood = tasks.create_task(send_flood(other))
+            gap_s, done = await heard(client, listener, "through")
+            assert not flood.done()
+            flood.cancel()
     assert done.report
     assert done.report["d23"] < done.report["frames"] * FRAME_MS + SLACK_MS
-    assert max(take.gaps_s, default=0.0) < SLACK_MS / 1000
+    assert gap_s < calm_gap_s + SLACK_MS / 1000
     assert agent.process.poll() is None
 
 
@@ -287,5 +306,8 @@ async def test_fault_62_a_reply_that_takes_its_time_arrives_within_the_bound(
     token = join_token(credentials, room=room, identity="slow", permissions=Permissions(can_say=True))
     async with LiveKitApi(credentials) as api, joined(rtc.Room(), credentials.ws_url, token) as there:
         there.local_participant.register_rpc_method("think", think)
+        async with asyncio.timeout(60):
+            while not any(found.is_active for found in await api.participants(room)):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
         assert await api.perform_rpc(room, "slow", "think", "", timeout_s=3) == "there you are"
         assert calls == 1
