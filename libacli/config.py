@@ -82,6 +82,10 @@ class Settings(BaseSettings):
     avatar_renew_before: Seconds = Field(
         default=60.0, description="Seconds before that end from which on a new conversation takes over"
     )
+    avatar_can_subscribe: bool = Field(
+        default=False,
+        description="Whether the avatar service may hear and see everybody in the room; it needs neither",
+    )
     avatar_max_minutes_per_day: float = Field(
         default=240.0,
         ge=0,

@@ -21,6 +21,7 @@ from libacli.edges.avatars.minutes import AvatarMinutes, avatar_minutes
 from libacli.edges.avatars.policy import avatar_policy
 from libacli.edges.avatars.port import AvatarService
 from libacli.edges.avatars.session import AvatarSession
+from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.authorization import RoomAuthorization, say_caps
 from libacli.edges.livekit.room_transport import RoomTransport
 from libacli.edges.metrics.meter import Meter, Meters
@@ -140,8 +141,14 @@ def _avatar_parts(
         credentials=settings.livekit(),
         ledger=ledger,
         minutes=minutes,
+        remove=lambda identity: _remove(settings, room.name, identity),
     )
     return AvatarParts(service, sink, session)
+
+
+async def _remove(settings: Settings, room: str, identity: str) -> None:
+    async with LiveKitApi(settings.livekit()) as api:
+        await api.remove(room, identity)
 
 
 def _facts(

@@ -16,6 +16,7 @@ class AvatarPolicy:
     idle_timeout_s: float = 120.0
     max_duration_s: int = 3600
     renew_before_s: float = 60.0
+    can_subscribe: bool = False
 
 
 def avatar_policy(settings: Settings) -> AvatarPolicy:
@@ -25,4 +26,5 @@ def avatar_policy(settings: Settings) -> AvatarPolicy:
         idle_timeout_s=settings.avatar_idle_timeout,
         max_duration_s=settings.avatar_max_duration,
         renew_before_s=settings.avatar_renew_before,
+        can_subscribe=settings.avatar_can_subscribe,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from livekit import rtc
@@ -19,6 +20,7 @@ from libacli.edges.avatars.reachability import is_public
 from libacli.edges.avatars.room_changes import RoomChanges, within
 from libacli.edges.avatars.takeover_alarm import TakeoverAlarm, is_own_avatar
 from libacli.edges.avatars.viewers import is_watched
+from libacli.edges.livekit.joining import to_the_end
 from libacli.edges.sinks.avatar_presence import AvatarPresence
 from libacli.errors import AvatarError, LibaError
 
@@ -29,6 +31,9 @@ _OWN_TRACK_S = 2.0
 
 _SUBSCRIBE_S = 0.3
 """How much longer than the agent viewers may need for the avatar's tracks: sound before that nobody hears."""
+
+_PUT_OUT_S = 0.5
+"""For one call to LiveKit, which answers within a tenth of it: leaving waits for it."""
 
 _FIRST_PAUSE_S = 2.0
 """After a failure. It doubles each time; refused requests cost nothing, so it is out of politeness alone."""
@@ -58,7 +63,9 @@ class AvatarSession:
         credentials: LiveKitCredentials,
         ledger: Ledger,
         minutes: AvatarMinutes,
+        remove: Callable[[str], Awaitable[None]],
     ) -> None:
+        """`remove` puts a participant out of the room; it may raise LibaError."""
         self._room = room
         self._sink = sink
         self._service = service
@@ -67,9 +74,8 @@ class AvatarSession:
         self._changes = RoomChanges(room)
         self._alarm = TakeoverAlarm(room)
         self._conversations = Conversations(service, ledger, room_name=room.name)
-        self._inviter = Inviter(
-            room, credentials, identity=service.vendor.identity, max_duration_s=policy.max_duration_s
-        )
+        self._inviter = Inviter(room, credentials, identity=service.vendor.identity, policy=policy)
+        self._remove = remove
 
     async def run(self) -> None:
         """Keeps the avatar until cancelled, or until the service refuses for good."""
@@ -168,8 +174,18 @@ class AvatarSession:
         try:
             await self._conversations.end(avatar)
         finally:
+            await to_the_end(self._put_out(avatar.identity))
             with suppress(LibaError):  # it is told when the next one is asked for
                 await self._minutes.count(self.seconds)
+
+    async def _put_out(self, identity: str) -> None:
+        """Who does not go when its conversation is over would see and say what it likes until its token ends."""
+        if identity in self._room.remote_participants:
+            try:
+                async with asyncio.timeout(_PUT_OUT_S):
+                    await self._remove(identity)
+            except (LibaError, TimeoutError) as error:
+                logger.warning("the avatar %s was not put out: %s", identity, error or "no answer")
 
     async def _is_watched_again(self) -> bool:
         """Whether somebody comes in time, or the avatar is lost meanwhile."""

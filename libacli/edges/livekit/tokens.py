@@ -80,15 +80,25 @@ def listener_token(credentials: LiveKitCredentials, *, room: str, identity: str,
 
 
 def avatar_token(
-    credentials: LiveKitCredentials, *, room: str, identity: str, on_behalf_of: str, valid_for_s: int
+    credentials: LiveKitCredentials,
+    *,
+    room: str,
+    identity: str,
+    on_behalf_of: str,
+    valid_for_s: int,
+    can_subscribe: bool = False,
 ) -> str:
-    """A token for the avatar, which publishes sound and picture for the participant `on_behalf_of`."""
+    """A token for the avatar, which publishes sound and picture for the participant `on_behalf_of`.
+
+    Its kind makes it an agent in the room; the grant `agent` is for workers, which get jobs of every room.
+    It need not subscribe: its sound comes as data, and viewers may have their microphones open.
+    """
     video = {
         "roomJoin": True,
         "room": room,
-        "agent": True,
-        "canSubscribe": True,
+        "canSubscribe": can_subscribe,
         "canPublish": True,
+        "canPublishSources": ["camera", "microphone"],
         "canPublishData": True,  # its RPCs: that it has finished playing
         "canUpdateOwnMetadata": False,
     }

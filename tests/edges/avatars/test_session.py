@@ -3,11 +3,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import jwt
 import pytest
 
 from libacli.edges.avatars.fakes import ScriptedCreate, lost_answer, refusal
 from libacli.edges.avatars.policy import AvatarPolicy
-from libacli.errors import AvatarError
+from libacli.errors import AvatarError, LibaError
 from tests.edges.avatars.stage import CREDENTIALS, SUBSCRIBED_S, Stage, staged
 
 READY_S = 1.0 + SUBSCRIBED_S + 0.1
@@ -319,6 +320,57 @@ async def test_whenever_it_is_cancelled_each_conversation_is_ended_once(
         await asyncio.wait([stage.running])
         assert len(stage.service.ends) == len(stage.service.invitations)
         assert stage.service.running == {}
+
+
+async def test_an_avatar_that_does_not_go_when_it_is_ended_is_put_out(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        stage.avatars.goes = False
+        await ready(stage)
+        stage.room.leave("viewer")
+        await asyncio.sleep(120.1)
+        assert stage.service.ends == ["c1"]
+        assert stage.avatars.removed == [stage.service.vendor.identity]
+
+
+async def test_an_avatar_that_goes_by_itself_is_not_put_out(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        await ready(stage)
+        stage.room.leave("viewer")
+        await asyncio.sleep(120.1)
+        assert (stage.service.ends, stage.avatars.removed) == (["c1"], [])
+
+
+@pytest.mark.parametrize("failure", [LibaError("away"), TimeoutError()], ids=["away", "no answer"])
+async def test_an_avatar_that_cannot_be_put_out_is_told_and_the_next_one_comes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, failure: Exception
+) -> None:
+    async with staged(tmp_path) as stage:
+        stage.avatars.goes, stage.avatars.failure = False, failure
+        await ready(stage)
+        stage.room.leave("viewer")
+        await asyncio.sleep(120.1)
+        stage.room.join("viewer")
+        await asyncio.sleep(2.1)
+        await ready(stage)
+        assert len(stage.service.invitations) == 2
+    assert "was not put out" in caplog.text
+
+
+async def test_an_invitation_is_for_entering_soon_and_narrow(tmp_path: Path) -> None:
+    async with staged(tmp_path, policy=AvatarPolicy(join_timeout_s=20, max_duration_s=3600)) as stage:
+        await ready(stage)
+        (invitation,) = stage.service.invitations
+    claims = jwt.decode(invitation.token, options={"verify_signature": False})
+    assert claims["exp"] - claims["nbf"] <= 130
+    assert claims["video"] == {
+        "roomJoin": True,
+        "room": "room",
+        "canSubscribe": False,
+        "canPublish": True,
+        "canPublishSources": ["camera", "microphone"],
+        "canPublishData": True,
+        "canUpdateOwnMetadata": False,
+    }
 
 
 async def test_an_end_that_fails_is_tried_again_before_the_next_one_begins(tmp_path: Path) -> None:
