@@ -73,6 +73,14 @@ class Settings(BaseSettings):
     avatar_idle_timeout: Seconds = Field(
         default=120.0, description="Seconds without a viewer after which the avatar is ended"
     )
+    avatar_begin: Literal["viewer", "line"] = Field(
+        default="viewer", description="What brings the avatar: somebody who watches, or the first line then"
+    )
+    avatar_silent_timeout: float = Field(
+        default=900.0,
+        ge=0,
+        description="Seconds without a line after which it rests until the next one; 0: it never rests",
+    )
     avatar_max_duration: int = Field(
         default=3600,
         ge=120,
@@ -91,6 +99,12 @@ class Settings(BaseSettings):
         ge=0,
         le=1_000_000,
         description="Minutes of avatar a day (UTC) for all agents of this machine; 0: no cap",
+    )
+    avatar_max_minutes_per_room: float = Field(
+        default=0.0,
+        ge=0,
+        le=1_000_000,
+        description="Of these, minutes a day that one room may have; 0: all that are left",
     )
 
     voice_provider: Literal["auto", "openai", "embedded"] = Field(

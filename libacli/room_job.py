@@ -27,7 +27,7 @@ _HURRY = signal.SIGUSR2
 """Tells a room process to end its avatar and itself; an idle one just ends."""
 
 _HURRY_TIMEOUT_S = 5.0
-"""For that: the 4.5 s that ending an avatar and putting it out may take, and a little for what is closed after it."""
+"""For that: 4.5 s for ending an avatar and putting it out, and a little for what is closed after it."""
 
 
 @dataclass

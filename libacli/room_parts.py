@@ -98,7 +98,7 @@ def assemble(
     bounds = _bounds(settings)
     track = track or TrackSink(room, reason="not configured")
     ledger = ledger or Ledger(conversations_path())
-    minutes = avatar_minutes(settings)
+    minutes = avatar_minutes(settings, room=room.name)
     service = avatar_service or (make_avatar_service(settings) if settings.has_avatar else None)
     avatar = _avatar_parts(settings, room, service, bounds, ledger, minutes) if service else None
     either = FallbackSink(avatar.sink, track, bounds=bounds) if avatar else track
@@ -113,7 +113,7 @@ def assemble(
     announcer = Announcer(
         lambda: _facts(settings, room, voice, avatar, speaker, epoch),
         _wall_clock,
-        (transport, all_meters),
+        (transport, all_meters, *([avatar.session.demand] if avatar else [])),
         on_begin=caption,
     )
     pace, limit = _pace(settings), settings.say_queue_limit

@@ -139,6 +139,7 @@ _ROUTE_REASONS = (
     RouteReason(
         "not watched", "The avatar comes as soon as it is noticed that somebody watches.", is_coming=True
     ),
+    RouteReason("resting", "The avatar rests, and comes with the next line.", is_coming=True),
     RouteReason("not ready", "The avatar is on its way.", is_coming=True),
     RouteReason("left", "The avatar has left. It is called back."),
     RouteReason("stalled", "The avatar does not keep up."),

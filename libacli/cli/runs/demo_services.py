@@ -18,6 +18,7 @@ from libacli.config import LiveKitCredentials, Settings
 from libacli.config_sources import CONFIG_VARIABLE
 from libacli.core.connection_details import ConnectionDetails
 from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor
+from libacli.edges.avatars.vendors import LOCAL_KEY_PREFIX
 from libacli.edges.livekit.tokens import join_token
 from libacli.local.server_binary import ensure_server
 from libacli.local.server_process import run_server
@@ -63,7 +64,7 @@ class DemoServices:
             output.status(f"avatar   {self.avatar_name} at {avatar_base_url(self._settings)}")
             yield
             return
-        key = SecretStr(f"local-{secrets.token_urlsafe(24)}")
+        key = SecretStr(f"{LOCAL_KEY_PREFIX}{secrets.token_urlsafe(24)}")
         environment = {"TAVUS_API_KEY": key.get_secret_value()}
         with running("the local avatar", ["avatar", "run", "--json"], environment) as child:
             url = child.announced(timeout_s=_AVATAR_TIMEOUT_S)["TAVUS_BASE_URL"]

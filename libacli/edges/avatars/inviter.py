@@ -12,7 +12,6 @@ from libacli.edges.avatars.policy import AvatarPolicy
 from libacli.edges.avatars.port import Invitation
 from libacli.edges.livekit.tokens import avatar_token
 
-
 _ENTER_WITHIN_S = 120
 """An invitation is for entering alone: who is in the room has tokens from LiveKit, which renews them."""
 

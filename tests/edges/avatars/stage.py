@@ -131,6 +131,7 @@ async def staged(
     *,
     policy: AvatarPolicy | None = None,
     max_minutes: float = 0,
+    max_minutes_per_room: float = 0,
     is_watched: bool = True,
     base_url: str = "http://127.0.0.1:1",
 ) -> AsyncIterator[Stage]:
@@ -145,6 +146,8 @@ async def staged(
     minutes = AvatarMinutes(
         folder / "minutes.json",
         max_minutes=max_minutes,
+        max_minutes_per_room=max_minutes_per_room,
+        room=room.name,
         clock=lambda: NOON + timedelta(seconds=loop.time() - began_at),
     )
     sink = AvatarSink(room.as_sdk())
