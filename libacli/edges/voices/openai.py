@@ -77,7 +77,7 @@ def open_client(
         headers={"Accept-Encoding": "identity"},
         timeout=httpx2.Timeout(None, connect=_CONNECT_TIMEOUT_S),
         trust_env=not is_loopback(base_url),
-        follow_redirects=True,
+        follow_redirects=False,  # key and text belong to the address that the user gave
     )
     return openai.AsyncOpenAI(
         api_key=api_key or "none",

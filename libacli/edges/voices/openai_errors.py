@@ -88,6 +88,10 @@ def _refusal(error: openai.APIStatusError, text: str) -> VoiceError:
 
 
 _REFUSALS = {
+    **dict.fromkeys(
+        (301, 302, 303, 307, 308),
+        ("sends elsewhere, where key and text are not taken", "set OPENAI_BASE_URL to what answers there"),
+    ),
     401: ("refused the API key", "check OPENAI_API_KEY, and that it belongs to OPENAI_BASE_URL"),
     403: ("does not allow this", "check what the key in OPENAI_API_KEY may do, and from which country"),
     404: ("knows no such model or address", "check the setting voice.model, and OPENAI_BASE_URL"),
