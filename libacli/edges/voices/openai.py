@@ -115,6 +115,7 @@ class OpenAIVoice:
         self.model = model
         self.name = voice
         self._client = client
+        self._secrets = [client.api_key, client.base_url.password]
         self._voice = voice
         self._speed = speed
         self._instructions = instructions
@@ -133,7 +134,7 @@ class OpenAIVoice:
         clock = asyncio.get_running_loop().time
         left_s = self._total_timeout_s
         pieces: AsyncIterator[bytes] | None = None
-        with translated(text, lambda: sound.bytes):
+        with translated(text, lambda: sound.bytes, self._secrets):
             async with AsyncExitStack() as answer:
                 while True:
                     asked_at = clock()
