@@ -249,7 +249,7 @@ class Settings(BaseSettings):
         return bool(self.tavus_api_key and (self.tavus_face_id or self.tavus_pal_id))
 
     def livekit(self) -> LiveKitCredentials:
-        """URL, key and secret of LiveKit. Raises CredentialsError that names what is missing."""
+        """URL, key and secret of LiveKit. Raises CredentialsError that names what is missing, ConfigError."""
         secret = self.livekit_api_secret.get_secret_value() if self.livekit_api_secret else ""
         given = {
             "LIVEKIT_URL": self.livekit_url,
@@ -263,12 +263,13 @@ class Settings(BaseSettings):
                 hint="set them in the environment or in liba.toml (`liba config init`), "
                 "or run `liba demo`, which needs none",
             )
+        credentials = LiveKitCredentials(self.livekit_url, self.livekit_api_key, SecretStr(secret))
         if not self.livekit_url.startswith(("ws://", "wss://", "http://", "https://")):
             raise ConfigError(
                 f"LIVEKIT_URL must begin with ws:// or wss://, it is {self.livekit_url!r}",
                 hint="copy it from your LiveKit project's settings",
             )
-        return LiveKitCredentials(self.livekit_url, self.livekit_api_key, SecretStr(secret))
+        return credentials
 
     def livekit_previous(self) -> LiveKitCredentials | None:
         """The key that is being replaced, if one is named. Raises ConfigError for half of one."""
@@ -285,13 +286,23 @@ class Settings(BaseSettings):
 
 @dataclass(frozen=True)
 class LiveKitCredentials:
-    """What every call to LiveKit needs."""
+    """What every call to LiveKit needs. Raises ConfigError for a URL that holds a login.
+
+    Viewers are given the URL, and errors quote it.
+    """
 
     url: str
-    """ws://, wss://, http:// or https:// address of the server."""
+    """ws://, wss://, http:// or https:// address of the server, and no name or password."""
 
     api_key: str
     api_secret: SecretStr
+
+    def __post_init__(self) -> None:
+        if "@" in self.url:
+            raise ConfigError(
+                "LIVEKIT_URL holds a user name or password, and every viewer is given that address",
+                hint="leave out all up to the @; LiveKit knows LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
+            )
 
     @property
     def is_loopback(self) -> bool:

@@ -17,7 +17,13 @@ KEYS = {
     "OPENAI_API_KEY": "canary-openai-key-0123456789",
     "TAVUS_API_KEY": "canary-tavus-key-0123456789",
 }
-PASSWORDS = {"OPENAI_BASE_URL": "canary-openai-password", "TAVUS_BASE_URL": "canary-tavus-password"}
+PASSWORDS = {
+    "OPENAI_BASE_URL": "canary-openai-password",
+    "TAVUS_BASE_URL": "canary-tavus-password",
+    "LIVEKIT_URL": "canary-livekit-password",
+}
+"""`secret_settings` has all but the last: with that one nothing starts."""
+
 COLLECTOR_KEY = "canary-collector-key"
 
 

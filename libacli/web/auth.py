@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from libacli.config import Settings, is_loopback
@@ -23,6 +24,14 @@ class Caller:
     can_say: bool
     valid_for_s: float | None = None
     """How long he stays let in; None: as long as the server runs."""
+
+    session: str = ""
+    """Tells sessions of one name apart: a session and its guests; no secret. Empty: it is none."""
+
+    @property
+    def seat(self) -> str:
+        """Whose connections count together: those of one key, of one browser's session, of this machine."""
+        return f"{self.name} {self.session}" if self.session else self.name
 
     def room_or(self, default: str, wanted: str | None) -> str:
         """The room that he means. Raises Problem when it is not his."""
@@ -94,5 +103,6 @@ class Authenticator:
             return Caller(f"key {key.name}", None, True)
         if session := self._sessions.find_session(presented):
             left_s = self._sessions.seconds_left(session)
-            return Caller(session.name, session.room, session.can_say, left_s)
+            number = hashlib.sha256(presented.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+            return Caller(session.name, session.room, session.can_say, left_s, number)
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from math import ceil
 from typing import Any
@@ -25,6 +25,7 @@ from libacli.errors import (
     UnreachableError,
     UsageError,
 )
+from libacli.masking import masked
 
 logger = logging.getLogger("liba.web")
 
@@ -135,22 +136,22 @@ def problem_of(error: LibaError) -> Problem:
     return Problem(502, "failed", str(error), hint=error.hint)
 
 
-def problem_response(problem: Problem) -> Response:
-    """`problem` as the answer to a request."""
+def problem_response(problem: Problem, secrets: Sequence[str] = ()) -> Response:
+    """`problem` as the answer to a request: without `secrets`, and without what looks like one."""
     headers = {"Cache-Control": "no-store"} | problem.headers
-    return JSONResponse(_details(problem), problem.status, headers, MEDIA_TYPE)
+    return JSONResponse(_details(problem, secrets), problem.status, headers, MEDIA_TYPE)
 
 
-def _details(problem: Problem) -> dict[str, Any]:
+def _details(problem: Problem, secrets: Sequence[str] = ()) -> dict[str, Any]:
     told: dict[str, Any] = {
         "type": f"urn:liba:problem:{problem.reason}",
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
-        "detail": problem.detail,
+        "detail": masked(problem.detail, secrets),
         "reason": problem.reason,
     }
     if problem.hint:
-        told["hint"] = problem.hint
+        told["hint"] = masked(problem.hint, secrets)
     if problem.retry_in_s is not None:
         told["retry_in_s"] = round(problem.retry_in_s, 3)
     if problem.utterance_id:
@@ -158,31 +159,32 @@ def _details(problem: Problem) -> dict[str, Any]:
     return told
 
 
-def add_problem_handlers(app: FastAPI, security_headers: Mapping[str, str]) -> None:
-    """Has every error of `app` answered as a problem. Of a defect the answer passes no middleware: it gets
-    `security_headers` here.
+def add_problem_handlers(
+    app: FastAPI, security_headers: Mapping[str, str], *, secrets: Sequence[str] = ()
+) -> None:
+    """Has every error of `app` answered as a problem, in which none of `secrets` stands.
+
+    Of a defect the answer passes no middleware: it gets `security_headers` here.
     """
+
+    async def on_problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return problem_response(error, secrets)
+
+    async def on_liba_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, LibaError)
+        return problem_response(problem_of(error), secrets)
 
     async def on_defect(request: Request, error: Exception) -> Response:
         response = _defect_response(request, error)
         response.headers.update(security_headers)
         return response
 
-    app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(LibaError, _on_liba_error)
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(LibaError, on_liba_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(Exception, on_defect)
-
-
-async def _on_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return problem_response(error)
-
-
-async def _on_liba_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, LibaError)
-    return problem_response(problem_of(error))
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:

@@ -6,7 +6,6 @@ import asyncio
 import sys
 import time
 import uuid
-import webbrowser
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from libacli.cli.output import output
 from libacli.cli.runs.child_process import Child
 from libacli.cli.runs.demo_recording import recorded
 from libacli.cli.runs.demo_services import DemoServices
+from libacli.cli.runs.page_link import forget_links
 from libacli.cli.screens.demo_result import DemoResult, show
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.event import Report
@@ -88,10 +88,11 @@ class DemoRun:
             speaking = await stack.enter_async_context(self._seated_with_agent(credentials))
             if stays:
                 page = await asyncio.to_thread(stack.enter_context, self._services.page(credentials))
-                output.status(f"page     {page}")
+                output.status(f"page     {page.shown()}")
                 output.status("type a line to have it spoken; Ctrl-C ends everything")
                 if self.open_page:
-                    await asyncio.to_thread(webbrowser.open, page)
+                    await asyncio.to_thread(page.open, otherwise="open the page yourself")
+                    stack.callback(forget_links)
             path = self.record or (None if stays else _RECORDING)
             async with recorded(speaking.seat, path, tail_s=_NETWORK_TAIL_S):
                 await self._say(speaking, request)

@@ -9,22 +9,26 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import httpx2
 from platformdirs import user_cache_path, user_state_path
 from pydantic import SecretStr
 
 from libacli.cli.output import InstallProgress, output
 from libacli.cli.runs.child_process import Child, running
+from libacli.cli.runs.page_link import PageLink
 from libacli.config import LiveKitCredentials, Settings
 from libacli.config_sources import CONFIG_VARIABLE
-from libacli.core.connection_details import ConnectionDetails
+from libacli.core.connection_details import MEET, ConnectionDetails
 from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor
 from libacli.edges.avatars.vendors import LOCAL_KEY_PREFIX
 from libacli.edges.livekit.tokens import join_token
 from libacli.local.server_binary import ensure_server
 from libacli.local.server_process import run_server
+from libacli.web.keys import new_key
 
 _AVATAR_TIMEOUT_S = 20.0
 _PAGE_TIMEOUT_S = 30.0
+_LINK_TIMEOUT_S = 5.0
 
 
 class DemoServices:
@@ -88,15 +92,19 @@ class DemoServices:
         return running("the worker", ["agent", "run", "--room", self._room], environment)
 
     @contextmanager
-    def page(self, credentials: LiveKitCredentials) -> Iterator[str]:
-        """Address of the page to watch and speak with: our own, or LiveKit's where `web` is not installed."""
+    def page(self, credentials: LiveKitCredentials) -> Iterator[PageLink]:
+        """The page to watch and speak with: our own, or LiveKit's where `web` is not installed."""
         if not importlib.util.find_spec("fastapi"):
             token = join_token(credentials, room=self._room, identity=f"viewer-{uuid.uuid4().hex[:6]}")
-            yield ConnectionDetails(credentials.ws_url, token).meet_url
+            yield PageLink(MEET, ConnectionDetails(credentials.ws_url, token).meet_url)
             return
         environment = self._environment(credentials) | {"LIBA_SAY_ROOM": self._room}
+        keys, (key, entry) = self._settings.serve_keys, new_key(f"demo-{secrets.token_hex(4)}")
+        if keys:  # the page lets nobody in without one, not even us
+            environment["LIBA_SERVE_KEYS"] = ",".join((*keys, entry))
         with running("the page", ["serve", "--port", "0", "--json"], environment) as child:
-            yield child.announced(timeout_s=_PAGE_TIMEOUT_S)["page"]
+            told = child.announced(timeout_s=_PAGE_TIMEOUT_S)
+            yield PageLink(told["page"], _link_that_lets_in(told["url"], key) if keys else "")
 
     def _environment(self, credentials: LiveKitCredentials) -> dict[str, str]:
         """What a child has to know to find the server, and the settings that we were given."""
@@ -108,3 +116,18 @@ class DemoServices:
         if self._config_file:
             environment[CONFIG_VARIABLE] = str(self._config_file.absolute())
         return environment
+
+
+def _link_that_lets_in(url: str, key: str) -> str:
+    """A link by which one browser may speak; empty where the server cannot be asked by its own address."""
+    try:
+        answer = httpx2.post(
+            f"{url}/api/link",
+            json={"can_say": True},
+            headers={"Authorization": f"Bearer {key}"},
+            trust_env=False,
+            timeout=_LINK_TIMEOUT_S,
+        )
+        return str(answer.raise_for_status().json()["url"])
+    except (httpx2.HTTPError, KeyError, ValueError):
+        return ""

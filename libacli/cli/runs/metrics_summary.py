@@ -16,7 +16,7 @@ from libacli.cli.options import seconds
 from libacli.cli.output import output, printable
 from libacli.cli.runs.thresholds import check_thresholds, read_thresholds
 from libacli.core.route import ROUTE_WORDS, route_word
-from libacli.core.summary import Summary, summarise
+from libacli.core.summary import summarise
 from libacli.core.timeline import DURATIONS
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.errors import ConfigError, UsageError
@@ -71,7 +71,9 @@ def summarise_store(
     elif not whole.count:
         output.status("no records; agents of this machine write one for each utterance")
     else:
-        _show(whole, groups, by)
+        from libacli.cli.screens.summary_table import show_summary
+
+        show_summary(whole, groups, by)
     check_thresholds(thresholds, whole.values)
 
 
@@ -149,26 +151,3 @@ def _moment(text: str) -> float:
         raise UsageError(
             f"{text!r} is not a time", hint="write it like 24h, 7d or 2026-11-22T18:00"
         ) from error
-
-
-def _show(whole: Summary, groups: Sequence[Summary], by: Sequence[str]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in (*by, "utterances", "done", "duration", "p50", "p95", "p99", "max"):
-        is_number = name in ("utterances", "p50", "p95", "p99", "max")
-        table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
-    shown = [*groups, whole] if len(groups) > 1 else groups
-    for group in shown:
-        names = [printable(part) for part in group.key] or ["all", *[""] * (len(by) - 1)]
-        done = f"{group.outcomes['done'] * 100 // group.count} %"
-        first = (*names, str(group.count), done)
-        for name, values in group.statistics().items() or {"": {}}.items():
-            numbers = [_milliseconds(values.get(one)) for one in ("p50", "p95", "p99", "max")]
-            table.add_row(*first, name, *numbers)
-            first = ("",) * len(first)
-    output.table(table)
-
-
-def _milliseconds(value: float | None) -> str:
-    return "" if value is None else f"{value:,.1f} ms"

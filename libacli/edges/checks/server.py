@@ -19,6 +19,7 @@ from libacli.config import LiveKitCredentials
 from libacli.edges.checks.finding import WRONG_SETTING, Finding, Verdict
 from libacli.edges.livekit.agent_client import open_client
 from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.no_redirects import no_redirects
 from libacli.errors import LibaError, NoAgentError, RefusedError, UnreachableError
 
 RPC_SINCE = (1, 9, 2)
@@ -118,7 +119,9 @@ async def welcome(credentials: LiveKitCredentials, token: str) -> Welcome:
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
     try:
         async with (
-            aiohttp.ClientSession(trust_env=not credentials.is_loopback, timeout=timeout) as session,
+            aiohttp.ClientSession(
+                trust_env=not credentials.is_loopback, timeout=timeout, middlewares=(no_redirects,)
+            ) as session,
             # In a header, as URLs get logged.
             session.ws_connect(url, headers={"Authorization": f"Bearer {token}"}) as socket_,
         ):
