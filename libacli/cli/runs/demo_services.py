@@ -16,9 +16,11 @@ from libacli.cli.output import InstallProgress, output
 from libacli.cli.runs.child_process import Child, running
 from libacli.config import LiveKitCredentials, Settings
 from libacli.config_sources import CONFIG_VARIABLE
+from libacli.config_variables import as_variables
 from libacli.core.connection_details import ConnectionDetails
 from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor
 from libacli.edges.livekit.tokens import join_token
+from libacli.edges.voices.choose import uses_openai
 from libacli.local.server_binary import ensure_server
 from libacli.local.server_process import run_server
 
@@ -64,7 +66,7 @@ class DemoServices:
             yield
             return
         key = SecretStr(f"local-{secrets.token_urlsafe(24)}")
-        environment = {"TAVUS_API_KEY": key.get_secret_value()}
+        environment = self.avatar_environment(key)
         with running("the local avatar", ["avatar", "run", "--json"], environment) as child:
             url = child.announced(timeout_s=_AVATAR_TIMEOUT_S)["TAVUS_BASE_URL"]
             output.status(f"avatar   local avatar at {url}")
@@ -76,14 +78,7 @@ class DemoServices:
 
     def worker(self, credentials: LiveKitCredentials) -> AbstractContextManager[Child]:
         """The worker, which goes into the room at once."""
-        key = self._settings.tavus_api_key
-        environment = self._environment(credentials) | {
-            "LIBA_SAY_ACCEPT": self._settings.say_accept,
-            "TAVUS_API_KEY": key.get_secret_value() if key else "",
-            "TAVUS_BASE_URL": self._settings.tavus_base_url,
-            "TAVUS_FACE_ID": self._settings.tavus_face_id,
-            "TAVUS_PAL_ID": self._settings.tavus_pal_id,
-        }
+        environment = self.worker_environment(credentials)
         return running("the worker", ["agent", "run", "--room", self._room], environment)
 
     @contextmanager
@@ -93,17 +88,35 @@ class DemoServices:
             token = join_token(credentials, room=self._room, identity=f"viewer-{uuid.uuid4().hex[:6]}")
             yield ConnectionDetails(credentials.ws_url, token).meet_url
             return
-        environment = self._environment(credentials) | {"LIBA_SAY_ROOM": self._room}
+        environment = self.page_environment(credentials)
         with running("the page", ["serve", "--port", "0", "--json"], environment) as child:
             yield child.announced(timeout_s=_PAGE_TIMEOUT_S)["page"]
 
-    def _environment(self, credentials: LiveKitCredentials) -> dict[str, str]:
-        """What a child has to know to find the server, and the settings that we were given."""
-        environment = {
-            "LIVEKIT_URL": credentials.url,
-            "LIVEKIT_API_KEY": credentials.api_key,
-            "LIVEKIT_API_SECRET": credentials.api_secret.get_secret_value(),
-        }
+    def worker_environment(self, credentials: LiveKitCredentials) -> dict[str, str]:
+        """What the worker has to know: all that we were given, and the server."""
+        return self._environment(with_credentials=True) | _reaching(credentials)
+
+    def page_environment(self, credentials: LiveKitCredentials) -> dict[str, str]:
+        """What the page has to know: it has no key for a voice, and yet names the voices that there are."""
+        provider = "openai" if uses_openai(self._settings) else "embedded"
+        own = {"LIBA_SAY_ROOM": self._room, "LIBA_VOICE_PROVIDER": provider}
+        return self._environment() | _reaching(credentials) | own
+
+    def avatar_environment(self, key: SecretStr) -> dict[str, str]:
+        """What the local avatar has to know: it is told the server when it is asked into a room."""
+        return self._environment() | {"TAVUS_API_KEY": key.get_secret_value()}
+
+    def _environment(self, *, with_credentials: bool = False) -> dict[str, str]:
+        """The settings that we were given; the file that was named is found from everywhere."""
+        environment = as_variables(self._settings, with_credentials=with_credentials)
         if self._config_file:
             environment[CONFIG_VARIABLE] = str(self._config_file.absolute())
         return environment
+
+
+def _reaching(credentials: LiveKitCredentials) -> dict[str, str]:
+    return {
+        "LIVEKIT_URL": credentials.url,
+        "LIVEKIT_API_KEY": credentials.api_key,
+        "LIVEKIT_API_SECRET": credentials.api_secret.get_secret_value(),
+    }

@@ -65,6 +65,7 @@ class DoctorRun:
             await self._check_machine()
             return
         self._checks.add(machine.settings(loaded))
+        self._checks.add(machine.folder(loaded))
         await self._checks.check_in_thread("files", lambda: machine.files(loaded))
         await self._check_machine()
         settings = loaded.settings
