@@ -135,7 +135,8 @@ def _tables(file: Path, content: bytes) -> dict[str, Any]:
 
 def _check_owner(file: Path, status: os.stat_result) -> None:
     """Raises ConfigError unless nobody but this user and root can have written it. As ssh does it."""
-    hint = "read it and put a copy of your own in its place, or leave this folder"
+    named = f", or name it: --config {file}" if file.suffix == ".toml" else ""
+    hint = f"read it, then put a copy of your own in its place{named}; or leave this folder"
     for kind, uid in (("file", status.st_uid), ("link", os.lstat(file).st_uid)):
         if uid not in (os.geteuid(), _ROOT):
             told = f"{file} is a {kind} that belongs to {_user_name(uid)}, so it is not read"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import grp
 import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -91,7 +91,7 @@ def test_a_link_of_the_user_to_a_file_of_another_is_refused(sources: Sources, na
 def test_a_group_with_others_in_it_may_not_write_and_the_users_own_may(sources: Sources) -> None:
     file = rooms(sources, "liba.toml")
     file.chmod(0o664)
-    shared = next(group.gr_gid for group in grp.getgrall() if group.gr_gid == NOBODY)
+    shared = next(user.pw_gid for user in pwd.getpwall() if user.pw_uid and user.pw_gid)
     os.chown(file, -1, shared)
     with pytest.raises(ConfigError, match="others may write"):
         sources.load()
