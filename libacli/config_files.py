@@ -124,13 +124,21 @@ def from_toml(file: Path, content: bytes) -> dict[str, Given]:
 
 def _tables(file: Path, content: bytes) -> dict[str, Any]:
     try:
-        return tomllib.loads(content.decode())
+        tables = tomllib.loads(content.decode())
+        if not _fits(tables):
+            raise ValueError("a number has more than 64 bits")
     except UnicodeDecodeError as error:
         raise ConfigError(f"cannot read {file}: {error}", hint="it must be a text file in UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file} is not valid TOML: {error}", hint="see config.example.toml") from error
-    except RecursionError as error:
-        raise ConfigError(f"{file} is not valid TOML: too deep", hint="see config.example.toml") from error
+    return tables
+
+
+def _fits(value: Any) -> bool:
+    """Whether all numbers in it are such as TOML has; Python reads larger ones, and cannot write them."""
+    if isinstance(value, dict | list):
+        return all(map(_fits, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, int) or value.bit_length() < 64
 
 
 def _check_owner(file: Path, status: os.stat_result) -> None:

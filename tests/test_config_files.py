@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from libacli.errors import ConfigError
 from libacli.trusted_files import TrustedFiles
-from tests.test_config import Sources
+from tests.test_config import CANARY, Sources
 
 NOBODY = 65534
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
@@ -198,3 +201,37 @@ def test_a_note_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where a folder should be")
     with pytest.raises(ConfigError, match="cannot write"):
         TrustedFiles(tmp_path / "state" / "trusted.json").add(tmp_path / "liba.toml", b"a")
+
+
+WORDS = (
+    *"[]{}=\"'#,.\n ",
+    *("0x", "f" * 4000, "9" * 5000, "\\u0000", "1e999", "nan", "1979-05-27", "\x00", "\ud800", "'''"),
+    *("[say]", "room", "ttl", "[openai]", "base_url", "[serve]", "keys"),
+    *("LIBA_SAY_ROOM=", "LIBA_SAY_TTL=", "${HOME}", "export "),
+)
+
+
+@pytest.mark.parametrize("name", ["liba.toml", ".env"])
+@given(content=st.lists(st.sampled_from(WORDS)).map("".join) | st.text())
+def test_whatever_is_in_a_file_it_is_read_or_told(
+    name: str, content: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    sources = Sources(tmp_path_factory.mktemp("folder"))
+    sources.write(name, content.encode(errors="surrogatepass"))
+    with suppress(ConfigError):
+        sources.load({"OPENAI_API_KEY": CANARY})
+
+
+HUGE = "0x" + "f" * 4000
+NUMBERS = (HUGE, "9" * 5000, "0x" + "f" * 16, "-1e999", "nan", f"[{HUGE}]", f"{{a = {HUGE}}}")
+
+
+@pytest.mark.parametrize("setting", ["say.ttl", "say.max_chars_per_hour", "say.room", "serve.keys"])
+@pytest.mark.parametrize("number", NUMBERS, ids=range(len(NUMBERS)))
+@pytest.mark.parametrize("environment", [{}, {"OPENAI_API_KEY": CANARY}], ids=["own", "user"])
+def test_a_number_beyond_all_bounds_is_told(
+    sources: Sources, setting: str, number: str, environment: dict[str, str]
+) -> None:
+    sources.write("liba.toml", f"{setting} = {number}")
+    with pytest.raises(ConfigError):
+        sources.load(environment).check_nothing_is_left_out()
