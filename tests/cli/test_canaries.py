@@ -56,6 +56,7 @@ RUNS: dict[str, tuple[list[str], list[str]]] = {
     "config init": ([], ["nonsense"]),
     "config show": ([], ["nonsense"]),
     "config path": ([], ["nonsense"]),
+    "config trust": ([], ["nonsense"]),
 }
 """Each command, with input that is fine and with input that is not. None of them begins to serve here."""
 

@@ -52,11 +52,16 @@ def _is_object(line: str) -> bool:
 
 @contextmanager
 def running(name: str, arguments: list[str], environment: Mapping[str, str]) -> Iterator[Child]:
-    """`liba` with `arguments`; its log is this run's own, and nobody else's to read."""
+    """`liba` with `arguments`; its log is this run's own, and nobody else's to read.
+
+    It runs where its log is: what this folder sets is settled, and comes to it in `environment`.
+    """
     path = new_log_file(user_state_path("liba") / "logs", f"demo-{arguments[0]}")
-    command = [sys.executable, "-m", "libacli", *arguments]
+    # -P: modules of the folder that it runs in are not ours.
+    command = [sys.executable, "-P", "-m", "libacli", *arguments]
+    env = os.environ | environment
     with (
         path.open("wb") as log,
-        GuardedProcess.start(command, env=os.environ | environment, stdout=log) as process,
+        GuardedProcess.start(command, env=env, cwd=path.parent, stdout=log) as process,
     ):
         yield Child(name, process, path)

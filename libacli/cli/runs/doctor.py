@@ -20,6 +20,7 @@ from libacli.config_sources import LoadedSettings
 from libacli.edges.avatars.choose import avatar_vendor, make_avatar_service
 from libacli.edges.avatars.ledger import conversations_path
 from libacli.edges.checks import machine
+from libacli.edges.checks.exposure import exposure
 from libacli.edges.checks.finding import Finding, failure
 from libacli.edges.metrics.schema import metrics_path
 from libacli.edges.voices.choose import uses_openai
@@ -65,7 +66,9 @@ class DoctorRun:
             await self._check_machine()
             return
         self._checks.add(machine.settings(loaded))
+        self._checks.add(machine.folder(loaded))
         await self._checks.check_in_thread("files", lambda: machine.files(loaded))
+        self._checks.add(exposure(loaded.settings))
         await self._check_machine()
         settings = loaded.settings
         await self._check_machine_for(settings)

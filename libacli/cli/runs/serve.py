@@ -16,7 +16,7 @@ from urllib.parse import quote
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from libacli.cli.log import configure_log
+from libacli.cli.log import configure_log, warn_of_exposures
 from libacli.cli.output import output
 from libacli.cli.runs.listening import address_of, bound
 from libacli.cli.runs.page_link import PageLink, forget_links
@@ -50,7 +50,9 @@ def make_key(settings: Settings, name: str, *, as_json: bool) -> None:
         output.json({"key": key, "entry": entry})
         return
     output.result(key)
-    output.status("keep it: it is stored nowhere. In liba.toml, below [serve], and restart `liba serve`:")
+    output.status(
+        "keep it: it is stored nowhere. In your settings (`liba config path`), below [serve], and restart:"
+    )
     output.status(f"keys = {json.dumps([*settings.serve_keys, entry])}")
 
 
@@ -74,13 +76,15 @@ class ServeRun:
         configure_log(settings)
         if settings.log_level != "debug":
             logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        warn_of_exposures(settings)
         with bound(settings.serve_host, settings.serve_port) as listening:
             gateway = RoomGateway(credentials, agent_name=settings.agent_name)
             asyncio.run(self._serve(listening, gateway, is_loopback=is_loopback))
 
     async def _serve(self, listening: socket.socket, gateway: RoomGateway, *, is_loopback: bool) -> None:
         address = self._address(int(listening.getsockname()[1]))
-        if not is_loopback and not self._settings.serve_tls_cert and not address.startswith("https:"):
+        has_own_address = bool(self._settings.serve_public_url)
+        if not is_loopback and not self._settings.serve_tls_cert and not has_own_address:
             output.status("warning  keys travel in the clear: put TLS in front, or set serve.tls_cert")
         async with gateway:
             app = make_app(

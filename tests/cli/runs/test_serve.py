@@ -90,6 +90,16 @@ def test_it_serves_on_loopback_tells_where_and_ends_well_on_sigterm(shell: Shell
         assert f"page     {served.page}" in served.log.read_text()
 
 
+def test_what_others_can_read_or_guess_is_a_warning_of_the_log(shell: Shell) -> None:
+    shell.env |= {"LIVEKIT_URL": "ws://livekit.invalid", "LIVEKIT_API_SECRET": "devsecret"}
+    with serving(shell) as served:
+        assert served.end() == 0
+        told = served.log.read_text()
+    assert "WARNING liba: livekit.url is ws://livekit.invalid: " in told
+    assert "WARNING liba: livekit.api_secret is shorter than 32 characters: " in told
+    assert "devsecret" not in told
+
+
 def test_ctrl_c_ends_it_with_130(shell: Shell) -> None:
     with serving(shell) as served:
         assert served.end(signal.SIGINT) == 130
