@@ -103,7 +103,11 @@ def assemble(
     either = FallbackSink(avatar.sink, track, bounds=bounds) if avatar else track
     sink = SteadySink(room, either, bounds=bounds)
     all_meters = Meters(meters, avatar_time=lambda: avatar.session.seconds if avatar else 0.0)
-    transport = RoomTransport(room, on_takeover=lambda: all_meters.refuse("takeover"))
+    transport = RoomTransport(
+        room,
+        on_takeover=lambda: all_meters.refuse("takeover"),
+        on_defect=lambda: all_meters.refuse("internal"),
+    )
 
     def caption(utterance: Utterance) -> None:
         if settings.speech_captions:
@@ -113,6 +117,7 @@ def assemble(
         lambda: _facts(settings, room, voice, avatar, speaker, epoch),
         _wall_clock,
         (transport, all_meters),
+        counters=(all_meters,),
         on_begin=caption,
     )
     pace, limit = _pace(settings), settings.say_queue_limit

@@ -92,6 +92,7 @@ _REFUSALS = (
         "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
     ),
     RefusalReason("unknown_sender", "it is not signed, and its sender joined a moment ago or is hidden"),
+    RefusalReason("internal", "the agent failed at it, which is a defect of its own; it goes on", 502),
     RefusalReason("takeover", "somebody joined with the agent's own identity and put it out"),
     RefusalReason(
         "reserved_identity",

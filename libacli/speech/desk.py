@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
+from libacli.complaint_log import ComplaintLog
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.backlog import Utterance
 from libacli.core.caps import Rates, SayCaps
@@ -103,6 +104,7 @@ class Stopped:
 class Desk:
     """Takes requests for one speaker. `answer` returns at once and raises nothing.
 
+    What it fails at is answered as `internal`, told and counted, and ends nothing.
     A request that is not carried out is answered with `{"rejected": reason, "message": ...}`. Every answer
     carries `epoch`, which is another one after the agent was started anew: its queue is gone then.
     `other_caps` tells which caps there are besides `caps`. `ttl_s` is how long an utterance may wait whose
@@ -134,6 +136,7 @@ class Desk:
         self._charged: list[Utterance] = []
         """What the voice was not asked for yet: it is given back where it never is."""
 
+        self._log = ComplaintLog(logger)
         self._told = ToldRefusals()
         self._complaints = Rates(_COMPLAINTS_PER_MINUTE, burst=_COMPLAINTS_PER_MINUTE)
         self._answered: OrderedDict[str, dict[str, Any]] = OrderedDict()
@@ -144,6 +147,16 @@ class Desk:
         To `SAY_METHOD` it is `{"id", "epoch", "position", "duplicate"}`; to `STATUS_METHOD` the report of the
         utterance `id`, or without one the agent's status; to `STOP_METHOD` `{"stopped": [ids]}`.
         """
+        try:
+            return self._answer(method, payload, sender, received_at)
+        except Exception as error:  # whatever was sent: what others say is to be heard
+            self._log.caught(sender.identity, method, error)
+            message = f"the agent failed at it: {type(error).__name__}"
+            rejection = Rejection(self._announcer.facts(), "internal", message)
+            self._announcer.count_rejection(rejection)
+            return rejection.answer()
+
+    def _answer(self, method: str, payload: bytes, sender: Sender, received_at: float) -> dict[str, Any]:
         permit, given_id = Permit(""), ""
         try:
             body, auth = parse_request(payload)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,14 +29,33 @@ FACTS = AgentFacts(epoch="e1")
 TOLD = FACTS.encode()
 
 
+class Counter:
+    """An outlet that only counts."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        self._reasons = reasons
+
+    def take_event(self, event: Event | Rejection) -> None:
+        assert isinstance(event, Rejection)
+        self._reasons.append(event.reason)
+
+
 class Office:
     """A desk in front of a speaker that is at work, and what it announced."""
 
     def __init__(self, voice: ScriptedVoice, queue_limit: int, caps: SayCaps, ttl_s: float) -> None:
+        self.defect: Exception | None = None
+        """What the rule who may speak fails with."""
+
+        self.counted: list[str] = []
+        """Reasons of refusals of which the room was told nothing."""
+
         self.asked: list[tuple[str, dict[str, Any], str | None, Sender]] = []
         self.events: list[dict[str, Any]] = []
         self.facts = FACTS
-        announcer = Announcer(lambda: self.facts, lambda at: 1_000_000_000 + at, [self])
+        announcer = Announcer(
+            lambda: self.facts, lambda at: 1_000_000_000 + at, [self], counters=[Counter(self.counted)]
+        )
         self.speaker = Speaker(voice, RecordingSink(), on_change=announcer.announce, queue_limit=queue_limit)
         self.desk = Desk(
             self.speaker,
@@ -66,6 +86,8 @@ class Office:
 
     def authorise(self, method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> Permit:
         self.asked.append((method, dict(body), auth, sender))
+        if self.defect:
+            raise self.defect
         if not sender.may_say:
             raise RefusedError("unauthorized", "you may not")
         return Permit(sender.identity, nonce=auth or "")
@@ -227,6 +249,42 @@ def test_no_bytes_make_the_desk_raise(payload: bytes) -> None:
                 json.dumps(office.desk.answer(method, payload, VIEWER, 0.0))
 
     asyncio.run(offer())
+
+
+@pytest.mark.parametrize(
+    "defect",
+    [
+        RecursionError("maximum recursion depth exceeded"),
+        UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+        KeyError("canary"),
+        AssertionError(),
+        MemoryError(),
+        asyncio.QueueFull(),
+        RuntimeError("a canary sings"),
+    ],
+    ids=lambda defect: type(defect).__name__,
+)
+async def test_whatever_a_request_does_to_the_agent_its_sender_is_answered_and_others_are_heard(
+    defect: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_office() as office:
+        office.defect = defect
+        for number in range(50):
+            for method in (SAY_METHOD, STATUS_METHOD, STOP_METHOD):
+                payload = json.dumps({"text": "A canary sings.", "id": f"u{number}"}).encode()
+                answer = office.desk.answer(method, payload, STRANGER, 0.0)
+                assert (answer["rejected"], answer["epoch"]) == ("internal", "e1")
+        office.defect = None
+        assert office.say({"text": "Hello.", "id": "a"})["position"] == 0
+        await asyncio.sleep(10)
+    assert office.states("a")[-1] == "done"
+    assert [event["state"] for event in office.events] == ["accepted", "speaking", "audible", "done"]
+    assert office.counted == ["internal"] * 150
+    told = [record for record in caplog.records if record.levelno > logging.DEBUG]
+    assert len(told) == 3  # one for each method
+    assert all(type(defect).__name__ in record.getMessage() for record in told)
+    assert all("test_desk.py" not in record.getMessage() or record.levelname == "ERROR" for record in told)
+    assert "canary" not in " ".join(record.getMessage() for record in told)
 
 
 async def test_an_id_is_repeated_in_a_refusal_as_far_as_an_id_may_be_long() -> None:

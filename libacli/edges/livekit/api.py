@@ -248,6 +248,6 @@ def _object(text: str) -> dict[str, Any] | None:
     """The JSON object in `text`, None when it is something else: a web site's page, for instance."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

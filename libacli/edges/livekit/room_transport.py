@@ -7,10 +7,12 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from livekit import rtc
 
+from libacli.complaint_log import ComplaintLog, named
 from libacli.config import LiveKitCredentials
 from libacli.core.event import Event, Rejection
 from libacli.core.protocol import (
@@ -46,46 +48,71 @@ _TAKEOVER_TIMEOUT_S = 0.5
 """One look before the drain: a server that is well answers within a tenth of it."""
 
 
+_FAILED = json.dumps({"rejected": "internal", "message": "the agent failed at it"})
+
+
+@dataclass(frozen=True)
+class _Packet:
+    """A request that came as data and was not read yet."""
+
+    payload: bytes
+    sender: Sender
+    received_at: float
+
+
 class RoomTransport:
     """Connects a desk with a room. Callbacks of the room only take in or queue; `run` does the sending.
 
-    `on_takeover` is called when somebody has joined with the identity of this agent, which puts it out.
+    Nothing that comes ends it, whatever it does to the desk: that is told, `on_defect` is called, and the
+    next one is read. `on_takeover` is called when somebody has joined with the identity of this agent, which
+    puts it out.
     """
 
-    def __init__(self, room: rtc.Room, *, on_takeover: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        room: rtc.Room,
+        *,
+        on_takeover: Callable[[], None] = lambda: None,
+        on_defect: Callable[[], None] = lambda: None,
+    ) -> None:
         self._room = room
         self._on_takeover = on_takeover
         self._is_taken_over = False
+        self._desk: Desk | None = None
+        self._log = ComplaintLog(logger, on_defect=on_defect)
         self._outgoing: asyncio.Queue[Callable[[], Any]] = asyncio.Queue(_OUTGOING_LIMIT)
-        self._incoming: asyncio.Queue[Callable[[], Any]] = asyncio.Queue()
+        self._incoming: asyncio.Queue[_Packet] = asyncio.Queue()
         self._unread: Counter[str] = Counter()
         self._left_out = 0
 
     def serve(self, desk: Desk) -> None:
         """Takes requests from now on. The room must be connected."""
-        loop = asyncio.get_running_loop()
-
-        def on_packet(packet: rtc.DataPacket) -> None:
-            if packet.topic != SAY_TOPIC:
-                return
-            received_at, sender = loop.time(), self._sender(packet.participant)
-            if self._unread[sender.identity] < _UNREAD_LIMIT:
-                self._unread[sender.identity] += 1
-                self._incoming.put_nowait(lambda: self._read(desk, packet.data, sender, received_at))
-            else:
-                self._left_out += 1
-
-        self._room.on("data_received", on_packet)
+        self._desk = desk
+        self._room.on("data_received", self._on_packet)
         self._room.on("disconnected", self._on_disconnected)
         for method in (SAY_METHOD, STATUS_METHOD, STOP_METHOD):
             self._room.local_participant.register_rpc_method(method, self._answering(desk, method))
 
+    def _on_packet(self, packet: rtc.DataPacket) -> None:
+        with self._log.net("", "packet"):
+            if packet.topic != SAY_TOPIC:
+                return
+            sender = self._sender(packet.participant)
+            if self._unread[sender.identity] < _UNREAD_LIMIT:
+                self._unread[sender.identity] += 1
+                now = asyncio.get_running_loop().time()
+                self._incoming.put_nowait(_Packet(packet.data, sender, now))
+            else:
+                self._left_out += 1
+
     def _answering(self, desk: Desk, method: str) -> Callable[[rtc.RpcInvocationData], Awaitable[str]]:
         async def on_call(call: rtc.RpcInvocationData) -> str:
             received_at = asyncio.get_running_loop().time()
-            sender = self._sender(self._room.remote_participants.get(call.caller_identity))
-            payload = call.payload.encode(errors="surrogatepass")
-            return json.dumps(desk.answer(method, payload, sender, received_at))
+            with self._log.net(call.caller_identity, f"call of {method}"):
+                sender = self._sender(self._room.remote_participants.get(call.caller_identity))
+                payload = call.payload.encode(errors="surrogatepass")
+                return json.dumps(desk.answer(method, payload, sender, received_at))
+            return _FAILED
 
         return on_call
 
@@ -110,25 +137,27 @@ class RoomTransport:
     async def run(self) -> None:
         """Reads what came and sends what is queued, each in order, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._take())
+            tasks.create_task(self._read_packets())
             tasks.create_task(self._send())
 
-    async def _take(self) -> None:
+    async def _read_packets(self) -> None:
         while True:
-            read = await self._incoming.get()
-            read()
+            packet = await self._incoming.get()
+            with self._log.net(packet.sender.identity, "packet"):
+                self._read(packet)
             if self._left_out:
                 logger.warning("packets come faster than they are read; %d are left out", self._left_out)
                 self._left_out = 0
             await asyncio.sleep(0)  # the SDK hands over all packets of a burst at once: sound goes first
 
-    def _read(self, desk: Desk, payload: bytes, sender: Sender, received_at: float) -> None:
-        self._unread[sender.identity] -= 1
-        if not self._unread[sender.identity]:
-            del self._unread[sender.identity]
-        identity = sender.identity if sender.identity.isprintable() else repr(sender.identity)
-        logger.info("Received data packet from %s: topic='say'", identity or "unknown")
-        desk.answer(SAY_METHOD, payload, sender, received_at)
+    def _read(self, packet: _Packet) -> None:
+        identity = packet.sender.identity
+        self._unread[identity] -= 1
+        if not self._unread[identity]:
+            del self._unread[identity]
+        logger.info("Received data packet from %s: topic='say'", named(identity))
+        if self._desk:
+            self._desk.answer(SAY_METHOD, packet.payload, packet.sender, packet.received_at)
 
     async def _send(self) -> None:
         while True:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from livekit import rtc
 
+from libacli.complaint_log import ComplaintLog
 from libacli.core.audio import SAMPLE_RATE
+
+logger = logging.getLogger("liba.avatar")
 
 SoundOf = Callable[[rtc.Track], AsyncGenerator[bytes]]
 """PCM of a track, in short pieces, until it ends."""
@@ -42,6 +46,7 @@ class AvatarTracks:
         self._on_pcm = on_pcm
         self._sound_of = sound_of
         self._tracks: asyncio.Queue[tuple[rtc.Track, str]] = asyncio.Queue()
+        self._log = ComplaintLog(logger)
 
     def open(self) -> None:
         """From now on. The room must be connected."""
@@ -61,9 +66,10 @@ class AvatarTracks:
                 tasks.create_task(self._hear(*await self._tracks.get()))
 
     async def _hear(self, track: rtc.Track, identity: str) -> None:
-        async with aclosing(self._sound_of(track)) as sound:
-            async for pcm in sound:
-                self._on_pcm(pcm, identity)
+        with self._log.net(identity, "sound"):  # one that is not heard is spoken on the track, in the end
+            async with aclosing(self._sound_of(track)) as sound:
+                async for pcm in sound:
+                    self._on_pcm(pcm, identity)
 
     def _on_published(
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant

@@ -3,9 +3,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from base64 import urlsafe_b64encode as b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from livekit import rtc
@@ -45,7 +46,10 @@ class Booth:
     def __init__(self) -> None:
         self.room = FakeRoom("demo")
         self.takeovers = 0
-        self.transport = RoomTransport(self.room.as_sdk(), on_takeover=self._on_takeover)
+        self.defects = 0
+        self.transport = RoomTransport(
+            self.room.as_sdk(), on_takeover=self._on_takeover, on_defect=self._on_defect
+        )
         self.senders: list[Sender] = []
         announcer = Announcer(lambda: FACTS, lambda at: at, [self.transport])
         self.speaker = Speaker(ScriptedVoice(), RecordingSink(), on_change=announcer.announce)
@@ -54,6 +58,8 @@ class Booth:
 
     def authorise(self, method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> Permit:
         self.senders.append(sender)
+        if body.get("text") == "BREAK":
+            raise RuntimeError("broken")
         if not sender.may_say:
             raise RefusedError("unauthorized", "you may not")
         return Permit(sender.identity)
@@ -71,6 +77,9 @@ class Booth:
 
     def _on_takeover(self) -> None:
         self.takeovers += 1
+
+    def _on_defect(self) -> None:
+        self.defects += 1
 
 
 @asynccontextmanager
@@ -150,6 +159,76 @@ async def test_one_who_floods_is_read_in_part_and_others_in_whole(caplog: pytest
         await asyncio.sleep(1)
     assert "872 are left out" in caplog.text
     assert [sender.identity for sender in booth.senders] == ["vera", "flooder"]
+
+
+class BrokenDesk:
+    """A desk with a defect of its own: it raises what a desk never should."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def answer(self, method: str, payload: bytes, sender: Sender, received_at: float) -> dict[str, Any]:
+        self.asked += 1
+        raise RecursionError("a canary")
+
+
+async def test_a_reader_that_fails_reads_on(caplog: pytest.LogCaptureFixture) -> None:
+    booth, desk = Booth(), BrokenDesk()
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(booth.transport.run())
+        booth.transport.serve(cast(Desk, desk))
+        booth.joins("vera")
+        for _ in range(10):
+            booth.room.receive_data(b"Hello.", topic=SAY_TOPIC, sender="vera")
+            assert (await booth.call(SAY_METHOD, text="Hello."))["rejected"] == "internal"
+        await asyncio.sleep(1)
+        booth.transport.take_event(DONE)
+        await booth.transport.flush()
+        assert not running.done()
+        running.cancel()
+    assert desk.asked == 20
+    assert DONE.encode() in booth.told
+    assert len([record for record in caplog.records if "RecursionError" in record.getMessage()]) == 2
+    assert "canary" not in caplog.text
+    assert booth.defects == 20
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"text": "hi", "auth": "' + b64encode(b"[" * 3000) + b'.e30.e30"}',
+        b'{"text": "hi", "id": "\\ud800", "auth": "e30.e30.e30"}',
+        b'{"text": "BREAK"}',
+        b"[" * 12_000,
+        b'{"text": ' * 1000,
+        b"\xff" * 100,
+        b"",
+    ],
+    ids=["deep header", "half a character", "a defect", "deep", "deep text", "no text", "nothing"],
+)
+async def test_no_packet_ends_the_reading_and_the_next_one_is_spoken(payload: bytes) -> None:
+    async with working() as booth:
+        for _ in range(3):
+            booth.room.receive_data(payload, topic=SAY_TOPIC, sender="vera")
+            booth.room.receive_data(payload, topic=SAY_TOPIC, sender=None)
+        booth.room.receive_data(b'{"text": "Hello.", "id": "a"}', topic=SAY_TOPIC, sender="vera")
+        await asyncio.sleep(20)
+    assert "done" in [event["state"] for event in booth.told if event.get("id") == "a"]
+
+
+async def test_a_packet_of_a_form_that_the_sdk_never_gives_ends_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with working() as booth:
+        broken = booth.room.join(FakeParticipant("broken"))
+        broken.attributes = None  # type: ignore[assignment]
+        for _ in range(5):
+            booth.room.receive_data(b"Hello.", topic=SAY_TOPIC, sender="broken")
+            assert (await booth.call(SAY_METHOD, "broken", text="Hello."))["rejected"] == "internal"
+        booth.room.receive_data(b'{"text": "Hello.", "id": "a"}', topic=SAY_TOPIC, sender="vera")
+        await asyncio.sleep(20)
+    assert "done" in [event["state"] for event in booth.told if event.get("id") == "a"]
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 2
 
 
 async def test_the_words_of_a_packet_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
