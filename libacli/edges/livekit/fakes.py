@@ -21,6 +21,7 @@ from libacli.edges.livekit.fake_streams import (
     Script,
     ScriptedTextReader,
     ScriptedWriter,
+    Step,
 )
 
 _RPC_TIMEOUT_S = 15.0
@@ -208,6 +209,9 @@ class FakeRoom(rtc.EventEmitter[str]):
         self.local_participant = FakeLocalParticipant(self, identity)
         self.remote_participants: dict[str, FakeParticipant] = {}
         self._is_connected = is_connected
+        self.readers: list[ScriptedTextReader] = []
+        """Of the text streams that came, those that are open, and the last one."""
+
         self._text_handlers: dict[str, Callable[[rtc.TextStreamReader, str], None]] = {}
         self._tracks = 0
 
@@ -282,12 +286,19 @@ class FakeRoom(rtc.EventEmitter[str]):
         self.emit("data_received", packet)
 
     def receive_text(
-        self, *pieces: str | Exception, topic: str, sender: str, attributes: dict[str, str] | None = None
+        self, *pieces: str | Step, topic: str, sender: str, attributes: dict[str, str] | None = None
     ) -> None:
-        """A text stream comes; without a handler for its topic it is dropped, as the SDK does."""
+        """A text stream comes, see `ScriptedTextReader`; without a handler for its topic the SDK drops it."""
         if handler := self._text_handlers.get(topic):
             info = rtc.TextStreamInfo(f"text-{sender}", "text/plain", topic, 0, None, attributes or {}, [])
-            handler(ScriptedTextReader(info, pieces), sender)
+            reader = ScriptedTextReader(info, pieces)
+            self.readers = [one for one in self.readers if not one.closed.is_set()] + [reader]
+            handler(reader, sender)
+
+    @property
+    def open_readers(self) -> int:
+        """Text streams that came and were neither read to their end nor closed."""
+        return sum(not reader.closed.is_set() for reader in self.readers)
 
 
 async def _answer(
