@@ -13,9 +13,10 @@ from libacli.complaint_log import ComplaintLog
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.backlog import Utterance
 from libacli.core.caps import Rates, SayCaps
-from libacli.core.event import AgentStatus, Rejection
+from libacli.core.event import AgentFacts, AgentStatus, Rejection
 from libacli.core.messages import MAX_ID_CHARS, SayRequest, parse_request, read_say
 from libacli.core.protocol import MAX_ANSWER_BYTES, SAY_METHOD, STATUS_METHOD, STOP_METHOD
+from libacli.core.reasons import refusal_reason
 from libacli.core.told_refusals import ToldRefusals
 from libacli.core.usage import Usage
 from libacli.errors import RefusedError
@@ -26,6 +27,10 @@ logger = logging.getLogger("liba.desk")
 
 _COMPLAINTS_PER_MINUTE = 30
 """Refusals that are logged above debug level: a flood of requests is to be none of log lines."""
+
+_ANNOUNCED_PER_MINUTE = 60
+_ANNOUNCED_AT_ONCE = 100
+"""Refusals of one account that the room is told of: three queues at once, a third of what a watcher shows."""
 
 _SIGNED_KEPT = 4096
 """Signed requests whose answer is remembered. Only who has the key could fill this."""
@@ -112,7 +117,9 @@ class Desk:
 
     A signed request that comes again, because LiveKit delivers it up to three times or because somebody has
     recorded it, gets the first answer again and is not carried out again. A request that is refused for a
-    reason that passes, and tried again under its id, is answered each time and announced once.
+    reason that passes, and tried again under its id, is answered each time and announced once. Of a request
+    that nobody could read, or whose sender may not speak, the room is told nothing, and of no other one under
+    the id of an utterance that is known.
     """
 
     def __init__(
@@ -139,6 +146,7 @@ class Desk:
         self._log = ComplaintLog(logger)
         self._told = ToldRefusals()
         self._complaints = Rates(_COMPLAINTS_PER_MINUTE, burst=_COMPLAINTS_PER_MINUTE)
+        self._announcements = Rates(_ANNOUNCED_PER_MINUTE, burst=_ANNOUNCED_AT_ONCE)
         self._answered: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     def answer(self, method: str, payload: bytes, sender: Sender, received_at: float) -> dict[str, Any]:
@@ -160,7 +168,7 @@ class Desk:
         permit, given_id = Permit(""), ""
         try:
             body, auth = parse_request(payload)
-            given_id = body["id"][:MAX_ID_CHARS] if isinstance(body.get("id"), str) else ""
+            given_id = _id_of(body)
             permit = self._authorization.authorise(method, body, auth, sender)
             if first := self._answered.get(permit.nonce):
                 return first
@@ -168,7 +176,10 @@ class Desk:
         except RefusedError as error:
             is_news = self._told.is_news(permit.account, given_id, error.reason)
             self._complain(method, sender, received_at, error, is_news=is_news)
-            answer = self._refuse(method, given_id, error, is_news=is_news)
+            rejection = _rejection(self._announcer.facts(), given_id, error)
+            if method == SAY_METHOD and is_news:
+                self._announce(rejection, permit.account, received_at)
+            answer = rejection.answer()
         if permit.nonce and method != STATUS_METHOD:
             self._remember(permit.nonce, answer)
         return answer
@@ -226,11 +237,15 @@ class Desk:
                 self._caps.give_back(len(utterance.request.text), utterance.timeline.t0)
         self._charged = [one for one in self._charged if not one.is_over and not one.chunks]
 
-    def _refuse(self, method: str, given_id: str, error: RefusedError, *, is_news: bool) -> dict[str, Any]:
-        rejection = Rejection(self._announcer.facts(), error.reason, str(error), given_id, error.retry_in_s)
-        if method == SAY_METHOD and is_news:
-            self._announcer.announce_rejection(rejection)
-        return rejection.answer()
+    def _announce(self, rejection: Rejection, account: str, now: float) -> None:
+        """Tells the room of a refusal, unless it is its sender's business alone, or one too many."""
+        is_for_all = account and not refusal_reason(rejection.reason).is_private
+        if not is_for_all or self._announcements.fits_in_s(account, now):
+            self._announcer.count_rejection(rejection)
+            return
+        self._announcements.take(account, now)
+        is_known = self._speaker.find(rejection.id) is not None  # perhaps somebody else's, which goes on
+        self._announcer.announce_rejection(replace(rejection, id="") if is_known else rejection)
 
     def _remember(self, nonce: str, answer: dict[str, Any]) -> None:
         self._answered[nonce] = answer
@@ -244,6 +259,17 @@ class Desk:
             level = logging.WARNING
         name = sender.identity if sender.identity.isprintable() else repr(sender.identity)
         logger.log(level, "%s from %s rejected: %s", method, name or "unknown", error)
+
+
+def _id_of(body: Mapping[str, Any]) -> str:
+    """The id that the request has, as far as it can be repeated; empty when it cannot."""
+    given = body.get("id")
+    given = given[:MAX_ID_CHARS] if isinstance(given, str) else ""
+    return given if given.isprintable() else ""
+
+
+def _rejection(facts: AgentFacts, given_id: str, error: RefusedError) -> Rejection:
+    return Rejection(facts, error.reason, str(error), given_id, error.retry_in_s)
 
 
 def _unknown(utterance_id: str) -> dict[str, Any]:

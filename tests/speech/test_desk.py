@@ -15,6 +15,7 @@ from libacli.core.caps import SayCaps
 from libacli.core.event import AgentFacts, AgentStatus, Event, Rejection
 from libacli.core.messages import MAX_REQUEST_BYTES
 from libacli.core.protocol import MAX_ANSWER_BYTES, SAY_METHOD, STATUS_METHOD, STOP_METHOD
+from libacli.core.reasons import REFUSALS
 from libacli.core.usage import Usage
 from libacli.errors import RefusedError
 from libacli.speech.announcer import Announcer
@@ -24,7 +25,9 @@ from libacli.speech.speaker import Speaker
 from tests.virtual_time import VirtualLoop
 
 VIEWER = Sender("viewer", may_say=True)
+OTHER = Sender("other", may_say=True)
 STRANGER = Sender("stranger")
+NOBODY = Sender()
 FACTS = AgentFacts(epoch="e1")
 TOLD = FACTS.encode()
 
@@ -179,12 +182,61 @@ async def test_the_rule_who_may_speak_is_asked_with_all_there_is_to_know() -> No
     ]
 
 
-async def test_who_may_not_is_told_and_so_is_the_room() -> None:
+async def test_who_may_not_is_told_and_the_room_is_not() -> None:
     async with open_office() as office:
         refusal = {"epoch": "e1", "id": "a", "rejected": "unauthorized", "message": "you may not"}
         assert office.say({"text": "Hello.", "id": "a"}, STRANGER) == refusal
-        assert office.events == [{"state": "rejected"} | TOLD | refusal]
+        assert office.events == []
+        assert office.counted == ["unauthorized"]
         assert office.speaker.find("a") is None
+
+
+@pytest.mark.parametrize("reason", [*REFUSALS, "a_word_of_the_future"])
+async def test_whatever_keeps_somebody_from_speaking_is_no_event(reason: str) -> None:
+    async with open_office() as office:
+        office.defect = RefusedError(reason, "you may not")
+        assert office.say({"text": "Hello.", "id": "a"})["rejected"] == reason
+    assert office.events == []
+    assert office.counted == [reason]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"text": "Hello."},
+        {"text": "..."},
+        {"text": ""},
+        {"text": "x" * 51},
+        {"text": 5},
+        {"text": "Hello.", "speed": 1000},
+        {},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("sender", [STRANGER, NOBODY, VIEWER, OTHER], ids=lambda sender: sender.identity)
+async def test_no_request_has_a_line_of_another_called_rejected(body: dict[str, Any], sender: Sender) -> None:
+    async with open_office() as office:
+        office.say({"text": "Hello there.", "id": "victims"})
+        await asyncio.sleep(0.5)
+        for _ in range(3):
+            office.say(body | {"id": "victims"}, sender)
+        await asyncio.sleep(10)
+        office.say(body | {"id": "victims"}, sender)
+    assert office.states("victims") == ["accepted", "speaking", "audible", "done"]
+
+
+async def test_refusals_of_one_who_may_speak_are_told_to_all_in_bounded_number() -> None:
+    async with open_office() as office:
+        for number in range(1000):
+            assert office.say({"text": "...", "id": f"u{number}"})["rejected"] == "nothing_to_say"
+        assert office.say({"text": "...", "id": "o"}, OTHER)["rejected"] == "nothing_to_say"
+        told = [event["id"] for event in office.events]
+        assert told == [*(f"u{number}" for number in range(100)), "o"]
+        assert office.counted == ["nothing_to_say"] * 900
+        await asyncio.sleep(60)
+        for number in range(1000):
+            office.say({"text": "...", "id": f"v{number}"})
+    assert len(office.events) == 101 + 60
 
 
 async def test_who_may_not_speak_may_not_look_or_stop_either() -> None:
@@ -213,6 +265,22 @@ async def test_a_refused_question_is_no_event() -> None:
         (b"   ", "nothing_to_say"),
         ("🎉🎉".encode(), "nothing_to_say"),
         (b'{"text": "..."}', "nothing_to_say"),
+        (b"x" * 51, "text_too_long"),
+    ],
+)
+async def test_what_cannot_be_spoken_is_answered_and_announced_with_the_reason(
+    payload: bytes, reason: str
+) -> None:
+    async with open_office() as office:
+        answer = office.say(payload)
+        assert answer["rejected"] == reason
+        assert office.events == [{"state": "rejected"} | TOLD | answer]
+        assert office.say(b"Still here.")["position"] == 0
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
         (b"{", "malformed"),
         (b"[1]", "malformed"),
         (b"null", "malformed"),
@@ -227,17 +295,15 @@ async def test_a_refused_question_is_no_event() -> None:
         (b'{"text": "\\ud800"}', "malformed"),
         (b"\xff", "malformed"),
         (b'{"a":' * 2000, "malformed"),
-        (b"x" * 51, "text_too_long"),
         (b"x" * (MAX_REQUEST_BYTES + 1), "too_large"),
     ],
 )
-async def test_what_cannot_be_spoken_is_answered_and_announced_with_the_reason(
+async def test_what_cannot_be_read_is_answered_and_counted_and_the_room_is_told_nothing(
     payload: bytes, reason: str
 ) -> None:
     async with open_office() as office:
-        answer = office.say(payload)
-        assert answer["rejected"] == reason
-        assert office.events == [{"state": "rejected"} | TOLD | answer]
+        assert office.say(payload)["rejected"] == reason
+        assert (office.events, office.counted) == ([], [reason])
         assert office.say(b"Still here.")["position"] == 0
 
 
@@ -290,6 +356,8 @@ async def test_whatever_a_request_does_to_the_agent_its_sender_is_answered_and_o
 async def test_an_id_is_repeated_in_a_refusal_as_far_as_an_id_may_be_long() -> None:
     async with open_office() as office:
         assert office.say({"text": "", "id": "x" * 100})["id"] == "x" * 64
+        for unfit in ("\ud800", "a\x1b[2J", "", 5, ["a"], None):
+            assert "id" not in office.say({"text": 5, "id": unfit})
 
 
 async def test_fault_50_a_full_queue_refuses_with_an_event_until_something_was_spoken() -> None:

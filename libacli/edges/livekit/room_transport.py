@@ -14,6 +14,7 @@ from livekit import rtc
 
 from libacli.complaint_log import ComplaintLog, named
 from libacli.config import LiveKitCredentials
+from libacli.core.caps import Rates
 from libacli.core.event import Event, Rejection
 from libacli.core.protocol import (
     CAN_SAY_ATTRIBUTE,
@@ -37,6 +38,10 @@ _OUTGOING_LIMIT = 1000
 
 _REJECTIONS_LIMIT = 100
 """Of the places above, so many are for refusals: the rest stays free for what was taken."""
+
+_REPLIES_PER_MINUTE = 60
+_REPLIES_AT_ONCE = 5
+"""Refusals of its packets that one sender is told of by an event of its own."""
 
 _UNREAD_LIMIT = 128
 """Packets of one sender; what comes on top of them is left out. The default queue holds a quarter of it."""
@@ -84,6 +89,8 @@ class RoomTransport:
         self._incoming: asyncio.Queue[_Packet] = asyncio.Queue()
         self._unread: Counter[str] = Counter()
         self._left_out = 0
+        self._rejections_told = 0
+        self._replies = Rates(_REPLIES_PER_MINUTE, burst=_REPLIES_AT_ONCE)
 
     def serve(self, desk: Desk) -> None:
         """Takes requests from now on. The room must be connected."""
@@ -118,8 +125,10 @@ class RoomTransport:
 
     def take_event(self, event: Event | Rejection) -> None:
         """Queues an event for everybody in the room; of many rejections some are left out."""
-        if isinstance(event, Rejection) and self._outgoing.qsize() >= _REJECTIONS_LIMIT:
-            return  # whoever floods us must not keep others from learning what became of their texts
+        if isinstance(event, Rejection):
+            self._rejections_told += 1
+            if self._outgoing.qsize() >= _REJECTIONS_LIMIT:
+                return  # whoever floods us must not keep others from learning what became of their texts
         payload = json.dumps(event.encode(), ensure_ascii=False)
         self._queue(lambda: self._room.local_participant.publish_data(payload, topic=EVENTS_TOPIC))
 
@@ -157,7 +166,26 @@ class RoomTransport:
             del self._unread[identity]
         logger.info("Received data packet from %s: topic='say'", named(identity))
         if self._desk:
-            self._desk.answer(SAY_METHOD, packet.payload, packet.sender, packet.received_at)
+            told = self._rejections_told
+            answer = self._desk.answer(SAY_METHOD, packet.payload, packet.sender, packet.received_at)
+            if "rejected" in answer and told == self._rejections_told:
+                self._tell_sender(packet.sender.identity, answer, packet.received_at)
+
+    def _tell_sender(self, identity: str, answer: dict[str, Any], now: float) -> None:
+        """Queues an event for one participant: its packet was refused, and nobody else is told."""
+        if (
+            not identity
+            or self._outgoing.qsize() >= _REJECTIONS_LIMIT
+            or self._replies.fits_in_s(identity, now)
+        ):
+            return
+        self._replies.take(identity, now)
+        payload = json.dumps({"state": "rejected", **answer})
+        self._queue(
+            lambda: self._room.local_participant.publish_data(
+                payload, topic=EVENTS_TOPIC, destination_identities=[identity]
+            )
+        )
 
     async def _send(self) -> None:
         while True:

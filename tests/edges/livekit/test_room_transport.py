@@ -240,6 +240,40 @@ async def test_the_words_of_a_packet_are_not_logged(caplog: pytest.LogCaptureFix
     assert "canary" not in caplog.text
 
 
+async def test_a_packet_that_nobody_else_is_told_of_is_answered_to_its_sender_alone() -> None:
+    async with working() as booth:
+        booth.joins("stranger", attributes={})
+        booth.room.receive_data(b'{"text": "Hello.", "id": "a"}', topic=SAY_TOPIC, sender="stranger")
+        booth.room.receive_data(b"{", topic=SAY_TOPIC, sender="vera")
+        booth.room.receive_data(b'{"text": "Hello.", "id": "b"}', topic=SAY_TOPIC, sender=None)
+        booth.room.receive_data(b'{"text": "...", "id": "c"}', topic=SAY_TOPIC, sender="vera")
+        assert (await booth.call(SAY_METHOD, "stranger", text="Hello."))["rejected"] == "unauthorized"
+        await asyncio.sleep(1)
+    sent = [(one.to, json.loads(one.payload)) for one in booth.room.local_participant.data]
+    assert [(to, told["state"], told["rejected"], told.get("id")) for to, told in sent] == [
+        (["stranger"], "rejected", "unauthorized", "a"),
+        (["vera"], "rejected", "malformed", None),
+        ([], "rejected", "nothing_to_say", "c"),
+    ]
+
+
+async def test_what_only_its_sender_is_told_is_bounded_for_each_and_costs_others_no_event() -> None:
+    async with working() as booth:
+        for sender in ("one", "two"):
+            booth.joins(sender, attributes={})
+            for _ in range(100):
+                booth.room.receive_data(b"Hello.", topic=SAY_TOPIC, sender=sender)
+        await asyncio.sleep(1)
+        assert len(booth.told) == 10
+        for _ in range(100):
+            booth.room.receive_data(b"Hello.", topic=SAY_TOPIC, sender="one")
+        await asyncio.sleep(1)
+        assert len(booth.told) == 11
+        booth.room.receive_data(b"Hello.", topic=SAY_TOPIC, sender="vera")
+        await asyncio.sleep(20)
+    assert [event["state"] for event in booth.told[11:]] == ["accepted", "speaking", "audible", "done"]
+
+
 async def test_events_go_out_in_order_and_flush_waits_for_them() -> None:
     async with working() as booth:
         booth.room.script.play("publish_data", 2.0)
