@@ -34,12 +34,12 @@ class ComplaintLog:
     def tell(self, sender: str, kind: str, message: str, *, level: int = logging.WARNING) -> bool:
         """One line, if it is time for one, with the number of those before it that were not told.
 
-        Whether it was time.
+        `kind` is what was sent, `message` begins with what became of it. Whether it was time.
         """
         if not (count := self._complaints.due(sender, kind, asyncio.get_running_loop().time())):
             return False
         times = f" ({count} times)" if count > 1 else ""
-        self._logger.log(level, "%s from %s%s: %s", kind, named(sender), times, message)
+        self._logger.log(level, "%s from %s%s %s", kind, named(sender), times, message)
         return True
 
     @contextmanager
@@ -56,7 +56,7 @@ class ComplaintLog:
         Its words may be those of the sender, so they are told at debug level alone.
         """
         self._on_defect()
-        if self.tell(sender, kind, f"passed over, {_cause(error)}", level=logging.ERROR):
+        if self.tell(sender, kind, f"passed over: {_cause(error)}", level=logging.ERROR):
             self._logger.debug("the cause", exc_info=error)
 
 

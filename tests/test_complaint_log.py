@@ -19,7 +19,7 @@ async def test_a_body_that_fails_ends_at_the_net_and_is_told_and_counted(
             raise ValueError("a canary")
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
-    assert record.getMessage() == "packet from ann: passed over, ValueError at test_complaint_log.py:19"
+    assert record.getMessage() == "packet from ann passed over: ValueError at test_complaint_log.py:19"
     assert len(defects) == 3
 
 

@@ -16,7 +16,7 @@ class Complaints:
     What is not told is counted, and the number told with the next one. Its size is bounded.
     """
 
-    def __init__(self, per_minute: int = 20) -> None:
+    def __init__(self, per_minute: int = 10) -> None:
         # A bucket gives what it holds and what it gains meanwhile: a half of each is the whole.
         self._rates = Rates(per_minute / 2, burst=per_minute // 2)
         self._known: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()

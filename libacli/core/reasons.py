@@ -68,6 +68,15 @@ _REFUSALS = (
         is_brief=True,
     ),
     RefusalReason(
+        "too_many_requests",
+        "more than 50 requests a second of one sender, whoever it is",
+        429,
+        "send fewer: 50 a second are read, and who goes on with more for 5 s is put out of the room",
+        passes=True,
+        is_brief=True,
+        is_private=True,
+    ),
+    RefusalReason(
         "spend_cap",
         "`say.max_chars_per_hour` is used up",
         429,

@@ -279,7 +279,7 @@ class _Avatar:
             self._streams.put_nowait(stream)
         else:
             stream.close()
-            self._log.tell(identity, "sound", "passed over: not the agent's, of another form, or too many")
+            self._log.tell(identity, "sound", "passed over: not the agent's, of another form, or too much")
 
     async def _on_clear(self, call: rtc.RpcInvocationData) -> str:
         if call.caller_identity != self._presence.agent:

@@ -12,25 +12,17 @@ from typing import Any, Protocol, TypeAlias
 from libacli.complaint_log import ComplaintLog
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.backlog import Utterance
-from libacli.core.caps import Rates, SayCaps
-from libacli.core.event import AgentFacts, AgentStatus, Rejection
+from libacli.core.caps import SayCaps
+from libacli.core.event import AgentStatus, Rejection
 from libacli.core.messages import MAX_ID_CHARS, SayRequest, parse_request, read_say
-from libacli.core.protocol import MAX_ANSWER_BYTES, SAY_METHOD, STATUS_METHOD, STOP_METHOD
-from libacli.core.reasons import refusal_reason
-from libacli.core.told_refusals import ToldRefusals
+from libacli.core.protocol import MAX_ANSWER_BYTES, STATUS_METHOD, STOP_METHOD
 from libacli.core.usage import Usage
 from libacli.errors import RefusedError
 from libacli.speech.announcer import Announcer
+from libacli.speech.refusals import Refusals
 from libacli.speech.speaker import Speaker
 
 logger = logging.getLogger("liba.desk")
-
-_COMPLAINTS_PER_MINUTE = 30
-"""Refusals that are logged above debug level: a flood of requests is to be none of log lines."""
-
-_ANNOUNCED_PER_MINUTE = 60
-_ANNOUNCED_AT_ONCE = 100
-"""Refusals of one account that the room is told of: three queues at once, a third of what a watcher shows."""
 
 _SIGNED_KEPT = 4096
 """Signed requests whose answer is remembered. Only who has the key could fill this."""
@@ -117,9 +109,7 @@ class Desk:
 
     A signed request that comes again, because LiveKit delivers it up to three times or because somebody has
     recorded it, gets the first answer again and is not carried out again. A request that is refused for a
-    reason that passes, and tried again under its id, is answered each time and announced once. Of a request
-    that nobody could read, or whose sender may not speak, the room is told nothing, and of no other one under
-    the id of an utterance that is known.
+    reason that passes, and tried again under its id, is answered each time and announced once; see Refusals.
     """
 
     def __init__(
@@ -132,6 +122,7 @@ class Desk:
         caps: SayCaps,
         other_caps: Callable[[], Sequence[Usage]] = tuple,
         ttl_s: float = 0.0,
+        log: ComplaintLog | None = None,
     ) -> None:
         self._speaker = speaker
         self._announcer = announcer
@@ -143,10 +134,8 @@ class Desk:
         self._charged: list[Utterance] = []
         """What the voice was not asked for yet: it is given back where it never is."""
 
-        self._log = ComplaintLog(logger)
-        self._told = ToldRefusals()
-        self._complaints = Rates(_COMPLAINTS_PER_MINUTE, burst=_COMPLAINTS_PER_MINUTE)
-        self._announcements = Rates(_ANNOUNCED_PER_MINUTE, burst=_ANNOUNCED_AT_ONCE)
+        self._log = log or ComplaintLog(logger)
+        self._refusals = Refusals(announcer, is_known=self._is_known, log=self._log, logger=logger)
         self._answered: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     def answer(self, method: str, payload: bytes, sender: Sender, received_at: float) -> dict[str, Any]:
@@ -160,9 +149,7 @@ class Desk:
         except Exception as error:  # whatever was sent: what others say is to be heard
             self._log.caught(sender.identity, method, error)
             message = f"the agent failed at it: {type(error).__name__}"
-            rejection = Rejection(self._announcer.facts(), "internal", message)
-            self._announcer.count_rejection(rejection)
-            return rejection.answer()
+            return Rejection(self._announcer.facts(), "internal", message).answer()
 
     def _answer(self, method: str, payload: bytes, sender: Sender, received_at: float) -> dict[str, Any]:
         permit, given_id = Permit(""), ""
@@ -174,12 +161,14 @@ class Desk:
                 return first
             answer = self._carry_out(self._read(method, body), permit.account, received_at)
         except RefusedError as error:
-            is_news = self._told.is_news(permit.account, given_id, error.reason)
-            self._complain(method, sender, received_at, error, is_news=is_news)
-            rejection = _rejection(self._announcer.facts(), given_id, error)
-            if method == SAY_METHOD and is_news:
-                self._announce(rejection, permit.account, received_at)
-            answer = rejection.answer()
+            answer = self._refusals.tell(
+                method,
+                error,
+                sender=sender.identity,
+                account=permit.account,
+                utterance_id=given_id,
+                now=received_at,
+            ).answer()
         if permit.nonce and method != STATUS_METHOD:
             self._remember(permit.nonce, answer)
         return answer
@@ -208,14 +197,14 @@ class Desk:
 
     def _say(self, request: SayRequest, account: str, received_at: float) -> Acknowledgement:
         chars = len(request.text)
-        is_known = self._speaker.find(request.id) is not None
+        is_known = self._is_known(request.id)
         self._settle()
         if not is_known:
             self._caps.check(account, chars, received_at)
         acknowledgement = self._speaker.say(request, received_at=received_at)
         if not acknowledgement.duplicate:
             self._caps.charge(account, chars, received_at)
-            self._told.forget(account, request.id)
+            self._refusals.forget(account, request.id)
             if utterance := self._speaker.find(acknowledgement.id):
                 self._charged.append(utterance)
         return acknowledgement
@@ -237,28 +226,13 @@ class Desk:
                 self._caps.give_back(len(utterance.request.text), utterance.timeline.t0)
         self._charged = [one for one in self._charged if not one.is_over and not one.chunks]
 
-    def _announce(self, rejection: Rejection, account: str, now: float) -> None:
-        """Tells the room of a refusal, unless it is its sender's business alone, or one too many."""
-        is_for_all = account and not refusal_reason(rejection.reason).is_private
-        if not is_for_all or self._announcements.fits_in_s(account, now):
-            self._announcer.count_rejection(rejection)
-            return
-        self._announcements.take(account, now)
-        is_known = self._speaker.find(rejection.id) is not None  # perhaps somebody else's, which goes on
-        self._announcer.announce_rejection(replace(rejection, id="") if is_known else rejection)
+    def _is_known(self, utterance_id: str) -> bool:
+        return self._speaker.find(utterance_id) is not None
 
     def _remember(self, nonce: str, answer: dict[str, Any]) -> None:
         self._answered[nonce] = answer
         if len(self._answered) > _SIGNED_KEPT:
             self._answered.popitem(last=False)
-
-    def _complain(self, method: str, sender: Sender, now: float, error: Exception, *, is_news: bool) -> None:
-        level = logging.DEBUG
-        if is_news and not self._complaints.fits_in_s("", now):
-            self._complaints.take("", now)
-            level = logging.WARNING
-        name = sender.identity if sender.identity.isprintable() else repr(sender.identity)
-        logger.log(level, "%s from %s rejected: %s", method, name or "unknown", error)
 
 
 def _id_of(body: Mapping[str, Any]) -> str:
@@ -266,10 +240,6 @@ def _id_of(body: Mapping[str, Any]) -> str:
     given = body.get("id")
     given = given[:MAX_ID_CHARS] if isinstance(given, str) else ""
     return given if given.isprintable() else ""
-
-
-def _rejection(facts: AgentFacts, given_id: str, error: RefusedError) -> Rejection:
-    return Rejection(facts, error.reason, str(error), given_id, error.retry_in_s)
 
 
 def _unknown(utterance_id: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,13 +20,13 @@ from libacli.core.protocol import (
     CAPTION_TOPIC,
     EPOCH_ATTRIBUTE,
     EVENTS_TOPIC,
+    METHODS,
     SAY_METHOD,
     SAY_TOPIC,
-    STATUS_METHOD,
-    STOP_METHOD,
 )
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.participants import is_agent
+from libacli.edges.livekit.room_gate import PutOut, RoomGate
 from libacli.errors import LibaError
 from libacli.speech.desk import Desk, Sender
 
@@ -42,9 +41,6 @@ _REJECTIONS_LIMIT = 100
 _REPLIES_PER_MINUTE = 60
 _REPLIES_AT_ONCE = 5
 """Refusals of its packets that one sender is told of by an event of its own."""
-
-_UNREAD_LIMIT = 128
-"""Packets of one sender; what comes on top of them is left out. The default queue holds a quarter of it."""
 
 _SEND_TIMEOUT_S = 60.0
 """Longer than the SDK goes on reconnecting: until then it holds what is sent, and sends it after that."""
@@ -68,27 +64,29 @@ class _Packet:
 class RoomTransport:
     """Connects a desk with a room. Callbacks of the room only take in or queue; `run` does the sending.
 
-    Nothing that comes ends it, whatever it does to the desk: that is told, `on_defect` is called, and the
-    next one is read. `on_takeover` is called when somebody has joined with the identity of this agent, which
-    puts it out.
+    Nothing that comes ends it, whatever it does to the desk: that is told, and the next one is read. What
+    goes beyond what one sender may ask is not read at all: `on_left_out` is called, and who goes on with it
+    is `put_out` of the room. `on_takeover` is called when somebody has joined with the identity of this
+    agent, which puts it out.
     """
 
     def __init__(
         self,
         room: rtc.Room,
         *,
+        put_out: PutOut,
+        log: ComplaintLog | None = None,
         on_takeover: Callable[[], None] = lambda: None,
-        on_defect: Callable[[], None] = lambda: None,
+        on_left_out: Callable[[], None] = lambda: None,
     ) -> None:
         self._room = room
         self._on_takeover = on_takeover
         self._is_taken_over = False
         self._desk: Desk | None = None
-        self._log = ComplaintLog(logger, on_defect=on_defect)
+        self._log = log or ComplaintLog(logger)
+        self._gate = RoomGate(room, self._log, put_out=put_out, on_left_out=on_left_out)
         self._outgoing: asyncio.Queue[Callable[[], Any]] = asyncio.Queue(_OUTGOING_LIMIT)
         self._incoming: asyncio.Queue[_Packet] = asyncio.Queue()
-        self._unread: Counter[str] = Counter()
-        self._left_out = 0
         self._rejections_told = 0
         self._replies = Rates(_REPLIES_PER_MINUTE, burst=_REPLIES_AT_ONCE)
 
@@ -97,20 +95,17 @@ class RoomTransport:
         self._desk = desk
         self._room.on("data_received", self._on_packet)
         self._room.on("disconnected", self._on_disconnected)
-        for method in (SAY_METHOD, STATUS_METHOD, STOP_METHOD):
+        self._room.local_participant.add_rpc_interceptor(self._gate)
+        for method in METHODS:
             self._room.local_participant.register_rpc_method(method, self._answering(desk, method))
 
     def _on_packet(self, packet: rtc.DataPacket) -> None:
         with self._log.net("", "packet"):
             if packet.topic != SAY_TOPIC:
                 return
-            sender = self._sender(packet.participant)
-            if self._unread[sender.identity] < _UNREAD_LIMIT:
-                self._unread[sender.identity] += 1
+            if self._gate.admits(packet.participant.identity if packet.participant else ""):
                 now = asyncio.get_running_loop().time()
-                self._incoming.put_nowait(_Packet(packet.data, sender, now))
-            else:
-                self._left_out += 1
+                self._incoming.put_nowait(_Packet(packet.data, self._sender(packet.participant), now))
 
     def _answering(self, desk: Desk, method: str) -> Callable[[rtc.RpcInvocationData], Awaitable[str]]:
         async def on_call(call: rtc.RpcInvocationData) -> str:
@@ -146,6 +141,7 @@ class RoomTransport:
     async def run(self) -> None:
         """Reads what came and sends what is queued, each in order, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._gate.run())
             tasks.create_task(self._read_packets())
             tasks.create_task(self._send())
 
@@ -154,22 +150,18 @@ class RoomTransport:
             packet = await self._incoming.get()
             with self._log.net(packet.sender.identity, "packet"):
                 self._read(packet)
-            if self._left_out:
-                logger.warning("packets come faster than they are read; %d are left out", self._left_out)
-                self._left_out = 0
             await asyncio.sleep(0)  # the SDK hands over all packets of a burst at once: sound goes first
 
     def _read(self, packet: _Packet) -> None:
-        identity = packet.sender.identity
-        self._unread[identity] -= 1
-        if not self._unread[identity]:
-            del self._unread[identity]
-        logger.info("Received data packet from %s: topic='say'", named(identity))
-        if self._desk:
-            told = self._rejections_told
-            answer = self._desk.answer(SAY_METHOD, packet.payload, packet.sender, packet.received_at)
-            if "rejected" in answer and told == self._rejections_told:
-                self._tell_sender(packet.sender.identity, answer, packet.received_at)
+        if not self._desk:
+            return
+        identity, told = packet.sender.identity, self._rejections_told
+        answer = self._desk.answer(SAY_METHOD, packet.payload, packet.sender, packet.received_at)
+        if "rejected" not in answer:
+            if not answer.get("duplicate"):  # what is not carried out is not worth a line
+                logger.info("Received data packet from %s: topic='say'", named(identity))
+        elif told == self._rejections_told:
+            self._tell_sender(identity, answer, packet.received_at)
 
     def _tell_sender(self, identity: str, answer: dict[str, Any], now: float) -> None:
         """Queues an event for one participant: its packet was refused, and nobody else is told."""
@@ -194,10 +186,13 @@ class RoomTransport:
                 async with asyncio.timeout(_SEND_TIMEOUT_S):
                     await send()
             except TimeoutError:
-                logger.warning("an event was not sent within %g s", _SEND_TIMEOUT_S)
+                self._tell_of_events(f"not sent within {_SEND_TIMEOUT_S:g} s")
             except Exception as error:  # the SDK has one class per call
-                logger.warning("an event was not sent: %s", error)
+                self._tell_of_events(f"not sent: {error}")
             self._outgoing.task_done()
+
+    def _tell_of_events(self, trouble: str) -> None:
+        self._log.tell(self._room.local_participant.identity, "events", trouble)
 
     async def flush(self) -> None:
         """Waits until everything queued has been sent; the bound is the caller's."""
@@ -205,7 +200,7 @@ class RoomTransport:
 
     def _queue(self, send: Callable[[], Any]) -> None:
         if self._outgoing.full():
-            logger.warning("events come faster than the room takes them; one is left out")
+            self._tell_of_events("left out: they come faster than the room takes them")
             return
         self._outgoing.put_nowait(send)
 

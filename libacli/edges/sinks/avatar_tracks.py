@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
@@ -11,8 +10,6 @@ from livekit import rtc
 
 from libacli.complaint_log import ComplaintLog
 from libacli.core.audio import SAMPLE_RATE
-
-logger = logging.getLogger("liba.avatar")
 
 SoundOf = Callable[[rtc.Track], AsyncGenerator[bytes]]
 """PCM of a track, in short pieces, until it ends."""
@@ -39,6 +36,7 @@ class AvatarTracks:
         *,
         is_avatar: Callable[[str], bool],
         on_pcm: Callable[[bytes, str], None],
+        log: ComplaintLog,
         sound_of: SoundOf = sound_of,
     ) -> None:
         self._room = room
@@ -46,7 +44,7 @@ class AvatarTracks:
         self._on_pcm = on_pcm
         self._sound_of = sound_of
         self._tracks: asyncio.Queue[tuple[rtc.Track, str]] = asyncio.Queue()
-        self._log = ComplaintLog(logger)
+        self._log = log
 
     def open(self) -> None:
         """From now on. The room must be connected."""
