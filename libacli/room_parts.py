@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Protocol
 
 from livekit import rtc
 
+from libacli.complaint_log import ComplaintLog
 from libacli.config import Settings
 from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
@@ -23,6 +25,7 @@ from libacli.edges.avatars.port import AvatarService
 from libacli.edges.avatars.session import AvatarSession
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.authorization import RoomAuthorization, say_caps
+from libacli.edges.livekit.room_gate import putting_out
 from libacli.edges.livekit.room_transport import RoomTransport
 from libacli.edges.metrics.meter import Meter, Meters
 from libacli.edges.sinks.avatar import AvatarSink
@@ -33,6 +36,8 @@ from libacli.speech.desk import Desk
 from libacli.speech.fallback import FallbackSink
 from libacli.speech.ports import Sink, Voice
 from libacli.speech.speaker import Pace, Speaker
+
+logger = logging.getLogger("liba.room")
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,8 @@ def assemble(
     either = FallbackSink(avatar.sink, track, bounds=bounds) if avatar else track
     sink = SteadySink(room, either, bounds=bounds)
     all_meters = Meters(meters, avatar_time=lambda: avatar.session.seconds if avatar else 0.0)
-    transport = RoomTransport(room, on_takeover=lambda: all_meters.refuse("takeover"))
+    log = ComplaintLog(logger, on_defect=lambda: all_meters.refuse("internal"))
+    transport = _transport(settings, room, all_meters, log)
 
     def caption(utterance: Utterance) -> None:
         if settings.speech_captions:
@@ -114,11 +120,12 @@ def assemble(
         lambda: _facts(settings, room, voice, avatar, speaker, epoch),
         _wall_clock,
         (transport, all_meters, *([avatar.session.demand] if avatar else [])),
+        counters=(all_meters,),
         on_begin=caption,
     )
     pace, limit = _pace(settings), settings.say_queue_limit
     speaker = Speaker(voice, sink, on_change=announcer.announce, pace=pace, bounds=bounds, queue_limit=limit)
-    desk = _desk(settings, room, speaker, announcer, minutes)
+    desk = _desk(settings, room, speaker, announcer, minutes, log)
     return Parts(
         settings, room, epoch, voice, track, avatar, sink, speaker, desk, transport, all_meters, ledger
     )
@@ -164,8 +171,23 @@ def _facts(
     )
 
 
+def _transport(settings: Settings, room: rtc.Room, meters: Meters, log: ComplaintLog) -> RoomTransport:
+    return RoomTransport(
+        room,
+        put_out=putting_out(settings.livekit(), room),
+        log=log,
+        on_takeover=lambda: meters.refuse("takeover"),
+        on_left_out=lambda: meters.refuse("too_many_requests"),
+    )
+
+
 def _desk(
-    settings: Settings, room: rtc.Room, speaker: Speaker, announcer: Announcer, minutes: AvatarMinutes
+    settings: Settings,
+    room: rtc.Room,
+    speaker: Speaker,
+    announcer: Announcer,
+    minutes: AvatarMinutes,
+    log: ComplaintLog,
 ) -> Desk:
     return Desk(
         speaker,
@@ -175,6 +197,7 @@ def _desk(
         caps=say_caps(settings),
         other_caps=minutes.usage,
         ttl_s=settings.say_ttl,
+        log=log,
     )
 
 

@@ -3,6 +3,7 @@
 SAY_METHOD = "liba.say"
 STATUS_METHOD = "liba.status"
 STOP_METHOD = "liba.stop"
+METHODS = (SAY_METHOD, STATUS_METHOD, STOP_METHOD)
 SAY_TOPIC = "say"
 EVENTS_TOPIC = "liba.events"
 

@@ -32,7 +32,7 @@ def doctor(
 
     \b
     liba doctor
-    liba doctor --room demo                      and whether an agent is there that answers
+    liba doctor --room demo                      and whether an agent answers there, and who may send data
     liba token --token-only | liba doctor --token -
     """
     import sys

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from libacli.cli.output import output
 from libacli.core.audio import BYTES_PER_SAMPLE, SAMPLE_RATE
-from libacli.edges.viewer.background import in_background
+from libacli.edges.livekit.background import in_background
 from libacli.edges.viewer.recorder import Recorder
 from libacli.edges.viewer.seat import Seat
 from libacli.errors import LibaError

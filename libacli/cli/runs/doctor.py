@@ -166,6 +166,9 @@ class DoctorRun:
             tasks.create_task(self._checks.check("media", media(credentials.ws_url, viewers[1])))
             agent = server.agent(credentials, asked, settings.agent_name, is_asked=is_asked)
             tasks.create_task(self._checks.check("agent", agent))
+            if is_asked:
+                senders = server.data_senders(credentials, asked)
+                tasks.create_task(self._checks.check("data senders", senders))
 
     async def _check_welcome(self, asked: Awaitable[object]) -> None:
         from libacli.edges.checks import server

@@ -152,7 +152,7 @@ def _translated() -> Iterator[None]:
             raise _refusal(error.__cause__.status, "") from error
         is_unsure = not isinstance(error.__cause__, aiohttp.ClientConnectorError)
         raise AvatarError("not reachable", is_permanent=False, is_unsure=is_unsure) from error
-    except (aiohttp.ClientError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (aiohttp.ClientError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         is_unsure = not isinstance(error, aiohttp.ClientConnectorError)
         raise AvatarError("not reachable", is_permanent=False, is_unsure=is_unsure) from error
 

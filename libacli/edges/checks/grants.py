@@ -49,9 +49,9 @@ def excess(claims: Mapping[str, Any]) -> Iterator[str]:
     if video.get("canPublish") is None:
         yield "publishing (canPublish is not set to false)"
     if video.get("canPublishData") is None and video.get("canPublish") is not False:
-        yield "sending data (canPublishData is not set to false)"
+        yield "sending data, which can slow speech (canPublishData is not set to false)"
     if video.get("canPublishData") is True and not _can_say(claims):
-        yield "sending data (canPublishData)"
+        yield "sending data, which can slow speech (canPublishData)"
     yield from (name for name, is_on in video.items() if is_on and name not in _WATCHING | _PUBLISHING)
     yield from (name for name, value in claims.items() if value and name not in _HARMLESS)
 
@@ -59,7 +59,7 @@ def excess(claims: Mapping[str, Any]) -> Iterator[str]:
 def _granted(claims: Mapping[str, Any]) -> Iterator[str]:
     """Rights that somebody gave on purpose."""
     if _can_say(claims):
-        yield "make the agent speak"
+        yield "make the agent speak and send data"
     if _video(claims).get("canPublish"):
         yield "publish sound and picture"
     life_h = (claims.get("exp", 0) - claims.get("nbf", claims.get("iat", _now()))) / 3600

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from livekit import rtc
@@ -21,6 +22,7 @@ from libacli.edges.livekit.fake_streams import (
     Script,
     ScriptedTextReader,
     ScriptedWriter,
+    Step,
 )
 
 _RPC_TIMEOUT_S = 15.0
@@ -121,6 +123,7 @@ class FakeLocalParticipant:
     """Identity, method and payload of the RPC calls made."""
 
     rpc_methods: dict[str, Answer] = field(default_factory=dict)
+    rpc_interceptors: list[rtc.RpcInterceptor] = field(default_factory=list)
 
     async def stream_bytes(
         self,
@@ -165,6 +168,9 @@ class FakeLocalParticipant:
     def unregister_rpc_method(self, method: str) -> None:
         self.rpc_methods.pop(method, None)
 
+    def add_rpc_interceptor(self, interceptor: rtc.RpcInterceptor) -> None:
+        self.rpc_interceptors.append(interceptor)
+
     async def publish_data(
         self,
         payload: bytes | str,
@@ -208,6 +214,9 @@ class FakeRoom(rtc.EventEmitter[str]):
         self.local_participant = FakeLocalParticipant(self, identity)
         self.remote_participants: dict[str, FakeParticipant] = {}
         self._is_connected = is_connected
+        self.readers: list[ScriptedTextReader] = []
+        """Of the text streams that came, those that are open, and the last one."""
+
         self._text_handlers: dict[str, Callable[[rtc.TextStreamReader, str], None]] = {}
         self._tracks = 0
 
@@ -270,9 +279,29 @@ class FakeRoom(rtc.EventEmitter[str]):
         self.emit("track_published", publication, participant)
         return publication
 
-    async def call(self, caller: str, method: str, payload: str = "", *, timeout_s: float = 10.0) -> str:
-        """Calls an RPC method of the tested side as the participant `caller`. Raises rtc.RpcError."""
-        return await _answer(self.local_participant.rpc_methods, method, caller, payload, timeout_s)
+    async def call(
+        self,
+        caller: str,
+        method: str,
+        payload: str = "",
+        *,
+        timeout_s: float = 10.0,
+        request_id: str = "request",
+    ) -> str:
+        """Calls an RPC method of the tested side as the participant `caller`. Raises rtc.RpcError.
+
+        The server's own calls have a caller that is no participant, and the same as `request_id`.
+        """
+        me = self.local_participant
+        return await _answer(
+            me.rpc_methods,
+            method,
+            caller,
+            payload,
+            timeout_s,
+            interceptors=me.rpc_interceptors,
+            request_id=request_id,
+        )
 
     def receive_data(self, data: bytes, *, topic: str, sender: str | None) -> None:
         """A data packet comes; None is the server, or somebody whom it cannot name."""
@@ -282,32 +311,50 @@ class FakeRoom(rtc.EventEmitter[str]):
         self.emit("data_received", packet)
 
     def receive_text(
-        self, *pieces: str | Exception, topic: str, sender: str, attributes: dict[str, str] | None = None
+        self, *pieces: str | Step, topic: str, sender: str, attributes: dict[str, str] | None = None
     ) -> None:
-        """A text stream comes; without a handler for its topic it is dropped, as the SDK does."""
+        """A text stream comes, see `ScriptedTextReader`; without a handler for its topic the SDK drops it."""
         if handler := self._text_handlers.get(topic):
             info = rtc.TextStreamInfo(f"text-{sender}", "text/plain", topic, 0, None, attributes or {}, [])
-            handler(ScriptedTextReader(info, pieces), sender)
+            reader = ScriptedTextReader(info, pieces)
+            self.readers = [one for one in self.readers if not one.closed.is_set()] + [reader]
+            handler(reader, sender)
+
+    @property
+    def open_readers(self) -> int:
+        """Text streams that came and were neither read to their end nor closed."""
+        return sum(not reader.closed.is_set() for reader in self.readers)
 
 
 async def _answer(
-    methods: Mapping[str, Answer], method: str, caller: str, payload: str, timeout_s: float
+    methods: Mapping[str, Answer],
+    method: str,
+    caller: str,
+    payload: str,
+    timeout_s: float,
+    *,
+    interceptors: Sequence[rtc.RpcInterceptor] = (),
+    request_id: str = "request",
 ) -> str:
-    handler = methods.get(method)
-    if handler is None:
-        raise _rpc_error(rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD)
+    async def handle(call: rtc.RpcInvocationData) -> str | None:
+        if (handler := methods.get(call.method)) is None:
+            raise _rpc_error(rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD)
+        answer = handler(call)
+        return cast("str | None", await answer if inspect.isawaitable(answer) else answer)
+
+    passed_on: Callable[[rtc.RpcInvocationData], Awaitable[str | None]] = handle
+    for interceptor in reversed(interceptors):
+        passed_on = partial(interceptor.intercept_incoming, next=passed_on)
     try:
-        answer = handler(rtc.RpcInvocationData("request", caller, payload, timeout_s, method=method))
-        if inspect.isawaitable(answer):
-            async with asyncio.timeout(timeout_s):
-                answer = await answer
+        async with asyncio.timeout(timeout_s):
+            call = rtc.RpcInvocationData(request_id, caller, payload, timeout_s, method=method)
+            return cast(str, await passed_on(call))
     except TimeoutError:
         raise _rpc_error(rtc.RpcError.ErrorCode.RESPONSE_TIMEOUT) from None
     except rtc.RpcError:
         raise
     except Exception as error:
         raise _rpc_error(rtc.RpcError.ErrorCode.APPLICATION_ERROR) from error
-    return cast(str, answer)
 
 
 def _rpc_error(code: rtc.RpcError.ErrorCode) -> rtc.RpcError:

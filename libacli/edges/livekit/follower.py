@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from livekit import rtc
 
+from libacli.complaint_log import ComplaintLog
 from libacli.config import LiveKitCredentials
 from libacli.core.event import AgentStatus, Event, Rejection, read_event
 from libacli.core.messages import parse_object
@@ -26,6 +27,7 @@ from libacli.core.room_update import (
     Unreadable,
 )
 from libacli.edges.livekit.agent_client import open_client
+from libacli.edges.livekit.captions import CaptionReader
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.participants import is_agent
 from libacli.edges.livekit.tokens import listener_token
@@ -35,12 +37,6 @@ logger = logging.getLogger("liba.watch")
 
 _MAX_EVENT_BYTES = 16 * 1024
 """LiveKit carries about 15 KiB in one reliable packet; an agent's event has less than one."""
-
-_MAX_CAPTION_CHARS = 8 * 1024
-"""Twice the longest text that an agent takes."""
-
-_CAPTION_TIMEOUT_S = 2.0
-"""A text comes in one or two packets: what is not whole by then is not going to be."""
 
 _QUEUE_LIMIT = 2000
 """What is not read yet: two queues of 1000, the most there is, that are stopped at once."""
@@ -112,6 +108,7 @@ class RoomFollower:
         visit = _Visit(self._new_room(), self._agent_name, with_captions=self._with_captions)
         async with (
             joined(visit.room, self._credentials.ws_url, self._token(), auto_subscribe=False),
+            visit.captions.reading(),
             aclosing(visit.updates(ask)) as updates,
         ):
             async for update in updates:
@@ -128,7 +125,7 @@ class _Disconnected:
     """The connection is lost for good."""
 
 
-_Incoming: TypeAlias = rtc.DataPacket | rtc.TextStreamReader | ConnectionState | _Disconnected | None
+_Incoming: TypeAlias = rtc.DataPacket | Caption | ConnectionState | _Disconnected | None
 """None: somebody came, left or changed."""
 
 
@@ -139,6 +136,9 @@ class _Visit:
         self.room = room
         self._agent_name = agent_name
         self._incoming: asyncio.Queue[_Incoming] = asyncio.Queue(_QUEUE_LIMIT)
+        self.captions = CaptionReader(self._is_believed, self._queue)
+        self._is_change_queued = False
+        self._log = ComplaintLog(logger)
         self._agent = ""
         """Identity and epoch of the agent that was asked last; empty: there was none."""
 
@@ -147,9 +147,9 @@ class _Visit:
         room.on("reconnected", lambda: self._queue(WELL))
         room.on("disconnected", lambda *_: self._queue(_Disconnected()))
         for event in ("participant_connected", "participant_attributes_changed", "participant_disconnected"):
-            room.on(event, lambda *_: self._queue(None))
+            room.on(event, self._on_change)
         if with_captions:
-            room.register_text_stream_handler(CAPTION_TOPIC, self._on_caption)
+            room.register_text_stream_handler(CAPTION_TOPIC, self.captions.on_opened)
 
     async def updates(self, ask: AskStatus) -> AsyncGenerator[RoomUpdate]:
         yield WELL
@@ -158,9 +158,11 @@ class _Visit:
             yield status
         while self.room.isconnected() or not self._incoming.empty():
             match await self._incoming.get():
-                case None if (agent := self._find_agent()) != self._agent:
+                case None:
+                    self._is_change_queued = False
+                    is_another = self._agent != (agent := self._find_agent())
                     self._agent = agent
-                    if status := await _status(ask):
+                    if is_another and (status := await _status(ask)):
                         yield status
                 case _Disconnected():
                     return
@@ -170,10 +172,14 @@ class _Visit:
                     if state == WELL and (status := await _status(ask)):
                         yield status
                 case rtc.DataPacket() as packet:
-                    yield _event(packet.data)
-                case rtc.TextStreamReader() as reader:
-                    if caption := await _caption(reader):
-                        yield caption
+                    yield self._read(packet)
+                case Caption() as caption:
+                    yield caption
+
+    def _read(self, packet: rtc.DataPacket) -> Event | Rejection | Unreadable:
+        with self._log.net(packet.participant.identity if packet.participant else "", "event"):
+            return _event(packet.data)
+        return Unreadable()
 
     def _find_agent(self) -> str:
         for participant in self.room.remote_participants.values():
@@ -183,20 +189,26 @@ class _Visit:
         return ""
 
     def _on_data(self, packet: rtc.DataPacket) -> None:
-        # Anybody with the right to send data could call itself an agent's voice.
-        if packet.topic == EVENTS_TOPIC and packet.participant and is_agent(packet.participant):
-            self._queue(packet)
+        with self._log.net("", "event"):
+            # Anybody with the right to send data could call itself an agent's voice.
+            if packet.topic == EVENTS_TOPIC and packet.participant and is_agent(packet.participant):
+                self._queue(packet)
 
-    def _on_caption(self, reader: rtc.TextStreamReader, identity: str) -> None:
+    def _on_change(self, *_: object) -> None:
+        """One look at who is there counts for all changes until then."""
+        if not self._is_change_queued:
+            self._is_change_queued = True
+            self._queue(None)
+
+    def _is_believed(self, identity: str) -> bool:
         sender = self.room.remote_participants.get(identity)
-        if sender and is_agent(sender):
-            self._queue(reader)
+        return sender is not None and is_agent(sender)
 
     def _queue(self, item: _Incoming) -> None:
-        if self._incoming.full():  # nobody reads: better to lose the oldest than the memory
-            lost = self._incoming.get_nowait()
-            if isinstance(lost, rtc.TextStreamReader):
-                lost.close()
+        # Nobody reads: better to lose the oldest than the memory; what is to be looked at is not lost.
+        if self._incoming.full() and self._incoming.get_nowait() is None:
+            self._incoming.put_nowait(None)
+            self._incoming.get_nowait()
         self._incoming.put_nowait(item)
 
 
@@ -227,19 +239,3 @@ def _event(payload: bytes) -> Event | Rejection | Unreadable:
         return read_event(parse_object(payload.decode()))
     except (UnicodeDecodeError, RefusedError):
         return Unreadable()
-
-
-async def _caption(reader: rtc.TextStreamReader) -> Caption | None:
-    text = ""
-    try:
-        async with asyncio.timeout(_CAPTION_TIMEOUT_S):
-            async for piece in reader:
-                text += piece
-                if len(text) > _MAX_CAPTION_CHARS:
-                    return None
-    except (TimeoutError, rtc.StreamError):
-        return None
-    finally:
-        reader.close()
-    utterance_id = (reader.info.attributes or {}).get("lk.segment_id", "")
-    return Caption(utterance_id, text) if utterance_id else None

@@ -28,6 +28,9 @@ AVATAR_IDENTITIES = {"tavus": "tavus-avatar-agent"}
 ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"
 SIGNATURE_VALID_S = 60
 CLOCK_SKEW_S = 30
+_MAX_NONCE_CHARS = 64
+"""Twice what `sign_request` makes: they are remembered."""
+
 # How long the secret is was the server's choice: `livekit-server --dev` has the secret "secret".
 warnings.filterwarnings("ignore", message="The HMAC key is")
 
@@ -197,7 +200,7 @@ def verify_request(
     # Whoever names no agent may have a clock that is behind: what was signed just before may pass again.
     if not addressee and float(claims["nbf"]) < began_at - CLOCK_SKEW_S:
         raise _unauthorized("it was signed before this agent began", hint="send it again, signed anew")
-    return Signature(claims["iss"], str(claims["jti"]))
+    return Signature(claims["iss"], claims["jti"])
 
 
 def _verified(accepted: Iterable[LiveKitCredentials], auth: str) -> dict[str, Any]:
@@ -220,12 +223,19 @@ def _verified(accepted: Iterable[LiveKitCredentials], auth: str) -> dict[str, An
             raise _unauthorized("the signature has expired") from error
         except jwt.ImmatureSignatureError as error:
             raise _unauthorized("the signature is from the future: the sender's clock is ahead") from error
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:  # not even Unicode, or 1e999
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            # Not even Unicode, or 1e999, or deeper than can be read.
             raise _unauthorized("the signature is not valid") from error
+        if not _is_nonce(claims["jti"]):
+            raise _unauthorized("the signature is not valid")
         if not is_short:  # nobody could remember for so long that it was carried out
             raise _unauthorized(f"the signature is for more than {SIGNATURE_VALID_S} s")
         return claims
     raise _unauthorized("the signature is by a key that is not accepted here")
+
+
+def _is_nonce(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and 0 < len(value) <= _MAX_NONCE_CHARS
 
 
 def _video(room: str, permissions: Permissions) -> dict[str, Any]:
@@ -245,7 +255,8 @@ def _unauthorized(message: str, *, hint: str = REFUSALS["unauthorized"].hint) ->
 
 def _digest(body: Mapping[str, Any]) -> str:
     canonical = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    # Half a character is no reason to fail: the request is judged, and refused where it is read.
+    return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()
 
 
 def _encode(credentials: LiveKitCredentials, claims: dict[str, Any], valid_for_s: int) -> str:

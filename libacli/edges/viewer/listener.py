@@ -15,9 +15,9 @@ from livekit import rtc
 from libacli.core.audio import SAMPLE_RATE, duration_s, first_audible_s, is_audible, level_dbfs, samples
 from libacli.core.messages import parse_object
 from libacli.core.protocol import EVENTS_TOPIC
+from libacli.edges.livekit.background import in_background
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.participants import is_agent
-from libacli.edges.viewer.background import in_background
 from libacli.errors import RefusedError
 
 logger = logging.getLogger("liba.viewer")

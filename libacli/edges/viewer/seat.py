@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
+from libacli.edges.livekit.background import in_background
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import listener_token
-from libacli.edges.viewer.background import in_background
 from libacli.edges.viewer.listener import Listener
 from libacli.edges.viewer.video_watcher import VideoWatcher
 

@@ -23,6 +23,7 @@ from libacli.errors import LibaError, UnreachableError
 from tests.faulty_avatar import Create, FaultyAvatar, Script
 from tests.speech_server import QUOTA_USED_UP, SpeechServer
 from tests.speech_server import Script as Speech
+from tests.twirp_server import TwirpServer
 
 SECRET = "canary-secret-canary-secret-canary-secret"
 CREDENTIALS = LiveKitCredentials("ws://127.0.0.1:7880", "key", SecretStr(SECRET))
@@ -330,6 +331,45 @@ def given(token: str) -> Any:
 
 def test_a_viewers_token_of_ours_is_the_least() -> None:
     assert given(join_token(CREDENTIALS, room="demo", identity="viewer")).verdict == "ok"
+
+
+def test_who_may_send_data_is_named_by_its_token() -> None:
+    may_send: list[dict[str, Any]] = [
+        {"canPublishData": True},
+        {"canPublishData": None, "canPublish": True},
+        {"canPublishData": None, "canPublish": None},
+    ]
+    may_not: list[dict[str, Any]] = [{}, {"canPublishData": None}, {"canPublish": True}]
+    for video in may_send:
+        assert "sending data, which can slow speech" in given(minted(WATCHING | video)).message
+    for video in may_not:
+        assert "sending data" not in given(minted(WATCHING | video)).message
+    say = join_token(CREDENTIALS, room="demo", identity="guest", permissions=Permissions(can_say=True))
+    assert "send data" in given(say).message
+
+
+@pytest.mark.parametrize(
+    ("people", "verdict", "words"),
+    [
+        ([], "ok", "nobody"),
+        (["viewer", "guest", "agent"], "ok", "nobody"),
+        (["viewer", "loud"], "warn", "'loud' may send data in room 'demo'"),
+        (["loud"] * 7, "warn", "and 2 more may send data"),
+    ],
+)
+async def test_who_may_send_data_in_a_room_and_need_not_is_named(
+    people: list[str], verdict: str, words: str
+) -> None:
+    known: dict[str, dict[str, Any]] = {
+        "viewer": {"permission": {"can_subscribe": True}},
+        "guest": {"permission": {"can_publish_data": True}, "attributes": {"liba.say": "given"}},
+        "agent": {"permission": {"can_publish_data": True}, "kind": "AGENT"},
+        "loud": {"permission": {"can_subscribe": True, "can_publish_data": True}},
+    }
+    with TwirpServer() as twirp:
+        twirp.participants = [{"identity": name, "state": "ACTIVE"} | known[name] for name in people]
+        finding = await server.data_senders(twirp.credentials, "demo")
+    assert (finding.verdict, words in finding.message) == (verdict, True), finding.message
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from typing import cast
 
 import pytest
 from livekit import rtc
@@ -22,6 +23,7 @@ from libacli.core.room_update import (
     RoomUpdate,
     Unreadable,
 )
+from libacli.edges.livekit.fake_streams import HANG
 from libacli.edges.livekit.fakes import FakeParticipant, FakeRoom
 from libacli.edges.livekit.follower import RoomFollower
 from libacli.errors import CredentialsError, LibaError, NoAgentError, UnreachableError
@@ -155,6 +157,77 @@ async def test_captions_come_where_they_are_asked_for_and_from_agents_only(house
         assert await is_silent(updates)
 
 
+@pytest.mark.parametrize("sender", ["vera", "nobody", ""])
+async def test_streams_of_whom_nobody_believes_are_closed_at_once(house: House, sender: str) -> None:
+    async with house.followed(with_captions=True) as updates:
+        await take(updates, 2)
+        for number in range(500):
+            pieces = ("x", HANG) if number % 2 else ("x",)
+            house.room.receive_text(
+                *pieces, topic=CAPTION_TOPIC, sender=sender, attributes={"lk.segment_id": "u1"}
+            )
+            assert house.room.open_readers == 0
+        house.room.receive_text(
+            "Hello.", topic=CAPTION_TOPIC, sender="agent-1", attributes={"lk.segment_id": "u1"}
+        )
+        assert await take(updates, 1) == [Caption("u1", "Hello.")]
+        assert house.room.open_readers == 0
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ("never ended", HANG),
+        (*["drop by drop", 0.5] * 100,),
+        (*["x" * 1000] * 100_000,),
+        ("x" * 10_000_000, HANG),
+        ("half", rtc.StreamError("aborted")),
+        ("a defect", KeyError("canary")),
+        (),
+    ],
+    ids=["never ended", "drop by drop", "without end", "one piece", "aborted", "a defect", "empty"],
+)
+async def test_a_stream_of_an_agent_is_bounded_in_size_number_and_time_and_closed(
+    house: House, pieces: tuple[str | float | Exception, ...]
+) -> None:
+    async with house.followed(with_captions=True) as updates:
+        await take(updates, 2)
+        for _ in range(50):
+            house.room.receive_text(*pieces, topic=CAPTION_TOPIC, sender="agent-1", attributes={})
+            assert house.room.open_readers <= 4
+        await asyncio.sleep(2.1)
+        assert house.room.open_readers == 0
+        house.room.receive_text(
+            "Hello.", topic=CAPTION_TOPIC, sender="agent-1", attributes={"lk.segment_id": "u1"}
+        )
+        assert await take(updates, 1) == [Caption("u1", "Hello.")]
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["leaves", "loses the connection"])
+async def test_who_leaves_has_no_stream_open(house: House, is_lost: bool) -> None:
+    async with house.followed(with_captions=True) as updates:
+        await take(updates, 2)
+        room = house.room
+        for _ in range(3):
+            room.receive_text("x", HANG, topic=CAPTION_TOPIC, sender="agent-1")
+        assert room.open_readers == 3
+        if is_lost:
+            room.lose_connection()
+            await take(updates, 2)
+    assert room.open_readers == 0
+
+
+async def test_a_text_that_is_still_coming_holds_up_nothing_else(house: House) -> None:
+    attributes = {"lk.segment_id": "u1"}
+    async with house.followed(with_captions=True) as updates:
+        await take(updates, 2)
+        house.room.receive_text(
+            "Hel", 1.0, "lo.", topic=CAPTION_TOPIC, sender="agent-1", attributes=attributes
+        )
+        house.tell(DONE)
+        assert await take(updates, 2) == [DONE, Caption("u1", "Hello.")]
+
+
 async def test_the_agent_is_asked_again_when_another_one_is_there_and_not_for_others(house: House) -> None:
     async with house.followed() as updates:
         await take(updates, 2)
@@ -267,3 +340,34 @@ async def test_when_nobody_reads_the_oldest_is_lost_and_not_the_memory(house: Ho
             f"u{number}" for number in range(100, 2100)
         ]
         assert await is_silent(updates)
+
+
+async def test_changes_of_others_push_out_nothing_that_was_told_and_are_looked_at(house: House) -> None:
+    async with house.followed() as updates:
+        await take(updates, 2)
+        house.tell(DONE)
+        for number in range(3000):
+            house.room.change_attributes("vera", mood=str(number))
+        assert await take(updates, 1) == [DONE]
+        house.agent_comes(epoch="e2")
+        for number in range(2100):
+            house.tell(Event(FACTS, Report(f"u{number}", "done"), t0=1.0))
+        assert STATUS in await take(updates, 2000)
+
+
+async def test_an_event_that_the_reader_fails_at_is_passed_over(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with house.followed() as updates:
+        await take(updates, 2)
+        for _ in range(10):
+            packet = rtc.DataPacket(
+                cast(bytes, 5),
+                rtc.DataPacketKind.KIND_RELIABLE,
+                cast(rtc.RemoteParticipant, house.room.remote_participants["agent-1"]),
+                EVENTS_TOPIC,
+            )
+            house.room.emit("data_received", packet)
+        house.tell(DONE)
+        assert await take(updates, 11) == [*[Unreadable()] * 10, DONE]
+    assert len(caplog.records) == 1
