@@ -10,6 +10,7 @@ from pathlib import Path
 
 from libacli.config_files import read_file
 from libacli.errors import ConfigError
+from libacli.private_files import new_private_file, private_folder
 
 
 class TrustedFiles:
@@ -50,9 +51,9 @@ class TrustedFiles:
         part = self._path.with_name(f".{self._path.name}-{os.getpid()}")
         changed = json.dumps(change(self._read()), indent=2)
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_folder(self._path.parent)
             part.unlink(missing_ok=True)
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            with os.fdopen(new_private_file(part), "w") as file:
                 file.write(changed)
             part.replace(self._path)
         except OSError as error:
