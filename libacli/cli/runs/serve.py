@@ -76,7 +76,8 @@ class ServeRun:
         if settings.log_level != "debug":
             logging.getLogger("uvicorn").setLevel(logging.WARNING)
         with _bound(settings.serve_host, settings.serve_port) as listening:
-            gateway = RoomGateway(credentials, agent_name=settings.agent_name)
+            previous = settings.livekit_previous()
+            gateway = RoomGateway(credentials, agent_name=settings.agent_name, previous=previous)
             asyncio.run(self._serve(listening, gateway, is_loopback=is_loopback))
 
     async def _serve(self, listening: socket.socket, gateway: RoomGateway, *, is_loopback: bool) -> None:
