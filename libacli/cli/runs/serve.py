@@ -75,6 +75,7 @@ class ServeRun:
         configure_log(settings)
         if settings.log_level != "debug":
             logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        logging.getLogger("uvicorn.error").addFilter(_is_not_told_yet)
         with _bound(settings.serve_host, settings.serve_port) as listening:
             previous = settings.livekit_previous()
             gateway = RoomGateway(credentials, agent_name=settings.agent_name, previous=previous)
@@ -148,6 +149,11 @@ class ServeRun:
         if self._open_page:
             opening = functools.partial(open_in_browser, page, otherwise="open the page yourself")
             asyncio.get_running_loop().run_in_executor(None, opening)
+
+
+def _is_not_told_yet(record: logging.LogRecord) -> bool:
+    """Of a defect the app tells itself, once a minute for each caller; uvicorn would tell each time."""
+    return not record.getMessage().startswith("Exception in ASGI application")
 
 
 class _Server(uvicorn.Server):
