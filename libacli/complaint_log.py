@@ -31,15 +31,24 @@ class ComplaintLog:
         self._complaints = complaints or Complaints()
         self._on_defect = on_defect
 
-    def tell(self, sender: str, kind: str, message: str, *, level: int = logging.WARNING) -> bool:
+    def tell(
+        self,
+        sender: str,
+        kind: str,
+        message: str,
+        *,
+        level: int = logging.WARNING,
+        cause: Exception | None = None,
+    ) -> bool:
         """One line, if it is time for one, with the number of those before it that were not told.
 
-        `kind` is what was sent, `message` begins with what became of it. Whether it was time.
+        `kind` is what was sent, `message` begins with what became of it; `cause` is told with its trace, and
+        with its words. Whether it was time.
         """
         if not (count := self._complaints.due(sender, kind, asyncio.get_running_loop().time())):
             return False
         times = f" ({count} times)" if count > 1 else ""
-        self._logger.log(level, "%s from %s%s %s", kind, named(sender), times, message)
+        self._logger.log(level, "%s from %s%s %s", kind, named(sender), times, message, exc_info=cause)
         return True
 
     @contextmanager

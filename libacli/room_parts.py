@@ -172,9 +172,11 @@ def _facts(
 
 
 def _transport(settings: Settings, room: rtc.Room, meters: Meters, log: ComplaintLog) -> RoomTransport:
+    credentials = settings.livekit()
     return RoomTransport(
         room,
-        put_out=putting_out(settings.livekit(), room),
+        credentials,
+        put_out=putting_out(credentials, room),
         log=log,
         on_takeover=lambda: meters.refuse("takeover"),
         on_left_out=lambda: meters.refuse("too_many_requests"),

@@ -13,6 +13,9 @@ MAX_NAME_CHARS = 128
 CAPTION_TOPIC = "lk.transcription"
 """LiveKit's own: any of its clients shows such text streams."""
 
+SIGNATURE_ATTRIBUTE = "liba.auth"
+"""Of a caption: the agent's signature for it."""
+
 MAX_ANSWER_BYTES = 15 * 1024
 """LiveKit carries no longer answer to a call; the caller gets an error instead of it."""
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from libacli.complaint_log import ComplaintLog
 from libacli.core.reasons import refusal_reason
 from libacli.errors import (
     CredentialsError,
@@ -167,6 +168,8 @@ def add_problem_handlers(
     Of a defect the answer passes no middleware: it gets `security_headers` here.
     """
 
+    log = ComplaintLog(logger)
+
     async def on_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
         return problem_response(error, secrets)
@@ -176,7 +179,7 @@ def add_problem_handlers(
         return problem_response(problem_of(error), secrets)
 
     async def on_defect(request: Request, error: Exception) -> Response:
-        response = _defect_response(request, error)
+        response = _defect_response(request, error, log)
         response.headers.update(security_headers)
         return response
 
@@ -213,7 +216,8 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     )
 
 
-def _defect_response(request: Request, error: Exception) -> Response:
+def _defect_response(request: Request, error: Exception, log: ComplaintLog) -> Response:
     route = getattr(request.scope.get("route"), "path_format", "no route")
-    logger.error("%s %s failed", request.method, route, exc_info=error)
+    caller = request.client.host if request.client else ""
+    log.tell(caller, f"{request.method} {route}", "failed", level=logging.ERROR, cause=error)
     return problem_response(Problem(500, "defect", "something went wrong here; see the server's log"))

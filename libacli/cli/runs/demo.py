@@ -113,7 +113,9 @@ class DemoRun:
         agent_name = self.settings.agent_name
         async with open_client(credentials, room=self.room, agent_name=agent_name) as client:
             with self._services.worker(credentials) as worker:
-                async with seated(credentials, room=self.room, identity=identity) as seat:
+                async with seated(
+                    credentials, room=self.room, identity=identity, agent_name=self.settings.agent_name
+                ) as seat:
                     await _wait_for_agent(client, worker)
                     await self._wait_for_media(seat)
                     yield _Speaking(seat, client, worker.log_path)

@@ -165,6 +165,7 @@ class MetricsWatchRun:
             room=room,
             agent_name=self.settings.agent_name,
             with_captions=self.show_text,
+            previous=self.settings.livekit_previous(),
         )
         async with aclosing(follower.updates()) as updates:
             async for update in updates:

@@ -76,9 +76,11 @@ class ServeRun:
         configure_log(settings)
         if settings.log_level != "debug":
             logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        logging.getLogger("uvicorn.error").addFilter(_is_not_told_yet)
         warn_of_exposures(settings)
         with bound(settings.serve_host, settings.serve_port) as listening:
-            gateway = RoomGateway(credentials, agent_name=settings.agent_name)
+            previous = settings.livekit_previous()
+            gateway = RoomGateway(credentials, agent_name=settings.agent_name, previous=previous)
             asyncio.run(self._serve(listening, gateway, is_loopback=is_loopback))
 
     async def _serve(self, listening: socket.socket, gateway: RoomGateway, *, is_loopback: bool) -> None:
@@ -166,6 +168,11 @@ class ServeRun:
             return PageLink(page)
         code = services.sessions.new_code(self._settings.say_room, can_say=can_say)
         return PageLink(page, f"{page}&code={code.secret}")
+
+
+def _is_not_told_yet(record: logging.LogRecord) -> bool:
+    """Of a defect the app tells itself, once a minute for each caller; uvicorn would tell each time."""
+    return not record.getMessage().startswith("Exception in ASGI application")
 
 
 class _Server(uvicorn.Server):

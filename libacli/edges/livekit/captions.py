@@ -11,8 +11,10 @@ from livekit import rtc
 
 from libacli.complaint_log import ComplaintLog
 from libacli.core.messages import MAX_ID_CHARS
+from libacli.core.protocol import SIGNATURE_ATTRIBUTE
 from libacli.core.room_update import Caption
 from libacli.edges.livekit.background import in_background
+from libacli.errors import RefusedError
 
 logger = logging.getLogger("liba.watch")
 
@@ -26,19 +28,27 @@ _OPEN_LIMIT = 4
 """An agent begins one text at a time, and each is there within milliseconds."""
 
 
+Check = Callable[[str, Caption, str], None]
+
+
 class CaptionReader:
-    """Reads the captions of those whom `is_believed` names, and hands them to `take`.
+    """Reads the captions of those whom `is_believed` names, and hands those to `take` that they have signed.
+
+    `check` gets the identity, the caption and its signature, and raises RefusedError if it is not theirs.
 
     The SDK runs every event of the process through each reader that is open, and keeps without bound what
     nobody reads: so each is read at once, so long and for so long, so many at a time, and closed whatever
     comes of it. All others are closed at once.
     """
 
-    def __init__(self, is_believed: Callable[[str], bool], take: Callable[[Caption], None]) -> None:
+    def __init__(
+        self, is_believed: Callable[[str], bool], check: Check, take: Callable[[Caption], None]
+    ) -> None:
         self._is_believed = is_believed
+        self._check = check
         self._take = take
         self._open: set[rtc.TextStreamReader] = set()
-        self._opened: asyncio.Queue[rtc.TextStreamReader] = asyncio.Queue()
+        self._opened: asyncio.Queue[tuple[rtc.TextStreamReader, str]] = asyncio.Queue()
         self._is_over = False
         self._log = ComplaintLog(logger)
 
@@ -50,7 +60,7 @@ class CaptionReader:
             is_taken = is_free and self._is_believed(identity)
         if is_taken:
             self._open.add(reader)
-            self._opened.put_nowait(reader)
+            self._opened.put_nowait((reader, identity))
         else:
             reader.close()
 
@@ -68,15 +78,23 @@ class CaptionReader:
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             while True:
-                tasks.create_task(self._read(await self._opened.get()))
+                tasks.create_task(self._read(*await self._opened.get()))
 
-    async def _read(self, reader: rtc.TextStreamReader) -> None:
+    async def _read(self, reader: rtc.TextStreamReader, identity: str) -> None:
         try:
-            with self._log.net("", "caption"):
-                if caption := await _caption(reader):
-                    self._take(caption)
+            with self._log.net(identity, "caption"):
+                await self._read_signed(reader, identity)
         finally:
             self._close(reader)
+
+    async def _read_signed(self, reader: rtc.TextStreamReader, identity: str) -> None:
+        if caption := await _caption(reader):
+            try:
+                self._check(identity, caption, (reader.info.attributes or {}).get(SIGNATURE_ATTRIBUTE, ""))
+            except RefusedError as error:
+                self._log.tell(identity, "caption", f"passed over: {error}")
+            else:
+                self._take(caption)
 
     def _close(self, reader: rtc.TextStreamReader) -> None:
         self._open.discard(reader)

@@ -16,7 +16,7 @@ from libacli.complaint_log import ComplaintLog
 from libacli.config import LiveKitCredentials
 from libacli.core.event import AgentStatus, Event, Rejection, read_event
 from libacli.core.messages import parse_object
-from libacli.core.protocol import AGENT_ATTRIBUTE, CAPTION_TOPIC, EPOCH_ATTRIBUTE, EVENTS_TOPIC
+from libacli.core.protocol import CAPTION_TOPIC, EVENTS_TOPIC
 from libacli.core.room_update import (
     RECONNECTING,
     WELL,
@@ -27,9 +27,10 @@ from libacli.core.room_update import (
     Unreadable,
 )
 from libacli.edges.livekit.agent_client import open_client
-from libacli.edges.livekit.captions import CaptionReader
+from libacli.edges.livekit.caption_signature import check_caption
+from libacli.edges.livekit.captions import CaptionReader, Check
 from libacli.edges.livekit.joining import joined
-from libacli.edges.livekit.participants import is_agent
+from libacli.edges.livekit.participants import epoch_of_agent
 from libacli.edges.livekit.tokens import listener_token
 from libacli.errors import LibaError, NoAgentError, RefusedError
 
@@ -53,6 +54,7 @@ AskStatus: TypeAlias = Callable[[], Awaitable[AgentStatus]]
 class RoomFollower:
     """Follows the agents of `room`; the one named `agent_name` is asked for its status.
 
+    Only that agent is believed: its captions are signed with `credentials`, or with `previous`.
     With `is_patient` whatever happens is no reason to end, not even when the room cannot be joined at all.
     `ask` is for tests, as is `new_room`.
     """
@@ -65,6 +67,7 @@ class RoomFollower:
         agent_name: str,
         with_captions: bool = False,
         is_patient: bool = False,
+        previous: LiveKitCredentials | None = None,
         new_room: Callable[[], rtc.Room] = rtc.Room,
         ask: AskStatus | None = None,
     ) -> None:
@@ -73,6 +76,7 @@ class RoomFollower:
         self._agent_name = agent_name
         self._with_captions = with_captions
         self._is_patient = is_patient
+        self._previous = previous
         self._new_room = new_room
         self._ask = ask
 
@@ -105,7 +109,9 @@ class RoomFollower:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     async def _visit(self, ask: AskStatus) -> AsyncGenerator[RoomUpdate]:
-        visit = _Visit(self._new_room(), self._agent_name, with_captions=self._with_captions)
+        visit = _Visit(self._new_room(), self._agent_name, self._check_caption)
+        if self._with_captions:
+            visit.take_captions()
         async with (
             joined(visit.room, self._credentials.ws_url, self._token(), auto_subscribe=False),
             visit.captions.reading(),
@@ -114,6 +120,17 @@ class RoomFollower:
             async for update in updates:
                 yield update
 
+    def _check_caption(self, identity: str, caption: Caption, signature: str) -> None:
+        check_caption(
+            self._credentials,
+            signature,
+            room=self._room_name,
+            agent=identity,
+            utterance_id=caption.utterance_id,
+            text=caption.text,
+            previous=self._previous,
+        )
+
     def _token(self) -> str:
         """Hidden: an avatar, which costs money, is there for viewers, and this is none."""
         identity = f"liba-watch-{os.urandom(3).hex()}"
@@ -121,22 +138,31 @@ class RoomFollower:
 
 
 @dataclass(frozen=True)
+class _Told:
+    """What the agent told, and the epoch that the server vouches for."""
+
+    payload: bytes
+    identity: str
+    epoch: str
+
+
+@dataclass(frozen=True)
 class _Disconnected:
     """The connection is lost for good."""
 
 
-_Incoming: TypeAlias = rtc.DataPacket | Caption | ConnectionState | _Disconnected | None
+_Incoming: TypeAlias = _Told | Caption | ConnectionState | _Disconnected | None
 """None: somebody came, left or changed."""
 
 
 class _Visit:
     """From joining a room until the connection is lost for good. Callbacks only queue."""
 
-    def __init__(self, room: rtc.Room, agent_name: str, *, with_captions: bool) -> None:
+    def __init__(self, room: rtc.Room, agent_name: str, check: Check) -> None:
         self.room = room
         self._agent_name = agent_name
         self._incoming: asyncio.Queue[_Incoming] = asyncio.Queue(_QUEUE_LIMIT)
-        self.captions = CaptionReader(self._is_believed, self._queue)
+        self.captions = CaptionReader(self._is_believed, check, self._queue)
         self._is_change_queued = False
         self._log = ComplaintLog(logger)
         self._agent = ""
@@ -148,8 +174,10 @@ class _Visit:
         room.on("disconnected", lambda *_: self._queue(_Disconnected()))
         for event in ("participant_connected", "participant_attributes_changed", "participant_disconnected"):
             room.on(event, self._on_change)
-        if with_captions:
-            room.register_text_stream_handler(CAPTION_TOPIC, self.captions.on_opened)
+
+    def take_captions(self) -> None:
+        """From now on; before it nothing is known of them."""
+        self.room.register_text_stream_handler(CAPTION_TOPIC, self.captions.on_opened)
 
     async def updates(self, ask: AskStatus) -> AsyncGenerator[RoomUpdate]:
         yield WELL
@@ -171,28 +199,34 @@ class _Visit:
                     # What was told while the connection was gone was not heard.
                     if state == WELL and (status := await _status(ask)):
                         yield status
-                case rtc.DataPacket() as packet:
-                    yield self._read(packet)
+                case _Told() as told:
+                    if update := self._read(told):
+                        yield update
                 case Caption() as caption:
                     yield caption
 
-    def _read(self, packet: rtc.DataPacket) -> Event | Rejection | Unreadable:
-        with self._log.net(packet.participant.identity if packet.participant else "", "event"):
-            return _event(packet.data)
+    def _read(self, told: _Told) -> Event | Rejection | Unreadable | None:
+        """None: it is of another life of the agent than the one that has told it."""
+        with self._log.net(told.identity, "event"):
+            event = _event(told.payload)
+            if isinstance(event, Unreadable) or event.facts.epoch == told.epoch:
+                return event
+            self._log.tell(told.identity, "event", "passed over: it is of another epoch")
+            return None
         return Unreadable()
 
     def _find_agent(self) -> str:
         for participant in self.room.remote_participants.values():
-            attributes = participant.attributes
-            if is_agent(participant) and attributes.get(AGENT_ATTRIBUTE) == self._agent_name:
-                return f"{participant.identity} {attributes.get(EPOCH_ATTRIBUTE)}"
+            if epoch := epoch_of_agent(participant, self._agent_name):
+                return f"{participant.identity} {epoch}"
         return ""
 
     def _on_data(self, packet: rtc.DataPacket) -> None:
         with self._log.net("", "event"):
-            # Anybody with the right to send data could call itself an agent's voice.
-            if packet.topic == EVENTS_TOPIC and packet.participant and is_agent(packet.participant):
-                self._queue(packet)
+            # Anybody with the right to send data, and any avatar, could call itself the agent's voice.
+            sender = packet.participant if packet.topic == EVENTS_TOPIC else None
+            if sender and (epoch := epoch_of_agent(sender, self._agent_name)):
+                self._queue(_Told(packet.data, sender.identity, epoch))
 
     def _on_change(self, *_: object) -> None:
         """One look at who is there counts for all changes until then."""
@@ -201,8 +235,7 @@ class _Visit:
             self._queue(None)
 
     def _is_believed(self, identity: str) -> bool:
-        sender = self.room.remote_participants.get(identity)
-        return sender is not None and is_agent(sender)
+        return bool(epoch_of_agent(self.room.remote_participants.get(identity), self._agent_name))
 
     def _queue(self, item: _Incoming) -> None:
         # Nobody reads: better to lose the oldest than the memory; what is to be looked at is not lost.

@@ -23,8 +23,10 @@ from libacli.core.protocol import (
     METHODS,
     SAY_METHOD,
     SAY_TOPIC,
+    SIGNATURE_ATTRIBUTE,
 )
 from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.caption_signature import sign_caption
 from libacli.edges.livekit.participants import is_agent
 from libacli.edges.livekit.room_gate import PutOut, RoomGate
 from libacli.errors import LibaError
@@ -73,6 +75,7 @@ class RoomTransport:
     def __init__(
         self,
         room: rtc.Room,
+        credentials: LiveKitCredentials,
         *,
         put_out: PutOut,
         log: ComplaintLog | None = None,
@@ -80,6 +83,7 @@ class RoomTransport:
         on_left_out: Callable[[], None] = lambda: None,
     ) -> None:
         self._room = room
+        self._credentials = credentials
         self._on_takeover = on_takeover
         self._is_taken_over = False
         self._desk: Desk | None = None
@@ -128,15 +132,25 @@ class RoomTransport:
         self._queue(lambda: self._room.local_participant.publish_data(payload, topic=EVENTS_TOPIC))
 
     def caption(self, text: str, *, utterance_id: str, track_sid: str) -> None:
-        """Queues `text` as a standard LiveKit transcription, so that any client can show it."""
+        """Queues `text` as a standard LiveKit transcription, so that any client can show it.
+
+        It is signed: liba's own watchers believe no other one.
+        """
+        me, room = self._room.local_participant, self._room.name
         attributes = {
             "lk.transcription_final": "true",
             "lk.segment_id": utterance_id,
             "lk.transcribed_track_id": track_sid,
         }
-        self._queue(
-            lambda: self._room.local_participant.send_text(text, topic=CAPTION_TOPIC, attributes=attributes)
-        )
+
+        async def send() -> None:
+            signature = sign_caption(
+                self._credentials, room=room, agent=me.identity, utterance_id=utterance_id, text=text
+            )
+            signed = attributes | {SIGNATURE_ATTRIBUTE: signature}
+            await me.send_text(text, topic=CAPTION_TOPIC, attributes=signed)
+
+        self._queue(send)
 
     async def run(self) -> None:
         """Reads what came and sends what is queued, each in order, until cancelled."""
@@ -204,7 +218,7 @@ class RoomTransport:
             return
         self._outgoing.put_nowait(send)
 
-    async def look_for_takeover(self, credentials: LiveKitCredentials, epoch: str) -> None:
+    async def look_for_takeover(self, epoch: str) -> None:
         """Asks LiveKit who has the identity of this agent, of that epoch, now that its job ends.
 
         The end of a job that LiveKit ended because of it may come sooner than the reason.
@@ -213,7 +227,7 @@ class RoomTransport:
         if self._room.local_participant.attributes.get(EPOCH_ATTRIBUTE) != epoch:
             return  # it has not been made known itself
         try:
-            async with asyncio.timeout(_TAKEOVER_TIMEOUT_S), LiveKitApi(credentials) as api:
+            async with asyncio.timeout(_TAKEOVER_TIMEOUT_S), LiveKitApi(self._credentials) as api:
                 present = await api.participants(self._room.name)
         except (LibaError, TimeoutError):
             return

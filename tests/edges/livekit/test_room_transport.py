@@ -25,9 +25,11 @@ from libacli.core.protocol import (
     METHODS,
     SAY_METHOD,
     SAY_TOPIC,
+    SIGNATURE_ATTRIBUTE,
     STATUS_METHOD,
     STOP_METHOD,
 )
+from libacli.edges.livekit.caption_signature import check_caption
 from libacli.edges.livekit.fake_streams import HANG
 from libacli.edges.livekit.fakes import FakeParticipant, FakeRoom
 from libacli.edges.livekit.room_transport import RoomTransport
@@ -56,6 +58,7 @@ class Booth:
         self.log = ComplaintLog(logging.getLogger("liba.room"), on_defect=self._on_defect)
         self.transport = RoomTransport(
             self.room.as_sdk(),
+            CREDENTIALS,
             put_out=self._put_out,
             log=self.log,
             on_takeover=self._on_takeover,
@@ -480,6 +483,14 @@ async def test_a_caption_is_a_transcription_that_any_client_shows() -> None:
         await booth.transport.flush()
     (sent,) = booth.room.local_participant.texts
     assert (sent.text, sent.topic) == ("Hello.", CAPTION_TOPIC)
+    check_caption(
+        CREDENTIALS,
+        sent.attributes.pop(SIGNATURE_ATTRIBUTE),
+        room="demo",
+        agent="agent",
+        utterance_id="a",
+        text="Hello.",
+    )
     assert sent.attributes == {
         "lk.transcription_final": "true",
         "lk.segment_id": "a",
@@ -506,12 +517,12 @@ async def test_one_who_takes_the_agents_identity_is_told_once(caplog: pytest.Log
 async def test_another_end_is_no_takeover(prepare: Callable[[FakeRoom], None]) -> None:
     async with working() as booth:
         prepare(booth.room)
-        await booth.transport.look_for_takeover(CREDENTIALS, "e1")
+        await booth.transport.look_for_takeover("e1")
     assert booth.takeovers == 0
 
 
 async def test_who_cannot_ask_livekit_does_not_call_it_a_takeover() -> None:
     async with working() as booth:
         await booth.room.local_participant.set_attributes({EPOCH_ATTRIBUTE: "e1"})
-        await booth.transport.look_for_takeover(CREDENTIALS, "e1")
+        await booth.transport.look_for_takeover("e1")
     assert booth.takeovers == 0
