@@ -26,8 +26,11 @@ from libacli.edges.voices.choose import voice_names
 from libacli.errors import ConfigError
 from libacli.web.app import make_app
 from libacli.web.auth import check_bind
+from libacli.web.bounded_http import bound_connections
+from libacli.web.connection_gate import ConnectionGate
 from libacli.web.keys import new_key
 from libacli.web.problems import Problem, problem_response
+from libacli.web.rate_limits import network_of
 from libacli.web.services import Services
 
 _FINISH_S = 10
@@ -40,7 +43,8 @@ the agent, which answers in milliseconds as a rule, before the request is cut of
 _HURRY_S = 1.5
 """From the second signal to the end, at most."""
 
-_CONNECTIONS = 1000
+_BACKLOG = 128
+"""Connections that wait to be taken: so many are open before the first of them can be refused."""
 
 
 def make_key(settings: Settings, name: str, *, as_json: bool) -> None:
@@ -75,7 +79,7 @@ class ServeRun:
         is_loopback = check_bind(settings)
         configure_log(settings)
         if settings.log_level != "debug":
-            logging.getLogger("uvicorn").setLevel(logging.WARNING)
+            logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of whatever strangers send
         logging.getLogger("uvicorn.error").addFilter(_is_not_told_yet)
         warn_of_exposures(settings)
         with bound(settings.serve_host, settings.serve_port) as listening:
@@ -96,7 +100,12 @@ class ServeRun:
                 address=address,
                 host_is_loopback=is_loopback,
             )
-            server = _Server(self._config(app), lambda: self._announce(app.services, address))
+            # Where an own address is set, a proxy in front is on this machine, and speaks for all.
+            proxies = ("127.0.0.1", network_of("::1")) if self._settings.serve_public_url else ()
+            gate = ConnectionGate(unbounded=proxies)
+            config = self._config(app)
+            bound_connections(config, gate)
+            server = _Server(config, gate, lambda: self._announce(app.services, address))
             signals = _Signals(server, app.services)
             try:
                 await server.serve(sockets=[listening])
@@ -115,13 +124,14 @@ class ServeRun:
         config = uvicorn.Config(
             _CutOffResponder(app),
             lifespan="on",
+            http="h11",
             ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
             # Where an own address is set a proxy is in front: one on this machine is believed who calls.
             proxy_headers=bool(self._settings.serve_public_url),
-            limit_concurrency=_CONNECTIONS,
+            backlog=_BACKLOG,
             timeout_graceful_shutdown=_FINISH_S,
             ssl_certfile=certificate,
             ssl_keyfile=str(key) if key else None,
@@ -178,8 +188,9 @@ def _is_not_told_yet(record: logging.LogRecord) -> bool:
 class _Server(uvicorn.Server):
     """Leaves signals to its owner, and calls `on_ready` when it serves."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, gate: ConnectionGate, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
+        self._gate = gate
         self._on_ready = on_ready
 
     @contextmanager
@@ -191,6 +202,7 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._gate.abort_idle()
         await super().shutdown(sockets)
         if self.force_exit:  # uvicorn leaves everything as it is then
             if requests := list(self.server_state.tasks):
