@@ -124,9 +124,9 @@ class Settings(BaseSettings):
     speech_captions: bool = Field(default=True, description="Send the text as captions (lk.transcription)")
 
     say_room: str = Field(default="demo", description="Room of commands that are given none")
-    say_accept: Literal["signed", "anyone"] = Field(
+    say_accept: Literal["signed", "attribute", "anyone"] = Field(
         default="signed",
-        description="Who may make the agent speak: signed and permitted senders, or anyone in the room",
+        description="Who may make it speak: what the API secret signed; also liba.say=true; or anyone",
     )
     say_max_text_chars: int = Field(default=4000, ge=1, le=4000, description="Longest text of one utterance")
     say_queue_limit: int = Field(

@@ -6,7 +6,7 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
 from libacli.core.acknowledgement import Acknowledgement
@@ -37,8 +37,8 @@ class Sender:
     identity: str = ""
     """Empty when it is not known: a hidden participant, one that just joined, or the server itself."""
 
-    may_say: bool = False
-    """Its token's attributes say so."""
+    permission: str = field(default="", repr=False)
+    """What its token has as `liba.say`, where the sender cannot have put it there since; else empty."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from libacli.speech.fakes import RecordingSink, ScriptedVoice
 from libacli.speech.speaker import Speaker
 from tests.virtual_time import VirtualLoop
 
-VIEWER = Sender("viewer", may_say=True)
+VIEWER = Sender("viewer", permission="given")
 STRANGER = Sender("stranger")
 FACTS = AgentFacts(epoch="e1")
 TOLD = FACTS.encode()
@@ -66,7 +66,7 @@ class Office:
 
     def authorise(self, method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> Permit:
         self.asked.append((method, dict(body), auth, sender))
-        if not sender.may_say:
+        if not sender.permission:
             raise RefusedError("unauthorized", "you may not")
         return Permit(sender.identity, nonce=auth or "")
 
@@ -256,7 +256,7 @@ async def test_who_tries_again_and_again_is_answered_each_time_and_announced_and
             assert office.say({"text": "Me too.", "id": "b"})["rejected"] == "queue_full"
             await asyncio.sleep(0.2)
         assert office.say({"text": "And me.", "id": "c"})["rejected"] == "queue_full"
-        assert office.say({"text": "And I.", "id": "b"}, Sender("another", may_say=True))["rejected"]
+        assert office.say({"text": "And I.", "id": "b"}, Sender("another", permission="given"))["rejected"]
         await asyncio.sleep(10)
         assert "rejected" not in office.say({"text": "Me too.", "id": "b"})
     rejected = [event["id"] for event in office.events if event["state"] == "rejected"]
@@ -426,7 +426,9 @@ async def test_fault_09_a_sender_that_is_too_fast_is_refused_and_told_when_to_tr
         assert (refusal["rejected"], refusal["retry_in_s"]) == ("rate_limited", 10)
         assert refusal["message"].endswith("try again in 10 s")
         assert office.states("c") == ["rejected"]
-        assert "rejected" not in office.say({"text": "Hello.", "id": "d"}, Sender("another", may_say=True))
+        assert "rejected" not in office.say(
+            {"text": "Hello.", "id": "d"}, Sender("another", permission="given")
+        )
         await asyncio.sleep(10)
         assert "rejected" not in office.say({"text": "Hello.", "id": "c"})
 
@@ -518,7 +520,7 @@ async def test_fault_51_without_a_bound_an_utterance_waits_as_long_as_it_takes()
 
 async def test_fault_33_two_senders_are_spoken_in_the_order_in_which_they_were_accepted() -> None:
     async with open_office() as office:
-        senders = [Sender("one", may_say=True), Sender("two", may_say=True)]
+        senders = [Sender("one", permission="given"), Sender("two", permission="given")]
         positions = [
             office.say({"text": "Hello.", "id": f"u{number}"}, senders[number % 3 % 2])["position"]
             for number in range(9)

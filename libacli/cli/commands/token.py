@@ -20,6 +20,10 @@ def token(
     ] = False,
     as_json: AsJson = False,
     token_only: Annotated[bool, typer.Option("--token-only", help="Print the token alone")] = False,
+    permission_only: Annotated[
+        bool,
+        typer.Option("--permission-only", help="Print just what --can-say adds, for a token made elsewhere"),
+    ] = False,
     open_page: Annotated[bool, typer.Option("--open", help="Open LiveKit Meet with it in a browser")] = False,
     url: Url = None,
     api_key: ApiKey = None,
@@ -31,6 +35,13 @@ def token(
     \b
     liba token --room demo --open          watch in a browser
     liba token --can-say --token-only      for a page that makes the agent speak
+
+    What --can-say adds is the attribute liba.say: a permission for this room and identity, signed, that ends
+    with --valid-for. Alone it makes a token of another tool one that may speak:
+
+    \b
+    lk token create --join --room demo --identity ann --attribute \\
+        "liba.say=$(liba token --can-say --permission-only --room demo --identity ann)"
     """
     from libacli.cli.runs.token import TokenRun
     from libacli.edges.livekit.tokens import Permissions
@@ -45,5 +56,6 @@ def token(
         permissions=Permissions(can_say=can_say, can_publish=can_publish),
         as_json=as_json,
         token_only=token_only,
+        permission_only=permission_only,
         open_page=open_page,
     ).run()

@@ -10,6 +10,7 @@ from libacli.cli.output import output
 from libacli.cli.runs.browser import open_in_browser
 from libacli.config import LiveKitCredentials
 from libacli.core.connection_details import ConnectionDetails
+from libacli.edges.livekit.say_permission import sign_permission
 from libacli.edges.livekit.tokens import Permissions, join_token
 from libacli.errors import UsageError
 
@@ -32,10 +33,13 @@ class TokenRun:
     permissions: Permissions
     as_json: bool
     token_only: bool
+    permission_only: bool
+    """Prints no token, but what lets one speak that is made elsewhere."""
+
     open_page: bool
 
     def run(self) -> None:
-        """Prints the token. Raises UsageError."""
+        """Prints the token, or the permission alone. Raises UsageError, RefusedError."""
         identity = f"viewer-{os.urandom(3).hex()}" if self.identity is None else self.identity
         valid_for_s = seconds(self.valid_for)
         if not 1 <= valid_for_s <= _LONGEST_S:
@@ -50,12 +54,26 @@ class TokenRun:
             valid_for_s=valid_for_s,
             permissions=self.permissions,
         )
+        if self.permission_only:
+            output.result(self._permission(valid_for_s))
+            return
         self._show(token, identity, valid_for_s)
         if self.open_page:
             open_in_browser(
                 ConnectionDetails(self.credentials.ws_url, token).meet_url,
                 otherwise="join with the token at https://meet.livekit.io/?tab=custom",
             )
+
+    def _permission(self, valid_for_s: int) -> str:
+        """Raises UsageError when it would be nobody's, or to nothing."""
+        if self.identity is None or not self.permissions.can_say:
+            raise UsageError(
+                "a permission is for one identity, and to do something",
+                hint="liba token --can-say --permission-only --identity ann",
+            )
+        return sign_permission(
+            self.credentials, room=self.room, identity=self.identity, valid_for_s=valid_for_s
+        )
 
     def _show(self, token: str, identity: str, valid_for_s: int) -> None:
         if self.token_only:

@@ -9,27 +9,22 @@ import hashlib
 import json
 import os
 import re
-import time
-import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jwt
-
 from libacli.config import LiveKitCredentials
 from libacli.core.protocol import CAN_SAY_ATTRIBUTE, MAX_NAME_CHARS
-from libacli.core.reasons import REFUSALS, refusal
-from libacli.errors import RefusedError, UsageError
+from libacli.core.reasons import refusal
+from libacli.edges.livekit.say_permission import sign_permission
+from libacli.edges.livekit.signing import CLOCK_SKEW_S, encode, unauthorized, verified
+from libacli.errors import UsageError
 
 AVATAR_IDENTITIES = {"tavus": "tavus-avatar-agent"}
 """Vendor of avatars → the identity its avatar joins with, alone or with an ending (`-2`); reserved for it."""
 
 ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"
 SIGNATURE_VALID_S = 60
-CLOCK_SKEW_S = 30
-# How long the secret is was the server's choice: `livekit-server --dev` has the secret "secret".
-warnings.filterwarnings("ignore", message="The HMAC key is")
 
 _RESERVED_NAMES = f"liba-*, agent-* and {', '.join(AVATAR_IDENTITIES.values())}"
 _AVATARS = "|".join(re.escape(identity) for identity in AVATAR_IDENTITIES.values())
@@ -41,7 +36,7 @@ class Permissions:
     """What a participant may do in its room, beyond joining and subscribing."""
 
     can_say: bool = False
-    """Send say requests to the agent: carries the attribute that the agent asks for."""
+    """Send say requests to the agent: carries the permission that the agent asks for, valid as long."""
 
     can_publish: bool = False
     """Publish camera and microphone."""
@@ -66,8 +61,9 @@ def join_token(
     permissions = permissions or Permissions()
     claims: dict[str, Any] = {"sub": identity, "name": name, "video": _video(room, permissions)}
     if permissions.can_say:
-        claims["attributes"] = {CAN_SAY_ATTRIBUTE: "true"}
-    return _encode(credentials, claims, valid_for_s)
+        permission = sign_permission(credentials, room=room, identity=identity, valid_for_s=valid_for_s)
+        claims["attributes"] = {CAN_SAY_ATTRIBUTE: permission}
+    return encode(credentials, claims, valid_for_s)
 
 
 def listener_token(credentials: LiveKitCredentials, *, room: str, identity: str, hidden: bool = False) -> str:
@@ -76,7 +72,7 @@ def listener_token(credentials: LiveKitCredentials, *, room: str, identity: str,
     Participants are not told of one that is `hidden`: for the agent it is no viewer.
     """
     video = _video(room, Permissions()) | {"hidden": hidden}
-    return _encode(credentials, {"sub": identity, "video": video}, 600)
+    return encode(credentials, {"sub": identity, "video": video}, 600)
 
 
 def avatar_token(
@@ -99,17 +95,17 @@ def avatar_token(
         "video": video,
         "attributes": {ON_BEHALF_ATTRIBUTE: on_behalf_of},
     }
-    return _encode(credentials, claims, valid_for_s)
+    return encode(credentials, claims, valid_for_s)
 
 
 def admin_token(credentials: LiveKitCredentials, *, room: str) -> str:
     """A token for calls to LiveKit's server API about one room, valid for a minute."""
-    return _encode(credentials, {"video": {"roomAdmin": True, "room": room}}, 60)
+    return encode(credentials, {"video": {"roomAdmin": True, "room": room}}, 60)
 
 
 def list_token(credentials: LiveKitCredentials) -> str:
     """A token for the one server call that is about no room of its own, valid for a minute."""
-    return _encode(credentials, {"video": {"roomList": True}}, 60)
+    return encode(credentials, {"video": {"roomList": True}}, 60)
 
 
 def check_name(what: str, name: str) -> None:
@@ -156,7 +152,7 @@ def sign_request(
         "method": method,
         "body": _digest(body),
     }
-    return _encode(credentials, claims, SIGNATURE_VALID_S)
+    return encode(credentials, claims, SIGNATURE_VALID_S)
 
 
 def verify_request(
@@ -176,46 +172,22 @@ def verify_request(
     seconds: it cannot know what its predecessor has carried out, so it takes no request that was meant for
     that one. `previous` is a key that is accepted too.
     """
-    claims = _verified([credentials, previous] if previous else [credentials], auth)
+    accepted = [credentials, previous] if previous else [credentials]
+    claims = verified(accepted, auth, audience="liba", required=["jti"])
+    if not float(claims["exp"]) - float(claims["nbf"]) <= SIGNATURE_VALID_S:
+        # Nobody could remember for so long that it was carried out.
+        raise unauthorized(f"the signature is for more than {SIGNATURE_VALID_S} s")
     wanted = {"room": room, "method": method, "body": _digest(body)}
     for claim, value in wanted.items():
         if claims.get(claim) != value:
-            raise _unauthorized(f"the signature is for another {claim}")
+            raise unauthorized(f"the signature is for another {claim}")
     addressee = claims.get("agent")
     if addressee and agent is not None and addressee != agent:
-        raise _unauthorized("the signature is for another agent", hint="send it again, with a new signature")
+        raise unauthorized("the signature is for another agent", hint="send it again, with a new signature")
     # Whoever names no agent may have a clock that is behind: what was signed just before may pass again.
     if not addressee and float(claims["nbf"]) < began_at - CLOCK_SKEW_S:
-        raise _unauthorized("it was signed before this agent began", hint="send it again, signed anew")
+        raise unauthorized("it was signed before this agent began", hint="send it again, signed anew")
     return Signature(claims["iss"], str(claims["jti"]))
-
-
-def _verified(accepted: Iterable[LiveKitCredentials], auth: str) -> dict[str, Any]:
-    """The claims of `auth`, if it is a signature by one of these and holds now. Raises RefusedError."""
-    for credentials in accepted:
-        try:
-            claims: dict[str, Any] = jwt.decode(
-                auth,
-                credentials.api_secret.get_secret_value(),
-                algorithms=["HS256"],
-                audience="liba",
-                issuer=credentials.api_key,
-                leeway=CLOCK_SKEW_S,
-                options={"require": ["exp", "nbf", "iss", "aud", "jti"]},
-            )
-            is_short = float(claims["exp"]) - float(claims["nbf"]) <= SIGNATURE_VALID_S
-        except (jwt.InvalidSignatureError, jwt.InvalidIssuerError):
-            continue  # the other key's, perhaps
-        except jwt.ExpiredSignatureError as error:
-            raise _unauthorized("the signature has expired") from error
-        except jwt.ImmatureSignatureError as error:
-            raise _unauthorized("the signature is from the future: the sender's clock is ahead") from error
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:  # not even Unicode, or 1e999
-            raise _unauthorized("the signature is not valid") from error
-        if not is_short:  # nobody could remember for so long that it was carried out
-            raise _unauthorized(f"the signature is for more than {SIGNATURE_VALID_S} s")
-        return claims
-    raise _unauthorized("the signature is by a key that is not accepted here")
 
 
 def _video(room: str, permissions: Permissions) -> dict[str, Any]:
@@ -229,16 +201,6 @@ def _video(room: str, permissions: Permissions) -> dict[str, Any]:
     }
 
 
-def _unauthorized(message: str, *, hint: str = REFUSALS["unauthorized"].hint) -> RefusedError:
-    return RefusedError("unauthorized", message, hint=hint)
-
-
 def _digest(body: Mapping[str, Any]) -> str:
     canonical = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _encode(credentials: LiveKitCredentials, claims: dict[str, Any], valid_for_s: int) -> str:
-    now = int(time.time())  # noqa: TID251 - a token's life is wall time
-    claims = {"iss": credentials.api_key, "nbf": now, "exp": now + valid_for_s} | claims
-    return jwt.encode(claims, credentials.api_secret.get_secret_value(), algorithm="HS256")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from pydantic import SecretStr
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.protocol import SAY_METHOD, STOP_METHOD
 from libacli.edges.livekit.authorization import RoomAuthorization, say_caps
+from libacli.edges.livekit.say_permission import sign_permission
 from libacli.edges.livekit.tokens import sign_request
 from libacli.errors import RefusedError
 from libacli.speech.desk import Permit, Sender
@@ -46,10 +48,39 @@ def test_a_signed_request_is_carried_out_whoever_brings_it_on_the_account_of_its
     assert len({permit.nonce for permit in permits}) == 2
 
 
+def permitted(identity: str = "vera", **changes: Any) -> Sender:
+    given: dict[str, Any] = {"room": "demo", "identity": identity, "valid_for_s": 60} | changes
+    return Sender(identity, sign_permission(given.pop("credentials", NEW), **given))
+
+
 def test_a_sender_that_may_is_carried_out_on_its_own_account() -> None:
-    assert rule().authorise(SAY_METHOD, BODY, None, Sender("vera", may_say=True)) == Permit(
-        "participant vera"
-    )
+    assert rule().authorise(SAY_METHOD, BODY, None, permitted()) == Permit("participant vera")
+
+
+def test_a_permission_that_anybody_could_have_written_is_none() -> None:
+    with pytest.raises(RefusedError, match="nobody knows who wrote that") as caught:
+        rule().authorise(SAY_METHOD, BODY, None, Sender("vera", "true"))
+    assert caught.value.reason == "unauthorized"
+    assert "liba token --can-say" in caught.value.hint
+
+
+@pytest.mark.parametrize("value", ["True", "1", "yes", "true ", '"true"', "signed"])
+def test_no_other_word_is_one_either(value: str) -> None:
+    assert reason(rule(say_accept="attribute"), None, Sender("vera", value)) == "unauthorized"
+
+
+def test_where_the_setting_lets_it_count_the_bare_attribute_counts_and_signed_ones_go_on_counting() -> None:
+    old_rule = rule(say_accept="attribute")
+    for sender in (Sender("vera", "true"), permitted()):
+        assert old_rule.authorise(SAY_METHOD, BODY, None, sender) == Permit("participant vera")
+    assert reason(old_rule, None, permitted(room="other")) == "unauthorized"
+    assert reason(old_rule, None, Sender("vera")) == "unauthorized"
+    assert reason(old_rule, None, Sender("", "true")) == "unknown_sender"
+
+
+def test_a_permission_by_the_key_that_is_being_replaced_counts_as_long_as_that_is_set() -> None:
+    rule(**PREVIOUS).authorise(SAY_METHOD, BODY, None, permitted(credentials=OLD))
+    assert reason(rule(), None, permitted(credentials=OLD)) == "unauthorized"
 
 
 def test_fault_04_who_only_watches_is_refused() -> None:
@@ -58,11 +89,11 @@ def test_fault_04_who_only_watches_is_refused() -> None:
 
 def test_fault_05_nobody_to_name_is_never_trusted() -> None:
     assert reason(rule(), None, NOBODY) == "unknown_sender"
-    assert reason(rule(), None, Sender("", may_say=True)) == "unknown_sender"
+    assert reason(rule(), None, replace(permitted(), identity="")) == "unknown_sender"
 
 
 def test_a_permission_does_not_mend_a_signature_that_is_wrong() -> None:
-    assert reason(rule(), signed(room="other"), Sender("vera", may_say=True)) == "unauthorized"
+    assert reason(rule(), signed(room="other"), permitted()) == "unauthorized"
 
 
 def test_keys_are_changed_without_a_pause() -> None:

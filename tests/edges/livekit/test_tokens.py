@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
 from libacli.core.protocol import MAX_NAME_CHARS, SAY_METHOD, STOP_METHOD
+from libacli.edges.livekit.say_permission import SayPermissions
 from libacli.edges.livekit.tokens import (
     Permissions,
     Signature,
@@ -79,9 +80,21 @@ def test_each_permission_grants_its_own_and_never_the_right_to_change_oneself(
     )
     video = made["video"]
     assert (video["canPublishData"], video["canPublish"]) == (can_say, can_publish)
-    assert made.get("attributes") == ({"liba.say": "true"} if can_say else None)
+    assert list(made.get("attributes", {})) == (["liba.say"] if can_say else [])
     assert video["canUpdateOwnMetadata"] is False
     assert not {"roomAdmin", "roomCreate", "hidden", "recorder", "agent"} & video.keys()
+
+
+def test_the_permission_in_a_token_is_for_its_holder_and_ends_with_it() -> None:
+    permissions = Permissions(can_say=True)
+    made = claims(
+        join_token(CREDENTIALS, room="demo", identity="vera", valid_for_s=90, permissions=permissions)
+    )
+    value = made["attributes"]["liba.say"]
+    permission = jwt.decode(value, SECRET, algorithms=["HS256"], audience="liba-say")
+    assert (permission["room"], permission["sub"]) == ("demo", "vera")
+    assert permission["exp"] == pytest.approx(made["exp"], abs=1)
+    SayPermissions([CREDENTIALS], "demo").read("vera", value)
 
 
 def test_a_listener_of_our_own_bears_a_reserved_name_and_only_hears() -> None:
