@@ -202,6 +202,12 @@ class Settings(BaseSettings):
     serve_rate_per_minute: int = Field(
         default=600, ge=0, le=1_000_000, description="Requests a minute from one key or address; 0: no limit"
     )
+    serve_token_ttl: int = Field(
+        default=600, ge=10, le=3600, description="Longest life of a token that a session asks for, in seconds"
+    )
+    serve_owner_key: SecretStr | None = Field(
+        default=None, description="One of the keys itself, not its hash: `liba sessions` asks with it"
+    )
     serve_tls_cert: Path | None = Field(default=None, description="Certificate chain (PEM), to speak HTTPS")
     serve_tls_key: Path | None = Field(default=None, description="Its private key (PEM)")
 

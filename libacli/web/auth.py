@@ -9,7 +9,7 @@ from libacli.errors import ConfigError
 from libacli.web.keys import find_key, parse_keys
 from libacli.web.problems import Problem
 from libacli.web.rate_limits import RateLimits
-from libacli.web.sessions import Sessions
+from libacli.web.sessions import Session, Sessions
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,9 @@ class Caller:
     valid_for_s: float | None = None
     """How long he stays let in; None: as long as the server runs."""
 
+    session: Session | None = None
+    """What let him in; None: a key, or that he is on this machine."""
+
     def room_or(self, default: str, wanted: str | None) -> str:
         """The room that he means. Raises Problem when it is not his."""
         if self.room is None:
@@ -36,6 +39,11 @@ class Caller:
         """Raises Problem when he may only watch."""
         if not self.can_say:
             raise Problem(403, "watch_only", "this session may watch, not speak")
+
+    def check_owner(self) -> None:
+        """Raises Problem when somebody else has let him in."""
+        if self.session:
+            raise Problem(403, "owner_only", "this is for who has a key, not for a session")
 
 
 def check_bind(settings: Settings) -> bool:
@@ -94,5 +102,5 @@ class Authenticator:
             return Caller(f"key {key.name}", None, True)
         if session := self._sessions.find_session(presented):
             left_s = self._sessions.seconds_left(session)
-            return Caller(session.name, session.room, session.can_say, left_s)
+            return Caller(session.name, session.room, session.can_say, left_s, session)
         return None

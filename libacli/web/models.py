@@ -219,7 +219,12 @@ class TokenBody(_Body):
     )
     name: str = Field(default="", max_length=MAX_NAME_CHARS, description="Shown to others")
     can_say: bool = Field(default=False, description="May make the agent speak, from inside the room")
-    valid_for_s: int = Field(default=600, ge=1, le=86_400, description="Seconds in which it may join")
+    valid_for_s: int = Field(
+        default=600,
+        ge=1,
+        le=86_400,
+        description="Seconds in which it may join, and speak; of a session no more than its server lets",
+    )
 
 
 class Token(BaseModel):

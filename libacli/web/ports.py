@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from typing import Any, Protocol
 
 from libacli.core.connection_details import ConnectionDetails
@@ -50,6 +50,9 @@ class Gateway(Protocol):
         self, room: str, identity: str, *, name: str, valid_for_s: int, can_say: bool
     ) -> ConnectionDetails:
         """A least-privilege token. Raises RefusedError for an identity that is reserved."""
+
+    async def put_out(self, room: str, identities: Collection[str]) -> None:
+        """Removes these from `room` where they are in it; a token that is valid lets them in again."""
 
     async def check(self) -> None:
         """Raises UnreachableError or CredentialsError when LiveKit cannot be used."""

@@ -25,7 +25,9 @@ async def post_token(
 ) -> Token:
     """A LiveKit token for one participant of one room: it may watch, and with `can_say` make it speak.
 
-    It never grants to publish camera or microphone, nor to change its own name or attributes.
+    It never grants to publish camera or microphone, nor to change its own name or attributes. A session has
+    one identity and at most five tokens that are valid; none of them outlasts it. When it ends, who came in
+    by them is put out.
     """
     return make_token(services, caller, body or TokenBody())
 
@@ -37,15 +39,18 @@ def make_token(services: Services, caller: Caller, body: TokenBody) -> Token:
     if body.identity and caller.room is not None:  # joining with it would put its holder out
         raise Problem(403, "identity_given", "a session cannot choose its identity", hint="leave it out")
     room = caller.room_or(services.settings.say_room, body.room)
-    identity = body.identity or f"viewer-{os.urandom(3).hex()}"
+    identity, valid_for_s = body.identity or f"viewer-{os.urandom(3).hex()}", body.valid_for_s
+    if caller.session:
+        identity = caller.session.identity
+        valid_for_s = services.viewers.count_token(caller.session, body.valid_for_s)
     joined = services.gateway.join(
-        room, identity, name=body.name, valid_for_s=body.valid_for_s, can_say=body.can_say
+        room, identity, name=body.name, valid_for_s=valid_for_s, can_say=body.can_say
     )
     return Token(
         url=joined.url,
         room=room,
         identity=identity,
         token=joined.token,
-        valid_for_s=body.valid_for_s,
+        valid_for_s=valid_for_s,
         can_say=body.can_say,
     )

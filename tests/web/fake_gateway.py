@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +68,12 @@ class FakeGateway:
 
         self.joined: list[tuple[str, str, str, int, bool]] = []
         """Tokens that were made: room, identity, name, seconds, whether it may speak."""
+
+        self.present: set[str] = set()
+        """Identities of who is in a room; nobody is taken out of it."""
+
+        self.removed: list[tuple[str, str]] = []
+        """Room and identity of who was put out, in order."""
 
         self.delay_s = 0.0
         """How long `check` takes."""
@@ -183,6 +189,10 @@ class FakeGateway:
             raise RefusedError("reserved_identity", f"the identity {identity!r} is reserved")
         self.joined.append((room, identity, name, valid_for_s, can_say))
         return ConnectionDetails("ws://127.0.0.1:7880", f"token of {identity} for {room}")
+
+    async def put_out(self, room: str, identities: Collection[str]) -> None:
+        self._called("put_out", room)
+        self.removed += [(room, identity) for identity in identities if identity in self.present]
 
     async def check(self) -> None:
         self._called("check", "liba-check")

@@ -30,7 +30,8 @@ class Row:
     """A request that touches the room `demo`, if it touches any."""
 
     needs: str
-    """Who may send it: `anybody`, a `caller`, who may `watch` the room, who may `say` something there."""
+    """Who may send it: `anybody`, a `caller`, who may `watch` the room, who may `say` something there, whose
+    `own` the server is."""
 
     method: str
     route: str
@@ -58,6 +59,9 @@ ROWS = (
     Row("anybody", "GET", "/api/page", 200),
     Row("anybody", "POST", "/api/session", 200, body={"code": "the right one"}),
     Row("caller", "GET", "/metrics", 200),
+    Row("caller", "DELETE", "/api/session", 200),
+    Row("own", "GET", "/api/sessions", 200),
+    Row("own", "DELETE", "/api/sessions/{name}", 200, path="/api/sessions/that of somebody"),
     Row("watch", "POST", "/api/token", 200, "join", ROOM),
     Row("watch", "POST", "/token", 200, "join", ROOM),
     Row("watch", "GET", "/token", 200, "join", path="/token?room=demo"),
@@ -78,16 +82,18 @@ MAY = {
     "little": ("anybody", "caller"),
     "watch": ("anybody", "caller", "watch"),
     "all": ("anybody", "caller", "watch", "say"),
+    "own": ("anybody", "caller", "watch", "say", "own"),
 }
 
 REFUSALS = {"nothing": (401, "unauthorized"), "little": (403, "other_room"), "watch": (403, "watch_only")}
+NOT_OWN = (403, "owner_only")
 
 SERVERS = ("loopback without keys", "loopback with keys", "other bind with keys")
 
 CALLERS = {
-    "no key": ("all", "nothing", "nothing"),
+    "no key": ("own", "nothing", "nothing"),
     "wrong key": ("nothing", "nothing", "nothing"),
-    "right key": ("nothing", "all", "all"),  # without keys none is right
+    "right key": ("nothing", "own", "own"),  # without keys none is right
     "session for this room": ("all", "all", "all"),
     "session for another room": ("little", "little", "little"),
     "watch-only session": ("watch", "watch", "watch"),
@@ -157,17 +163,21 @@ async def test_who_may_is_let_in_and_for_nobody_else_is_livekit_asked(
     may = CALLERS[caller][SERVERS.index(server)]
     async with calling(server, gateway) as (app, client):
         headers = headers_of(caller, app)
-        body = row.body
-        if row.route == "/api/session":
+        body, path = row.body, row.path or row.route
+        if row.route == "/api/session" and row.body:
             body = {"code": app.services.sessions.new_code("demo", can_say=True).secret}
+        if row.route == "/api/sessions/{name}":
+            enter(app, "demo", can_say=False)
+            path = f"/api/sessions/{app.services.sessions.all()[-1].name}"
         asyncio.get_running_loop().call_later(1, app.services.feeds.end)  # events would go on for ever
-        answer = await client.request(row.method, row.path or row.route, json=body, headers=headers)
+        answer = await client.request(row.method, path, json=body, headers=headers)
     if row.needs in MAY[may]:
         assert answer.status_code == row.status, answer.text
         assert gateway.calls[:1] == [row.asks][: bool(row.asks)]
     else:
         assert gateway.calls == []
-        assert (answer.status_code, answer.json()["reason"]) == REFUSALS[may]
+        refused = NOT_OWN if row.needs == "own" and may != "nothing" else REFUSALS[may]
+        assert (answer.status_code, answer.json()["reason"]) == refused
         assert answer.headers.get("www-authenticate") == ("Bearer" if answer.status_code == 401 else None)
 
 

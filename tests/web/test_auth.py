@@ -49,7 +49,7 @@ async def test_a_session_may_do_what_its_code_was_made_for(can_say: bool) -> Non
     token, session = redeemed
     authenticator = Authenticator(Settings(), sessions, RateLimits(600), host_is_loopback=False)
     assert await authenticator.authenticate(f"Bearer {token}", HERE) == Caller(
-        session.name, "demo", can_say, valid_for_s=SESSION_VALID_S
+        session.name, "demo", can_say, valid_for_s=SESSION_VALID_S, session=session
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeVar
@@ -139,6 +139,12 @@ class RoomGateway:
             permissions=Permissions(can_say=can_say),
         )
         return ConnectionDetails(self._credentials.ws_url, token)
+
+    async def put_out(self, room: str, identities: Collection[str]) -> None:
+        """Removes these from `room` where they are in it; a token that is valid lets them in again."""
+        present = {participant.identity for participant in await self._api.participants(room)}
+        for identity in present.intersection(identities):
+            await self._api.remove(room, identity)
 
     async def check(self) -> None:
         """Raises UnreachableError or CredentialsError when LiveKit cannot be used."""

@@ -32,7 +32,7 @@ function sentence(text) {
 export class Api {
   /** @param {() => string} bearer what lets us in; empty: nothing is sent */
   constructor(bearer) {
-    this._bearer = bearer;
+    this.bearer = bearer;
     /** Called when the server does not know us any more. */
     this.onLockedOut = () => {};
   }
@@ -60,7 +60,7 @@ export class Api {
   }
 
   async _fetch(path, { headers = {}, ...options }) {
-    const bearer = this._bearer();
+    const bearer = this.bearer();
     const all = { ...headers, ...(bearer && { Authorization: `Bearer ${bearer}` }) };
     const response = await fetch(path, { ...options, headers: all, cache: "no-store" }).catch((error) => {
       if (error.name === "AbortError") throw error;

@@ -6,6 +6,7 @@ import { Compose } from "./compose.js";
 import { renderConnectionPanel } from "./connection_panel.js";
 import { byId, show, write } from "./dom.js";
 import { followEvents } from "./event_stream.js";
+import { JoinToken } from "./join_token.js";
 import { LatencyPanel } from "./latency_panel.js";
 import { Media } from "./media.js";
 import { Queue } from "./queue.js";
@@ -47,7 +48,7 @@ export class RoomView {
     this._board = new Board(page.states);
     const draw = () => this._draw();
     this._media = new Media({
-      join: () => api.token(room),
+      joinToken: new JoinToken(() => api.token(room), api.bearer),
       video: byId("stage-video"),
       sounds: byId("stage-sound"),
       onChange: draw,

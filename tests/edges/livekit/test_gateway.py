@@ -248,6 +248,16 @@ async def test_an_identity_of_libas_own_is_not_given_away(gateway: RoomGateway) 
     assert caught.value.reason == "reserved_identity"
 
 
+async def test_who_is_to_be_put_out_is_removed_if_he_is_there_and_nobody_else(
+    server: TwirpServer, gateway: RoomGateway
+) -> None:
+    server.participants = [agent(), {"identity": "viewer-1"}, {"identity": "viewer-2"}]
+    await gateway.put_out("demo", ["viewer-2", "viewer-3"])
+    assert [asked.body for asked in server.asked("RemoveParticipant")] == [
+        {"room": "demo", "identity": "viewer-2"}
+    ]
+
+
 async def test_a_name_that_is_none_is_refused_before_anybody_is_asked(
     server: TwirpServer, gateway: RoomGateway
 ) -> None:
