@@ -11,6 +11,9 @@ from libacli.web.problems import Problem
 from libacli.web.rate_limits import RateLimits
 from libacli.web.sessions import Session, Sessions
 
+_LOCAL = "local"
+"""The name of whoever calls from this machine, where that is enough."""
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -21,11 +24,17 @@ class Caller:
     """The one room he may ask for; None: any."""
 
     can_say: bool
+    can_control: bool = False
     valid_for_s: float | None = None
     """How long he stays let in; None: as long as the server runs."""
 
     session: Session | None = None
     """What let him in; None: a key, or that he is on this machine."""
+
+    @property
+    def on_behalf(self) -> str:
+        """On whose account the agent speaks for him. Empty: the owner's, as who is on his machine."""
+        return "" if self.name == _LOCAL else self.name
 
     def room_or(self, default: str, wanted: str | None) -> str:
         """The room that he means. Raises Problem when it is not his."""
@@ -39,6 +48,11 @@ class Caller:
         """Raises Problem when he may only watch."""
         if not self.can_say:
             raise Problem(403, "watch_only", "this session may watch, not speak")
+
+    def check_can_control(self) -> None:
+        """Raises Problem when he may not stop, interrupt, or go before others."""
+        if not self.can_control:
+            raise Problem(403, "no_control", "this session may not stop, interrupt or go before others")
 
     def check_owner(self) -> None:
         """Raises Problem when somebody else has let him in."""
@@ -78,7 +92,7 @@ class Authenticator:
         """Who sent this header from there. Raises Problem."""
         await self._rate_limits.count_address_request(address)
         if authorization is None and not self.needs_key:
-            return Caller("local", None, True)
+            return Caller(_LOCAL, None, True, True)
         await self._rate_limits.check_wrong_attempts(address)
         caller = self._known_caller(authorization)
         if caller is None:
@@ -99,8 +113,8 @@ class Authenticator:
         if scheme.lower() != "bearer" or not presented:
             return None
         if key := find_key(self._keys, presented):
-            return Caller(f"key {key.name}", None, True)
+            return Caller(f"key {key.name}", None, True, True)
         if session := self._sessions.find_session(presented):
             left_s = self._sessions.seconds_left(session)
-            return Caller(session.name, session.room, session.can_say, left_s, session)
+            return Caller(session.name, session.room, session.can_say, session.can_control, left_s, session)
         return None

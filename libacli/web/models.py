@@ -219,6 +219,7 @@ class TokenBody(_Body):
     )
     name: str = Field(default="", max_length=MAX_NAME_CHARS, description="Shown to others")
     can_say: bool = Field(default=False, description="May make the agent speak, from inside the room")
+    can_control: bool = Field(default=False, description="May stop it, interrupt it, and go before others")
     valid_for_s: int = Field(
         default=600,
         ge=1,
@@ -240,6 +241,7 @@ class Token(BaseModel):
                     "token": "eyJ...",
                     "valid_for_s": 600,
                     "can_say": False,
+                    "can_control": False,
                 }
             ]
         }
@@ -251,6 +253,7 @@ class Token(BaseModel):
     token: str
     valid_for_s: int
     can_say: bool
+    can_control: bool
 
 
 class LatencyBudgets(BaseModel):

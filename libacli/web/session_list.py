@@ -22,6 +22,7 @@ class SessionState(BaseModel):
     name: str = Field(description="By which it is ended; its guests have it too")
     room: str
     can_say: bool
+    can_control: bool
     is_guest: bool = Field(description="Whether it came by the link of a session, whose end is its own")
     identity: str = Field(description="Who it is in the room, if it watches")
     live_tokens: int = Field(description="LiveKit tokens of it that let join now")
@@ -40,6 +41,7 @@ class SessionList(BaseModel):
                             "name": "session 3f9a1c02",
                             "room": "demo",
                             "can_say": False,
+                            "can_control": False,
                             "is_guest": False,
                             "identity": "viewer-5c89a277",
                             "live_tokens": 1,
@@ -106,6 +108,7 @@ def _state(services: Services, session: Session) -> SessionState:
         name=session.name,
         room=session.room,
         can_say=session.can_say,
+        can_control=session.can_control,
         is_guest=session.is_guest,
         identity=session.identity,
         live_tokens=services.viewers.live_tokens(session),

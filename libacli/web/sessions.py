@@ -27,7 +27,7 @@ ever more pushes out none but its own guests."""
 
 @dataclass(frozen=True)
 class Session:
-    """Leave to watch one room, and with `can_say` to make its agent speak."""
+    """Leave to watch one room, with `can_say` to make its agent speak, with `can_control` to stop it."""
 
     name: str
     """For limits: its own, or that of the session whose link it came by; no secret."""
@@ -40,6 +40,7 @@ class Session:
     is_guest: bool = False
     """Whether it came by the link of a session."""
 
+    can_control: bool = False
     identity: str = ""
     """Who it is in its room; a guest is another participant than its host."""
 
@@ -60,6 +61,7 @@ class _Code:
     room: str
     can_say: bool
     expires_at: float
+    can_control: bool
     host: Session | None
     """The session whose link it is in; None: the link of somebody with a key."""
 
@@ -89,7 +91,7 @@ class Sessions:
         self._codes: OrderedDict[str, _Code] = OrderedDict()
         self._sessions: OrderedDict[str, Session] = OrderedDict()
 
-    def new_code(self, room: str, *, can_say: bool, maker: str = "") -> NewCode:
+    def new_code(self, room: str, *, can_say: bool, can_control: bool = False, maker: str = "") -> NewCode:
         """A code for a session in `room`; it works once, for 10 minutes.
 
         If `maker` is the name of a session, whoever comes in by the code is its guest: he shares its limits
@@ -99,7 +101,7 @@ class Sessions:
         host = self._session_named(maker)
         name = host.name if host else f"session {secrets.token_hex(4)}"
         expires_at = min(now + CODE_VALID_S, host.expires_at) if host else now + CODE_VALID_S
-        _keep(self._codes, secret, _Code(name, room, can_say, expires_at, host))
+        _keep(self._codes, secret, _Code(name, room, can_say, expires_at, can_control, host))
         return NewCode(secret, expires_at - now)
 
     def redeem_code(self, code: str) -> tuple[str, Session] | None:
@@ -110,7 +112,15 @@ class Sessions:
         token = PREFIX + secrets.token_urlsafe(32)
         expires_at = known.host.expires_at if known.host else now + SESSION_VALID_S
         identity = f"viewer-{secrets.token_hex(4)}"
-        session = Session(known.name, known.room, known.can_say, expires_at, known.is_guest, identity)
+        session = Session(
+            name=known.name,
+            room=known.room,
+            can_say=known.can_say,
+            expires_at=expires_at,
+            is_guest=known.is_guest,
+            can_control=known.can_control,
+            identity=identity,
+        )
         for gone in _keep(self._sessions, token, session):
             self._on_end(gone)
         return token, session

@@ -36,6 +36,8 @@ def make_token(services: Services, caller: Caller, body: TokenBody) -> Token:
     """The token that `body` asks for. Raises Problem or RefusedError."""
     if body.can_say:
         caller.check_can_say()
+    if body.can_control:
+        caller.check_can_control()
     if body.identity and caller.room is not None:  # joining with it would put its holder out
         raise Problem(403, "identity_given", "a session cannot choose its identity", hint="leave it out")
     room = caller.room_or(services.settings.say_room, body.room)
@@ -44,7 +46,13 @@ def make_token(services: Services, caller: Caller, body: TokenBody) -> Token:
         identity = caller.session.identity
         valid_for_s = services.viewers.count_token(caller.session, body.valid_for_s)
     joined = services.gateway.join(
-        room, identity, name=body.name, valid_for_s=valid_for_s, can_say=body.can_say
+        room,
+        identity,
+        name=body.name,
+        valid_for_s=valid_for_s,
+        can_say=body.can_say,
+        can_control=body.can_control,
+        on_behalf=caller.session.name if caller.session else "",
     )
     return Token(
         url=joined.url,
@@ -53,4 +61,5 @@ def make_token(services: Services, caller: Caller, body: TokenBody) -> Token:
         token=joined.token,
         valid_for_s=valid_for_s,
         can_say=body.can_say,
+        can_control=body.can_control,
     )

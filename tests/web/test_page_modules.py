@@ -466,12 +466,13 @@ async def test_what_was_kept_of_a_token_and_is_none_is_passed_over(page: Page, s
 
 
 @pytest.mark.parametrize(
-    "stored", ["", "{", "null", json.dumps({"bearer": "lss_x", "room": "r", "canSay": False})]
+    "stored",
+    ["", "{", "null", json.dumps({"bearer": "lss_x", "room": "r", "canSay": False, "canControl": False})],
 )
 async def test_what_was_kept_of_who_we_are_is_read_or_forgotten(page: Page, stored: str) -> None:
     code = "if (given) sessionStorage.setItem('liba.access', given); return m.loadAccess();"
     found = await run(page, "access.js", code, stored)
-    nobody = {"bearer": "", "room": "", "canSay": True}
+    nobody = {"bearer": "", "room": "", "canSay": True, "canControl": True}
     assert found == (json.loads(stored) if stored.startswith('{"') else nobody)
 
 
@@ -483,4 +484,7 @@ async def test_where_the_browser_stores_nothing_it_is_told_and_nothing_breaks(pa
       m.forgetAccess();
       return [isStored, m.loadAccess()];
     """
-    assert await run(page, "access.js", code) == [False, {"bearer": "", "room": "", "canSay": True}]
+    assert await run(page, "access.js", code) == [
+        False,
+        {"bearer": "", "room": "", "canSay": True, "canControl": True},
+    ]

@@ -54,6 +54,7 @@ async def test_whose_own_the_server_is_sees_whom_it_has_let_in_and_no_secret(
         "name": host["name"],
         "room": "lobby",
         "can_say": True,
+        "can_control": False,
         "is_guest": False,
         "identity": identity,
         "live_tokens": 1,

@@ -26,6 +26,7 @@ async def test_a_token_is_for_one_watcher_of_the_room_of_the_settings(client: ht
         "token": f"token of {told['identity']} for demo",
         "valid_for_s": 600,
         "can_say": False,
+        "can_control": False,
     }
 
 
@@ -46,6 +47,15 @@ async def test_a_session_gets_an_identity_and_cannot_put_another_viewer_out_by_t
     assert (refused.status_code, refused.json()["reason"]) == (403, "identity_given")
     assert gateway.joined == []
     assert (await client.post("/api/token", headers=headers)).json()["identity"].startswith("viewer-")
+
+
+async def test_what_a_session_has_spoken_in_the_room_is_on_its_account(
+    app: WebApp, client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    await client.post("/api/token", json={"can_say": True, "can_control": True})
+    await client.post("/api/token", json={"can_say": True}, headers=enter(app, "demo", can_say=True))
+    (session,) = app.services.sessions.all()
+    assert gateway.rights == [(True, True, ""), (True, False, session.name)]
 
 
 async def test_a_session_is_one_viewer_however_often_it_asks(

@@ -14,7 +14,10 @@ def token(
     ] = None,
     name: Annotated[str, typer.Option("--name", "-n", help="Name shown to others")] = "",
     valid_for: Annotated[str, typer.Option("--valid-for", help="Time to join in: 90s, 10m, 1h30m")] = "10m",
-    can_say: Annotated[bool, typer.Option("--can-say", help="May make the agent speak")] = False,
+    can_say: Annotated[bool, typer.Option("--can-say", help="May make the agent speak, in its turn")] = False,
+    can_control: Annotated[
+        bool, typer.Option("--can-control", help="May stop it, interrupt it, and go before others")
+    ] = False,
     can_publish: Annotated[
         bool, typer.Option("--can-publish", help="May publish camera and microphone")
     ] = False,
@@ -36,8 +39,8 @@ def token(
     liba token --room demo --open          watch in a browser
     liba token --can-say --token-only      for a page that makes the agent speak
 
-    What --can-say adds is the attribute liba.say: a permission for this room and identity, signed, that ends
-    with --valid-for. Alone it makes a token of another tool one that may speak:
+    What --can-say and --can-control add is the attribute liba.say: a permission for this room and identity,
+    signed, that ends with --valid-for. Alone it makes a token of another tool one that may speak:
 
     \b
     lk token create --join --room demo --identity ann --attribute \\
@@ -53,7 +56,7 @@ def token(
         identity=identity,
         name=name,
         valid_for=valid_for,
-        permissions=Permissions(can_say=can_say, can_publish=can_publish),
+        permissions=Permissions(can_say=can_say, can_publish=can_publish, can_control=can_control),
         as_json=as_json,
         token_only=token_only,
         permission_only=permission_only,

@@ -140,7 +140,8 @@ class ServeRun:
         settings = self._settings
         page = f"{address}/#room={quote(settings.say_room, safe='')}"
         if settings.serve_keys:
-            page += f"&code={services.sessions.new_code(settings.say_room, can_say=True).secret}"
+            code = services.sessions.new_code(settings.say_room, can_say=True, can_control=True)
+            page += f"&code={code.secret}"
         output.status(f"page     {page}")
         if self._as_json:
             output.ndjson({"url": address, "page": page})

@@ -100,7 +100,10 @@ def _answer(response: httpx2.Response) -> dict[str, Any]:
 
 
 def _line(session: dict[str, Any]) -> str:
-    may = "may speak" if session.get("can_say") else "watches"
+    rights = [
+        word for word, right in (("speaks", "can_say"), ("controls", "can_control")) if session.get(right)
+    ]
+    may = " and ".join(rights) or "watches"
     guest = ", a guest" if session.get("is_guest") else ""
     minutes = round(float(session.get("expires_in_s") or 0) / 60)
     return (

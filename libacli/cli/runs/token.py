@@ -66,13 +66,19 @@ class TokenRun:
 
     def _permission(self, valid_for_s: int) -> str:
         """Raises UsageError when it would be nobody's, or to nothing."""
-        if self.identity is None or not self.permissions.can_say:
+        may_say, may_control = self.permissions.can_say, self.permissions.can_control
+        if self.identity is None or not (may_say or may_control):
             raise UsageError(
                 "a permission is for one identity, and to do something",
                 hint="liba token --can-say --permission-only --identity ann",
             )
         return sign_permission(
-            self.credentials, room=self.room, identity=self.identity, valid_for_s=valid_for_s
+            self.credentials,
+            room=self.room,
+            identity=self.identity,
+            valid_for_s=valid_for_s,
+            may_say=may_say,
+            may_control=may_control,
         )
 
     def _show(self, token: str, identity: str, valid_for_s: int) -> None:
@@ -86,6 +92,7 @@ class TokenRun:
                     "identity": identity,
                     "valid_for_s": valid_for_s,
                     "can_say": self.permissions.can_say,
+                    "can_control": self.permissions.can_control,
                     "can_publish": self.permissions.can_publish,
                     "token": token,
                 }

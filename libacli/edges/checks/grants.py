@@ -62,8 +62,7 @@ def excess(claims: Mapping[str, Any]) -> Iterator[str]:
 def _granted(claims: Mapping[str, Any]) -> Iterator[str]:
     """Rights that somebody gave on purpose."""
     if permission := _permission(claims):
-        is_bare = permission == BARE_PERMISSION
-        yield "make agents speak that have say.accept = attribute" if is_bare else "make the agent speak"
+        yield _permitted(permission)
     if _video(claims).get("canPublish"):
         yield "publish sound and picture"
     life_h = (claims.get("exp", 0) - claims.get("nbf", claims.get("iat", _now()))) / 3600
@@ -122,6 +121,17 @@ def _worthless_permission(
     except RefusedError as error:
         return _wrong(str(error), "make it anew: liba token --can-say")
     return None
+
+
+def _permitted(permission: str) -> str:
+    """What a permission lets do; whether agents take it is another question."""
+    if permission == BARE_PERMISSION:
+        return "make agents speak that have say.accept = attribute"
+    try:
+        may = jwt.decode(permission, options={"verify_signature": False}).get("may", [])
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        may = []
+    return "make the agent speak, and stop it" if "control" in may else "make the agent speak"
 
 
 def _permission(claims: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,29 +35,41 @@ class RoomAuthorization:
     def authorise(self, method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> Permit:
         """Raises RefusedError unless this request may be carried out."""
         if self._takes_anyone:
-            return Permit(f"participant {sender.identity}")
+            return self._anyones(method, body, auth, sender)
         if auth is not None:
-            signature = verify_request(
-                self._credentials,
-                auth,
-                room=self._room,
-                method=method,
-                body=body,
-                agent=self._agent,
-                began_at=self._began_at,
-                previous=self._previous,
-            )
-            return Permit(f"key {signature.key}", nonce=signature.nonce)
+            return self._signed(method, body, auth)
         if not sender.identity:
             raise RefusedError(
                 "unknown_sender",
                 "the sender is not known: it is hidden, or joined a moment ago; try again in 3 s, or sign it",
             )
-        self._check_permission(sender)
-        return Permit(f"participant {sender.identity}")
+        return self._permitted(sender)
 
-    def _check_permission(self, sender: Sender) -> None:
-        """Raises RefusedError unless its token lets the sender make this agent speak."""
+    def _signed(self, method: str, body: Mapping[str, Any], auth: str) -> Permit:
+        """What is signed with the API secret is the owner's, unless it says on whose behalf."""
+        signature = verify_request(
+            self._credentials,
+            auth,
+            room=self._room,
+            method=method,
+            body=body,
+            agent=self._agent,
+            began_at=self._began_at,
+            previous=self._previous,
+        )
+        account = _account_of_key(signature.key, signature.on_behalf)
+        is_owner = not signature.on_behalf
+        return Permit(account, nonce=signature.nonce, is_owner=is_owner, may_control=True)
+
+    def _anyones(self, method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> Permit:
+        """Whoever asks; what the owner has signed is the owner's here too."""
+        if auth is not None:
+            with suppress(RefusedError):
+                return self._signed(method, body, auth)
+        return Permit(self._account_of(sender), may_control=True)
+
+    def _permitted(self, sender: Sender) -> Permit:
+        """Raises RefusedError unless the sender's token lets it ask this agent for something."""
         if not sender.permission:
             raise RefusedError(
                 "unauthorized",
@@ -64,13 +77,24 @@ class RoomAuthorization:
                 hint="send it with `liba say`, or from a participant with a token of `liba token --can-say`",
             )
         if sender.permission != BARE_PERMISSION:
-            self._permissions.read(sender.identity, sender.permission)
-        elif not self._takes_bare_attribute:
+            found = self._permissions.read(sender.identity, sender.permission)
+            behalf = found.on_behalf
+            account = _account_of_key(found.key, behalf) if behalf else self._account_of(sender)
+            return Permit(account, may_say=found.may_say, may_control=found.may_control)
+        if not self._takes_bare_attribute:
             raise RefusedError(
                 "unauthorized",
                 f"`liba.say` is just {BARE_PERMISSION!r} in the sender's token: nobody knows who wrote that",
                 hint='get a token of `liba token --can-say`, or set say.accept = "attribute"',
             )
+        return Permit(self._account_of(sender), may_control=True)
+
+    def _account_of(self, sender: Sender) -> str:
+        return f"participant {sender.identity} in {self._room}"
+
+
+def _account_of_key(key: str, on_behalf: str) -> str:
+    return f"key {key} for {on_behalf}" if on_behalf else f"key {key}"
 
 
 def say_caps(settings: Settings) -> SayCaps:

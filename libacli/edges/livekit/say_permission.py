@@ -9,11 +9,12 @@ else use it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from libacli.config import LiveKitCredentials
-from libacli.edges.livekit.signing import encode, unauthorized, verified, wall_clock
+from libacli.edges.livekit.signing import encode, named, unauthorized, verified, wall_clock
 from libacli.errors import RefusedError
 
 _AUDIENCE = "liba-say"
@@ -21,20 +22,43 @@ _MAX_CHARS = 8192
 """More than one has with the longest names there are: what is longer is not looked at."""
 
 _KEPT = 256
+_SAY, _CONTROL = "say", "control"
 _HINT = "get a new token: liba token --can-say"
 
 
 @dataclass(frozen=True)
 class SayPermission:
-    """Leave of one participant to make the agent of one room speak."""
+    """Leave of one participant to make the agent of one room speak, or to control it."""
 
     expires_at: float
     """POSIX seconds."""
 
+    key: str
+    """The API key that has signed it."""
 
-def sign_permission(credentials: LiveKitCredentials, *, room: str, identity: str, valid_for_s: int) -> str:
+    may_say: bool = True
+    may_control: bool = False
+    """Stop, interrupt, and go before others."""
+
+    on_behalf: str = ""
+    """On whose account it is, where several participants have one."""
+
+
+def sign_permission(
+    credentials: LiveKitCredentials,
+    *,
+    room: str,
+    identity: str,
+    valid_for_s: int,
+    may_say: bool = True,
+    may_control: bool = False,
+    on_behalf: str = "",
+) -> str:
     """The value of `liba.say` for the participant `identity` of `room`."""
-    claims = {"aud": _AUDIENCE, "room": room, "sub": identity}
+    may = [right for right, is_given in ((_SAY, may_say), (_CONTROL, may_control)) if is_given]
+    claims: dict[str, Any] = {"aud": _AUDIENCE, "room": room, "sub": identity, "may": may}
+    if on_behalf:
+        claims["on_behalf"] = on_behalf
     return encode(credentials, claims, valid_for_s)
 
 
@@ -77,17 +101,31 @@ class SayPermissions:
                 required=["sub"],
                 called="permission in the sender's token",
             )
+            permission = _permission(claims)
         except RefusedError as error:
             raise _refused(str(error)) from error
         if claims["sub"] != identity:
             raise _refused("the permission in the sender's token is another participant's")
         if claims.get("room") != self._room:
             raise _refused("the permission in the sender's token is for another room")
-        permission = SayPermission(float(claims["exp"]))
         self._known[identity, value] = permission
         if len(self._known) > _KEPT:
             self._known.popitem(last=False)
         return permission
+
+
+def _permission(claims: Mapping[str, Any]) -> SayPermission:
+    """Raises RefusedError."""
+    may = claims.get("may", [_SAY])
+    if not isinstance(may, list):
+        raise unauthorized("the permission in the sender's token does not say what it is for")
+    return SayPermission(
+        float(claims["exp"]),
+        str(claims["iss"]),
+        may_say=_SAY in may,
+        may_control=_CONTROL in may,
+        on_behalf=named(claims, "on_behalf"),
+    )
 
 
 def _refused(message: str) -> RefusedError:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jwt
 
 from libacli.config import LiveKitCredentials
+from libacli.core.protocol import MAX_NAME_CHARS
 from libacli.core.reasons import REFUSALS
 from libacli.errors import RefusedError
 
@@ -61,6 +62,14 @@ def verified(
             raise unauthorized(f"the {called} is not valid") from error
         return claims
     raise unauthorized(f"the {called} is by a key that is not accepted here")
+
+
+def named(claims: Mapping[str, Any], claim: str) -> str:
+    """The name that a claim holds, if there is one. Raises RefusedError for what is no name."""
+    name = claims.get(claim, "")
+    if not isinstance(name, str) or len(name) > MAX_NAME_CHARS or not name.isprintable():
+        raise unauthorized(f"`{claim}` is no name")
+    return name
 
 
 def unauthorized(message: str, *, hint: str = REFUSALS["unauthorized"].hint) -> RefusedError:

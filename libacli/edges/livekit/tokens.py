@@ -17,7 +17,7 @@ from libacli.config import LiveKitCredentials
 from libacli.core.protocol import CAN_SAY_ATTRIBUTE, MAX_NAME_CHARS
 from libacli.core.reasons import refusal
 from libacli.edges.livekit.say_permission import sign_permission
-from libacli.edges.livekit.signing import CLOCK_SKEW_S, encode, unauthorized, verified
+from libacli.edges.livekit.signing import CLOCK_SKEW_S, encode, named, unauthorized, verified
 from libacli.errors import UsageError
 
 AVATAR_IDENTITIES = {"tavus": "tavus-avatar-agent"}
@@ -41,6 +41,9 @@ class Permissions:
     can_publish: bool = False
     """Publish camera and microphone."""
 
+    can_control: bool = False
+    """Stop the agent, interrupt it, have lines of its own go first; `can_say` alone does not."""
+
 
 def join_token(
     credentials: LiveKitCredentials,
@@ -50,18 +53,28 @@ def join_token(
     name: str = "",
     valid_for_s: int = 600,
     permissions: Permissions | None = None,
+    on_behalf: str = "",
 ) -> str:
     """A token for one participant and one room: join and subscribe, and what `permissions` add.
 
-    Never the right to change its own name, metadata or attributes. Raises UsageError for a room or
-    identity that is no name, RefusedError for an identity that belongs to liba itself.
+    What it has spoken is on the account of `on_behalf`, if that is given. Never the right to change its own
+    name, metadata or attributes. Raises UsageError for a room or identity that is no name, RefusedError for
+    an identity that belongs to liba itself.
     """
     check_name("room", room)
     check_identity(identity)
     permissions = permissions or Permissions()
     claims: dict[str, Any] = {"sub": identity, "name": name, "video": _video(room, permissions)}
-    if permissions.can_say:
-        permission = sign_permission(credentials, room=room, identity=identity, valid_for_s=valid_for_s)
+    if permissions.can_say or permissions.can_control:
+        permission = sign_permission(
+            credentials,
+            room=room,
+            identity=identity,
+            valid_for_s=valid_for_s,
+            may_say=permissions.can_say,
+            may_control=permissions.can_control,
+            on_behalf=on_behalf,
+        )
         claims["attributes"] = {CAN_SAY_ATTRIBUTE: permission}
     return encode(credentials, claims, valid_for_s)
 
@@ -135,14 +148,24 @@ class Signature:
     nonce: str
     """Another one for each signature."""
 
+    on_behalf: str = ""
+    """For whom the holder of the key asks; empty: for himself."""
+
 
 def sign_request(
-    credentials: LiveKitCredentials, *, room: str, method: str, body: Mapping[str, Any], agent: str = ""
+    credentials: LiveKitCredentials,
+    *,
+    room: str,
+    method: str,
+    body: Mapping[str, Any],
+    agent: str = "",
+    on_behalf: str = "",
 ) -> str:
     """The `auth` member for a request: a JWT bound to room, method and body, valid for a minute.
 
     `agent` is the identity of the agent that it is for, which no agent after it will have; empty: whichever
-    is in the room.
+    is in the room. `on_behalf` names who asks, where that is somebody else than the holder of the key: he has
+    an account of his own with the agent.
     """
     claims = {
         "aud": "liba",
@@ -151,6 +174,7 @@ def sign_request(
         "agent": agent,
         "method": method,
         "body": _digest(body),
+        **({"on_behalf": on_behalf} if on_behalf else {}),
     }
     return encode(credentials, claims, SIGNATURE_VALID_S)
 
@@ -187,7 +211,7 @@ def verify_request(
     # Whoever names no agent may have a clock that is behind: what was signed just before may pass again.
     if not addressee and float(claims["nbf"]) < began_at - CLOCK_SKEW_S:
         raise unauthorized("it was signed before this agent began", hint="send it again, signed anew")
-    return Signature(claims["iss"], str(claims["jti"]))
+    return Signature(claims["iss"], str(claims["jti"]), named(claims, "on_behalf"))
 
 
 def _video(room: str, permissions: Permissions) -> dict[str, Any]:
@@ -196,7 +220,7 @@ def _video(room: str, permissions: Permissions) -> dict[str, Any]:
         "room": room,
         "canSubscribe": True,
         "canPublish": permissions.can_publish,
-        "canPublishData": permissions.can_say,
+        "canPublishData": permissions.can_say or permissions.can_control,
         "canUpdateOwnMetadata": False,
     }
 

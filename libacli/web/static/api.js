@@ -42,7 +42,8 @@ export class Api {
   room = (room) => this._call("GET", `/api/rooms/${encodeURIComponent(room)}`);
   token = (room) => this._call("POST", "/api/token", { room });
   stop = (room) => this._call("POST", "/api/stop", { room });
-  shareLink = (room, canSay) => this._call("POST", "/api/link", { room, can_say: canSay });
+  shareLink = (room, { canSay, canControl }) =>
+    this._call("POST", "/api/link", { room, can_say: canSay, can_control: canControl });
 
   /** @param {string} key kept over retries, it becomes the id */
   say = (key, body) => this._call("POST", "/api/say", body, { "Idempotency-Key": key });

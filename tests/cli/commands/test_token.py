@@ -42,6 +42,7 @@ def test_as_json_it_says_what_it_grants(shell: Shell, server: TwirpServer) -> No
         "identity": "vera",
         "valid_for_s": 600,
         "can_say": True,
+        "can_control": False,
         "can_publish": False,
     }
     SayPermissions([server.credentials], "news").read("vera", claims(token)["attributes"]["liba.say"])
@@ -51,6 +52,25 @@ def test_as_json_it_says_what_it_grants(shell: Shell, server: TwirpServer) -> No
 def test_the_token_alone_is_one_line(shell: Shell) -> None:
     ended = shell.run("token", "--token-only")
     assert claims(ended.stdout.removesuffix("\n"))["video"]["roomJoin"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "rights"),
+    [
+        (["--can-say"], (True, False)),
+        (["--can-say", "--can-control"], (True, True)),
+        (["--can-control"], (False, True)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("printed", ["--token-only", "--permission-only"])
+def test_it_gives_the_rights_that_were_asked_for_and_no_others(
+    shell: Shell, server: TwirpServer, flags: list[str], rights: tuple[bool, bool], printed: str
+) -> None:
+    made = shell.run("token", "-i", "ann", *flags, printed).stdout.strip()
+    permission = made if printed == "--permission-only" else claims(made)["attributes"]["liba.say"]
+    given = SayPermissions([server.credentials], "demo").read("ann", permission)
+    assert (given.may_say, given.may_control, given.on_behalf) == (*rights, "")
 
 
 def test_the_permission_alone_is_one_line_and_lets_a_token_of_another_tool_speak(

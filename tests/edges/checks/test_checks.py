@@ -335,6 +335,7 @@ def test_fault_04_a_broad_token_fails_and_its_rights_are_named(
     ("permissions", "words"),
     [
         (Permissions(can_say=True), "make the agent speak"),
+        (Permissions(can_say=True, can_control=True), "make the agent speak, and stop it"),
         (Permissions(can_publish=True), "publish sound and picture"),
     ],
 )

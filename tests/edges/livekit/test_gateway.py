@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Iterator
 
 import jwt
@@ -189,6 +190,14 @@ async def test_a_refusal_keeps_its_reason(server: TwirpServer, gateway: RoomGate
     with pytest.raises(RefusedError) as caught:
         await gateway.say("demo", line(), timeout_s=5)
     assert caught.value.reason == "queue_full"
+
+
+async def test_what_is_said_for_somebody_is_signed_as_that(server: TwirpServer, gateway: RoomGateway) -> None:
+    await gateway.say("demo", line(1), timeout_s=5, on_behalf="session 3f9a")
+    await gateway.say("demo", line(2), timeout_s=5)
+    signed = [json.loads(asked.body["payload"])["auth"] for asked in server.asked("PerformRpc")]
+    claims = [jwt.decode(auth, API_SECRET, algorithms=["HS256"], audience="liba") for auth in signed]
+    assert [claim.get("on_behalf") for claim in claims] == ["session 3f9a", None]
 
 
 async def test_the_agent_is_asked_for_its_status(server: TwirpServer, gateway: RoomGateway) -> None:

@@ -56,7 +56,7 @@ class Booth:
         self.senders.append(sender)
         if not sender.permission:
             raise RefusedError("unauthorized", "you may not")
-        return Permit(sender.identity)
+        return Permit(sender.identity, may_control=True)
 
     def joins(self, identity: str, **options: Any) -> None:
         self.room.join(FakeParticipant(identity, **{"attributes": {CAN_SAY_ATTRIBUTE: "given"}} | options))

@@ -79,6 +79,10 @@ def test_it_holds_for_nobody_else_nowhere_else_and_no_longer(changes: dict[str, 
         {"room": None},
         {"room": ["demo"]},
         {"iss": None},
+        {"may": "say control"},
+        {"may": None, "on_behalf": ["session"]},
+        {"on_behalf": "a\nb"},
+        {"on_behalf": 5},
         {"nbf": 4_000_000_000, "exp": 4_000_000_060},
     ],
     ids=str,
@@ -111,6 +115,23 @@ def test_what_is_something_else_is_no_permission(given: str) -> None:
 @given(st.text(max_size=300))
 def test_whatever_stands_there_is_refused_and_raises_nothing_else(given: str) -> None:
     refusal(given)
+
+
+@pytest.mark.parametrize(
+    ("may", "rights"),
+    [
+        (["say"], (True, False)),
+        (["say", "control"], (True, True)),
+        (["control"], (False, True)),
+        ([], (False, False)),
+        (["everything", 5, None], (False, False)),
+        (None, (True, False)),
+    ],
+    ids=str,
+)
+def test_it_is_for_what_stands_in_it_and_nothing_else(may: object, rights: tuple[bool, bool]) -> None:
+    permission = SayPermissions([KEY], "demo").read("vera", changed(may=may))
+    assert (permission.may_say, permission.may_control) == rights
 
 
 def test_it_is_no_signature_of_a_request_and_opens_no_room() -> None:

@@ -72,15 +72,18 @@ def test_a_viewer_may_join_one_room_and_subscribe_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("can_say", [False, True])
 @pytest.mark.parametrize("can_publish", [False, True])
+@pytest.mark.parametrize("can_control", [False, True])
 def test_each_permission_grants_its_own_and_never_the_right_to_change_oneself(
-    can_say: bool, can_publish: bool
+    can_say: bool, can_publish: bool, can_control: bool
 ) -> None:
-    made = claims(
-        join_token(CREDENTIALS, room="demo", identity="viewer", permissions=Permissions(can_say, can_publish))
-    )
+    permissions = Permissions(can_say, can_publish, can_control)
+    made = claims(join_token(CREDENTIALS, room="demo", identity="viewer", permissions=permissions))
     video = made["video"]
-    assert (video["canPublishData"], video["canPublish"]) == (can_say, can_publish)
-    assert list(made.get("attributes", {})) == (["liba.say"] if can_say else [])
+    assert (video["canPublishData"], video["canPublish"]) == (can_say or can_control, can_publish)
+    assert list(made.get("attributes", {})) == (["liba.say"] if can_say or can_control else [])
+    if value := made.get("attributes", {}).get("liba.say"):
+        given = SayPermissions([CREDENTIALS], "demo").read("viewer", value)
+        assert (given.may_say, given.may_control) == (can_say, can_control)
     assert video["canUpdateOwnMetadata"] is False
     assert not {"roomAdmin", "roomCreate", "hidden", "recorder", "agent"} & video.keys()
 
@@ -228,6 +231,24 @@ def test_what_is_no_signature_of_ours_is_refused_and_raises_nothing_else(auth: s
 def test_a_join_token_is_no_signature() -> None:
     with pytest.raises(RefusedError):
         verify(join_token(CREDENTIALS, room="demo", identity="viewer"))
+
+
+def test_a_signature_says_on_whose_behalf_it_is_and_nobody_can_leave_that_out() -> None:
+    request: dict[str, Any] = {"room": "demo", "method": SAY_METHOD, "body": BODY}
+    behalf = sign_request(CREDENTIALS, **request, on_behalf="session 3f9a")
+    assert (verify(behalf).on_behalf, verify(sign()).on_behalf) == ("session 3f9a", "")
+    head, claimed, signature = behalf.split(".")
+    without = base64.urlsafe_b64encode(
+        base64.urlsafe_b64decode(claimed + "==").replace(b'"on_behalf":"session 3f9a"', b'"on_behalf":""')
+    )
+    with pytest.raises(RefusedError):
+        verify(".".join((head, without.decode().rstrip("="), signature)))
+
+
+@pytest.mark.parametrize("name", [5, ["session"], "a\nb", "x" * 129, True])
+def test_what_is_no_name_is_nobody_to_sign_for(name: object) -> None:
+    with pytest.raises(RefusedError, match="no name"):
+        verify(signed(on_behalf=name))
 
 
 def test_a_signature_is_for_one_agent_and_none_that_comes_after_it() -> None:
