@@ -144,9 +144,9 @@ class Settings(BaseSettings):
     speech_captions: bool = Field(default=True, description="Send the text as captions (lk.transcription)")
 
     say_room: str = Field(default="demo", description="Room of commands that are given none")
-    say_accept: Literal["signed", "anyone"] = Field(
+    say_accept: Literal["signed", "attribute", "anyone"] = Field(
         default="signed",
-        description="Who may make the agent speak: signed and permitted senders, or anyone in the room",
+        description="Who may make it speak: what the API secret signed; also liba.say=true; or anyone",
     )
     say_max_text_chars: int = Field(default=4000, ge=1, le=4000, description="Longest text of one utterance")
     say_queue_limit: int = Field(
@@ -221,6 +221,12 @@ class Settings(BaseSettings):
     )
     serve_rate_per_minute: int = Field(
         default=600, ge=0, le=1_000_000, description="Requests a minute from one key or address; 0: no limit"
+    )
+    serve_token_ttl: int = Field(
+        default=600, ge=10, le=3600, description="Longest life of a token that a session asks for, in seconds"
+    )
+    serve_owner_key: SecretStr | None = Field(
+        default=None, description="One of the keys itself, not its hash: `liba sessions` asks with it"
     )
     serve_tls_cert: Path | None = Field(default=None, description="Certificate chain (PEM), to speak HTTPS")
     serve_tls_key: Path | None = Field(default=None, description="Its private key (PEM)")

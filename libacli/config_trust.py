@@ -76,6 +76,7 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "livekit_previous_api_secret",
         "openai_api_key",
         "tavus_api_key",
+        "serve_owner_key",
     ),
     Trust.LIMIT: (
         "avatar_join_timeout",
@@ -90,6 +91,7 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "say_max_chars_per_hour",
         "agent_max_rooms",
         "serve_rate_per_minute",
+        "serve_token_ttl",
     ),
     Trust.DOOR: (
         "avatar_can_subscribe",

@@ -16,6 +16,7 @@ from libacli.complaint_log import ComplaintLog
 from libacli.config import Settings
 from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
+from libacli.core.caps import SayCaps
 from libacli.core.event import AgentFacts
 from libacli.edges.avatars.choose import make_avatar_service
 from libacli.edges.avatars.ledger import Ledger, conversations_path
@@ -124,8 +125,17 @@ def assemble(
         on_begin=caption,
     )
     pace, limit = _pace(settings), settings.say_queue_limit
-    speaker = Speaker(voice, sink, on_change=announcer.announce, pace=pace, bounds=bounds, queue_limit=limit)
-    desk = _desk(settings, room, speaker, announcer, minutes, log)
+    caps = say_caps(settings)
+    speaker = Speaker(
+        voice,
+        sink,
+        on_change=lambda utterance: _on_change(utterance, caps, announcer),
+        on_ask=lambda utterance, chars: caps.ask(utterance.id, chars, asyncio.get_running_loop().time()),
+        pace=pace,
+        bounds=bounds,
+        queue_limit=limit,
+    )
+    desk = _desk(settings, room, speaker, announcer, caps, minutes, log)
     return Parts(
         settings, room, epoch, voice, track, avatar, sink, speaker, desk, transport, all_meters, ledger
     )
@@ -183,11 +193,18 @@ def _transport(settings: Settings, room: rtc.Room, meters: Meters, log: Complain
     )
 
 
+def _on_change(utterance: Utterance, caps: SayCaps, announcer: Announcer) -> None:
+    if utterance.is_over:
+        caps.end(utterance.id)
+    announcer.announce(utterance)
+
+
 def _desk(
     settings: Settings,
     room: rtc.Room,
     speaker: Speaker,
     announcer: Announcer,
+    caps: SayCaps,
     minutes: AvatarMinutes,
     log: ComplaintLog,
 ) -> Desk:
@@ -196,7 +213,7 @@ def _desk(
         announcer,
         RoomAuthorization(settings, room.name, agent=room.local_participant.identity),
         max_text_chars=settings.say_max_text_chars,
-        caps=say_caps(settings),
+        caps=caps,
         other_caps=minutes.usage,
         ttl_s=settings.say_ttl,
         log=log,

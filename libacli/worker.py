@@ -162,6 +162,11 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
     credentials = settings.livekit()
     if settings.say_accept == "anyone":
         logger.warning("say.accept=anyone: everybody in the room may make the agent speak")
+    if settings.say_accept == "attribute":
+        logger.warning(
+            "say.accept=attribute: liba.say=true in a token lets speak, whoever wrote it there; "
+            "a token service that copies attributes out of requests lets everybody"
+        )
     await _check(credentials, settings.say_room)
     await _reap_what_was_left(settings, within_s=_REAP_TIMEOUT_S)
     async with worker_metrics(settings, os.environ) as metrics_socket, LiveKitApi(credentials) as api:

@@ -16,6 +16,7 @@ KEYS = {
     "LIVEKIT_PREVIOUS_API_SECRET": "canary-previous-secret-0123456789-0123456789",
     "OPENAI_API_KEY": "canary-openai-key-0123456789",
     "TAVUS_API_KEY": "canary-tavus-key-0123456789",
+    "LIBA_SERVE_OWNER_KEY": "canary-owner-key-0123456789",
 }
 PASSWORDS = {
     "OPENAI_BASE_URL": "canary-openai-password",

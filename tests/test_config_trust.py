@@ -49,6 +49,8 @@ ATTEMPTS: dict[str, Any] = {
     "serve_origins": ["https://evil.example"],
     "serve_public_url": "https://evil.example",
     "serve_rate_per_minute": 0,
+    "serve_token_ttl": 3600,
+    "serve_owner_key": "liba_" + "x" * 43,
     "serve_tls_cert": "evil.pem",
     "serve_tls_key": "evil.pem",
     "server_binary": "./evil",

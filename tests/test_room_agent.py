@@ -6,19 +6,29 @@ import asyncio
 import gc
 import json
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from livekit import rtc
 from pydantic import SecretStr
 
 from libacli.config import Settings
 from libacli.core.messages import SayRequest
-from libacli.core.protocol import AGENT_ATTRIBUTE, EPOCH_ATTRIBUTE, EVENTS_TOPIC, STATUS_METHOD
+from libacli.core.protocol import (
+    AGENT_ATTRIBUTE,
+    CAN_SAY_ATTRIBUTE,
+    EPOCH_ATTRIBUTE,
+    EVENTS_TOPIC,
+    SAY_METHOD,
+    SAY_TOPIC,
+    STATUS_METHOD,
+)
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.avatars.fakes import FakeAvatarService
 from libacli.edges.avatars.ledger import Ledger
@@ -497,3 +507,42 @@ async def test_somebody_who_takes_the_agents_identity_is_counted_once(
     assert on.meter.refused == ["takeover"]
     assert len([message for message in caplog.messages if message.startswith("TAKEOVER")]) == 1
     assert not [record for record in caplog.records if record.levelno > logging.ERROR]
+
+
+# Whom it obeys
+
+
+def claimed(**changes: Any) -> str:
+    """What a token has as `liba.say`: a permission of vera's, with some of its claims changed."""
+    now = int(time.time())  # noqa: TID251 - the life of a permission is wall time
+    claims = {"iss": API_KEY, "aud": "liba-say", "room": "demo", "sub": "vera", "nbf": now, "exp": now + 3600}
+    secret = changes.pop("secret", API_SECRET)
+    return jwt.encode(claims | changes, secret, algorithm="HS256")
+
+
+@pytest.mark.parametrize(
+    ("permission", "is_taken"),
+    [
+        (claimed(), True),
+        ("true", False),
+        (claimed(sub="another"), False),
+        (claimed(room="another"), False),
+        (claimed(nbf=1000, exp=1060), False),
+        (claimed(secret="a-secret-of-somebody-else-32-chars"), False),
+        (None, False),
+    ],
+    ids=["her own", "just true", "another's", "for another room", "expired", "forged", "none"],
+)
+async def test_a_guest_makes_it_speak_with_a_permission_of_its_own_and_with_nothing_else(
+    stage: Any, permission: str | None, is_taken: bool
+) -> None:
+    on = stage()
+    async with on.agent():
+        attributes = {} if permission is None else {CAN_SAY_ATTRIBUTE: permission}
+        on.room.join(FakeParticipant("vera", attributes=attributes))
+        answer = json.loads(await on.room.call("vera", SAY_METHOD, '{"text": "Hello.", "id": "called"}'))
+        on.room.receive_data(b'{"text": "Hello.", "id": "sent"}', topic=SAY_TOPIC, sender="vera")
+        await asyncio.sleep(5)
+    assert answer.get("rejected") == (None if is_taken else "unauthorized")
+    assert bool(on.voice.texts) == is_taken
+    assert [on.told(id)[-1:] == ["done"] for id in ("called", "sent")] == [is_taken] * 2

@@ -54,6 +54,26 @@ def worker(api: LiveKitApi, **settings: Any) -> Worker:
     )
 
 
+@pytest.mark.parametrize(
+    ("accept", "words"),
+    [("signed", ""), ("attribute", "say.accept=attribute: liba.say=true"), ("anyone", "say.accept=anyone")],
+)
+async def test_a_worker_that_takes_anybodys_word_says_so_when_it_starts(
+    accept: str, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings(
+        livekit_url=NOBODY_THERE.url,
+        livekit_api_key=NOBODY_THERE.api_key,
+        livekit_api_secret=NOBODY_THERE.api_secret,
+        say_accept=accept,  # type: ignore[arg-type]
+    )
+    with pytest.raises(UnreachableError):
+        async with open_worker(settings):
+            pass
+    assert words in caplog.text
+    assert ("say.accept" in caplog.text) == (accept != "signed")
+
+
 async def test_a_worker_whose_sdk_has_given_up_says_that_livekit_was_gone(api: LiveKitApi) -> None:
     given_up = worker(api)
     given_up.server.update_options(max_retry=0)

@@ -20,6 +20,7 @@ COMMANDS = (
     "demo",
     "agent",
     "serve",
+    "sessions",
     "say",
     "stop",
     "queue",

@@ -49,6 +49,9 @@ class Utterance:
     t3_source: str = ""
     replayed: bool = False
 
+    is_owners: bool = False
+    """The owner has it said, and no guest."""
+
     ended_at: float | None = None
     """When it reached a final state, on the timeline's clock."""
 
@@ -111,8 +114,9 @@ class _Place:
 class Backlog:
     """Utterances in the order they are to be spoken: higher priority first, then first come first served.
 
-    Holds at most `limit` waiting ones. Remembers what became of an id for `memory_s` seconds after its
-    end, so that a repeated request is answered and not spoken again.
+    Holds at most `limit` waiting ones, and where others have filled it a quarter more of the owner's.
+    Remembers what became of an id for `memory_s` seconds after its end, so that a repeated request is
+    answered and not spoken again.
     """
 
     def __init__(self, *, limit: int, memory_s: float = 600.0, memory_count: int = 4096) -> None:
@@ -131,15 +135,22 @@ class Backlog:
     def waiting(self) -> list[Utterance]:
         return [place.utterance for place in self._waiting]
 
-    def offer(self, request: SayRequest, now: float, *, speaking: Utterance | None = None) -> Acknowledgement:
+    def offer(
+        self,
+        request: SayRequest,
+        now: float,
+        *,
+        speaking: Utterance | None = None,
+        is_owners: bool = False,
+    ) -> Acknowledgement:
         """Takes a request that has an id. Raises RefusedError, and remembers nothing, when it cannot."""
         self._forget(now)
         if known := self._known.get(request.id):
             return Acknowledgement(request.id, self._position(known, speaking), duplicate=True)
         self.check_open()
-        if len(self._waiting) >= self._limit:
+        if len(self._waiting) >= self._limit and not (is_owners and self._has_owners_place()):
             raise RefusedError("queue_full", f"{self._limit} utterances are waiting already")
-        utterance = Utterance(request, Timeline(t0=now))
+        utterance = Utterance(request, Timeline(t0=now), is_owners=is_owners)
         self._arrivals += 1
         bisect.insort(self._waiting, _Place((-request.priority, self._arrivals), utterance))
         self._known[request.id] = utterance
@@ -179,6 +190,10 @@ class Backlog:
     def close(self) -> None:
         """From now on everything new is refused."""
         self._closed = True
+
+    def _has_owners_place(self) -> bool:
+        """Whether one more of the owner's fits where all places are taken."""
+        return sum(place.utterance.is_owners for place in self._waiting) < max(1, self._limit // 4)
 
     def _end(self, places: list[_Place], state: State, now: float, reason: str) -> list[Utterance]:
         for place in places:

@@ -1,58 +1,16 @@
-"""How much may be said, and how fast: characters an hour, requests of each sender."""
+"""How much may be said, and how fast: characters an hour, requests of each account."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
+from libacli.core.hour import Account, Hour
 from libacli.core.usage import Usage
 from libacli.errors import RefusedError
 
-_HOUR_S = 3600.0
-_SLOTS = 60
-_SLOT_S = _HOUR_S / _SLOTS
 _SENDERS_KEPT = 256
 _ROUNDING_S = 1e-6
-
-
-class Window:
-    """Amounts of the last hour, whole minutes of which are forgotten together: at most `limit` in any hour.
-
-    Times are seconds on a clock that never goes back; an amount may be added a little late.
-    """
-
-    def __init__(self, limit: float) -> None:
-        self.limit = limit
-        self._slots: dict[int, float] = {}
-
-    def used(self, now: float) -> float:
-        self._slots = {
-            slot: amount
-            for slot, amount in sorted(self._slots.items())
-            if amount > 0 and _forgotten_at(slot) > now
-        }
-        return sum(self._slots.values())
-
-    def fits_in_s(self, amount: float, now: float) -> float:
-        """Seconds until `amount` may be added: 0, it may be now; infinite, it is more than the limit."""
-        excess = self.used(now) + amount - self.limit
-        if excess <= 0:
-            return 0.0
-        for slot, used in self._slots.items():
-            excess -= used
-            if excess <= 0:
-                return _forgotten_at(slot) - now
-        return math.inf
-
-    def resets_in_s(self, now: float) -> float:
-        return _forgotten_at(max(self._slots)) - now if self.used(now) else 0.0
-
-    def add(self, amount: float, now: float) -> None:
-        self._slots[int(now // _SLOT_S)] = self._slots.get(int(now // _SLOT_S), 0.0) + amount
-
-    def take_back(self, amount: float, added_at: float) -> None:
-        """As if it had never been added; passed over when that is forgotten."""
-        if (slot := int(added_at // _SLOT_S)) in self._slots:
-            self._slots[slot] -= amount
 
 
 class Rates:
@@ -82,45 +40,78 @@ class Rates:
 
 
 class SayCaps:
-    """What one agent speaks at most. A rate or a number of characters of 0: no cap.
+    """What is spoken at most. A rate or a number of characters of 0: no cap.
 
-    `check` before something is queued, `charge` once it is, `give_back` when it came to nothing.
+    `check` before something is queued and `accept` once it is: then all of it is promised. `ask` each time
+    that the voice is asked for some of it, which is what it costs, and `end` when it is over: what the voice
+    was not asked for by then is free again.
     """
 
     def __init__(self, *, rate_per_minute: float, burst: int, max_chars_per_hour: int) -> None:
         self._rates = Rates(rate_per_minute, burst) if rate_per_minute else None
-        self._chars = Window(max_chars_per_hour) if max_chars_per_hour else None
+        self._hour = Hour(max_chars_per_hour) if max_chars_per_hour else None
+        self._promises: dict[str, _Promise] = {}
+        """Of what was accepted and is not over, by id."""
 
-    def check(self, sender: str, chars: int, now: float) -> None:
-        """Raises RefusedError: `rate_limited`, the sender is too fast, or `spend_cap`, it is too much."""
-        if self._rates and (wait_s := self._rates.fits_in_s(sender, now)):
+    def check(self, account: Account, chars: int, now: float) -> None:
+        """Raises RefusedError: `rate_limited`, the account is too fast, or `spend_cap`, it is too much."""
+        if self._rates and (wait_s := self._rates.fits_in_s(account.name, now)):
             raise _reached("rate_limited", "requests come faster than is allowed", wait_s)
-        if self._chars and (wait_s := self._chars.fits_in_s(chars, now)):
-            used, limit = self._chars.used(now), self._chars.limit
-            message = f"{used:.0f} of {limit:.0f} characters of this hour are used, this has {chars}"
-            raise _reached("spend_cap", message, wait_s)
+        for share in self._hour.shares(account) if self._hour else ():
+            if wait_s := share.fits_in_s(chars, now):
+                used = f"{share.used(now):.0f} of {share.window.limit:.0f} characters {share.words} are used"
+                raise _reached("spend_cap", f"{used}, this has {chars}", wait_s)
 
-    def charge(self, sender: str, chars: int, now: float) -> None:
+    def accept(self, account: Account, utterance_id: str, chars: int, now: float) -> None:
+        """An utterance of so many characters was queued."""
         if self._rates:
-            self._rates.take(sender, now)
-        if self._chars:
-            self._chars.add(chars, now)
+            self._rates.take(account.name, now)
+        if self._hour:
+            self._promises[utterance_id] = _Promise(account, chars)
+            self._hour.promise(account, chars)
 
-    def give_back(self, chars: int, charged_at: float) -> None:
-        """The characters of what was charged then and never reached the voice."""
-        if self._chars:
-            self._chars.take_back(chars, charged_at)
+    def ask(self, utterance_id: str, chars: int, now: float) -> None:
+        """The voice is asked for so many characters of it."""
+        if self._hour is None:
+            return
+        promise = self._promises.get(utterance_id) or _Promise(_OWNER, 0)
+        kept = min(chars, promise.chars)
+        promise.chars -= kept
+        self._hour.promise(promise.account, -kept)
+        self._hour.spend(promise.account, chars, now)
 
-    def usage(self, sender: str, now: float) -> list[Usage]:
-        """All caps; that of requests as it is for this sender."""
+    def end(self, utterance_id: str) -> None:
+        """It is over, in whatever way."""
+        promise = self._promises.pop(utterance_id, None)
+        if self._hour and promise:
+            self._hour.promise(promise.account, -promise.chars)
+
+    def usage(self, account: Account, now: float) -> list[Usage]:
+        """All caps; those of one account as they are for this one."""
         found = []
         if rates := self._rates:
-            used, resets_in_s = math.ceil(rates.used(sender, now)), rates.resets_in_s(sender, now)
+            used, resets_in_s = math.ceil(rates.used(account.name, now)), rates.resets_in_s(account.name, now)
             found.append(Usage("your requests", used, rates.burst, "requests", round(resets_in_s, 1)))
-        if chars := self._chars:
-            used, resets_in_s = round(chars.used(now)), chars.resets_in_s(now)
-            found.append(Usage("speech", used, chars.limit, "characters", round(resets_in_s, 1)))
+        if hour := self._hour:
+            resets_in_s = round(hour.resets_in_s(now), 1)
+            if not account.is_owner:
+                own = hour.share_of(account)
+                used, limit = round(own.used(now)), math.floor(own.window.limit)
+                found.append(Usage("your speech", used, limit, "characters", resets_in_s))
+            found.append(Usage("speech", round(hour.used(now)), hour.limit, "characters", resets_in_s))
         return found
+
+
+@dataclass
+class _Promise:
+    """What an utterance may still cost."""
+
+    account: Account
+    chars: int
+
+
+_OWNER = Account("", is_owner=True)
+"""Pays for what nobody has accepted: a program that has its own speaker."""
 
 
 def _reached(reason: str, message: str, fits_in_s: float) -> RefusedError:
@@ -129,11 +120,6 @@ def _reached(reason: str, message: str, fits_in_s: float) -> RefusedError:
         return RefusedError(reason, f"{message}; it is too much at once")
     again = f"try again in {_words(fits_in_s)}"
     return RefusedError(reason, f"{message}; {again}", retry_in_s=math.ceil(fits_in_s))
-
-
-def _forgotten_at(slot: int) -> float:
-    """An hour after the last moment of its minute."""
-    return (slot + 1) * _SLOT_S + _HOUR_S
 
 
 def _words(seconds: float) -> str:

@@ -20,7 +20,7 @@ MAX_ANSWER_BYTES = 15 * 1024
 """LiveKit carries no longer answer to a call; the caller gets an error instead of it."""
 
 CAN_SAY_ATTRIBUTE = "liba.say"
-"""A participant whose token attributes hold this as "true" may make the agent speak."""
+"""A participant whose token attributes hold a signed permission here may make the agent speak."""
 
 AGENT_ATTRIBUTE = "liba.agent"
 """An agent's participant carries its agent name here, once it can take requests."""

@@ -78,7 +78,7 @@ _REFUSALS = (
     ),
     RefusalReason(
         "spend_cap",
-        "`say.max_chars_per_hour` is used up",
+        "`say.max_chars_per_hour` is used up, or the caller's share of it",
         429,
         "liba queue shows what is used up; the caps are settings of the agent",
         passes=True,

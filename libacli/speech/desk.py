@@ -6,14 +6,14 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
 from libacli.complaint_log import ComplaintLog
 from libacli.core.acknowledgement import Acknowledgement
-from libacli.core.backlog import Utterance
 from libacli.core.caps import SayCaps
 from libacli.core.event import AgentStatus, Rejection
+from libacli.core.hour import Account
 from libacli.core.messages import MAX_ID_CHARS, SayRequest, parse_request, read_say
 from libacli.core.protocol import MAX_ANSWER_BYTES, STATUS_METHOD, STOP_METHOD
 from libacli.core.usage import Usage
@@ -35,8 +35,8 @@ class Sender:
     identity: str = ""
     """Empty when it is not known: a hidden participant, one that just joined, or the server itself."""
 
-    may_say: bool = False
-    """Its token's attributes say so."""
+    permission: str = field(default="", repr=False)
+    """What its token has as `liba.say`, where the sender cannot have put it there since; else empty."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,17 @@ class Permit:
 
     nonce: str = ""
     """What no other signed request has: with the same one it is the same, come again. Empty: not signed."""
+
+    is_owner: bool = False
+    """Whoever has the API secret asks, and for nobody else: a part of what may be spoken is kept for him."""
+
+    may_say: bool = True
+    may_control: bool = False
+    """Stop, interrupt, and go before others."""
+
+    @property
+    def payer(self) -> Account:
+        return Account(self.account, self.is_owner)
 
 
 class Authorization(Protocol):
@@ -104,8 +115,8 @@ class Desk:
     What it fails at is answered as `internal`, told and counted, and ends nothing.
     A request that is not carried out is answered with `{"rejected": reason, "message": ...}`. Every answer
     carries `epoch`, which is another one after the agent was started anew: its queue is gone then.
-    `other_caps` tells which caps there are besides `caps`. `ttl_s` is how long an utterance may wait whose
-    request does not say; 0: as long as it takes.
+    `other_caps` tells which caps there are besides `caps`, which learn from the speaker what is spent.
+    `ttl_s` is how long an utterance may wait whose request does not say; 0: as long as it takes.
 
     A signed request that comes again, because LiveKit delivers it up to three times or because somebody has
     recorded it, gets the first answer again and is not carried out again. A request that is refused for a
@@ -131,9 +142,6 @@ class Desk:
         self._caps = caps
         self._other_caps = other_caps
         self._ttl_ms = round(ttl_s * 1000) or None
-        self._charged: list[Utterance] = []
-        """What the voice was not asked for yet: it is given back where it never is."""
-
         self._log = log or ComplaintLog(logger)
         self._refusals = Refusals(announcer, is_known=self._is_known, log=self._log, logger=logger)
         self._answered: OrderedDict[str, dict[str, Any]] = OrderedDict()
@@ -159,7 +167,7 @@ class Desk:
             permit = self._authorization.authorise(method, body, auth, sender)
             if first := self._answered.get(permit.nonce):
                 return first
-            answer = self._carry_out(self._read(method, body), permit.account, received_at)
+            answer = self._carry_out(self._read(method, body), permit, received_at)
         except RefusedError as error:
             answer = self._refusals.tell(
                 method,
@@ -181,13 +189,14 @@ class Desk:
         request = read_say(body, max_text_chars=self._max_text_chars)
         return Say(replace(request, ttl_ms=self._ttl_ms) if request.ttl_ms is None else request)
 
-    def _carry_out(self, asked: DeskRequest, account: str, received_at: float) -> dict[str, Any]:
+    def _carry_out(self, asked: DeskRequest, permit: Permit, received_at: float) -> dict[str, Any]:
+        _check_rights(asked, permit)
         epoch = {"epoch": self._announcer.facts().epoch}
         match asked:
             case Say(request):
-                return self._say(request, account, received_at).encode() | epoch
+                return self._say(request, permit, received_at).encode() | epoch
             case Status(""):
-                return self._status(account, received_at).within(MAX_ANSWER_BYTES).encode()
+                return self._status(permit.payer, received_at).within(MAX_ANSWER_BYTES).encode()
             case Status(wanted):
                 utterance = self._speaker.find(wanted)
                 return epoch | (utterance.report().encode() if utterance else _unknown(wanted))
@@ -195,36 +204,25 @@ class Desk:
                 stopped = Stopped(tuple(gone.id for gone in self._speaker.stop()))
                 return epoch | stopped.encode(MAX_ANSWER_BYTES - len(json.dumps(epoch)))
 
-    def _say(self, request: SayRequest, account: str, received_at: float) -> Acknowledgement:
+    def _say(self, request: SayRequest, permit: Permit, received_at: float) -> Acknowledgement:
         chars = len(request.text)
         is_known = self._is_known(request.id)
-        self._settle()
         if not is_known:
-            self._caps.check(account, chars, received_at)
-        acknowledgement = self._speaker.say(request, received_at=received_at)
+            self._caps.check(permit.payer, chars, received_at)
+        acknowledgement = self._speaker.say(request, received_at=received_at, is_owners=permit.is_owner)
         if not acknowledgement.duplicate:
-            self._caps.charge(account, chars, received_at)
-            self._refusals.forget(account, request.id)
-            if utterance := self._speaker.find(acknowledgement.id):
-                self._charged.append(utterance)
+            self._caps.accept(permit.payer, acknowledgement.id, chars, received_at)
+            self._refusals.forget(permit.account, request.id)
         return acknowledgement
 
-    def _status(self, account: str, received_at: float) -> AgentStatus:
+    def _status(self, account: Account, received_at: float) -> AgentStatus:
         speaking, waiting = self._speaker.speaking, self._speaker.waiting
-        self._settle()
         return AgentStatus(
             self._announcer.facts(),
             speaking.report() if speaking else None,
             tuple(utterance.report() for utterance in waiting),
             (*self._caps.usage(account, received_at), *self._other_caps()),
         )
-
-    def _settle(self) -> None:
-        """Gives back what was charged for utterances that have ended before the voice was asked for them."""
-        for utterance in self._charged:
-            if utterance.is_over and not utterance.chunks:
-                self._caps.give_back(len(utterance.request.text), utterance.timeline.t0)
-        self._charged = [one for one in self._charged if not one.is_over and not one.chunks]
 
     def _is_known(self, utterance_id: str) -> bool:
         return self._speaker.find(utterance_id) is not None
@@ -240,6 +238,25 @@ def _id_of(body: Mapping[str, Any]) -> str:
     given = body.get("id")
     given = given[:MAX_ID_CHARS] if isinstance(given, str) else ""
     return given if given.isprintable() else ""
+
+
+def _check_rights(asked: DeskRequest, permit: Permit) -> None:
+    """Raises RefusedError when who may ask may not ask for this."""
+    match asked:
+        case Say(request):
+            is_control = request.interrupt or request.priority > 0
+            is_allowed = permit.may_say and (permit.may_control or not is_control)
+        case Stop():
+            is_allowed = permit.may_control
+        case _:
+            is_allowed = True
+    if not is_allowed:
+        what = "speak" if not permit.may_say and isinstance(asked, Say) else "stop, interrupt or go first"
+        raise RefusedError(
+            "unauthorized",
+            f"the sender's permission does not let it {what}",
+            hint="get a token of `liba token --can-say --can-control`",
+        )
 
 
 def _unknown(utterance_id: str) -> dict[str, Any]:

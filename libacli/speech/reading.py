@@ -16,7 +16,8 @@ class Reading:
     """Reads `chunks` with `voice`, always one request ahead of the chunk that is being played.
 
     The first request is made at once. Requests are tasks of `tasks`; what they raise is raised by `pcm`.
-    `on_last_request` is called when sound of the last chunk has come: nothing more will be asked for.
+    `on_ask` is called with each chunk when the voice is asked for it, and `on_last_request` when sound of the
+    last one has come: nothing more will be asked for.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class Reading:
         chunks: Sequence[str],
         style: Style,
         *,
+        on_ask: Callable[[str], None],
         on_last_request: Callable[[], None],
     ) -> None:
         self.first_pcm_at: float | None = None
@@ -38,6 +40,7 @@ class Reading:
         self._voice = voice
         self._style = style
         self._to_ask = list(reversed(chunks))
+        self._on_ask = on_ask
         self._on_last_request = on_last_request
         self._requests: list[_Request] = []
         self._ask()
@@ -69,6 +72,7 @@ class Reading:
 
     async def _fetch(self, text: str, request: _Request) -> None:
         end: Exception | None = None
+        self._on_ask(text)
         try:
             async with aclosing(self._voice.synthesize(text, self._style)) as stream:
                 async for piece in stream:

@@ -41,7 +41,8 @@ class Speaker:
     """Speaks what it is told, one utterance after the other.
 
     `say`, `stop` and `find` only note down and answer at once; `run` does the speaking, until cancelled.
-    `on_change` is called with an utterance each time its state has changed; it must not block.
+    `on_change` is called with an utterance each time its state has changed, `on_ask` with one and a number of
+    characters each time that the voice is asked for so many of it; they must not block.
     The first request of the next utterance is made while the last of the current one plays.
     The clock is the event loop's.
     """
@@ -52,6 +53,7 @@ class Speaker:
         sink: Sink,
         *,
         on_change: Callable[[Utterance], None],
+        on_ask: Callable[[Utterance, int], None] = lambda utterance, chars: None,
         pace: Pace | None = None,
         bounds: Bounds | None = None,
         queue_limit: int = 32,
@@ -59,6 +61,7 @@ class Speaker:
         self._voice = voice
         self._sink = sink
         self._on_change = on_change
+        self._on_ask = on_ask
         self._pace = pace or Pace()
         self._bounds = bounds or Bounds()
         self._backlog = Backlog(limit=queue_limit)
@@ -86,10 +89,13 @@ class Speaker:
         self._drop_stale()
         return self._backlog.waiting
 
-    def say(self, request: SayRequest, *, received_at: float | None = None) -> Acknowledgement:
+    def say(
+        self, request: SayRequest, *, received_at: float | None = None, is_owners: bool = False
+    ) -> Acknowledgement:
         """Queues an utterance. Raises RefusedError, with a reason, when it will not be spoken.
 
-        `received_at` is T0 on the loop's clock, when that was before this call.
+        `received_at` is T0 on the loop's clock, when that was before this call. For those that are the
+        owner's there are places in the queue that nobody else gets.
         """
         request = request if request.id else replace(request, id=uuid.uuid4().hex[:12])
         self._drop_stale()
@@ -100,7 +106,7 @@ class Speaker:
             if request.interrupt:
                 self.stop(reason="interrupted by a newer request")
         t0 = self._now() if received_at is None else received_at
-        acknowledgement = self._backlog.offer(request, t0, speaking=self._speaking)
+        acknowledgement = self._backlog.offer(request, t0, speaking=self._speaking, is_owners=is_owners)
         if not acknowledgement.duplicate and (utterance := self._backlog.find(acknowledgement.id)):
             utterance.voice = request.voice or self._voice.name
             self._work.set()
@@ -185,7 +191,14 @@ class Speaker:
         chunks = [piece.strip() for piece in pieces if is_speakable(piece)]
         utterance.chunks = len(chunks)
         style = Style(request.voice, request.speed, request.instructions)
-        return Reading(self._tasks, self._voice, chunks, style, on_last_request=self._look_ahead)
+        return Reading(
+            self._tasks,
+            self._voice,
+            chunks,
+            style,
+            on_ask=lambda chunk: self._on_ask(utterance, len(chunk)),
+            on_last_request=self._look_ahead,
+        )
 
     async def _speak(self, utterance: Utterance, reading: Reading) -> None:
         """Speaks one utterance to its end, whatever that is. Raises nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from fastapi import FastAPI
 from libacli import __version__
 from libacli.config import Settings
 from libacli.masking import secrets_of
-from libacli.web import aliases, docs, health, links, page, rooms, say, stop, stream, token
+from libacli.web import aliases, docs, health, links, page, rooms, say, session_list, stop, stream, token
 from libacli.web.metrics import RequestMetricsMiddleware
 from libacli.web.middleware import add_middleware
 from libacli.web.ports import Gateway
@@ -58,7 +59,7 @@ def _app_with_routes(services: Services) -> WebApp:
         docs_url=None,
         redoc_url=None,
     )
-    for part in (say, stop, rooms, stream, token, links, health, docs, aliases, page):
+    for part in (say, stop, rooms, stream, token, links, session_list, health, docs, aliases, page):
         app.include_router(part.router)
     page.add_files(app)
     return app
@@ -67,7 +68,11 @@ def _app_with_routes(services: Services) -> WebApp:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     assert isinstance(app, WebApp)
+    services = app.services
     try:
-        yield
+        async with asyncio.TaskGroup() as tasks:
+            looking_after = tasks.create_task(services.viewers.run(services.sessions.end_expired))
+            yield
+            looking_after.cancel()
     finally:
-        await app.services.feeds.aclose()
+        await services.feeds.aclose()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 from libacli.config import Settings, is_loopback
@@ -10,7 +9,10 @@ from libacli.errors import ConfigError
 from libacli.web.keys import find_key, parse_keys
 from libacli.web.problems import Problem
 from libacli.web.rate_limits import RateLimits
-from libacli.web.sessions import Sessions
+from libacli.web.sessions import Session, Sessions
+
+_LOCAL = "local"
+"""The name of whoever calls from this machine, where that is enough."""
 
 
 @dataclass(frozen=True)
@@ -22,16 +24,22 @@ class Caller:
     """The one room he may ask for; None: any."""
 
     can_say: bool
+    can_control: bool = False
     valid_for_s: float | None = None
     """How long he stays let in; None: as long as the server runs."""
 
-    session: str = ""
-    """Tells sessions of one name apart: a session and its guests; no secret. Empty: it is none."""
+    session: Session | None = None
+    """What let him in; None: a key, or that he is on this machine."""
 
     @property
     def seat(self) -> str:
         """Whose connections count together: those of one key, of one browser's session, of this machine."""
-        return f"{self.name} {self.session}" if self.session else self.name
+        return f"{self.name} {self.session.identity}" if self.session else self.name
+
+    @property
+    def on_behalf(self) -> str:
+        """On whose account the agent speaks for him. Empty: the owner's, as who is on his machine."""
+        return "" if self.name == _LOCAL else self.name
 
     def room_or(self, default: str, wanted: str | None) -> str:
         """The room that he means. Raises Problem when it is not his."""
@@ -45,6 +53,16 @@ class Caller:
         """Raises Problem when he may only watch."""
         if not self.can_say:
             raise Problem(403, "watch_only", "this session may watch, not speak")
+
+    def check_can_control(self) -> None:
+        """Raises Problem when he may not stop, interrupt, or go before others."""
+        if not self.can_control:
+            raise Problem(403, "no_control", "this session may not stop, interrupt or go before others")
+
+    def check_owner(self) -> None:
+        """Raises Problem when somebody else has let him in."""
+        if self.session:
+            raise Problem(403, "owner_only", "this is for who has a key, not for a session")
 
 
 def check_bind(settings: Settings) -> bool:
@@ -79,7 +97,7 @@ class Authenticator:
         """Who sent this header from there. Raises Problem."""
         await self._rate_limits.count_address_request(address)
         if authorization is None and not self.needs_key:
-            return Caller("local", None, True)
+            return Caller(_LOCAL, None, True, True)
         await self._rate_limits.check_wrong_attempts(address)
         caller = self._known_caller(authorization)
         if caller is None:
@@ -100,9 +118,8 @@ class Authenticator:
         if scheme.lower() != "bearer" or not presented:
             return None
         if key := find_key(self._keys, presented):
-            return Caller(f"key {key.name}", None, True)
+            return Caller(f"key {key.name}", None, True, True)
         if session := self._sessions.find_session(presented):
             left_s = self._sessions.seconds_left(session)
-            number = hashlib.sha256(presented.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-            return Caller(session.name, session.room, session.can_say, left_s, number)
+            return Caller(session.name, session.room, session.can_say, session.can_control, left_s, session)
         return None

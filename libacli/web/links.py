@@ -30,13 +30,22 @@ class SessionAnswer(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"session": "lss_...", "room": "demo", "can_say": False, "expires_in_s": 43200}]
+            "examples": [
+                {
+                    "session": "lss_...",
+                    "room": "demo",
+                    "can_say": False,
+                    "can_control": False,
+                    "expires_in_s": 43200,
+                }
+            ]
         }
     )
 
     session: str
     room: str
     can_say: bool = Field(description="Whether it may speak, or only watch")
+    can_control: bool = Field(description="Whether it may stop, interrupt, and go before others")
     expires_in_s: int
 
 
@@ -47,6 +56,9 @@ class ShareLinkBody(BaseModel):
 
     room: Room = None
     can_say: bool = Field(default=False, description="Whether it may speak, or only watch")
+    can_control: bool = Field(
+        default=False, description="Whether it may stop, interrupt, and go before others"
+    )
 
 
 class ShareLink(BaseModel):
@@ -85,7 +97,13 @@ async def post_session(request: Request, services: ServicesDependency, body: Cod
         raise Problem(401, "bad_code", "this code was used already, or is too old", hint="get a new link")
     token, session = redeemed
     left_s = round(services.sessions.seconds_left(session))
-    return SessionAnswer(session=token, room=session.room, can_say=session.can_say, expires_in_s=left_s)
+    return SessionAnswer(
+        session=token,
+        room=session.room,
+        can_say=session.can_say,
+        can_control=session.can_control,
+        expires_in_s=left_s,
+    )
 
 
 @router.post(
@@ -100,11 +118,15 @@ async def post_link(
     body = body or ShareLinkBody()
     if body.can_say:
         caller.check_can_say()
+    if body.can_control:
+        caller.check_can_control()
     room = caller.room_or(services.settings.say_room, body.room)
     url = f"{services.address}/#room={quote(room, safe='')}"
     valid_for_s = CODE_VALID_S
     if services.authenticator.needs_key:
-        code = services.sessions.new_code(room, can_say=body.can_say, maker=caller.name)
+        code = services.sessions.new_code(
+            room, can_say=body.can_say, can_control=body.can_control, maker=caller.name
+        )
         url, valid_for_s = f"{url}&code={code.secret}", code.valid_for_s
     drawn = segno.make(url, error="m").svg_inline(scale=4, border=4, light="#fff")
     return ShareLink(url=url, qr_svg=drawn, expires_in_s=round(valid_for_s))

@@ -219,7 +219,13 @@ class TokenBody(_Body):
     )
     name: str = Field(default="", max_length=MAX_NAME_CHARS, description="Shown to others")
     can_say: bool = Field(default=False, description="May make the agent speak, from inside the room")
-    valid_for_s: int = Field(default=600, ge=1, le=86_400, description="Seconds in which it may join")
+    can_control: bool = Field(default=False, description="May stop it, interrupt it, and go before others")
+    valid_for_s: int = Field(
+        default=600,
+        ge=1,
+        le=86_400,
+        description="Seconds in which it may join, and speak; of a session no more than its server lets",
+    )
 
 
 class Token(BaseModel):
@@ -235,6 +241,7 @@ class Token(BaseModel):
                     "token": "eyJ...",
                     "valid_for_s": 600,
                     "can_say": False,
+                    "can_control": False,
                 }
             ]
         }
@@ -246,6 +253,7 @@ class Token(BaseModel):
     token: str
     valid_for_s: int
     can_say: bool
+    can_control: bool
 
 
 class LatencyBudgets(BaseModel):

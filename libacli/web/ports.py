@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from typing import Any, Protocol
 
 from libacli.core.connection_details import ConnectionDetails
@@ -19,9 +19,10 @@ class Gateway(Protocol):
     name that cannot be a room's.
     """
 
-    async def say(self, room: str, request: SayRequest, *, timeout_s: float) -> Delivery:
+    async def say(self, room: str, request: SayRequest, *, timeout_s: float, on_behalf: str = "") -> Delivery:
         """Hands an utterance over; brings an agent into the room if none is there.
 
+        It is on the account of whom it is said `on_behalf` of; empty: the owner's.
         Raises RefusedError, NoAgentError, TimedOutError.
         """
 
@@ -40,16 +41,27 @@ class Gateway(Protocol):
     async def stop(self, room: str) -> list[str]:
         """Stops what is spoken and clears the queue; ids of what that ended. Raises NoAgentError."""
 
-    async def status(self, room: str) -> AgentStatus | None:
-        """What the agent says of itself; None when there is none."""
+    async def status(self, room: str, *, on_behalf: str = "") -> AgentStatus | None:
+        """What the agent says of itself, and of the account; None when there is none."""
 
     def updates(self, room: str) -> AsyncGenerator[RoomUpdate]:
         """All that the room's agents tell, captions included, without end, whatever happens."""
 
     def join(
-        self, room: str, identity: str, *, name: str, valid_for_s: int, can_say: bool
+        self,
+        room: str,
+        identity: str,
+        *,
+        name: str,
+        valid_for_s: int,
+        can_say: bool,
+        can_control: bool = False,
+        on_behalf: str = "",
     ) -> ConnectionDetails:
         """A least-privilege token. Raises RefusedError for an identity that is reserved."""
+
+    async def put_out(self, room: str, identities: Collection[str]) -> None:
+        """Removes these from `room` where they are in it; a token that is valid lets them in again."""
 
     async def check(self) -> None:
         """Raises UnreachableError or CredentialsError when LiveKit cannot be used."""

@@ -19,4 +19,4 @@ router = APIRouter(tags=["rooms"])
 async def get_room(services: ServicesDependency, caller: CallerDependency, room: RoomName) -> RoomState:
     """Its agent and avatar, what is spoken, what waits, and what may still be spent."""
     wanted = caller.room_or(services.settings.say_room, room)
-    return room_state(wanted, await services.gateway.status(wanted))
+    return room_state(wanted, await services.gateway.status(wanted, on_behalf=caller.on_behalf))

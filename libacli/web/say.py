@@ -72,13 +72,16 @@ async def post_say(
     """Hands a text to the agent of a room, and brings an agent there if there is none.
 
     202 says that it was accepted, or more if more is known by then. With `wait` the answer comes when the
-    text can be heard, or has been spoken to its end; `state` tells how it ended.
+    text can be heard, or has been spoken to its end; `state` tells how it ended. To interrupt, or to go first
+    with a priority above 0, a session needs the right to control.
     """
     caller.check_can_say()
     settings = services.settings
     room = caller.room_or(settings.say_room, body.room)
     asked = _say_request(body, idempotency_key, max_text_chars=settings.say_max_text_chars)
-    said = await services.gateway.say(room, asked, timeout_s=REACH_TIMEOUT_S)
+    if asked.interrupt or asked.priority > 0:
+        caller.check_can_control()
+    said = await services.gateway.say(room, asked, timeout_s=REACH_TIMEOUT_S, on_behalf=caller.on_behalf)
     services.sent_utterances.remember(caller, room, said)
     response.headers["Location"] = f"/api/say/{quote(said.id, safe='')}?room={quote(room, safe='')}"
     answer = _say_answer(room, said)

@@ -19,6 +19,7 @@ from libacli.web.rate_limits import RateLimits
 from libacli.web.readiness import Readiness
 from libacli.web.sent_utterances import SentUtterances
 from libacli.web.sessions import Sessions
+from libacli.web.viewers import Viewers
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Services:
     """Speakers that the page suggests."""
 
     sessions: Sessions
+    viewers: Viewers
     rate_limits: RateLimits
     authenticator: Authenticator
     feeds: Feeds
@@ -57,13 +59,15 @@ def make_services(
     settings: Settings, gateway: Gateway, *, voices: Sequence[str], address: str, host_is_loopback: bool
 ) -> Services:
     """Those of a server that is reached at `address`. Raises ConfigError for a key that is none."""
-    sessions, rate_limits = Sessions(), RateLimits(settings.serve_rate_per_minute)
+    viewers = Viewers(gateway, max_valid_for_s=settings.serve_token_ttl)
+    sessions, rate_limits = Sessions(on_end=viewers.dismiss), RateLimits(settings.serve_rate_per_minute)
     return Services(
         settings=settings,
         gateway=gateway,
         address=address,
         voices=tuple(voices),
         sessions=sessions,
+        viewers=viewers,
         rate_limits=rate_limits,
         authenticator=Authenticator(settings, sessions, rate_limits, host_is_loopback=host_is_loopback),
         feeds=Feeds(gateway),

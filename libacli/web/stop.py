@@ -20,6 +20,6 @@ async def stop_speaking(
     services: ServicesDependency, caller: CallerDependency, body: RoomBody | None = None
 ) -> Stopped:
     """Stops what is being spoken in a room, and forgets what waits."""
-    caller.check_can_say()
+    caller.check_can_control()
     room = caller.room_or(services.settings.say_room, body.room if body else None)
     return Stopped(room=room, stopped=await services.gateway.stop(room))

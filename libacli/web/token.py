@@ -25,7 +25,9 @@ async def post_token(
 ) -> Token:
     """A LiveKit token for one participant of one room: it may watch, and with `can_say` make it speak.
 
-    It never grants to publish camera or microphone, nor to change its own name or attributes.
+    It never grants to publish camera or microphone, nor to change its own name or attributes. A session has
+    one identity and at most five tokens that are valid; none of them outlasts it. When it ends, who came in
+    by them is put out.
     """
     return make_token(services, caller, body or TokenBody())
 
@@ -34,18 +36,30 @@ def make_token(services: Services, caller: Caller, body: TokenBody) -> Token:
     """The token that `body` asks for. Raises Problem or RefusedError."""
     if body.can_say:
         caller.check_can_say()
+    if body.can_control:
+        caller.check_can_control()
     if body.identity and caller.room is not None:  # joining with it would put its holder out
         raise Problem(403, "identity_given", "a session cannot choose its identity", hint="leave it out")
     room = caller.room_or(services.settings.say_room, body.room)
-    identity = body.identity or f"viewer-{os.urandom(3).hex()}"
+    identity, valid_for_s = body.identity or f"viewer-{os.urandom(3).hex()}", body.valid_for_s
+    if caller.session:
+        identity = caller.session.identity
+        valid_for_s = services.viewers.count_token(caller.session, body.valid_for_s)
     joined = services.gateway.join(
-        room, identity, name=body.name, valid_for_s=body.valid_for_s, can_say=body.can_say
+        room,
+        identity,
+        name=body.name,
+        valid_for_s=valid_for_s,
+        can_say=body.can_say,
+        can_control=body.can_control,
+        on_behalf=caller.session.name if caller.session else "",
     )
     return Token(
         url=joined.url,
         room=room,
         identity=identity,
         token=joined.token,
-        valid_for_s=body.valid_for_s,
+        valid_for_s=valid_for_s,
         can_say=body.can_say,
+        can_control=body.can_control,
     )

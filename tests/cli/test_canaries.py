@@ -41,6 +41,7 @@ RUNS: dict[str, tuple[list[str], list[str]]] = {
     "stop": ([], ["--room", ""]),
     "queue": ([], ["--room", ""]),
     "serve": (["--new-key", "laptop"], ["--host", "0.0.0.0"]),
+    "sessions": (["--end", WORDS], ["--address", "nonsense"]),
     "probe": (["--text", WORDS, "-n", "1", "--timeout", "1"], ["--text", WORDS, "--assert", "nonsense"]),
     "token": ([], ["--identity", "agent-x"]),
     "record": (["out.mp4", "--for", "1s"], ["out.txt"]),

@@ -26,6 +26,24 @@ def test_the_queue_never_holds_more_than_its_limit(priorities: list[int], limit:
         assert len(backlog) <= limit
 
 
+@given(st.lists(st.booleans(), max_size=60), st.integers(1, 20))
+def test_guests_never_keep_the_owner_out_and_get_no_more_places_than_there_are(
+    owners: list[bool], limit: int
+) -> None:
+    backlog = Backlog(limit=limit)
+    for number, is_owners in enumerate(owners):
+        owned = sum(waiting.is_owners for waiting in backlog.waiting)
+        fits = len(backlog) < limit or (is_owners and owned < max(1, limit // 4))
+        try:
+            backlog.offer(request(str(number)), 0.0, is_owners=is_owners)
+            assert fits
+        except RefusedError:
+            assert not fits
+        guests = sum(not waiting.is_owners for waiting in backlog.waiting)
+        assert guests <= limit
+        assert len(backlog) <= limit + max(1, limit // 4)
+
+
 @given(st.lists(st.integers(-3, 3), max_size=20))
 def test_higher_priority_goes_first_and_equals_in_order_of_arrival(priorities: list[int]) -> None:
     backlog = Backlog(limit=100)

@@ -18,7 +18,8 @@ from libacli.core.protocol import EVENTS_TOPIC
 from libacli.core.room_update import Caption, ConnectionState, RoomUpdate, Unreadable
 from libacli.edges.livekit.follower import RoomFollower
 from libacli.edges.livekit.joining import joined
-from libacli.edges.livekit.tokens import Permissions, _encode, join_token
+from libacli.edges.livekit.signing import encode
+from libacli.edges.livekit.tokens import Permissions, join_token
 from tests.live.conftest import ReadyRoom, Shell
 from tests.live.test_access import next_told, told_to
 from tests.started import started
@@ -198,7 +199,7 @@ async def test_a_broken_connection_is_told_and_the_agent_asked_again(
 
 
 async def close_room(credentials: LiveKitCredentials, room: str) -> None:
-    token = _encode(credentials, {"video": {"roomCreate": True}}, 60)
+    token = encode(credentials, {"video": {"roomCreate": True}}, 60)
     async with httpx2.AsyncClient(base_url=credentials.http_url, trust_env=False) as client:
         answer = await client.post(
             "/twirp/livekit.RoomService/DeleteRoom",

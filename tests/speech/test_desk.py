@@ -12,21 +12,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libacli.complaint_log import ComplaintLog
+from libacli.core.backlog import Utterance
 from libacli.core.caps import SayCaps
 from libacli.core.event import AgentFacts, AgentStatus, Event, Rejection
 from libacli.core.messages import MAX_REQUEST_BYTES
 from libacli.core.protocol import MAX_ANSWER_BYTES, SAY_METHOD, STATUS_METHOD, STOP_METHOD
 from libacli.core.reasons import REFUSALS
 from libacli.core.usage import Usage
-from libacli.errors import RefusedError
+from libacli.errors import RefusedError, VoiceError
 from libacli.speech.announcer import Announcer
 from libacli.speech.desk import Desk, Permit, Sender
 from libacli.speech.fakes import RecordingSink, ScriptedVoice
 from libacli.speech.speaker import Speaker
 from tests.virtual_time import VirtualLoop
 
-VIEWER = Sender("viewer", may_say=True)
-OTHER = Sender("other", may_say=True)
+VIEWER = Sender("viewer", permission="say, control, as the owner")
+OTHER = Sender("other", permission="say, control, as the owner")
+GUEST, ANOTHER = Sender("guest", permission="say"), Sender("another", permission="say")
+MODERATOR = Sender("moderator", permission="control")
 STRANGER = Sender("stranger")
 NOBODY = Sender()
 FACTS = AgentFacts(epoch="e1")
@@ -60,7 +63,15 @@ class Office:
         announcer = Announcer(
             lambda: self.facts, lambda at: 1_000_000_000 + at, [self], counters=[Counter(self.counted)]
         )
-        self.speaker = Speaker(voice, RecordingSink(), on_change=announcer.announce, queue_limit=queue_limit)
+        self.caps = caps
+        self.announcer = announcer
+        self.speaker = Speaker(
+            voice,
+            RecordingSink(),
+            on_change=self._on_change,
+            on_ask=lambda utterance, chars: caps.ask(utterance.id, chars, asyncio.get_running_loop().time()),
+            queue_limit=queue_limit,
+        )
         self.desk = Desk(
             self.speaker,
             announcer,
@@ -88,6 +99,15 @@ class Office:
     def states(self, id: str) -> list[str]:
         return [event["state"] for event in self.events if event.get("id") == id]
 
+    def used(self) -> float:
+        """Characters of the hour that count now."""
+        return next(float(cap["used"]) for cap in self.status()["caps"] if cap["name"] == "speech")
+
+    def _on_change(self, utterance: Utterance) -> None:
+        if utterance.is_over:
+            self.caps.end(utterance.id)
+        self.announcer.announce(utterance)
+
     def take_event(self, event: Event | Rejection) -> None:
         self.events.append(event.encode())
 
@@ -95,9 +115,10 @@ class Office:
         self.asked.append((method, dict(body), auth, sender))
         if self.defect:
             raise self.defect
-        if not sender.may_say:
+        if not sender.permission:
             raise RefusedError("unauthorized", "you may not")
-        return Permit(sender.identity, nonce=auth or "")
+        rights = {"may_say": "say" in sender.permission, "may_control": "control" in sender.permission}
+        return Permit(sender.identity, nonce=auth or "", is_owner="owner" in sender.permission, **rights)
 
 
 @asynccontextmanager
@@ -386,7 +407,7 @@ async def test_who_tries_again_and_again_is_answered_each_time_and_announced_and
             assert office.say({"text": "Me too.", "id": "b"})["rejected"] == "queue_full"
             await asyncio.sleep(0.2)
         assert office.say({"text": "And me.", "id": "c"})["rejected"] == "queue_full"
-        assert office.say({"text": "And I.", "id": "b"}, Sender("another", may_say=True))["rejected"]
+        assert office.say({"text": "And I.", "id": "b"}, Sender("another", permission="say"))["rejected"]
         await asyncio.sleep(10)
         assert "rejected" not in office.say({"text": "Me too.", "id": "b"})
     rejected = [event["id"] for event in office.events if event["state"] == "rejected"]
@@ -556,7 +577,9 @@ async def test_fault_09_a_sender_that_is_too_fast_is_refused_and_told_when_to_tr
         assert (refusal["rejected"], refusal["retry_in_s"]) == ("rate_limited", 10)
         assert refusal["message"].endswith("try again in 10 s")
         assert office.states("c") == ["rejected"]
-        assert "rejected" not in office.say({"text": "Hello.", "id": "d"}, Sender("another", may_say=True))
+        assert "rejected" not in office.say(
+            {"text": "Hello.", "id": "d"}, Sender("another", permission="say")
+        )
         await asyncio.sleep(10)
         assert "rejected" not in office.say({"text": "Hello.", "id": "c"})
 
@@ -617,6 +640,106 @@ async def test_characters_that_never_reached_the_voice_are_given_back() -> None:
         assert "rejected" not in office.say({"text": "x" * 16, "id": "d"})
 
 
+async def test_a_line_that_is_interrupted_costs_what_the_voice_was_asked_for() -> None:
+    voice = ScriptedVoice()
+    async with open_office(voice=voice, max_chars_per_hour=2000) as office:
+        for number in range(30):
+            answer = office.say({"text": "word " * 10, "id": f"u{number}", "interrupt": True})
+            assert "rejected" not in answer
+            await asyncio.sleep(0.1)
+        office.stop()
+        await asyncio.sleep(5)
+        assert office.used() == sum(map(len, voice.texts)) < 30 * 50
+
+
+async def test_a_line_that_is_spoken_costs_its_characters_from_when_it_is_taken() -> None:
+    voice = ScriptedVoice()
+    async with open_office(voice=voice, max_chars_per_hour=2000) as office:
+        text = "A line of some length. And more."
+        for number in range(3):
+            office.say({"text": text, "id": f"u{number}"})
+        assert office.used() == 3 * len(text)
+        await asyncio.sleep(60)
+        assert office.used() == sum(map(len, voice.texts))
+        assert 3 * len(text) - office.used() < 10  # spaces between chunks
+
+
+async def test_a_line_whose_voice_fails_costs_what_it_was_asked_for() -> None:
+    voice = ScriptedVoice()
+    voice.play(VoiceError("no sound"))
+    async with open_office(voice=voice, max_chars_per_hour=2000) as office:
+        office.say({"text": "A line of some length. " * 2, "id": "a"})
+        await asyncio.sleep(20)
+        assert office.states("a")[-1] == "failed"
+        assert office.used() == sum(map(len, voice.texts)) < 46
+
+
+async def test_what_guests_use_up_leaves_the_owner_a_quarter() -> None:
+    async with open_office(max_chars_per_hour=400, queue_limit=100) as office:
+        taken = {GUEST: 0, ANOTHER: 0}
+        for number in range(20):
+            for guest in taken:
+                answer = office.say({"text": "x" * 20, "id": f"{guest.identity}{number}"}, guest)
+                taken[guest] += "rejected" not in answer
+        assert sum(taken.values()) * 20 == 300
+        refused = office.say({"text": "x" * 20}, GUEST)
+        assert (refused["rejected"], refused["retry_in_s"]) == ("spend_cap", 3660)
+        assert "not kept for the owner" in refused["message"]
+        for number in range(5):
+            assert "rejected" not in office.say({"text": "x" * 20, "id": f"owner{number}"})
+        assert office.say({"text": "x"})["rejected"] == "spend_cap"
+
+
+async def test_one_guest_alone_leaves_the_others_something() -> None:
+    async with open_office(max_chars_per_hour=400, queue_limit=100) as office:
+        answers = [office.say({"text": "x" * 20, "id": f"a{number}"}, GUEST) for number in range(20)]
+        assert [answer.get("rejected") for answer in answers] == [None] * 10 + ["spend_cap"] * 10
+        assert "that one caller may use" in answers[-1]["message"]
+        assert "rejected" not in office.say({"text": "x" * 20, "id": "b"}, ANOTHER)
+        own = {cap["name"]: cap for cap in office.desk.answer(STATUS_METHOD, b"{}", GUEST, 0.0)["caps"]}
+        assert (own["your speech"]["used"], own["your speech"]["limit"]) == (200, 200)
+
+
+async def test_a_guest_that_is_too_fast_and_fills_the_queue_keeps_the_owner_out_of_nothing() -> None:
+    async with open_office(rate_per_minute=120, burst=9, queue_limit=8) as office:
+        for number in range(100):
+            office.say({"text": "A line of some length.", "id": f"g{number}"}, GUEST)
+            await asyncio.sleep(0.08)
+        for guest in (GUEST, ANOTHER):
+            assert office.say({"text": "Hello."}, guest)["rejected"] == "queue_full"
+        for id in "ab":
+            assert "rejected" not in office.say({"text": "The owner speaks.", "id": id})
+        assert office.say({"text": "Hello.", "id": "c"})["rejected"] == "queue_full"
+        await asyncio.sleep(60)
+        assert [office.states(id)[-1] for id in "ab"] == ["done"] * 2
+
+
+@pytest.mark.parametrize(
+    "wish", [{"interrupt": True}, {"priority": 1}, {"priority": 100, "interrupt": True}], ids=str
+)
+async def test_who_may_only_say_waits_its_turn(wish: dict[str, Any]) -> None:
+    async with open_office() as office:
+        office.say({"text": "Hello.", "id": "a"})
+        refused = office.say({"text": "Me first.", "id": "b"} | wish, GUEST)
+        assert refused["rejected"] == "unauthorized"
+        assert "--can-control" not in refused["message"]
+        assert office.stop(GUEST)["rejected"] == "unauthorized"
+        for harmless in ({}, {"priority": 0}, {"priority": -5}, {"interrupt": False}):
+            assert "rejected" not in office.say({"text": "Hello."} | harmless, GUEST)
+        assert "rejected" not in office.say({"text": "Me first.", "id": "c"} | wish)
+        await asyncio.sleep(60)
+    assert office.states("b") == ["rejected"]
+
+
+async def test_who_may_only_control_says_nothing() -> None:
+    async with open_office() as office:
+        office.say({"text": "Hello.", "id": "a"})
+        for wish in ({}, {"interrupt": True}, {"priority": 1}):
+            assert office.say({"text": "And I.", "id": "b"} | wish, MODERATOR)["rejected"] == "unauthorized"
+        assert office.stop(MODERATOR)["stopped"] == ["a"]
+        assert "rejected" not in office.desk.answer(STATUS_METHOD, b"{}", MODERATOR, 0.0)
+
+
 async def test_characters_of_what_has_just_expired_are_given_back_to_the_next_request() -> None:
     async with open_office(max_chars_per_hour=50) as office:
         office.say({"text": "x" * 16, "id": "a"})
@@ -648,7 +771,7 @@ async def test_fault_51_without_a_bound_an_utterance_waits_as_long_as_it_takes()
 
 async def test_fault_33_two_senders_are_spoken_in_the_order_in_which_they_were_accepted() -> None:
     async with open_office() as office:
-        senders = [Sender("one", may_say=True), Sender("two", may_say=True)]
+        senders = [Sender("one", permission="say"), Sender("two", permission="say")]
         positions = [
             office.say({"text": "Hello.", "id": f"u{number}"}, senders[number % 3 % 2])["position"]
             for number in range(9)

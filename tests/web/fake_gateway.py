@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +69,18 @@ class FakeGateway:
         self.joined: list[tuple[str, str, str, int, bool]] = []
         """Tokens that were made: room, identity, name, seconds, whether it may speak."""
 
+        self.rights: list[tuple[bool, bool, str]] = []
+        """Of those tokens: whether they may speak, and control, and on whose behalf."""
+
+        self.callers: list[str] = []
+        """On whose behalf something was said, or a status asked for; empty: the owner's."""
+
+        self.present: set[str] = set()
+        """Identities of who is in a room; nobody is taken out of it."""
+
+        self.removed: list[tuple[str, str]] = []
+        """Room and identity of who was put out, in order."""
+
         self.delay_s = 0.0
         """How long `check` takes."""
 
@@ -111,8 +123,9 @@ class FakeGateway:
         """How many follow `room` now."""
         return len(self._listeners[room])
 
-    async def say(self, room: str, request: SayRequest, *, timeout_s: float) -> Delivery:
+    async def say(self, room: str, request: SayRequest, *, timeout_s: float, on_behalf: str = "") -> Delivery:
         self._called("say", room)
+        self.callers.append(on_behalf)
         agent = self.agents.get(room)
         if not agent:
             if not self.has_worker:
@@ -165,8 +178,9 @@ class FakeGateway:
             self.becomes(room, utterance_id, "interrupted", reason="stopped")
         return stopped
 
-    async def status(self, room: str) -> AgentStatus | None:
+    async def status(self, room: str, *, on_behalf: str = "") -> AgentStatus | None:
         self._called("status", room)
+        self.callers.append(on_behalf)
         agent = self.agents.get(room)
         return agent.status() if agent else None
 
@@ -175,14 +189,27 @@ class FakeGateway:
         return self._updates(room)
 
     def join(
-        self, room: str, identity: str, *, name: str, valid_for_s: int, can_say: bool
+        self,
+        room: str,
+        identity: str,
+        *,
+        name: str,
+        valid_for_s: int,
+        can_say: bool,
+        can_control: bool = False,
+        on_behalf: str = "",
     ) -> ConnectionDetails:
         self._called("join", room)
         _check_name(identity)
         if identity.startswith(("liba-", "agent-")):
             raise RefusedError("reserved_identity", f"the identity {identity!r} is reserved")
         self.joined.append((room, identity, name, valid_for_s, can_say))
+        self.rights.append((can_say, can_control, on_behalf))
         return ConnectionDetails("ws://127.0.0.1:7880", f"token of {identity} for {room}")
+
+    async def put_out(self, room: str, identities: Collection[str]) -> None:
+        self._called("put_out", room)
+        self.removed += [(room, identity) for identity in identities if identity in self.present]
 
     async def check(self) -> None:
         self._called("check", "liba-check")

@@ -30,7 +30,8 @@ class Row:
     """A request that touches the room `demo`, if it touches any."""
 
     needs: str
-    """Who may send it: `anybody`, a `caller`, who may `watch` the room, who may `say` something there."""
+    """Who may send it: `anybody`, a `caller`, who may `watch` the room, who may `say` something there, who
+    may `control` it too, whose `own` the server is."""
 
     method: str
     route: str
@@ -58,6 +59,9 @@ ROWS = (
     Row("anybody", "GET", "/api/page", 200),
     Row("anybody", "POST", "/api/session", 200, body={"code": "the right one"}),
     Row("caller", "GET", "/metrics", 200),
+    Row("caller", "DELETE", "/api/session", 200),
+    Row("own", "GET", "/api/sessions", 200),
+    Row("own", "DELETE", "/api/sessions/{name}", 200, path="/api/sessions/that of somebody"),
     Row("watch", "POST", "/api/token", 200, "join", ROOM),
     Row("watch", "POST", "/token", 200, "join", ROOM),
     Row("watch", "GET", "/token", 200, "join", path="/token?room=demo"),
@@ -67,7 +71,12 @@ ROWS = (
     Row("watch", "POST", "/api/link", 200, body=ROOM),
     Row("say", "POST", "/api/say", 202, "say", SPEECH),
     Row("say", "POST", "/say", 202, "say", SPEECH),
-    Row("say", "POST", "/api/stop", 200, "stop", ROOM),
+    Row("say", "POST", "/api/say", 202, "say", SPEECH | {"priority": -1}),
+    Row("control", "POST", "/api/stop", 200, "stop", ROOM),
+    Row("control", "POST", "/api/say", 202, "say", SPEECH | {"interrupt": True}),
+    Row("control", "POST", "/say", 202, "say", SPEECH | {"priority": 1}),
+    Row("control", "POST", "/api/token", 200, "join", ROOM | {"can_control": True}),
+    Row("control", "POST", "/api/link", 200, body=ROOM | {"can_control": True}),
     Row("say", "POST", "/api/token", 200, "join", ROOM | {"can_say": True}),
     Row("say", "POST", "/token", 200, "join", ROOM | {"can_say": True}),
     Row("say", "POST", "/api/link", 200, body=ROOM | {"can_say": True}),
@@ -77,18 +86,23 @@ MAY = {
     "nothing": ("anybody",),
     "little": ("anybody", "caller"),
     "watch": ("anybody", "caller", "watch"),
-    "all": ("anybody", "caller", "watch", "say"),
+    "say": ("anybody", "caller", "watch", "say"),
+    "control": ("anybody", "caller", "watch", "say", "control"),
+    "own": ("anybody", "caller", "watch", "say", "control", "own"),
 }
 
 REFUSALS = {"nothing": (401, "unauthorized"), "little": (403, "other_room"), "watch": (403, "watch_only")}
+FOR_SOME = {"own": (403, "owner_only"), "control": (403, "no_control")}
+"""What who was let in is told of what he may not do."""
 
 SERVERS = ("loopback without keys", "loopback with keys", "other bind with keys")
 
 CALLERS = {
-    "no key": ("all", "nothing", "nothing"),
+    "no key": ("own", "nothing", "nothing"),
     "wrong key": ("nothing", "nothing", "nothing"),
-    "right key": ("nothing", "all", "all"),  # without keys none is right
-    "session for this room": ("all", "all", "all"),
+    "right key": ("nothing", "own", "own"),  # without keys none is right
+    "session for this room": ("control", "control", "control"),
+    "session of an audience": ("say", "say", "say"),
     "session for another room": ("little", "little", "little"),
     "watch-only session": ("watch", "watch", "watch"),
 }
@@ -113,7 +127,8 @@ def headers_of(caller: str, app: WebApp) -> dict[str, str]:
     if caller.endswith(" key"):
         return {"Authorization": f"Bearer {KEY if caller == 'right key' else WRONG_KEY}"}
     room = "lobby" if "another room" in caller else "demo"
-    return enter(app, room, can_say="watch-only" not in caller)
+    can_say = "watch-only" not in caller
+    return enter(app, room, can_say=can_say, can_control=can_say and "audience" not in caller)
 
 
 def routes_of(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
@@ -157,17 +172,24 @@ async def test_who_may_is_let_in_and_for_nobody_else_is_livekit_asked(
     may = CALLERS[caller][SERVERS.index(server)]
     async with calling(server, gateway) as (app, client):
         headers = headers_of(caller, app)
-        body = row.body
-        if row.route == "/api/session":
+        body, path = row.body, row.path or row.route
+        if row.route == "/api/session" and row.body:
             body = {"code": app.services.sessions.new_code("demo", can_say=True).secret}
+        if row.route == "/api/sessions/{name}":
+            enter(app, "demo", can_say=False)
+            path = f"/api/sessions/{app.services.sessions.all()[-1].name}"
         asyncio.get_running_loop().call_later(1, app.services.feeds.end)  # events would go on for ever
-        answer = await client.request(row.method, row.path or row.route, json=body, headers=headers)
+        answer = await client.request(row.method, path, json=body, headers=headers)
     if row.needs in MAY[may]:
         assert answer.status_code == row.status, answer.text
         assert gateway.calls[:1] == [row.asks][: bool(row.asks)]
     else:
         assert gateway.calls == []
-        assert (answer.status_code, answer.json()["reason"]) == REFUSALS[may]
+        told = (answer.status_code, answer.json()["reason"])
+        if may == "nothing":
+            assert told == REFUSALS[may]
+        else:
+            assert told in (FOR_SOME.get(row.needs), REFUSALS.get(may))
         assert answer.headers.get("www-authenticate") == ("Bearer" if answer.status_code == 401 else None)
 
 

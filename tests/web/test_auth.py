@@ -16,7 +16,7 @@ KEY, ENTRY = new_key("laptop")
 OTHER_KEY, OTHER_ENTRY = new_key("ci")
 WRONG = "Bearer liba_" + "A" * 43
 HERE = "192.0.2.1"
-ANY = Caller("any", None, True)
+ANY = Caller("any", None, True, True)
 VIEWER = Caller("viewer", "demo", False)
 
 
@@ -32,13 +32,15 @@ async def refusal(letting_in: Awaitable[object]) -> Problem:
 
 
 async def test_on_loopback_without_keys_whoever_calls_may_do_everything() -> None:
-    assert await make().authenticate(None, "127.0.0.1") == Caller("local", None, True)
+    assert await make().authenticate(None, "127.0.0.1") == Caller("local", None, True, True)
 
 
 async def test_a_key_may_do_everything_everywhere() -> None:
     authenticator = make(keys=(OTHER_ENTRY, ENTRY), loopback=False)
-    assert await authenticator.authenticate(f"Bearer {KEY}", HERE) == Caller("key laptop", None, True)
-    assert await authenticator.authenticate(f"bearer  {OTHER_KEY} ", HERE) == Caller("key ci", None, True)
+    assert await authenticator.authenticate(f"Bearer {KEY}", HERE) == Caller("key laptop", None, True, True)
+    assert await authenticator.authenticate(f"bearer  {OTHER_KEY} ", HERE) == Caller(
+        "key ci", None, True, True
+    )
 
 
 @pytest.mark.parametrize("can_say", [False, True])
@@ -49,11 +51,9 @@ async def test_a_session_may_do_what_its_code_was_made_for(can_say: bool) -> Non
     token, session = redeemed
     authenticator = Authenticator(Settings(), sessions, RateLimits(600), host_is_loopback=False)
     caller = await authenticator.authenticate(f"Bearer {token}", HERE)
-    assert caller == Caller(
-        session.name, "demo", can_say, valid_for_s=SESSION_VALID_S, session=caller.session
-    )
+    assert caller == Caller(session.name, "demo", can_say, valid_for_s=SESSION_VALID_S, session=session)
     assert caller.session
-    assert caller.session not in token
+    assert caller.seat not in token
 
 
 @pytest.mark.parametrize("loopback", [False, True])
@@ -113,6 +113,18 @@ def test_who_may_watch_may_not_speak() -> None:
     with pytest.raises(Problem) as caught:
         VIEWER.check_can_say()
     assert (caught.value.status, caught.value.reason) == (403, "watch_only")
+
+
+def test_who_may_speak_may_not_stop_or_go_first() -> None:
+    ANY.check_can_control()
+    with pytest.raises(Problem) as caught:
+        Caller("guest", "demo", True).check_can_control()
+    assert (caught.value.status, caught.value.reason) == (403, "no_control")
+
+
+def test_only_who_is_on_this_machine_speaks_on_the_owners_account() -> None:
+    callers = [Caller(name, None, True) for name in ("local", "key laptop", "session 3f9a1c02")]
+    assert [caller.on_behalf for caller in callers] == ["", "key laptop", "session 3f9a1c02"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.1.2.3"])

@@ -13,7 +13,7 @@ from libacli.web.docs import docs_page
 from libacli.web.problems import ProblemDetails
 from libacli.web.states import StateRules
 
-METHODS = {"get", "post"}
+METHODS = {"get", "post", "delete"}
 PARTS = (models.AgentState, models.LatencyBudgets, StateRules)
 WHOLE = [
     model

@@ -78,7 +78,13 @@ async def test_a_code_is_traded_for_a_session_that_watches(
     code = (await link(client, BY_KEY, room="lobby"))["code"]
     answer = await client.post("/api/session", json={"code": code})
     told = answer.json()
-    assert told == {"session": told["session"], "room": "lobby", "can_say": False, "expires_in_s": 43200}
+    assert told == {
+        "session": told["session"],
+        "room": "lobby",
+        "can_say": False,
+        "can_control": False,
+        "expires_in_s": 43200,
+    }
     session = {"Authorization": f"Bearer {told['session']}"}
     assert (await client.post("/api/token", headers=session)).json()["room"] == "lobby"
     refused = await client.post("/api/say", json={"text": "Hello."}, headers=session)

@@ -7,6 +7,7 @@ import pytest
 from libacli.web.auth import Caller
 from libacli.web.open_streams import STREAMS_PER_CALLER, OpenStreams
 from libacli.web.problems import Problem
+from libacli.web.sessions import Session
 
 
 def test_each_caller_has_four_streams_and_gets_one_back_when_one_ends() -> None:
@@ -32,6 +33,7 @@ def test_one_that_ends_in_an_error_is_given_back_too() -> None:
 
 
 def test_the_guests_of_a_session_share_its_name_and_not_its_streams() -> None:
-    host, guest = (Caller("session 1", "demo", False, session=number) for number in ("a", "b"))
+    sessions = [Session("session 1", "demo", False, 1.0, identity=name) for name in ("viewer-a", "viewer-b")]
+    host, guest = (Caller("session 1", "demo", False, session=session) for session in sessions)
     assert host.seat != guest.seat
     assert Caller("key ci", None, True).seat == "key ci"

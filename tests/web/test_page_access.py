@@ -57,8 +57,9 @@ async def page(browser: Browser, app: WebApp) -> AsyncIterator[Page]:
         await context.close()
 
 
-def link(app: WebApp, *, can_say: bool = True) -> str:
-    return f"{ADDRESS}/#room=demo&code={app.services.sessions.new_code('demo', can_say=can_say).secret}"
+def link(app: WebApp, *, can_say: bool = True, can_control: bool = True) -> str:
+    code = app.services.sessions.new_code("demo", can_say=can_say, can_control=can_control)
+    return f"{ADDRESS}/#room=demo&code={code.secret}"
 
 
 async def say(page: Page, gateway: FakeGateway) -> None:
@@ -90,6 +91,32 @@ async def test_a_link_lets_in_where_the_browser_stores_nothing_and_the_page_says
     await expect(page.locator("#facts")).to_contain_text("stores nothing")
     await page.reload()
     await expect(page.locator("#key-form")).to_be_visible()
+
+
+async def test_an_audience_may_speak_and_has_no_button_to_stop_others(
+    page: Page, app: WebApp, gateway: FakeGateway
+) -> None:
+    await page.goto(link(app, can_control=False))
+    await say(page, gateway)
+    await expect(page.get_by_role("button", name="Stop", exact=True)).to_be_hidden()
+
+
+async def test_a_link_gives_the_rights_that_are_ticked_and_none_that_its_maker_has_not(
+    page: Page, app: WebApp
+) -> None:
+    await page.goto(link(app))
+    await page.get_by_role("button", name="Link for another screen").click()
+    for box in ("It may speak too", "It may stop what is spoken, and go first"):
+        async with page.expect_response("**/api/link") as answered:
+            await page.get_by_label(box).check()
+        assert (await answered.value).status == 200
+    rights = [(code.can_say, code.can_control) for code in app.services.sessions._codes.values()]
+    assert rights == [(False, False), (True, False), (True, True)]
+    await page.goto("about:blank")
+    await page.goto(link(app, can_control=False))
+    await page.get_by_role("button", name="Link for another screen").click()
+    await page.get_by_label("It may speak too").check()
+    await expect(page.get_by_label("It may stop what is spoken, and go first")).to_be_hidden()
 
 
 async def test_a_key_lets_in_where_the_browser_stores_nothing(page: Page, gateway: FakeGateway) -> None:

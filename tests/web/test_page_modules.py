@@ -427,13 +427,52 @@ async def test_a_code_is_taken_from_the_address_and_does_not_stay_there(
     assert await page.evaluate("location.hash") == kept
 
 
+JOINING = """
+  let [asked, bearer] = [0, "lss_a"];
+  const answers = given.map((seconds, at) => ({url: "ws://l", token: `t${at}`, valid_for_s: seconds}));
+  const join = () => new m.JoinToken(async () => answers[asked++], () => bearer);
+  let token = join();
+  const next = async () => (await token.get()).token;
+"""
+"""Somebody who asks for tokens that are valid for the `given` seconds, one after the other."""
+
+
+async def test_one_token_is_used_as_long_as_it_is_valid_also_when_the_page_is_loaded_anew(page: Page) -> None:
+    code = (
+        JOINING
+        + "const told = [await next(), await next()]; token = join(); return [...told, await next(), asked];"
+    )
+    assert await run(page, "join_token.js", code, [600, 600]) == ["t0", "t0", "t0", 1]
+
+
+async def test_a_token_that_ends_or_lets_in_no_more_or_is_anothers_is_not_used_again(page: Page) -> None:
+    code = (
+        JOINING
+        + """
+      const told = [await next(), await next()];
+      token.forget();
+      told.push(await next());
+      bearer = "lss_b";
+      return [...told, await next(), await next()];
+    """
+    )
+    assert await run(page, "join_token.js", code, [20, 600, 600, 600]) == ["t0", "t1", "t2", "t3", "t3"]
+
+
+@pytest.mark.parametrize("stored", ["{", "null", "5", '"x"', "[]"])
+async def test_what_was_kept_of_a_token_and_is_none_is_passed_over(page: Page, stored: str) -> None:
+    await page.evaluate("(stored) => sessionStorage.setItem('liba.join', stored)", stored)
+    assert await run(page, "join_token.js", JOINING + "return await next();", [600]) == "t0"
+
+
 @pytest.mark.parametrize(
-    "stored", ["", "{", "null", json.dumps({"bearer": "lss_x", "room": "r", "canSay": False})]
+    "stored",
+    ["", "{", "null", json.dumps({"bearer": "lss_x", "room": "r", "canSay": False, "canControl": False})],
 )
 async def test_what_was_kept_of_who_we_are_is_read_or_forgotten(page: Page, stored: str) -> None:
     code = "if (given) sessionStorage.setItem('liba.access', given); return m.loadAccess();"
     found = await run(page, "access.js", code, stored)
-    nobody = {"bearer": "", "room": "", "canSay": True}
+    nobody = {"bearer": "", "room": "", "canSay": True, "canControl": True}
     assert found == (json.loads(stored) if stored.startswith('{"') else nobody)
 
 
@@ -445,4 +484,7 @@ async def test_where_the_browser_stores_nothing_it_is_told_and_nothing_breaks(pa
       m.forgetAccess();
       return [isStored, m.loadAccess()];
     """
-    assert await run(page, "access.js", code) == [False, {"bearer": "", "room": "", "canSay": True}]
+    assert await run(page, "access.js", code) == [
+        False,
+        {"bearer": "", "room": "", "canSay": True, "canControl": True},
+    ]

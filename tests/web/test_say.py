@@ -11,8 +11,9 @@ from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest
 from libacli.errors import RefusedError, UnreachableError
 from libacli.web.app import make_app
+from libacli.web.keys import new_key
 from libacli.web.services import WebApp
-from tests.web.conftest import connected
+from tests.web.conftest import connected, enter
 from tests.web.fake_gateway import FakeGateway
 
 
@@ -72,6 +73,25 @@ async def test_null_means_that_nothing_is_wished(client: httpx2.AsyncClient, gat
 async def test_without_an_id_each_utterance_gets_one_of_its_own(client: httpx2.AsyncClient) -> None:
     ids = {(await client.post("/api/say", json={"text": "Hello."})).json()["id"] for _ in range(3)}
     assert len(ids) == 3
+
+
+async def test_each_caller_has_an_account_of_its_own_with_the_agent(gateway: FakeGateway) -> None:
+    key, entry = new_key("laptop")
+    app = make_app(Settings(serve_keys=(entry,)), gateway)
+    headers = {"by key": {"Authorization": f"Bearer {key}"}, "guest": enter(app, "demo", can_say=True)}
+    async with connected(app) as client:
+        for who in headers.values():
+            await client.post("/api/say", json={"text": "Hello."}, headers=who)
+            await client.get("/api/rooms/demo", headers=who)
+    (session,) = app.services.sessions.all()
+    assert gateway.callers == ["key laptop"] * 2 + [session.name] * 2
+
+
+async def test_who_is_on_this_machine_speaks_for_its_owner(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    await say(client)
+    assert gateway.callers == [""]
 
 
 async def test_the_same_idempotency_key_is_spoken_once(
@@ -273,7 +293,9 @@ async def test_a_wait_that_cannot_be_is_refused(
 
 async def test_where_the_agent_cannot_be_asked_nobody_waits() -> None:
     class OldServer(FakeGateway):
-        async def say(self, room: str, request: SayRequest, *, timeout_s: float) -> Delivery:
+        async def say(
+            self, room: str, request: SayRequest, *, timeout_s: float, on_behalf: str = ""
+        ) -> Delivery:
             return Delivery(request.id, "sent")
 
     async with connected(make_app(Settings(), OldServer())) as client:

@@ -35,6 +35,7 @@ def enter(sessions: Sessions, room: str = "demo", *, can_say: bool = False) -> t
 def test_a_code_gives_a_session_for_its_room_and_its_right(sessions: Sessions, can_say: bool) -> None:
     token, session = enter(sessions, "lobby", can_say=can_say)
     assert (session.room, session.can_say) == ("lobby", can_say)
+    assert session.identity.startswith("viewer-")
     assert sessions.find_session(token) == session
 
 
@@ -187,6 +188,70 @@ def test_however_many_guests_a_session_lets_in_it_stays_let_in_itself(sessions: 
         guests.append(redeemed[0])
         assert sessions.find_session(token) == host
     assert [bool(sessions.find_session(guest)) for guest in guests] == [False] * 70 + [True] * 50
+
+
+class Ended(list[Session]):
+    """The sessions that have ended, as whoever has to know is told."""
+
+
+def followed(clock: Clock) -> tuple[Sessions, Ended]:
+    ended = Ended()
+    return Sessions(clock, on_end=ended.append), ended
+
+
+def test_a_session_that_is_ended_opens_nothing_and_its_guests_and_codes_go_with_it(clock: Clock) -> None:
+    sessions, ended = followed(clock)
+    token, host = enter(sessions)
+    stranger, _ = enter(sessions)
+    codes = [sessions.new_code("demo", can_say=False, maker=host.name).secret for _ in range(3)]
+    guests = [redeemed for code in codes[:2] if (redeemed := sessions.redeem_code(code))]
+    assert sessions.end(host) == ended == [host, *(guest for _, guest in guests)]
+    assert len({gone.identity for gone in ended}) == 3
+    assert [sessions.find_session(secret) for secret in (token, *(secret for secret, _ in guests))] == [
+        None
+    ] * 3
+    assert sessions.redeem_code(codes[2]) is None
+    assert sessions.find_session(stranger)
+    assert sessions.end(host) == []
+
+
+def test_a_guest_that_leaves_leaves_alone(clock: Clock) -> None:
+    sessions, ended = followed(clock)
+    token, host = enter(sessions)
+    guests = [
+        redeemed
+        for _ in range(2)
+        if (
+            redeemed := sessions.redeem_code(sessions.new_code("demo", can_say=False, maker=host.name).secret)
+        )
+    ]
+    assert sessions.end(guests[0][1]) == ended == [guests[0][1]]
+    assert sessions.find_session(token) == host
+    assert sessions.find_session(guests[1][0]) == guests[1][1]
+    assert sessions.redeem_code(sessions.new_code("demo", can_say=False, maker=host.name).secret)
+
+
+def test_a_session_that_ends_by_itself_is_noticed_once(clock: Clock) -> None:
+    sessions, ended = followed(clock)
+    _, first = enter(sessions)
+    clock.now += 1
+    _, second = enter(sessions)
+    clock.now = first.expires_at
+    for _ in range(2):
+        sessions.end_expired()
+    assert ended == [first]
+    assert sessions.all() == [second]
+
+
+def test_one_that_has_to_make_room_for_another_is_told_as_ended(clock: Clock) -> None:
+    sessions, ended = followed(clock)
+    _, host = enter(sessions)
+    for _ in range(51):
+        sessions.redeem_code(sessions.new_code("demo", can_say=False, maker=host.name).secret)
+    assert [gone.is_guest for gone in ended] == [True]
+    for _ in range(1000):
+        enter(sessions)
+    assert ended[1] == host
 
 
 def test_a_code_shows_in_no_log(sessions: Sessions) -> None:

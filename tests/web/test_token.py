@@ -6,9 +6,11 @@ from typing import Any
 import httpx2
 import pytest
 
+from libacli.config import Settings
 from libacli.core.connection_details import ConnectionDetails
+from libacli.web.app import make_app
 from libacli.web.services import WebApp
-from tests.web.conftest import enter
+from tests.web.conftest import connected, enter
 from tests.web.fake_gateway import FakeGateway
 
 
@@ -24,6 +26,7 @@ async def test_a_token_is_for_one_watcher_of_the_room_of_the_settings(client: ht
         "token": f"token of {told['identity']} for demo",
         "valid_for_s": 600,
         "can_say": False,
+        "can_control": False,
     }
 
 
@@ -44,6 +47,67 @@ async def test_a_session_gets_an_identity_and_cannot_put_another_viewer_out_by_t
     assert (refused.status_code, refused.json()["reason"]) == (403, "identity_given")
     assert gateway.joined == []
     assert (await client.post("/api/token", headers=headers)).json()["identity"].startswith("viewer-")
+
+
+async def test_what_a_session_has_spoken_in_the_room_is_on_its_account(
+    app: WebApp, client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    await client.post("/api/token", json={"can_say": True, "can_control": True})
+    await client.post("/api/token", json={"can_say": True}, headers=enter(app, "demo", can_say=True))
+    (session,) = app.services.sessions.all()
+    assert gateway.rights == [(True, True, ""), (True, False, session.name)]
+
+
+async def test_a_session_is_one_viewer_however_often_it_asks(
+    app: WebApp, client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    hers, his = (enter(app, "demo", can_say=False) for _ in range(2))
+    told = [(await client.post("/api/token", headers=headers)).json() for headers in (hers, hers, his)]
+    identities = [answer["identity"] for answer in told]
+    assert identities[0] == identities[1] != identities[2]
+    assert [joined[1] for joined in gateway.joined] == identities
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given"), [({}, 600), ({"valid_for_s": 90}, 90), ({"valid_for_s": 86400}, 600)]
+)
+async def test_a_token_of_a_session_lives_no_longer_than_is_needed_to_join(
+    app: WebApp, client: httpx2.AsyncClient, gateway: FakeGateway, wanted: dict[str, int], given: int
+) -> None:
+    told = (await client.post("/api/token", json=wanted, headers=enter(app, "demo", can_say=True))).json()
+    assert (told["valid_for_s"], gateway.joined[0][3]) == (given, given)
+
+
+async def test_the_setting_says_how_long_that_is(gateway: FakeGateway) -> None:
+    app = make_app(Settings(serve_token_ttl=30), gateway)
+    async with connected(app) as client:
+        told = (await client.post("/api/token", headers=enter(app, "demo", can_say=False))).json()
+    assert told["valid_for_s"] == 30
+
+
+async def test_of_the_tokens_of_a_session_five_may_be_valid_and_the_sixth_is_refused(
+    app: WebApp, client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    hers, his = (enter(app, "demo", can_say=True) for _ in range(2))
+    for path in ("/api/token", "/token", "/api/token", "/token", "/api/token"):
+        assert (await client.post(path, headers=hers)).status_code == 200
+    for refused in (
+        await client.post("/api/token", headers=hers),
+        await client.post("/api/token", json={"can_say": True, "valid_for_s": 1}, headers=hers),
+        await client.get("/token", headers=hers),
+    ):
+        assert (refused.status_code, refused.json()["reason"]) == (429, "too_many_tokens")
+        assert 590 <= int(refused.headers["retry-after"]) <= 600
+    assert len(gateway.joined) == 5
+    assert (await client.post("/api/token", headers=his)).status_code == 200
+
+
+async def test_whose_own_the_server_is_gets_as_many_as_he_asks_for(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    for _ in range(20):
+        assert (await client.post("/api/token")).status_code == 200
+    assert len({joined[1] for joined in gateway.joined}) == 20
 
 
 async def test_no_answer_may_be_kept_by_a_browser(client: httpx2.AsyncClient) -> None:

@@ -14,12 +14,19 @@ def token(
     ] = None,
     name: Annotated[str, typer.Option("--name", "-n", help="Name shown to others")] = "",
     valid_for: Annotated[str, typer.Option("--valid-for", help="Time to join in: 90s, 10m, 1h30m")] = "10m",
-    can_say: Annotated[bool, typer.Option("--can-say", help="May make the agent speak")] = False,
+    can_say: Annotated[bool, typer.Option("--can-say", help="May make the agent speak, in its turn")] = False,
+    can_control: Annotated[
+        bool, typer.Option("--can-control", help="May stop it, interrupt it, and go before others")
+    ] = False,
     can_publish: Annotated[
         bool, typer.Option("--can-publish", help="May publish camera and microphone")
     ] = False,
     as_json: AsJson = False,
     token_only: Annotated[bool, typer.Option("--token-only", help="Print the token alone")] = False,
+    permission_only: Annotated[
+        bool,
+        typer.Option("--permission-only", help="Print just what --can-say adds, for a token made elsewhere"),
+    ] = False,
     open_page: Annotated[bool, typer.Option("--open", help="Open LiveKit Meet with it in a browser")] = False,
     url: Url = None,
     api_key: ApiKey = None,
@@ -31,6 +38,13 @@ def token(
     \b
     liba token --room demo --open          watch in a browser
     liba token --can-say --token-only      for a page that makes the agent speak
+
+    What --can-say and --can-control add is the attribute liba.say: a permission for this room and identity,
+    signed, that ends with --valid-for. Alone it makes a token of another tool one that may speak:
+
+    \b
+    lk token create --join --room demo --identity ann --attribute \\
+        "liba.say=$(liba token --can-say --permission-only --room demo --identity ann)"
     """
     from libacli.cli.runs.token import TokenRun
     from libacli.edges.livekit.tokens import Permissions
@@ -42,8 +56,9 @@ def token(
         identity=identity,
         name=name,
         valid_for=valid_for,
-        permissions=Permissions(can_say=can_say, can_publish=can_publish),
+        permissions=Permissions(can_say=can_say, can_publish=can_publish, can_control=can_control),
         as_json=as_json,
         token_only=token_only,
+        permission_only=permission_only,
         open_page=open_page,
     ).run()

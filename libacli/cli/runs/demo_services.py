@@ -128,7 +128,7 @@ def _link_that_lets_in(url: str, key: str) -> str:
     try:
         answer = httpx2.post(
             f"{url}/api/link",
-            json={"can_say": True},
+            json={"can_say": True, "can_control": True},
             headers={"Authorization": f"Bearer {key}"},
             trust_env=False,
             timeout=_LINK_TIMEOUT_S,

@@ -176,7 +176,7 @@ class ServeRun:
         """A link to `page` that lets one browser in, where there are keys."""
         if not self._settings.serve_keys:
             return PageLink(page)
-        code = services.sessions.new_code(self._settings.say_room, can_say=can_say)
+        code = services.sessions.new_code(self._settings.say_room, can_say=can_say, can_control=can_say)
         return PageLink(page, f"{page}&code={code.secret}")
 
 

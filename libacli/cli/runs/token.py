@@ -10,6 +10,7 @@ from libacli.cli.output import output
 from libacli.cli.runs.page_link import PageLink
 from libacli.config import LiveKitCredentials
 from libacli.core.connection_details import MEET, ConnectionDetails
+from libacli.edges.livekit.say_permission import sign_permission
 from libacli.edges.livekit.tokens import Permissions, join_token
 from libacli.errors import UsageError
 
@@ -32,10 +33,13 @@ class TokenRun:
     permissions: Permissions
     as_json: bool
     token_only: bool
+    permission_only: bool
+    """Prints no token, but what lets one speak that is made elsewhere."""
+
     open_page: bool
 
     def run(self) -> None:
-        """Prints the token. Raises UsageError."""
+        """Prints the token, or the permission alone. Raises UsageError, RefusedError."""
         identity = f"viewer-{os.urandom(3).hex()}" if self.identity is None else self.identity
         valid_for_s = seconds(self.valid_for)
         if not 1 <= valid_for_s <= _LONGEST_S:
@@ -50,10 +54,30 @@ class TokenRun:
             valid_for_s=valid_for_s,
             permissions=self.permissions,
         )
+        if self.permission_only:
+            output.result(self._permission(valid_for_s))
+            return
         self._show(token, identity, valid_for_s)
         if self.open_page:
             link = ConnectionDetails(self.credentials.ws_url, token).meet_url
             PageLink(MEET, link).open(otherwise=f"join with the token at {MEET}")
+
+    def _permission(self, valid_for_s: int) -> str:
+        """Raises UsageError when it would be nobody's, or to nothing."""
+        may_say, may_control = self.permissions.can_say, self.permissions.can_control
+        if self.identity is None or not (may_say or may_control):
+            raise UsageError(
+                "a permission is for one identity, and to do something",
+                hint="liba token --can-say --permission-only --identity ann",
+            )
+        return sign_permission(
+            self.credentials,
+            room=self.room,
+            identity=self.identity,
+            valid_for_s=valid_for_s,
+            may_say=may_say,
+            may_control=may_control,
+        )
 
     def _show(self, token: str, identity: str, valid_for_s: int) -> None:
         if self.token_only:
@@ -66,6 +90,7 @@ class TokenRun:
                     "identity": identity,
                     "valid_for_s": valid_for_s,
                     "can_say": self.permissions.can_say,
+                    "can_control": self.permissions.can_control,
                     "can_publish": self.permissions.can_publish,
                     "token": token,
                 }

@@ -11,7 +11,10 @@ import jwt
 from libacli.config import LiveKitCredentials
 from libacli.core.protocol import CAN_SAY_ATTRIBUTE
 from libacli.edges.checks.finding import WRONG_SETTING, Finding
-from libacli.edges.livekit.tokens import CLOCK_SKEW_S
+from libacli.edges.livekit.authorization import BARE_PERMISSION
+from libacli.edges.livekit.say_permission import SayPermissions
+from libacli.edges.livekit.signing import CLOCK_SKEW_S
+from libacli.errors import RefusedError
 
 _NAME = "given token"
 _LONG_H = 24.0
@@ -30,7 +33,7 @@ def given_token(token: str, credentials: LiveKitCredentials | None, *, room: str
     except (jwt.PyJWTError, ValueError):
         return _wrong("it is not a token", "get one: liba token --token-only")
     found = (credentials and _refused(token, claims, credentials)) or _misplaced(claims, room)
-    if found:
+    if found := found or _worthless_permission(claims, credentials):
         return found
     if too_much := list(excess(claims)):
         message = f"it allows more than watching: {', '.join(too_much)}"
@@ -50,7 +53,7 @@ def excess(claims: Mapping[str, Any]) -> Iterator[str]:
         yield "publishing (canPublish is not set to false)"
     if video.get("canPublishData") is None and video.get("canPublish") is not False:
         yield "sending data, which can slow speech (canPublishData is not set to false)"
-    if video.get("canPublishData") is True and not _can_say(claims):
+    if video.get("canPublishData") is True and not _permission(claims):
         yield "sending data, which can slow speech (canPublishData)"
     yield from (name for name, is_on in video.items() if is_on and name not in _WATCHING | _PUBLISHING)
     yield from (name for name, value in claims.items() if value and name not in _HARMLESS)
@@ -58,8 +61,8 @@ def excess(claims: Mapping[str, Any]) -> Iterator[str]:
 
 def _granted(claims: Mapping[str, Any]) -> Iterator[str]:
     """Rights that somebody gave on purpose."""
-    if _can_say(claims):
-        yield "make the agent speak and send data"
+    if permission := _permission(claims):
+        yield f"{_permitted(permission)} and send data"
     if _video(claims).get("canPublish"):
         yield "publish sound and picture"
     life_h = (claims.get("exp", 0) - claims.get("nbf", claims.get("iat", _now()))) / 3600
@@ -105,9 +108,35 @@ def _misplaced(claims: Mapping[str, Any], room: str | None) -> Finding | None:
     return None
 
 
-def _can_say(claims: Mapping[str, Any]) -> bool:
+def _worthless_permission(
+    claims: Mapping[str, Any], credentials: LiveKitCredentials | None
+) -> Finding | None:
+    """Why no agent would take what it has for a permission to speak."""
+    permission = _permission(claims)
+    if not credentials or permission in ("", BARE_PERMISSION):
+        return None
+    room, identity = str(_video(claims).get("room")), str(claims.get("sub"))
+    try:
+        SayPermissions([credentials], room).read(identity, permission)
+    except RefusedError as error:
+        return _wrong(str(error), "make it anew: liba token --can-say")
+    return None
+
+
+def _permitted(permission: str) -> str:
+    """What a permission lets do; whether agents take it is another question."""
+    if permission == BARE_PERMISSION:
+        return "make agents speak that have say.accept = attribute"
+    try:
+        may = jwt.decode(permission, options={"verify_signature": False}).get("may", [])
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        may = []
+    return "make the agent speak, and stop it" if "control" in may else "make the agent speak"
+
+
+def _permission(claims: Mapping[str, Any]) -> str:
     attributes = claims.get("attributes")
-    return isinstance(attributes, dict) and attributes.get(CAN_SAY_ATTRIBUTE) == "true"
+    return str(attributes.get(CAN_SAY_ATTRIBUTE) or "") if isinstance(attributes, dict) else ""
 
 
 def _video(claims: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,15 +46,24 @@ class Locator(Protocol):
 
 
 class AgentClient:
-    """Speaks to the agent that `locator` finds, or brings.
+    """Speaks to the agent that `locator` finds, or brings; for the owner of the API secret, or `on_behalf` of
+    somebody who has an account of his own there.
 
     All methods raise what LiveKitApi raises, and LibaError for an answer that cannot be understood.
     """
 
-    def __init__(self, api: LiveKitApi, locator: Locator, *, patience_s: float = _PATIENCE_S) -> None:
+    def __init__(
+        self,
+        api: LiveKitApi,
+        locator: Locator,
+        *,
+        patience_s: float = _PATIENCE_S,
+        on_behalf: str = "",
+    ) -> None:
         self._api = api
         self._locator = locator
         self._patience_s = patience_s
+        self._on_behalf = on_behalf
 
     @property
     def identity(self) -> str:
@@ -207,6 +216,7 @@ class AgentClient:
             method=method,
             body=body,
             agent=self._locator.identity,
+            on_behalf=self._on_behalf,
         )
         return json.dumps(body | {"auth": auth}, ensure_ascii=False, separators=(",", ":"))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeVar
@@ -75,12 +75,13 @@ class RoomGateway:
     ) -> None:
         await self._api.__aexit__(kind, error, trace)
 
-    async def say(self, room: str, request: SayRequest, *, timeout_s: float) -> Delivery:
+    async def say(self, room: str, request: SayRequest, *, timeout_s: float, on_behalf: str = "") -> Delivery:
         """Hands an utterance over; brings an agent into the room if none is there.
 
-        Raises RefusedError, NoAgentError when none came in time, TimedOutError when it did not answer.
+        It is on the account of whom it is said `on_behalf` of; empty: the owner's. Raises RefusedError,
+        NoAgentError when none came in time, TimedOutError when it did not answer.
         """
-        call = self._call(room, timeout_s)
+        call = self._call(room, timeout_s, on_behalf)
         try:
             async with asyncio.timeout(timeout_s + _GRACE_S):
                 said = await call.hand_over(request)
@@ -111,10 +112,10 @@ class RoomGateway:
         """Stops what is spoken and clears the queue; ids of what that ended. Raises NoAgentError."""
         return await self._ask(room, lambda client: client.stop())
 
-    async def status(self, room: str) -> AgentStatus | None:
-        """What the agent says of itself; None when there is none that answers."""
+    async def status(self, room: str, *, on_behalf: str = "") -> AgentStatus | None:
+        """What the agent says of itself, and of the account; None when there is none that answers."""
         try:
-            return await self._ask(room, lambda client: client.status())
+            return await self._ask(room, lambda client: client.status(), on_behalf)
         except NoAgentError:
             return None
 
@@ -135,26 +136,43 @@ class RoomGateway:
         ).updates()
 
     def join(
-        self, room: str, identity: str, *, name: str, valid_for_s: int, can_say: bool
+        self,
+        room: str,
+        identity: str,
+        *,
+        name: str,
+        valid_for_s: int,
+        can_say: bool,
+        can_control: bool = False,
+        on_behalf: str = "",
     ) -> ConnectionDetails:
-        """A token to join and watch, with `can_say` also to speak. Raises RefusedError if it is reserved."""
+        """A token to join and watch, also to speak and control. Raises RefusedError if it is reserved."""
         token = join_token(
             self._credentials,
             room=room,
             identity=identity,
             name=name,
             valid_for_s=valid_for_s,
-            permissions=Permissions(can_say=can_say),
+            permissions=Permissions(can_say=can_say, can_control=can_control),
+            on_behalf=on_behalf,
         )
         return ConnectionDetails(self._credentials.ws_url, token)
+
+    async def put_out(self, room: str, identities: Collection[str]) -> None:
+        """Removes these from `room` where they are in it; a token that is valid lets them in again."""
+        present = {participant.identity for participant in await self._api.participants(room)}
+        for identity in present.intersection(identities):
+            await self._api.remove(room, identity)
 
     async def check(self) -> None:
         """Raises UnreachableError or CredentialsError when LiveKit cannot be used."""
         await self._api.participants("liba-check")
 
-    async def _ask(self, room: str, question: Callable[[AgentClient], Awaitable[T]]) -> T:
+    async def _ask(
+        self, room: str, question: Callable[[AgentClient], Awaitable[T]], on_behalf: str = ""
+    ) -> T:
         """The answer of the agent that is known, else of the one that is found. Raises NoAgentError."""
-        call = self._call(room)
+        call = self._call(room, on_behalf=on_behalf)
         if call.locator.identity:
             try:
                 return await question(call.client)
@@ -165,7 +183,7 @@ class RoomGateway:
         finally:
             call.remember()
 
-    def _call(self, room: str, timeout_s: float = 0.0) -> _Call:
+    def _call(self, room: str, timeout_s: float = 0.0, on_behalf: str = "") -> _Call:
         check_name("room", room)
         known = self._rooms.setdefault(room, _KnownRoom())
         self._rooms.move_to_end(room)
@@ -174,7 +192,7 @@ class RoomGateway:
             idle = (name for name, other in self._rooms.items() if not other.lock.locked())
             self._rooms.pop(next(idle))
         locator = AgentLocator(self._api, room=room, agent_name=self._agent_name)
-        return _Call(self._api, _OneAtATime(locator, known, timeout_s), known)
+        return _Call(self._api, _OneAtATime(locator, known, timeout_s), known, on_behalf)
 
 
 class _OneAtATime:
@@ -230,9 +248,9 @@ class _OneAtATime:
 class _Call:
     """One call to the agent of a room."""
 
-    def __init__(self, api: LiveKitApi, locator: _OneAtATime, known: _KnownRoom) -> None:
+    def __init__(self, api: LiveKitApi, locator: _OneAtATime, known: _KnownRoom, on_behalf: str = "") -> None:
         self.locator = locator
-        self.client = AgentClient(api, locator)
+        self.client = AgentClient(api, locator, on_behalf=on_behalf)
         self._known = known
 
     async def hand_over(self, request: SayRequest) -> Delivery:

@@ -257,6 +257,6 @@ class RoomTransport:
         if participant is None:
             return Sender()
         # Who may change its own attributes may have given itself this one.
-        is_granted = not participant.permissions.can_update_metadata
-        may_say = participant.attributes.get(CAN_SAY_ATTRIBUTE) == "true" and is_granted
-        return Sender(participant.identity, may_say and not is_agent(participant))
+        is_given = not participant.permissions.can_update_metadata and not is_agent(participant)
+        permission = participant.attributes.get(CAN_SAY_ATTRIBUTE, "") if is_given else ""
+        return Sender(participant.identity, permission)

@@ -9,30 +9,25 @@ import hashlib
 import json
 import os
 import re
-import time
-import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jwt
-
 from libacli.config import LiveKitCredentials
 from libacli.core.protocol import CAN_SAY_ATTRIBUTE, MAX_NAME_CHARS
-from libacli.core.reasons import REFUSALS, refusal
-from libacli.errors import RefusedError, UsageError
+from libacli.core.reasons import refusal
+from libacli.edges.livekit.say_permission import sign_permission
+from libacli.edges.livekit.signing import CLOCK_SKEW_S, encode, named, unauthorized, verified
+from libacli.errors import UsageError
 
 AVATAR_IDENTITIES = {"tavus": "tavus-avatar-agent"}
 """Vendor of avatars → the identity its avatar joins with, alone or with an ending (`-2`); reserved for it."""
 
 ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"
 SIGNATURE_VALID_S = 60
-CLOCK_SKEW_S = 30
 _MAX_NONCE_CHARS = 64
 """Twice what `sign_request` makes: they are remembered."""
 
-# How long the secret is was the server's choice: `livekit-server --dev` has the secret "secret".
-warnings.filterwarnings("ignore", message="The HMAC key is")
 
 _RESERVED_NAMES = f"liba-*, agent-* and {', '.join(AVATAR_IDENTITIES.values())}"
 _AVATARS = "|".join(re.escape(identity) for identity in AVATAR_IDENTITIES.values())
@@ -44,10 +39,13 @@ class Permissions:
     """What a participant may do in its room, beyond joining and subscribing."""
 
     can_say: bool = False
-    """Send say requests to the agent: carries the attribute that the agent asks for."""
+    """Send say requests to the agent: carries the permission that the agent asks for, valid as long."""
 
     can_publish: bool = False
     """Publish camera and microphone."""
+
+    can_control: bool = False
+    """Stop the agent, interrupt it, have lines of its own go first; `can_say` alone does not."""
 
 
 def join_token(
@@ -58,19 +56,30 @@ def join_token(
     name: str = "",
     valid_for_s: int = 600,
     permissions: Permissions | None = None,
+    on_behalf: str = "",
 ) -> str:
     """A token for one participant and one room: join and subscribe, and what `permissions` add.
 
-    Never the right to change its own name, metadata or attributes. Raises UsageError for a room or
-    identity that is no name, RefusedError for an identity that belongs to liba itself.
+    What it has spoken is on the account of `on_behalf`, if that is given. Never the right to change its own
+    name, metadata or attributes. Raises UsageError for a room or identity that is no name, RefusedError for
+    an identity that belongs to liba itself.
     """
     check_name("room", room)
     check_identity(identity)
     permissions = permissions or Permissions()
     claims: dict[str, Any] = {"sub": identity, "name": name, "video": _video(room, permissions)}
-    if permissions.can_say:
-        claims["attributes"] = {CAN_SAY_ATTRIBUTE: "true"}
-    return _encode(credentials, claims, valid_for_s)
+    if permissions.can_say or permissions.can_control:
+        permission = sign_permission(
+            credentials,
+            room=room,
+            identity=identity,
+            valid_for_s=valid_for_s,
+            may_say=permissions.can_say,
+            may_control=permissions.can_control,
+            on_behalf=on_behalf,
+        )
+        claims["attributes"] = {CAN_SAY_ATTRIBUTE: permission}
+    return encode(credentials, claims, valid_for_s)
 
 
 def listener_token(credentials: LiveKitCredentials, *, room: str, identity: str, hidden: bool = False) -> str:
@@ -79,7 +88,7 @@ def listener_token(credentials: LiveKitCredentials, *, room: str, identity: str,
     Participants are not told of one that is `hidden`: for the agent it is no viewer.
     """
     video = _video(room, Permissions()) | {"hidden": hidden}
-    return _encode(credentials, {"sub": identity, "video": video}, 600)
+    return encode(credentials, {"sub": identity, "video": video}, 600)
 
 
 def avatar_token(
@@ -112,17 +121,17 @@ def avatar_token(
         "video": video,
         "attributes": {ON_BEHALF_ATTRIBUTE: on_behalf_of},
     }
-    return _encode(credentials, claims, valid_for_s)
+    return encode(credentials, claims, valid_for_s)
 
 
 def admin_token(credentials: LiveKitCredentials, *, room: str) -> str:
     """A token for calls to LiveKit's server API about one room, valid for a minute."""
-    return _encode(credentials, {"video": {"roomAdmin": True, "room": room}}, 60)
+    return encode(credentials, {"video": {"roomAdmin": True, "room": room}}, 60)
 
 
 def list_token(credentials: LiveKitCredentials) -> str:
     """A token for the one server call that is about no room of its own, valid for a minute."""
-    return _encode(credentials, {"video": {"roomList": True}}, 60)
+    return encode(credentials, {"video": {"roomList": True}}, 60)
 
 
 def check_name(what: str, name: str) -> None:
@@ -152,14 +161,24 @@ class Signature:
     nonce: str
     """Another one for each signature."""
 
+    on_behalf: str = ""
+    """For whom the holder of the key asks; empty: for himself."""
+
 
 def sign_request(
-    credentials: LiveKitCredentials, *, room: str, method: str, body: Mapping[str, Any], agent: str = ""
+    credentials: LiveKitCredentials,
+    *,
+    room: str,
+    method: str,
+    body: Mapping[str, Any],
+    agent: str = "",
+    on_behalf: str = "",
 ) -> str:
     """The `auth` member for a request: a JWT bound to room, method and body, valid for a minute.
 
     `agent` is the identity of the agent that it is for, which no agent after it will have; empty: whichever
-    is in the room.
+    is in the room. `on_behalf` names who asks, where that is somebody else than the holder of the key: he has
+    an account of his own with the agent.
     """
     claims = {
         "aud": "liba",
@@ -168,8 +187,9 @@ def sign_request(
         "agent": agent,
         "method": method,
         "body": _digest(body),
+        **({"on_behalf": on_behalf} if on_behalf else {}),
     }
-    return _encode(credentials, claims, SIGNATURE_VALID_S)
+    return encode(credentials, claims, SIGNATURE_VALID_S)
 
 
 def verify_request(
@@ -189,49 +209,24 @@ def verify_request(
     seconds: it cannot know what its predecessor has carried out, so it takes no request that was meant for
     that one. `previous` is a key that is accepted too.
     """
-    claims = _verified([credentials, previous] if previous else [credentials], auth)
+    accepted = [credentials, previous] if previous else [credentials]
+    claims = verified(accepted, auth, audience="liba", required=["jti"])
+    if not _is_nonce(claims["jti"]):
+        raise unauthorized("the signature is not valid")
+    if not float(claims["exp"]) - float(claims["nbf"]) <= SIGNATURE_VALID_S:
+        # Nobody could remember for so long that it was carried out.
+        raise unauthorized(f"the signature is for more than {SIGNATURE_VALID_S} s")
     wanted = {"room": room, "method": method, "body": _digest(body)}
     for claim, value in wanted.items():
         if claims.get(claim) != value:
-            raise _unauthorized(f"the signature is for another {claim}")
+            raise unauthorized(f"the signature is for another {claim}")
     addressee = claims.get("agent")
     if addressee and agent is not None and addressee != agent:
-        raise _unauthorized("the signature is for another agent", hint="send it again, with a new signature")
+        raise unauthorized("the signature is for another agent", hint="send it again, with a new signature")
     # Whoever names no agent may have a clock that is behind: what was signed just before may pass again.
     if not addressee and float(claims["nbf"]) < began_at - CLOCK_SKEW_S:
-        raise _unauthorized("it was signed before this agent began", hint="send it again, signed anew")
-    return Signature(claims["iss"], claims["jti"])
-
-
-def _verified(accepted: Iterable[LiveKitCredentials], auth: str) -> dict[str, Any]:
-    """The claims of `auth`, if it is a signature by one of these and holds now. Raises RefusedError."""
-    for credentials in accepted:
-        try:
-            claims: dict[str, Any] = jwt.decode(
-                auth,
-                credentials.api_secret.get_secret_value(),
-                algorithms=["HS256"],
-                audience="liba",
-                issuer=credentials.api_key,
-                leeway=CLOCK_SKEW_S,
-                options={"require": ["exp", "nbf", "iss", "aud", "jti"]},
-            )
-            is_short = float(claims["exp"]) - float(claims["nbf"]) <= SIGNATURE_VALID_S
-        except (jwt.InvalidSignatureError, jwt.InvalidIssuerError):
-            continue  # the other key's, perhaps
-        except jwt.ExpiredSignatureError as error:
-            raise _unauthorized("the signature has expired") from error
-        except jwt.ImmatureSignatureError as error:
-            raise _unauthorized("the signature is from the future: the sender's clock is ahead") from error
-        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            # Not even Unicode, or 1e999, or deeper than can be read.
-            raise _unauthorized("the signature is not valid") from error
-        if not _is_nonce(claims["jti"]):
-            raise _unauthorized("the signature is not valid")
-        if not is_short:  # nobody could remember for so long that it was carried out
-            raise _unauthorized(f"the signature is for more than {SIGNATURE_VALID_S} s")
-        return claims
-    raise _unauthorized("the signature is by a key that is not accepted here")
+        raise unauthorized("it was signed before this agent began", hint="send it again, signed anew")
+    return Signature(claims["iss"], claims["jti"], named(claims, "on_behalf"))
 
 
 def _is_nonce(value: object) -> bool:
@@ -244,22 +239,12 @@ def _video(room: str, permissions: Permissions) -> dict[str, Any]:
         "room": room,
         "canSubscribe": True,
         "canPublish": permissions.can_publish,
-        "canPublishData": permissions.can_say,
+        "canPublishData": permissions.can_say or permissions.can_control,
         "canUpdateOwnMetadata": False,
     }
-
-
-def _unauthorized(message: str, *, hint: str = REFUSALS["unauthorized"].hint) -> RefusedError:
-    return RefusedError("unauthorized", message, hint=hint)
 
 
 def _digest(body: Mapping[str, Any]) -> str:
     canonical = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     # Half a character is no reason to fail: the request is judged, and refused where it is read.
     return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()
-
-
-def _encode(credentials: LiveKitCredentials, claims: dict[str, Any], valid_for_s: int) -> str:
-    now = int(time.time())  # noqa: TID251 - a token's life is wall time
-    claims = {"iss": credentials.api_key, "nbf": now, "exp": now + valid_for_s} | claims
-    return jwt.encode(claims, credentials.api_secret.get_secret_value(), algorithm="HS256")

@@ -2,7 +2,7 @@
 
 const STORED_AS = "liba.access";
 
-/** @typedef {{bearer: string, room: string, canSay: boolean}} Access */
+/** @typedef {{bearer: string, room: string, canSay: boolean, canControl: boolean}} Access */
 
 /** Room and code of the address; the code is gone from the address bar afterwards. */
 export function readAddress() {
@@ -48,5 +48,5 @@ export function forgetAccess() {
 
 /** @returns {Access} */
 export function noAccess() {
-  return { bearer: "", room: "", canSay: true };
+  return { bearer: "", room: "", canSay: true, canControl: true };
 }

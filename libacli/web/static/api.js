@@ -32,7 +32,7 @@ function sentence(text) {
 export class Api {
   /** @param {() => string} bearer what lets us in; empty: nothing is sent */
   constructor(bearer) {
-    this._bearer = bearer;
+    this.bearer = bearer;
     /** Called when the server does not know us any more. */
     this.onLockedOut = () => {};
   }
@@ -42,7 +42,8 @@ export class Api {
   room = (room) => this._call("GET", `/api/rooms/${encodeURIComponent(room)}`);
   token = (room) => this._call("POST", "/api/token", { room });
   stop = (room) => this._call("POST", "/api/stop", { room });
-  shareLink = (room, canSay) => this._call("POST", "/api/link", { room, can_say: canSay });
+  shareLink = (room, { canSay, canControl }) =>
+    this._call("POST", "/api/link", { room, can_say: canSay, can_control: canControl });
 
   /** @param {string} key kept over retries, it becomes the id */
   say = (key, body) => this._call("POST", "/api/say", body, { "Idempotency-Key": key });
@@ -60,7 +61,7 @@ export class Api {
   }
 
   async _fetch(path, { headers = {}, ...options }) {
-    const bearer = this._bearer();
+    const bearer = this.bearer();
     const all = { ...headers, ...(bearer && { Authorization: `Bearer ${bearer}` }) };
     const response = await fetch(path, { ...options, headers: all, cache: "no-store" }).catch((error) => {
       if (error.name === "AbortError") throw error;

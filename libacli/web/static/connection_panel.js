@@ -3,7 +3,13 @@
 import { byId, make } from "./dom.js";
 import * as words from "./words.js";
 
-const MEDIA = { absent: "not there", joining: "joining…", reconnecting: "reconnecting…", off: "not reached" };
+const MEDIA = {
+  absent: "not there",
+  joining: "joining…",
+  reconnecting: "reconnecting…",
+  off: "not reached",
+  elsewhere: "in another tab",
+};
 const FEED = { joining: "joining…", reconnecting: "reconnecting…", offline: "not reached" };
 
 /**

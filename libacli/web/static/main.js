@@ -22,8 +22,7 @@ async function start() {
   const trouble = page.needs_key && address.code ? await redeem(address.code) : "";
   if (page.needs_key && (trouble || !access.bearer)) await askForKey(trouble, address.room || page.room);
   const room = access.room || address.room || page.room;
-  const { canSay } = access;
-  new RoomView({ api, page, room, canSay, isAccessStored, onLockedOut: forgetAccess }).begin();
+  new RoomView({ api, page, room, access, isAccessStored, onLockedOut: forgetAccess }).begin();
 }
 
 async function pageInfo() {
@@ -41,7 +40,7 @@ async function pageInfo() {
 async function redeem(code) {
   try {
     const session = await api.redeemCode(code);
-    letIn({ bearer: session.session, room: session.room, canSay: session.can_say });
+    letIn({ bearer: session.session, room: session.room, canSay: session.can_say, canControl: session.can_control });
     return "";
   } catch (problem) {
     access = noAccess();

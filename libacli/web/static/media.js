@@ -7,8 +7,9 @@ const LONGEST_PAUSE_MS = 20_000; // as for events: both come back together
 const HUSH_MS = 1000; // longer than what a browser has still to play of a line that was stopped
 
 /**
- * `absent`: there is no livekit-client; `joining`; `on`; `reconnecting`; `off`: it did not work, and is tried again.
- * @typedef {"absent" | "joining" | "on" | "reconnecting" | "off"} MediaState
+ * `absent`: there is no livekit-client; `joining`; `on`; `reconnecting`; `off`: it did not work, and is tried again;
+ * `elsewhere`: another tab has the same session, and watches in our place.
+ * @typedef {"absent" | "joining" | "on" | "reconnecting" | "off" | "elsewhere"} MediaState
  */
 
 export class Media {
@@ -23,14 +24,14 @@ export class Media {
 
   /**
    * @param {object} parts
-   * @param {() => Promise<{url: string, token: string}>} parts.join
+   * @param {{get: () => Promise<{url: string, token: string}>, forget: () => void}} parts.joinToken
    * @param {HTMLVideoElement} parts.video
    * @param {HTMLElement} parts.sounds where audio elements go
    * @param {() => void} parts.onChange
    * @param {() => void} parts.onTracks pictures came or went
    */
-  constructor({ join, video, sounds, onChange, onTracks }) {
-    Object.assign(this, { _join: join, _video: video, _sounds: sounds, _onChange: onChange, _onTracks: onTracks });
+  constructor({ joinToken, video, sounds, onChange, onTracks }) {
+    Object.assign(this, { _joinToken: joinToken, _video: video, _sounds: sounds, _onChange: onChange, _onTracks: onTracks });
     this._pictures = [];
     this._room = null;
   }
@@ -55,7 +56,10 @@ export class Media {
     livekit.setLogLevel("warn");
     for (let failures = 0; !signal.aborted; failures += 1) {
       try {
-        if (await this._stay(livekit, signal)) failures = 0;
+        const why = await this._stay(livekit, signal);
+        if (why === livekit.DisconnectReason.DUPLICATE_IDENTITY) return this._become("elsewhere", "");
+        if (why === livekit.DisconnectReason.PARTICIPANT_REMOVED) this._joinToken.forget();
+        failures = 0;
         this._become("reconnecting", "");
       } catch (error) {
         if (error.status === 401 || error.status === 403) return this._become("off", error.message);
@@ -65,9 +69,9 @@ export class Media {
     }
   }
 
-  /** One stay in the room. Returns whether we were in it at all. */
+  /** One stay in the room. Returns why it ended, a DisconnectReason. */
   async _stay(livekit, signal) {
-    const { url, token } = await this._join();
+    const { url, token } = await this._joinToken.get();
     const trouble = reachTrouble(url);
     if (trouble) throw new Error(trouble);
     const room = new livekit.Room();
@@ -78,11 +82,11 @@ export class Media {
     signal.addEventListener("abort", leave);
     try {
       await room.connect(url, token).catch((error) => {
+        if (error.status === 401 || error.status === 403) this._joinToken.forget();
         throw new Error(`LiveKit at ${new URL(url).host} is not reached`, { cause: error });
       });
       this._become("on", "");
-      await left;
-      return true;
+      return await left;
     } finally {
       signal.removeEventListener("abort", leave);
       room.removeAllListeners();

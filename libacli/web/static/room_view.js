@@ -6,6 +6,7 @@ import { Compose } from "./compose.js";
 import { renderConnectionPanel } from "./connection_panel.js";
 import { byId, show, write } from "./dom.js";
 import { followEvents } from "./event_stream.js";
+import { JoinToken } from "./join_token.js";
 import { LatencyPanel } from "./latency_panel.js";
 import { Media } from "./media.js";
 import { Queue } from "./queue.js";
@@ -37,17 +38,17 @@ export class RoomView {
    * @param {any} parts.api
    * @param {any} parts.page what the server tells of itself
    * @param {string} parts.room
-   * @param {boolean} parts.canSay
+   * @param {{canSay: boolean, canControl: boolean}} parts.access
    * @param {boolean} parts.isAccessStored whether this page is let in when it is loaded anew
    * @param {() => void} parts.onLockedOut the key or session is not accepted any more
    */
-  constructor({ api, page, room, canSay, isAccessStored, onLockedOut }) {
-    Object.assign(this, { _api: api, _page: page, _room: room, _canSay: canSay, _onLockedOut: onLockedOut });
+  constructor({ api, page, room, access, isAccessStored, onLockedOut }) {
+    Object.assign(this, { _api: api, _page: page, _room: room, _access: access, _onLockedOut: onLockedOut });
     this._isAccessStored = isAccessStored;
     this._board = new Board(page.states);
     const draw = () => this._draw();
     this._media = new Media({
-      join: () => api.token(room),
+      joinToken: new JoinToken(() => api.token(room), api.bearer),
       video: byId("stage-video"),
       sounds: byId("stage-sound"),
       onChange: draw,
@@ -64,11 +65,13 @@ export class RoomView {
   begin() {
     this._api.onLockedOut = () => this._lockedOut();
     show(byId("desk"), true);
-    show(byId("compose"), this._canSay);
-    show(byId("watching"), !this._canSay);
+    const { canSay, canControl } = this._access;
+    show(byId("compose"), canSay);
+    show(byId("stop"), canControl);
+    show(byId("watching"), !canSay);
     write(byId("room-name"), this._room);
     document.title = `${this._room} · liba`;
-    bindShareDialog({ api: this._api, room: this._room, canSay: this._canSay });
+    bindShareDialog({ api: this._api, room: this._room, access: this._access });
     this._render();
     setInterval(() => this._isInDoubt() && this._look(), LOOK_MS);
     this._media.run(this._page.video, this._leaving.signal);

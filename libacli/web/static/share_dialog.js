@@ -3,8 +3,8 @@
 import { byId, copy, show, write } from "./dom.js";
 import { isLoopback } from "./media.js";
 
-/** @param {{api: any, room: string, canSay: boolean}} parts */
-export function bindShareDialog({ api, room, canSay }) {
+/** @param {{api: any, room: string, access: {canSay: boolean, canControl: boolean}}} parts */
+export function bindShareDialog({ api, room, access }) {
   const dialog = byId("share-dialog");
   const url = byId("share-url");
   show(byId("share"), true);
@@ -13,7 +13,8 @@ export function bindShareDialog({ api, room, canSay }) {
     show(byId("share-link"), false);
     write(byId("share-alert"), "");
     try {
-      showLink(await api.shareLink(room, byId("share-say").checked));
+      const canSay = byId("share-say").checked;
+      showLink(await api.shareLink(room, { canSay, canControl: canSay && byId("share-control").checked }));
     } catch (problem) {
       write(byId("share-alert"), problem.words ?? String(problem));
     }
@@ -25,16 +26,17 @@ export function bindShareDialog({ api, room, canSay }) {
     url.href = address;
     write(url, address);
     write(byId("share-text"), explain(address, needsCode, seconds));
-    show(byId("share-say-label"), needsCode && canSay);
+    show(byId("share-say-label"), needsCode && access.canSay);
+    show(byId("share-control-label"), needsCode && access.canControl && byId("share-say").checked);
     show(byId("share-link"), true);
   }
 
   byId("share").addEventListener("click", () => {
-    byId("share-say").checked = false;
+    byId("share-say").checked = byId("share-control").checked = false;
     dialog.showModal();
     load();
   });
-  byId("share-say").addEventListener("change", load);
+  for (const right of ["share-say", "share-control"]) byId(right).addEventListener("change", load);
   byId("share-close").addEventListener("click", () => dialog.close());
   byId("share-copy").addEventListener("click", () => copy(byId("share-copy"), url.href));
   dialog.addEventListener("click", (event) => {

@@ -57,6 +57,7 @@ function cardWords(state, board, media) {
     return ["No video", `The player for sound and picture is missing: ${media.reason}. All else works.`];
   }
   if (media.state === "off") return ["No sound, no picture", `${media.reason}. It is tried again.`];
+  if (media.state === "elsewhere") return ["In another tab", "Load this page anew to watch here instead."];
   if (media.state !== "on" || state === "joining") return ["Joining…", ""];
   if (board.avatar === "ready") return ["Waiting for the picture…", ""];
   return ["Sound only", absence(board.avatar)];

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -7,6 +8,7 @@ import jwt
 import pytest
 
 from libacli.cli.options import seconds
+from libacli.edges.livekit.say_permission import SayPermissions
 from libacli.errors import UsageError
 from tests.cli.conftest import Shell
 from tests.cli.fake_browser import FakeBrowser
@@ -40,15 +42,60 @@ def test_as_json_it_says_what_it_grants(shell: Shell, server: TwirpServer) -> No
         "identity": "vera",
         "valid_for_s": 600,
         "can_say": True,
+        "can_control": False,
         "can_publish": False,
     }
-    assert claims(token)["attributes"] == {"liba.say": "true"}
+    SayPermissions([server.credentials], "news").read("vera", claims(token)["attributes"]["liba.say"])
     assert (claims(token)["name"], claims(token)["video"]["room"]) == ("Vera", "news")
 
 
 def test_the_token_alone_is_one_line(shell: Shell) -> None:
     ended = shell.run("token", "--token-only")
     assert claims(ended.stdout.removesuffix("\n"))["video"]["roomJoin"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "rights"),
+    [
+        (["--can-say"], (True, False)),
+        (["--can-say", "--can-control"], (True, True)),
+        (["--can-control"], (False, True)),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("printed", ["--token-only", "--permission-only"])
+def test_it_gives_the_rights_that_were_asked_for_and_no_others(
+    shell: Shell, server: TwirpServer, flags: list[str], rights: tuple[bool, bool], printed: str
+) -> None:
+    made = shell.run("token", "-i", "ann", *flags, printed).stdout.strip()
+    permission = made if printed == "--permission-only" else claims(made)["attributes"]["liba.say"]
+    given = SayPermissions([server.credentials], "demo").read("ann", permission)
+    assert (given.may_say, given.may_control, given.on_behalf) == (*rights, "")
+
+
+def test_the_permission_alone_is_one_line_and_lets_a_token_of_another_tool_speak(
+    shell: Shell, server: TwirpServer
+) -> None:
+    ended = shell.run(
+        "token", "--can-say", "--permission-only", "-r", "news", "-i", "ann", "--valid-for", "90s"
+    )
+    permission = SayPermissions([server.credentials], "news").read("ann", ended.stdout.removesuffix("\n"))
+    assert permission.expires_at - time.time() == pytest.approx(90, abs=5)  # noqa: TID251
+    assert ended.stderr == ""
+
+
+@pytest.mark.parametrize("missing", ["--can-say", "--identity"])
+def test_a_permission_is_for_somebody_and_to_do_something(shell: Shell, missing: str) -> None:
+    given = {"--can-say": ["--can-say"], "--identity": ["--identity", "ann"]}
+    arguments = [word for option, words in given.items() if option != missing for word in words]
+    ended = shell.run("token", "--permission-only", *arguments)
+    assert (ended.code, ended.stdout) == (2, "")
+    assert "--identity ann" in ended.stderr
+
+
+def test_no_permission_is_given_to_an_identity_of_an_agent(shell: Shell) -> None:
+    ended = shell.run("token", "--permission-only", "--can-say", "--identity", "agent-x")
+    assert (ended.code, ended.stdout) == (6, "")
 
 
 def test_without_an_identity_everybody_gets_another_one(shell: Shell) -> None:

@@ -18,6 +18,7 @@ from libacli.config import LiveKitCredentials, Settings
 from libacli.config_sources import LoadedSettings, load
 from libacli.edges.avatars.ledger import Entry, Ledger
 from libacli.edges.checks import grants, machine, media, server, vendors
+from libacli.edges.livekit.say_permission import sign_permission
 from libacli.edges.livekit.tokens import Permissions, join_token
 from libacli.errors import LibaError, UnreachableError
 from tests.faulty_avatar import Create, FaultyAvatar, Script
@@ -398,6 +399,7 @@ def test_fault_04_a_broad_token_fails_and_its_rights_are_named(
     ("permissions", "words"),
     [
         (Permissions(can_say=True), "make the agent speak"),
+        (Permissions(can_say=True, can_control=True), "make the agent speak, and stop it"),
         (Permissions(can_publish=True), "publish sound and picture"),
     ],
 )
@@ -405,6 +407,29 @@ def test_rights_that_were_given_on_purpose_are_a_warning(permissions: Permission
     finding = given(join_token(CREDENTIALS, room="demo", identity="viewer", permissions=permissions))
     assert finding.verdict == "warn"
     assert words in finding.message
+
+
+def test_a_permission_that_no_agent_would_take_is_told() -> None:
+    may_send = WATCHING | {"canPublishData": True}
+
+    def holding(value: str) -> Any:
+        return given(minted(may_send, attributes={"liba.say": value}))
+
+    def permission(**changes: Any) -> str:
+        wanted: dict[str, Any] = {"room": "demo", "identity": "me", "valid_for_s": 60} | changes
+        return sign_permission(CREDENTIALS, **wanted)
+
+    assert (holding("true").verdict, "say.accept = attribute" in holding("true").message) == ("warn", True)
+    assert holding(permission()).verdict == "warn"
+    for words, value in {
+        "another participant's": permission(identity="vera"),
+        "for another room": permission(room="lobby"),
+        "has expired": permission(valid_for_s=-1),
+        "is not valid": "yes",
+    }.items():
+        assert (holding(value).verdict, holding(value).exit_code) == ("fail", 3), words
+        assert words in holding(value).message
+    assert grants.given_token(minted(may_send, attributes={"liba.say": "yes"}), None, room="demo")
 
 
 def test_fault_56_each_thing_that_is_wrong_with_a_token_has_its_own_words() -> None:

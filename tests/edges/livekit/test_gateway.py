@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Iterator
 
 import jwt
@@ -191,6 +192,14 @@ async def test_a_refusal_keeps_its_reason(server: TwirpServer, gateway: RoomGate
     assert caught.value.reason == "queue_full"
 
 
+async def test_what_is_said_for_somebody_is_signed_as_that(server: TwirpServer, gateway: RoomGateway) -> None:
+    await gateway.say("demo", line(1), timeout_s=5, on_behalf="session 3f9a")
+    await gateway.say("demo", line(2), timeout_s=5)
+    signed = [json.loads(asked.body["payload"])["auth"] for asked in server.asked("PerformRpc")]
+    claims = [jwt.decode(auth, API_SECRET, algorithms=["HS256"], audience="liba") for auth in signed]
+    assert [claim.get("on_behalf") for claim in claims] == ["session 3f9a", None]
+
+
 async def test_the_agent_is_asked_for_its_status(server: TwirpServer, gateway: RoomGateway) -> None:
     server.play("PerformRpc", reply(epoch=EPOCH, agent="liba", speaking=None, waiting=[]))
     assert await gateway.status("demo") == AgentStatus(AgentFacts(epoch=EPOCH, agent="liba"))
@@ -246,6 +255,16 @@ async def test_an_identity_of_libas_own_is_not_given_away(gateway: RoomGateway) 
     with pytest.raises(RefusedError) as caught:
         gateway.join("demo", "agent-1", name="", valid_for_s=60, can_say=False)
     assert caught.value.reason == "reserved_identity"
+
+
+async def test_who_is_to_be_put_out_is_removed_if_he_is_there_and_nobody_else(
+    server: TwirpServer, gateway: RoomGateway
+) -> None:
+    server.participants = [agent(), {"identity": "viewer-1"}, {"identity": "viewer-2"}]
+    await gateway.put_out("demo", ["viewer-2", "viewer-3"])
+    assert [asked.body for asked in server.asked("RemoveParticipant")] == [
+        {"room": "demo", "identity": "viewer-2"}
+    ]
 
 
 async def test_a_name_that_is_none_is_refused_before_anybody_is_asked(

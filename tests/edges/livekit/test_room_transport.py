@@ -74,12 +74,12 @@ class Booth:
         self.senders.append(sender)
         if body.get("text") == "BREAK":
             raise RuntimeError("broken")
-        if not sender.may_say:
+        if not sender.permission:
             raise RefusedError("unauthorized", "you may not")
-        return Permit(sender.identity)
+        return Permit(sender.identity, may_control=True)
 
     def joins(self, identity: str, **options: Any) -> None:
-        self.room.join(FakeParticipant(identity, **{"attributes": {CAN_SAY_ATTRIBUTE: "true"}} | options))
+        self.room.join(FakeParticipant(identity, **{"attributes": {CAN_SAY_ATTRIBUTE: "given"}} | options))
 
     async def call(self, method: str, sender: str = "vera", **body: object) -> dict[str, Any]:
         return dict(json.loads(await self.room.call(sender, method, json.dumps(body))))
@@ -144,23 +144,25 @@ AGENT_KIND = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 
 
 @pytest.mark.parametrize(
-    ("options", "may_say"),
+    ("options", "permission"),
     [
-        ({}, True),
-        ({"attributes": {CAN_SAY_ATTRIBUTE: "false"}}, False),
-        ({"attributes": {}}, False),
-        ({"can_update_metadata": True}, False),
-        ({"kind": AGENT_KIND}, False),
+        ({}, "given"),
+        ({"attributes": {"liba.agent": "liba"}}, ""),
+        ({"attributes": {}}, ""),
+        ({"can_update_metadata": True}, ""),
+        ({"kind": AGENT_KIND}, ""),
     ],
-    ids=["with the right", "without it", "without attributes", "gave it to itself", "an agent"],
+    ids=["with one", "without one", "without attributes", "gave it to itself", "an agent"],
 )
-async def test_who_may_speak_has_it_from_the_server(options: dict[str, Any], may_say: bool) -> None:
+async def test_a_permission_is_read_from_what_the_server_vouches_for(
+    options: dict[str, Any], permission: str
+) -> None:
     async with working() as booth:
         booth.joins("guest", **options)
         await booth.call(STATUS_METHOD, "guest")
         booth.room.receive_data(b"Hello.", topic=SAY_TOPIC, sender="guest")
         await asyncio.sleep(1)
-    assert booth.senders == [Sender("guest", may_say)] * 2
+    assert booth.senders == [Sender("guest", permission)] * 2
 
 
 async def test_nobody_to_name_is_nobody_to_trust() -> None:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
 from libacli.core.protocol import MAX_NAME_CHARS, SAY_METHOD, STOP_METHOD
+from libacli.edges.livekit.say_permission import SayPermissions
 from libacli.edges.livekit.tokens import (
     Permissions,
     Signature,
@@ -78,17 +79,32 @@ def test_a_viewer_may_join_one_room_and_subscribe_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("can_say", [False, True])
 @pytest.mark.parametrize("can_publish", [False, True])
+@pytest.mark.parametrize("can_control", [False, True])
 def test_each_permission_grants_its_own_and_never_the_right_to_change_oneself(
-    can_say: bool, can_publish: bool
+    can_say: bool, can_publish: bool, can_control: bool
 ) -> None:
-    made = claims(
-        join_token(CREDENTIALS, room="demo", identity="viewer", permissions=Permissions(can_say, can_publish))
-    )
+    permissions = Permissions(can_say, can_publish, can_control)
+    made = claims(join_token(CREDENTIALS, room="demo", identity="viewer", permissions=permissions))
     video = made["video"]
-    assert (video["canPublishData"], video["canPublish"]) == (can_say, can_publish)
-    assert made.get("attributes") == ({"liba.say": "true"} if can_say else None)
+    assert (video["canPublishData"], video["canPublish"]) == (can_say or can_control, can_publish)
+    assert list(made.get("attributes", {})) == (["liba.say"] if can_say or can_control else [])
+    if value := made.get("attributes", {}).get("liba.say"):
+        given = SayPermissions([CREDENTIALS], "demo").read("viewer", value)
+        assert (given.may_say, given.may_control) == (can_say, can_control)
     assert video["canUpdateOwnMetadata"] is False
     assert not {"roomAdmin", "roomCreate", "hidden", "recorder", "agent"} & video.keys()
+
+
+def test_the_permission_in_a_token_is_for_its_holder_and_ends_with_it() -> None:
+    permissions = Permissions(can_say=True)
+    made = claims(
+        join_token(CREDENTIALS, room="demo", identity="vera", valid_for_s=90, permissions=permissions)
+    )
+    value = made["attributes"]["liba.say"]
+    permission = jwt.decode(value, SECRET, algorithms=["HS256"], audience="liba-say")
+    assert (permission["room"], permission["sub"]) == ("demo", "vera")
+    assert permission["exp"] == pytest.approx(made["exp"], abs=1)
+    SayPermissions([CREDENTIALS], "demo").read("vera", value)
 
 
 def test_a_listener_of_our_own_bears_a_reserved_name_and_only_hears() -> None:
@@ -267,6 +283,24 @@ def test_claims_of_any_kind_are_refused_and_nothing_else_is_raised(changes: dict
 def test_a_join_token_is_no_signature() -> None:
     with pytest.raises(RefusedError):
         verify(join_token(CREDENTIALS, room="demo", identity="viewer"))
+
+
+def test_a_signature_says_on_whose_behalf_it_is_and_nobody_can_leave_that_out() -> None:
+    request: dict[str, Any] = {"room": "demo", "method": SAY_METHOD, "body": BODY}
+    behalf = sign_request(CREDENTIALS, **request, on_behalf="session 3f9a")
+    assert (verify(behalf).on_behalf, verify(sign()).on_behalf) == ("session 3f9a", "")
+    head, claimed, signature = behalf.split(".")
+    without = base64.urlsafe_b64encode(
+        base64.urlsafe_b64decode(claimed + "==").replace(b'"on_behalf":"session 3f9a"', b'"on_behalf":""')
+    )
+    with pytest.raises(RefusedError):
+        verify(".".join((head, without.decode().rstrip("="), signature)))
+
+
+@pytest.mark.parametrize("name", [5, ["session"], "a\nb", "x" * 129, True])
+def test_what_is_no_name_is_nobody_to_sign_for(name: object) -> None:
+    with pytest.raises(RefusedError, match="no name"):
+        verify(signed(on_behalf=name))
 
 
 def test_a_signature_is_for_one_agent_and_none_that_comes_after_it() -> None:
