@@ -165,7 +165,9 @@ class Settings(BaseSettings):
         description="Utterances a minute from one sender, beyond a queue full; 0: no limit",
     )
     say_max_chars_per_hour: int = Field(
-        default=100_000, ge=0, description="Characters an hour that one agent speaks; 0: no cap"
+        default=100_000,
+        ge=0,
+        description="Characters an hour that all agents of this machine speak, by API key; 0: no cap",
     )
 
     agent_name: str = Field(

@@ -64,6 +64,8 @@ async def agent_in_room(parts: Parts, job: Job) -> AsyncIterator[None]:
         closing.push_async_callback(parts.voice.aclose)
         closing.push_async_callback(parts.sink.aclose)
         closing.push_async_callback(parts.meters.aclose)
+        if parts.hour_file:
+            closing.push_async_callback(parts.hour_file.aclose)
         if parts.avatar:
             await closing.enter_async_context(parts.avatar.service)
         tasks = await closing.enter_async_context(asyncio.TaskGroup())
@@ -102,6 +104,8 @@ class _RoomAgent:
         # What is loaded by now stays: without this a full collection would stop the audio for 50 ms and more.
         gc.collect()
         gc.freeze()
+        if parts.hour_file:
+            await parts.hour_file.load()
         parts.transport.serve(parts.desk)
         await self._make_known()
         name = parts.settings.agent_name
@@ -116,6 +120,8 @@ class _RoomAgent:
                 tasks.create_task(parts.transport.run())
                 tasks.create_task(parts.meters.run())
                 tasks.create_task(self._stay_known())
+                if parts.hour_file:
+                    tasks.create_task(parts.hour_file.run())
                 if parts.avatar:
                     tasks.create_task(parts.avatar.sink.listen())
                     tasks.create_task(_keep_avatar(parts.avatar))

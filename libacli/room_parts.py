@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
 from livekit import rtc
@@ -26,6 +27,7 @@ from libacli.edges.avatars.port import AvatarService
 from libacli.edges.avatars.session import AvatarSession
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.authorization import RoomAuthorization, say_caps
+from libacli.edges.livekit.hour_file import HourFile, hour_path
 from libacli.edges.livekit.room_gate import putting_out
 from libacli.edges.livekit.room_transport import RoomTransport
 from libacli.edges.metrics.meter import Meter, Meters
@@ -84,6 +86,8 @@ class Parts:
     transport: RoomTransport
     meters: Meters
     ledger: Ledger
+    hour_file: HourFile | None
+    """None: there is no cap that would have to be counted."""
 
 
 def assemble(
@@ -95,10 +99,11 @@ def assemble(
     ledger: Ledger | None = None,
     track: SpeechTrack | None = None,
     avatar_service: AvatarService | None = None,
+    characters: Path | None = None,
 ) -> Parts:
     """The parts of an agent for `room`, which must be connected. Needs a running event loop.
 
-    What is not given is made as the settings say.
+    What is not given is made as the settings say. `characters` is the file in which they are counted.
     """
     epoch = uuid.uuid4().hex[:8]
     bounds = _bounds(settings)
@@ -124,20 +129,23 @@ def assemble(
         counters=(all_meters,),
         on_begin=caption,
     )
-    pace, limit = _pace(settings), settings.say_queue_limit
-    caps = say_caps(settings)
-    speaker = Speaker(
-        voice,
-        sink,
-        on_change=lambda utterance: _on_change(utterance, caps, announcer),
-        on_ask=lambda utterance, chars: caps.ask(utterance.id, chars, asyncio.get_running_loop().time()),
-        pace=pace,
-        bounds=bounds,
-        queue_limit=limit,
-    )
+    caps = say_caps(settings, hour_clock=_wall_clock)
+    speaker = _speaker(settings, voice, sink, announcer, caps, bounds)
     desk = _desk(settings, room, speaker, announcer, caps, minutes, log)
     return Parts(
-        settings, room, epoch, voice, track, avatar, sink, speaker, desk, transport, all_meters, ledger
+        settings=settings,
+        room=room,
+        epoch=epoch,
+        voice=voice,
+        track=track,
+        avatar=avatar,
+        sink=sink,
+        speaker=speaker,
+        desk=desk,
+        transport=transport,
+        meters=all_meters,
+        ledger=ledger,
+        hour_file=_hour_file(settings, caps, epoch, characters),
     )
 
 
@@ -193,10 +201,34 @@ def _transport(settings: Settings, room: rtc.Room, meters: Meters, log: Complain
     )
 
 
-def _on_change(utterance: Utterance, caps: SayCaps, announcer: Announcer) -> None:
-    if utterance.is_over:
-        caps.end(utterance.id)
-    announcer.announce(utterance)
+def _speaker(
+    settings: Settings, voice: Voice, sink: Sink, announcer: Announcer, caps: SayCaps, bounds: Bounds
+) -> Speaker:
+    """One whose utterances are announced, and paid for."""
+
+    def on_change(utterance: Utterance) -> None:
+        if utterance.is_over:
+            caps.end(utterance.id)
+        announcer.announce(utterance)
+
+    def on_ask(utterance: Utterance, chars: int) -> None:
+        caps.ask(utterance.id, chars, asyncio.get_running_loop().time())
+
+    return Speaker(
+        voice,
+        sink,
+        on_change=on_change,
+        on_ask=on_ask,
+        pace=_pace(settings),
+        bounds=bounds,
+        queue_limit=settings.say_queue_limit,
+    )
+
+
+def _hour_file(settings: Settings, caps: SayCaps, epoch: str, file: Path | None) -> HourFile | None:
+    if caps.hour is None:
+        return None
+    return HourFile(file or hour_path(), caps.hour, api_key=settings.livekit_api_key, agent=epoch)
 
 
 def _desk(

@@ -136,6 +136,7 @@ class Stage:
             ledger=self.ledger,
             track=self.track,
             avatar_service=self.avatar_service,
+            characters=self.folder / "characters.json",
         )
 
     @asynccontextmanager
@@ -546,3 +547,43 @@ async def test_a_guest_makes_it_speak_with_a_permission_of_its_own_and_with_noth
     assert answer.get("rejected") == (None if is_taken else "unauthorized")
     assert bool(on.voice.texts) == is_taken
     assert [on.told(id)[-1:] == ["done"] for id in ("called", "sent")] == [is_taken] * 2
+
+
+# What it may spend
+
+
+async def test_what_one_agent_has_spent_the_next_one_knows(stage: Any) -> None:
+    first, second = stage(), stage()
+
+    async def used(on: Stage) -> float:
+        status = json.loads(await on.room.call("vera", STATUS_METHOD, "{}"))
+        return next(float(cap["used"]) for cap in status["caps"] if cap["name"] == "speech")
+
+    for on in (first, second):
+        on.room.join(FakeParticipant("vera", attributes={CAN_SAY_ATTRIBUTE: claimed()}))
+    async with first.agent():
+        assert await used(first) == 0
+        await first.room.call("vera", SAY_METHOD, json.dumps({"text": LONG, "id": "long"}))
+        assert await used(first) == len(LONG.strip())
+        await asyncio.sleep(3)
+        first.parts.speaker.stop()
+        await asyncio.sleep(1)
+        spent = await used(first)
+    assert spent == sum(map(len, first.voice.texts)) < len(LONG)
+    async with second.agent():
+        assert await used(second) == spent
+
+
+async def test_an_agent_that_is_cut_off_leaves_what_it_has_spent_and_no_promise(stage: Any) -> None:
+    first, second = stage(), stage()
+    for on in (first, second):
+        on.room.join(FakeParticipant("vera", attributes={CAN_SAY_ATTRIBUTE: claimed()}))
+    with pytest.raises(ExceptionGroup):
+        async with first.agent():
+            await first.room.call("vera", SAY_METHOD, json.dumps({"text": LONG, "id": "long"}))
+            await asyncio.sleep(3)
+            raise ZeroDivisionError
+    async with second.agent():
+        status = json.loads(await second.room.call("vera", STATUS_METHOD, "{}"))
+    caps = {cap["name"]: cap["used"] for cap in status["caps"]}
+    assert caps["speech"] == caps["your speech"] == sum(map(len, first.voice.texts))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from libacli.core.hour import Account, Hour
+from libacli.core.hour import OWNER, Account, Hour
 from libacli.core.usage import Usage
 from libacli.errors import RefusedError
 
@@ -44,12 +45,21 @@ class SayCaps:
 
     `check` before something is queued and `accept` once it is: then all of it is promised. `ask` each time
     that the voice is asked for some of it, which is what it costs, and `end` when it is over: what the voice
-    was not asked for by then is free again.
+    was not asked for by then is free again. `hour` is on a clock of its own, whose time `hour_clock` tells of
+    a moment of the caller's.
     """
 
-    def __init__(self, *, rate_per_minute: float, burst: int, max_chars_per_hour: int) -> None:
+    def __init__(
+        self,
+        *,
+        rate_per_minute: float,
+        burst: int,
+        max_chars_per_hour: int,
+        hour_clock: Callable[[float], float] = lambda at: at,
+    ) -> None:
+        self.hour = Hour(max_chars_per_hour) if max_chars_per_hour else None
         self._rates = Rates(rate_per_minute, burst) if rate_per_minute else None
-        self._hour = Hour(max_chars_per_hour) if max_chars_per_hour else None
+        self._hour_clock = hour_clock
         self._promises: dict[str, _Promise] = {}
         """Of what was accepted and is not over, by id."""
 
@@ -57,34 +67,35 @@ class SayCaps:
         """Raises RefusedError: `rate_limited`, the account is too fast, or `spend_cap`, it is too much."""
         if self._rates and (wait_s := self._rates.fits_in_s(account.name, now)):
             raise _reached("rate_limited", "requests come faster than is allowed", wait_s)
-        for share in self._hour.shares(account) if self._hour else ():
-            if wait_s := share.fits_in_s(chars, now):
-                used = f"{share.used(now):.0f} of {share.window.limit:.0f} characters {share.words} are used"
+        at = self._hour_clock(now)
+        for share in self.hour.shares(account) if self.hour else ():
+            if wait_s := share.fits_in_s(chars, at):
+                used = f"{share.used(at):.0f} of {share.window.limit:.0f} characters {share.words} are used"
                 raise _reached("spend_cap", f"{used}, this has {chars}", wait_s)
 
     def accept(self, account: Account, utterance_id: str, chars: int, now: float) -> None:
         """An utterance of so many characters was queued."""
         if self._rates:
             self._rates.take(account.name, now)
-        if self._hour:
-            self._promises[utterance_id] = _Promise(account, chars)
-            self._hour.promise(account, chars)
+        if self.hour:
+            promise = self._promises[utterance_id] = _Promise(self.hour.name_of(account), chars)
+            self.hour.promise(promise.name, chars)
 
     def ask(self, utterance_id: str, chars: int, now: float) -> None:
         """The voice is asked for so many characters of it."""
-        if self._hour is None:
+        if self.hour is None:
             return
-        promise = self._promises.get(utterance_id) or _Promise(_OWNER, 0)
+        promise = self._promises.get(utterance_id) or _Promise(OWNER, 0)  # a speaker's of somebody's own
         kept = min(chars, promise.chars)
         promise.chars -= kept
-        self._hour.promise(promise.account, -kept)
-        self._hour.spend(promise.account, chars, now)
+        self.hour.promise(promise.name, -kept)
+        self.hour.spend(promise.name, chars, self._hour_clock(now))
 
     def end(self, utterance_id: str) -> None:
         """It is over, in whatever way."""
         promise = self._promises.pop(utterance_id, None)
-        if self._hour and promise:
-            self._hour.promise(promise.account, -promise.chars)
+        if self.hour and promise:
+            self.hour.promise(promise.name, -promise.chars)
 
     def usage(self, account: Account, now: float) -> list[Usage]:
         """All caps; those of one account as they are for this one."""
@@ -92,13 +103,14 @@ class SayCaps:
         if rates := self._rates:
             used, resets_in_s = math.ceil(rates.used(account.name, now)), rates.resets_in_s(account.name, now)
             found.append(Usage("your requests", used, rates.burst, "requests", round(resets_in_s, 1)))
-        if hour := self._hour:
-            resets_in_s = round(hour.resets_in_s(now), 1)
+        if hour := self.hour:
+            at = self._hour_clock(now)
+            resets_in_s = round(hour.resets_in_s(at), 1)
             if not account.is_owner:
                 own = hour.share_of(account)
-                used, limit = round(own.used(now)), math.floor(own.window.limit)
+                used, limit = round(own.used(at)), math.floor(own.window.limit)
                 found.append(Usage("your speech", used, limit, "characters", resets_in_s))
-            found.append(Usage("speech", round(hour.used(now)), hour.limit, "characters", resets_in_s))
+            found.append(Usage("speech", round(hour.used(at)), hour.limit, "characters", resets_in_s))
         return found
 
 
@@ -106,12 +118,10 @@ class SayCaps:
 class _Promise:
     """What an utterance may still cost."""
 
-    account: Account
+    name: str
+    """Of who pays, in the hour."""
+
     chars: int
-
-
-_OWNER = Account("", is_owner=True)
-"""Pays for what nobody has accepted: a program that has its own speaker."""
 
 
 def _reached(reason: str, message: str, fits_in_s: float) -> RefusedError:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 _HOUR_S = 3600.0
 _SLOTS = 60
 _SLOT_S = _HOUR_S / _SLOTS
+
+Spent = Mapping[int, Mapping[str, int]]
+"""Characters by minute, counted from 0 on the clock, and by the name that the account has in the hour."""
 
 OWNERS_SHARE = 1 / 4
 """Of each hour, kept for the owner: whatever guests do, a line of his own fits."""
@@ -17,7 +20,7 @@ OWNERS_SHARE = 1 / 4
 CALLERS_SHARE = 1 / 2
 """Of each hour, the most that one guest gets: another one's line fits too."""
 
-_OWNER, _OTHERS = "owner", "others"
+OWNER, _OTHERS = "owner", "others"
 _MOST_ACCOUNTS = 1000
 """That are told apart in one hour; all that come after them are one."""
 
@@ -62,7 +65,10 @@ class Window:
         return _forgotten_at(max(self._slots)) - now if self.used(now) else 0.0
 
     def add(self, amount: float, now: float) -> None:
-        self._slots[_slot(now)] = self._slots.get(_slot(now), 0.0) + amount
+        self.add_in(minute_of(now), amount)
+
+    def add_in(self, minute: int, amount: float) -> None:
+        self._slots[minute] = self._slots.get(minute, 0.0) + amount
 
 
 @dataclass(frozen=True)
@@ -85,69 +91,115 @@ class Share:
             return math.inf
         wait_s = self.window.fits_in_s(self.promised + amount, now)
         # Where it waits for what is promised: as if all of that were spoken now.
-        return wait_s if wait_s < math.inf else _forgotten_at(_slot(now)) - now
+        return wait_s if wait_s < math.inf else _forgotten_at(minute_of(now)) - now
 
 
 class Hour:
     """At most `limit` characters in any hour, of which a part is kept for the owner.
 
-    All others, guests, share what is left, and none of them has more than half of the whole.
+    All others, guests, share what is left, and none of them has more than half of the whole. What others
+    spend of the same hour elsewhere is told by `learn`, and what is to be told to them by `take_news` and
+    `promises`; `on_change` is called when there is some.
     """
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
-        self._all, self._guests = Window(limit), Window(limit * (1 - OWNERS_SHARE))
-        self._each: dict[str, Window] = {}
+        self.on_change: Callable[[], None] = lambda: None
+        self._news: dict[int, Counter[str]] = {}
         self._promised: Counter[str] = Counter()
+        self._elsewhere: Counter[str] = Counter()
+        self.learn({}, {})
+
+    def learn(self, spent: Spent, promised: Mapping[str, int]) -> None:
+        """All that was spent, and what is promised elsewhere: what was known of that before is forgotten."""
+        self._all, self._guests = Window(self.limit), Window(self.limit * (1 - OWNERS_SHARE))
+        self._each: dict[str, Window] = {}
+        self._elsewhere = Counter(promised)
+        for known in (spent, self._news):
+            for minute, accounts in known.items():
+                for name, amount in accounts.items():
+                    self._add(name, amount, minute)
+
+    def take_news(self) -> Spent:
+        """What was spent here since this was asked last."""
+        news, self._news = self._news, {}
+        return news
+
+    def put_back(self, news: Spent) -> None:
+        """Of these it is not known elsewhere yet."""
+        for minute, accounts in news.items():
+            self._news.setdefault(minute, Counter()).update(accounts)
+
+    def promises(self) -> Mapping[str, int]:
+        """What is promised here, by name."""
+        return dict(self._promised)
 
     def shares(self, account: Account) -> Iterator[Share]:
         """All that a request of this account has to fit into, its own share first."""
         if not account.is_owner:
             yield self.share_of(account)
-            guests = self._promised.total() - self._promised[_OWNER]
+            guests = self._all_promised() - self._promised_to(OWNER)
             yield Share(self._guests, guests, "that are not kept for the owner")
-        yield Share(self._all, self._promised.total(), "of this hour")
+        yield Share(self._all, self._all_promised(), "of this hour")
 
     def share_of(self, account: Account) -> Share:
         """What one guest has used, and may use."""
-        name = self._name(account)
+        name = self.name_of(account)
         window = self._each.get(name) or Window(self.limit * CALLERS_SHARE)
-        return Share(window, self._promised[name], "that one caller may use")
+        return Share(window, self._promised_to(name), "that one caller may use")
 
-    def promise(self, account: Account, amount: int) -> None:
+    def name_of(self, account: Account) -> str:
+        """What the account is called in this hour; ask once for each promise: it may be another one later."""
+        if account.is_owner:
+            return OWNER
+        is_known = any(account.name in known for known in (self._each, self._promised, self._elsewhere))
+        is_room = len(self._each) + len(self._promised) < _MOST_ACCOUNTS
+        return account.name if is_known or is_room else _OTHERS
+
+    def promise(self, name: str, amount: int) -> None:
         """So much will be asked of the voice for this account; less than nothing: so much will not."""
-        name = self._name(account)
         self._promised[name] += amount
         if not self._promised[name]:
             del self._promised[name]
+        self.on_change()
 
-    def spend(self, account: Account, amount: float, now: float) -> None:
+    def spend(self, name: str, amount: int, now: float) -> None:
         """The voice was asked for so much."""
         if len(self._each) >= _MOST_ACCOUNTS:
             self._each = {name: window for name, window in self._each.items() if window.used(now)}
-        name = self._name(account)
-        self._each.setdefault(name, Window(self.limit * CALLERS_SHARE)).add(amount, now)
-        self._all.add(amount, now)
-        if name != _OWNER:
-            self._guests.add(amount, now)
+        minute = minute_of(now)
+        self._add(name, amount, minute)
+        self._news.setdefault(minute, Counter())[name] += amount
+        self.on_change()
 
     def used(self, now: float) -> float:
         """What counts now, the promised included."""
-        return self._all.used(now) + self._promised.total()
+        return self._all.used(now) + self._all_promised()
 
     def resets_in_s(self, now: float) -> float:
         """Seconds until nothing counts any more, if nothing is added."""
-        return self._all.resets_in_s(now) if not self._promised else _forgotten_at(_slot(now)) - now
+        return _forgotten_at(minute_of(now)) - now if self._all_promised() else self._all.resets_in_s(now)
 
-    def _name(self, account: Account) -> str:
-        if account.is_owner:
-            return _OWNER
-        known = self._each.keys() | self._promised.keys()
-        return account.name if account.name in known or len(known) < _MOST_ACCOUNTS else _OTHERS
+    def _add(self, name: str, amount: int, minute: int) -> None:
+        self._each.setdefault(name, Window(self.limit * CALLERS_SHARE)).add_in(minute, amount)
+        self._all.add_in(minute, amount)
+        if name != OWNER:
+            self._guests.add_in(minute, amount)
+
+    def _promised_to(self, name: str) -> float:
+        return self._promised[name] + self._elsewhere[name]
+
+    def _all_promised(self) -> float:
+        return self._promised.total() + self._elsewhere.total()
 
 
-def _slot(now: float) -> int:
+def minute_of(now: float) -> int:
     return int(now // _SLOT_S)
+
+
+def is_forgotten(minute: int, now: float) -> bool:
+    """Whether what was spent in that minute counts no more."""
+    return _forgotten_at(minute) <= now
 
 
 def _forgotten_at(slot: int) -> float:

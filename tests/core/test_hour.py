@@ -68,8 +68,8 @@ def test_in_no_hour_is_more_spent_than_the_limit_nor_more_of_anybodys_than_his_s
     waiting: list[tuple[Account, int, int]] = []
 
     def speak(account: Account, chars: int, asked: int) -> None:
-        hour.promise(account, -chars)
-        hour.spend(account, asked, now)
+        hour.promise(hour.name_of(account), -chars)
+        hour.spend(hour.name_of(account), asked, now)
         spent.append((now, account, asked))
 
     for gap_s, account, chars, (part, is_now) in lines:
@@ -78,7 +78,7 @@ def test_in_no_hour_is_more_spent_than_the_limit_nor_more_of_anybodys_than_his_s
             if waiting:
                 speak(*waiting.pop(0))
             continue
-        hour.promise(account, chars)
+        hour.promise(hour.name_of(account), chars)
         line = (account, chars, round(chars * part))
         speak(*line) if is_now else waiting.append(line)
     for began_at, _, _ in spent:
@@ -99,16 +99,16 @@ def test_whatever_guests_have_done_a_line_of_the_owners_fits_as_long_as_his_quar
         now += gap_s
         if account.is_owner or any(share.fits_in_s(chars, now) for share in hour.shares(account)):
             continue
-        hour.promise(account, chars)
+        hour.promise(hour.name_of(account), chars)
         if is_now:
-            hour.promise(account, -chars)
-            hour.spend(account, round(chars * part), now)
+            hour.promise(hour.name_of(account), -chars)
+            hour.spend(hour.name_of(account), round(chars * part), now)
     assert not any(share.fits_in_s(250, now) for share in hour.shares(OWNER))
 
 
 def test_what_waits_for_a_promise_is_told_a_time_and_what_never_fits_is_told_that() -> None:
     hour = Hour(1000)
-    hour.promise(OWNER, 1000)
+    hour.promise(hour.name_of(OWNER), 1000)
     assert [share.fits_in_s(1, 30.0) for share in hour.shares(OWNER)] == [3630.0]
     assert [share.fits_in_s(1001, 30.0) for share in hour.shares(OWNER)] == [math.inf]
     assert hour.resets_in_s(30.0) == 3630.0
@@ -116,9 +116,9 @@ def test_what_waits_for_a_promise_is_told_a_time_and_what_never_fits_is_told_tha
 
 def test_nothing_is_left_of_an_hour_that_is_over() -> None:
     hour = Hour(1000)
-    hour.promise(ANN, 100)
-    hour.promise(ANN, -100)
-    hour.spend(ANN, 100, 0.0)
+    hour.promise(hour.name_of(ANN), 100)
+    hour.promise(hour.name_of(ANN), -100)
+    hour.spend(hour.name_of(ANN), 100, 0.0)
     assert (hour.used(3600.0), hour.used(3660.0), hour.resets_in_s(3660.0)) == (100, 0, 0)
 
 
@@ -126,9 +126,9 @@ def test_nothing_is_left_of_an_hour_that_is_over() -> None:
 def test_however_many_accounts_there_are_they_are_told_apart_in_bounded_number(amount: int) -> None:
     hour = Hour(1_000_000)
     for number in range(5000):
-        hour.spend(Account(f"guest-{number}"), amount, 0.0)
+        hour.spend(hour.name_of(Account(f"guest-{number}")), amount, 0.0)
     assert len(hour._each) <= 1001
     assert hour.used(0.0) == 5000 * amount
     for number in range(3000):
-        hour.spend(Account(f"late-{number}"), amount, 7200.0)
+        hour.spend(hour.name_of(Account(f"late-{number}")), amount, 7200.0)
     assert len(hour._each) <= 1001

@@ -30,6 +30,9 @@ from tests.leftover_processes import Leftovers
 
 READY_TIMEOUT_S = 60.0
 
+CHARS_PER_HOUR = 10_000_000
+"""All tests of a run share one count: by default they could use each other's characters up."""
+
 GRACE_S = 20.0
 """An agent that is told to go is out within 15 s, plus what a slow machine takes on top."""
 
@@ -106,6 +109,7 @@ def shell(bare_shell: Shell, credentials: LiveKitCredentials) -> Shell:
         "LIVEKIT_URL": credentials.url,
         "LIVEKIT_API_KEY": credentials.api_key,
         "LIVEKIT_API_SECRET": credentials.api_secret.get_secret_value(),
+        "LIBA_SAY_MAX_CHARS_PER_HOUR": str(CHARS_PER_HOUR),
     }
     return Shell(bare_shell.folder, bare_shell.environment | keys)
 

@@ -29,7 +29,7 @@ from libacli.core.protocol import (
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import Permissions, join_token, sign_request
-from tests.live.conftest import ReadyRoom
+from tests.live.conftest import CHARS_PER_HOUR, ReadyRoom
 
 pytestmark = pytest.mark.live
 
@@ -352,9 +352,11 @@ async def test_fault_50_a_hundred_lines_at_once_are_taken_or_refused_and_none_is
 
 
 async def test_the_queue_shows_its_caps(ready_room: ReadyRoom) -> None:
+    before = {cap.name: cap.used for cap in (await ready_room.client.queue()).caps}
     await ready_room.client.say(SayRequest("Hello.", id="q1"))
     caps = {cap.name: cap for cap in (await ready_room.client.queue()).caps}
-    assert (caps["speech"].used, caps["speech"].limit) == (6, 100_000)
+    assert caps["speech"].used >= before["speech"] + 6  # other rooms may speak, too
+    assert caps["speech"].limit == CHARS_PER_HOUR
     assert (caps["your requests"].used, caps["your requests"].limit) == (1, 33)
 
 

@@ -130,6 +130,7 @@ async def on_air(
             there,
             ScriptedVoice(first_byte_s=0.05),
             ledger=Ledger(folder),
+            characters=folder / "characters.json",
         )
         agent = HeldOpen(agent_in_room(parts, LoneJob()))
         await agent.enter()

@@ -151,6 +151,7 @@ async def swallowing_agent(credentials: LiveKitCredentials, room: str) -> AsyncI
             livekit_url=credentials.url,
             livekit_api_key=credentials.api_key,
             livekit_api_secret=credentials.api_secret,
+            say_max_chars_per_hour=0,
         )
         voice, track = ScriptedVoice(first_byte_s=0.05), SwallowingSink(there, reason="not configured")
         async with agent_in_room(assemble(settings, there, voice, track=track), LoneJob()):

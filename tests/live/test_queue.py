@@ -71,6 +71,7 @@ def test_what_is_refused_by_a_cap_says_so_and_when_to_try_again(
     shell: Shell, room: str, tmp_path: Path
 ) -> None:
     caps: dict[str, Any] = {"LIBA_SAY_MAX_CHARS_PER_HOUR": "30", "LIBA_AGENT_NAME": room}
+    caps["XDG_STATE_HOME"] = str(tmp_path)  # nobody has used up anything of that hour
     log = tmp_path / "worker.log"
     with shell.running("agent", "run", "--room", room, log=log, **caps) as worker:
         wait_for_line(log, "ready in room", worker)

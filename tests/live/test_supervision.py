@@ -386,7 +386,13 @@ async def agent_here(
             agent_name="here",
             say_queue_limit=100,
         )
-        parts = assemble(settings, there, ScriptedVoice(), ledger=Ledger(folder / "ledger"))
+        parts = assemble(
+            settings,
+            there,
+            ScriptedVoice(),
+            ledger=Ledger(folder / "ledger"),
+            characters=folder / "characters.json",
+        )
         async with agent_in_room(parts, job or LoneJob()):
             yield parts, there
 

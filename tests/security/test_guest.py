@@ -16,6 +16,8 @@ from libacli.config import LiveKitCredentials
 from libacli.core.lifecycle import FINAL_STATES
 from libacli.core.messages import SayRequest
 from libacli.core.protocol import SAY_METHOD, SAY_TOPIC, STOP_METHOD
+from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.gateway import RoomGateway
 from libacli.edges.livekit.joining import joined
@@ -104,6 +106,23 @@ async def test_what_it_uses_up_is_never_the_owners_nor_all_of_anothers(
         await agent_in(modest)
         assert "id" in await asked(modest, agent, SAY_METHOD, text="Me too.", id="m1")
         assert await owner_is_heard(ready_room, "o2", priority=1, interrupt=True)
+
+
+async def test_to_leave_and_let_another_agent_come_gives_it_nothing_back(
+    ready_room: ReadyRoom, credentials: LiveKitCredentials, worker: Path
+) -> None:
+    assert await owner_is_heard(ready_room, "o4", interrupt=True)
+    before = await used(ready_room)
+    assert before >= len("The owner speaks.")
+    async with LiveKitApi(credentials) as api:
+        elsewhere = AgentClient(api, AgentLocator(api, room=f"{ready_room.room}-2", agent_name="liba"))
+        await elsewhere.reach(timeout_s=60)
+        caps = {cap.name: cap.used for cap in (await elsewhere.queue()).caps}
+        assert caps["speech"] == before
+        await elsewhere.say(SayRequest("Another room spends.", id="e1"))
+        async with asyncio.timeout(20):
+            while await used(ready_room) < before + len("Another room spends."):  # noqa: ASYNC110 - it is asked for from outside
+                await asyncio.sleep(0.2)
 
 
 async def test_it_neither_stops_nor_interrupts_nor_goes_first_without_the_right(

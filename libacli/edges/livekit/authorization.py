@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -97,10 +97,11 @@ def _account_of_key(key: str, on_behalf: str) -> str:
     return f"key {key} for {on_behalf}" if on_behalf else f"key {key}"
 
 
-def say_caps(settings: Settings) -> SayCaps:
-    """What an agent speaks at most."""
+def say_caps(settings: Settings, *, hour_clock: Callable[[float], float] = lambda at: at) -> SayCaps:
+    """What an agent speaks at most; see SayCaps for the clock."""
     return SayCaps(
         rate_per_minute=settings.say_rate_per_minute,
         burst=settings.say_queue_limit + 1,  # to fill the queue at once is what it is there for
         max_chars_per_hour=settings.say_max_chars_per_hour,
+        hour_clock=hour_clock,
     )
