@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from libacli.config import Settings, variable_name
+from libacli.config_trust import Trust, class_of
 
 
 def as_variables(settings: Settings, *, with_credentials: bool) -> dict[str, str]:
@@ -17,7 +18,7 @@ def as_variables(settings: Settings, *, with_credentials: bool) -> dict[str, str
     """
     found = {}
     for field in Settings.model_fields:
-        is_credential = field.startswith("livekit_") or field.endswith("_api_key")
+        is_credential = field.startswith("livekit_") or class_of(field) is Trust.CREDENTIAL
         text = _text(getattr(settings, field))
         if text and "\0" not in text and (with_credentials or not is_credential):
             found[variable_name(field)] = text
