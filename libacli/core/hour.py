@@ -105,6 +105,9 @@ class Hour:
     def __init__(self, limit: float) -> None:
         self.limit = limit
         self.on_change: Callable[[], None] = lambda: None
+        self._cleared_in = 0
+        """The minute in which accounts were forgotten last that have spent nothing of this hour."""
+
         self._news: dict[int, Counter[str]] = {}
         self._promised: Counter[str] = Counter()
         self._elsewhere: Counter[str] = Counter()
@@ -165,9 +168,10 @@ class Hour:
 
     def spend(self, name: str, amount: int, now: float) -> None:
         """The voice was asked for so much."""
-        if len(self._each) >= _MOST_ACCOUNTS:
-            self._each = {name: window for name, window in self._each.items() if window.used(now)}
         minute = minute_of(now)
+        if len(self._each) >= _MOST_ACCOUNTS and minute != self._cleared_in:
+            self._each = {known: window for known, window in self._each.items() if window.used(now)}
+            self._cleared_in = minute
         self._add(name, amount, minute)
         self._news.setdefault(minute, Counter())[name] += amount
         self.on_change()

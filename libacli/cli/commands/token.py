@@ -13,7 +13,9 @@ def token(
         str | None, typer.Option("--identity", "-i", help="Who joins [default: viewer-<random>]")
     ] = None,
     name: Annotated[str, typer.Option("--name", "-n", help="Name shown to others")] = "",
-    valid_for: Annotated[str, typer.Option("--valid-for", help="Time to join in: 90s, 10m, 1h30m")] = "10m",
+    valid_for: Annotated[
+        str, typer.Option("--valid-for", help="Time to join and speak in: 90s, 10m, 1h30m")
+    ] = "10m",
     can_say: Annotated[bool, typer.Option("--can-say", help="May make the agent speak, in its turn")] = False,
     can_control: Annotated[
         bool, typer.Option("--can-control", help="May stop it, interrupt it, and go before others")
