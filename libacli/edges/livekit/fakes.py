@@ -8,14 +8,13 @@ Give `room.as_sdk()` to what is tested.
 from __future__ import annotations
 
 import asyncio
-import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, cast
+from typing import cast
 
 from livekit import rtc
 
+from libacli.edges.livekit.fake_rpc import Answer, answer_call, rpc_error, send_failed
 from libacli.edges.livekit.fake_streams import (
     Call,
     FakeTrack,
@@ -66,10 +65,6 @@ class FakePublication:
     def _come(self) -> None:
         self.track = FakeTrack(self.kind, self.sid)
         self._on_subscribed(self.track, self)
-
-
-Answer = Callable[[rtc.RpcInvocationData], Any]
-"""A handler of an RPC method: it returns text, or something to await that does."""
 
 
 class FakeParticipant:
@@ -153,13 +148,13 @@ class FakeLocalParticipant:
         timeout_s = _RPC_TIMEOUT_S if response_timeout is None else response_timeout
         try:
             async with asyncio.timeout(timeout_s):
-                await self._perform("perform_rpc", _send_failed)
+                await self._perform("perform_rpc", send_failed)
                 receiver = self.room.remote_participants.get(destination_identity)
                 if receiver is None:
-                    raise _rpc_error(rtc.RpcError.ErrorCode.RECIPIENT_NOT_FOUND)
-                return await _answer(receiver.rpc_methods, method, self.identity, payload, timeout_s)
+                    raise rpc_error(rtc.RpcError.ErrorCode.RECIPIENT_NOT_FOUND)
+                return await answer_call(receiver.rpc_methods, method, self.identity, payload, timeout_s)
         except TimeoutError:
-            raise _rpc_error(rtc.RpcError.ErrorCode.RESPONSE_TIMEOUT) from None
+            raise rpc_error(rtc.RpcError.ErrorCode.RESPONSE_TIMEOUT) from None
 
     def register_rpc_method(self, method_name: str, handler: Answer) -> Answer:
         self.rpc_methods[method_name] = handler
@@ -293,7 +288,7 @@ class FakeRoom(rtc.EventEmitter[str]):
         The server's own calls have a caller that is no participant, and the same as `request_id`.
         """
         me = self.local_participant
-        return await _answer(
+        return await answer_call(
             me.rpc_methods,
             method,
             caller,
@@ -324,42 +319,3 @@ class FakeRoom(rtc.EventEmitter[str]):
     def open_readers(self) -> int:
         """Text streams that came and were neither read to their end nor closed."""
         return sum(not reader.closed.is_set() for reader in self.readers)
-
-
-async def _answer(
-    methods: Mapping[str, Answer],
-    method: str,
-    caller: str,
-    payload: str,
-    timeout_s: float,
-    *,
-    interceptors: Sequence[rtc.RpcInterceptor] = (),
-    request_id: str = "request",
-) -> str:
-    async def handle(call: rtc.RpcInvocationData) -> str | None:
-        if (handler := methods.get(call.method)) is None:
-            raise _rpc_error(rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD)
-        answer = handler(call)
-        return cast("str | None", await answer if inspect.isawaitable(answer) else answer)
-
-    passed_on: Callable[[rtc.RpcInvocationData], Awaitable[str | None]] = handle
-    for interceptor in reversed(interceptors):
-        passed_on = partial(interceptor.intercept_incoming, next=passed_on)
-    try:
-        async with asyncio.timeout(timeout_s):
-            call = rtc.RpcInvocationData(request_id, caller, payload, timeout_s, method=method)
-            return cast(str, await passed_on(call))
-    except TimeoutError:
-        raise _rpc_error(rtc.RpcError.ErrorCode.RESPONSE_TIMEOUT) from None
-    except rtc.RpcError:
-        raise
-    except Exception as error:
-        raise _rpc_error(rtc.RpcError.ErrorCode.APPLICATION_ERROR) from error
-
-
-def _rpc_error(code: rtc.RpcError.ErrorCode) -> rtc.RpcError:
-    return rtc.RpcError(code, rtc.RpcError.ErrorMessage[code])
-
-
-def _send_failed(_: str) -> rtc.RpcError:
-    return _rpc_error(rtc.RpcError.ErrorCode.SEND_FAILED)

@@ -18,18 +18,16 @@ from libacli.core.event import Event, Rejection
 from libacli.core.protocol import (
     CAN_SAY_ATTRIBUTE,
     CAPTION_TOPIC,
-    EPOCH_ATTRIBUTE,
     EVENTS_TOPIC,
     METHODS,
     SAY_METHOD,
     SAY_TOPIC,
     SIGNATURE_ATTRIBUTE,
 )
-from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.caption_signature import sign_caption
 from libacli.edges.livekit.participants import is_agent
 from libacli.edges.livekit.room_gate import PutOut, RoomGate
-from libacli.errors import LibaError
+from libacli.edges.livekit.takeover import Takeover
 from libacli.speech.desk import Desk, Sender
 
 logger = logging.getLogger("liba.room")
@@ -46,10 +44,6 @@ _REPLIES_AT_ONCE = 5
 
 _SEND_TIMEOUT_S = 60.0
 """Longer than the SDK goes on reconnecting: until then it holds what is sent, and sends it after that."""
-
-_TAKEOVER_TIMEOUT_S = 0.5
-"""One look before the drain: a server that is well answers within a tenth of it."""
-
 
 _FAILED = json.dumps({"rejected": "internal", "message": "the agent failed at it"})
 
@@ -84,21 +78,22 @@ class RoomTransport:
     ) -> None:
         self._room = room
         self._credentials = credentials
-        self._on_takeover = on_takeover
-        self._is_taken_over = False
+        self._takeover = Takeover(room, credentials, on_takeover)
         self._desk: Desk | None = None
         self._log = log or ComplaintLog(logger)
         self._gate = RoomGate(room, self._log, put_out=put_out, on_left_out=on_left_out)
         self._outgoing: asyncio.Queue[Callable[[], Any]] = asyncio.Queue(_OUTGOING_LIMIT)
         self._incoming: asyncio.Queue[_Packet] = asyncio.Queue()
-        self._rejections_told = 0
+        self._told = 0
+        """Events that everybody was to be told."""
+
         self._replies = Rates(_REPLIES_PER_MINUTE, burst=_REPLIES_AT_ONCE)
 
     def serve(self, desk: Desk) -> None:
         """Takes requests from now on. The room must be connected."""
         self._desk = desk
         self._room.on("data_received", self._on_packet)
-        self._room.on("disconnected", self._on_disconnected)
+        self._room.on("disconnected", self._takeover.on_disconnected)
         self._room.local_participant.add_rpc_interceptor(self._gate)
         for method in METHODS:
             self._room.local_participant.register_rpc_method(method, self._answering(desk, method))
@@ -124,10 +119,9 @@ class RoomTransport:
 
     def take_event(self, event: Event | Rejection) -> None:
         """Queues an event for everybody in the room; of many rejections some are left out."""
-        if isinstance(event, Rejection):
-            self._rejections_told += 1
-            if self._outgoing.qsize() >= _REJECTIONS_LIMIT:
-                return  # whoever floods us must not keep others from learning what became of their texts
+        self._told += 1
+        if isinstance(event, Rejection) and self._outgoing.qsize() >= _REJECTIONS_LIMIT:
+            return  # whoever floods us must not keep others from learning what became of their texts
         payload = json.dumps(event.encode(), ensure_ascii=False)
         self._queue(lambda: self._room.local_participant.publish_data(payload, topic=EVENTS_TOPIC))
 
@@ -169,13 +163,13 @@ class RoomTransport:
     def _read(self, packet: _Packet) -> None:
         if not self._desk:
             return
-        identity, told = packet.sender.identity, self._rejections_told
+        identity, told = packet.sender.identity, self._told
         answer = self._desk.answer(SAY_METHOD, packet.payload, packet.sender, packet.received_at)
-        if "rejected" not in answer:
-            if not answer.get("duplicate"):  # what is not carried out is not worth a line
-                logger.info("Received data packet from %s: topic='say'", named(identity))
-        elif told == self._rejections_told:
+        is_told = self._told > told
+        if "rejected" in answer and not is_told:
             self._tell_sender(identity, answer, packet.received_at)
+        elif "rejected" not in answer and is_told:  # not one that has come before: that is not worth a line
+            logger.info("Received data packet from %s: topic='say'", named(identity))
 
     def _tell_sender(self, identity: str, answer: dict[str, Any], now: float) -> None:
         """Queues an event for one participant: its packet was refused, and nobody else is told."""
@@ -219,37 +213,8 @@ class RoomTransport:
         self._outgoing.put_nowait(send)
 
     async def look_for_takeover(self, epoch: str) -> None:
-        """Asks LiveKit who has the identity of this agent, of that epoch, now that its job ends.
-
-        The end of a job that LiveKit ended because of it may come sooner than the reason.
-        """
-        identity = self._room.local_participant.identity
-        if self._room.local_participant.attributes.get(EPOCH_ATTRIBUTE) != epoch:
-            return  # it has not been made known itself
-        try:
-            async with asyncio.timeout(_TAKEOVER_TIMEOUT_S), LiveKitApi(self._credentials) as api:
-                present = await api.participants(self._room.name)
-        except (LibaError, TimeoutError):
-            return
-        holders = [found for found in present if found.identity == identity]
-        if any(holder.attributes.get(EPOCH_ATTRIBUTE) != epoch for holder in holders):
-            self._report_takeover()
-
-    def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
-        if reason == rtc.DisconnectReason.DUPLICATE_IDENTITY:
-            self._report_takeover()
-
-    def _report_takeover(self) -> None:
-        if self._is_taken_over:
-            return
-        self._is_taken_over = True
-        logger.error(
-            "TAKEOVER: somebody joined room %s with the identity of this agent, %s, and put it out: "
-            "who can do that has the API secret, or tokens from somewhere that gives away agents' identities",
-            self._room.name,
-            self._room.local_participant.identity,
-        )
-        self._on_takeover()
+        """Asks LiveKit who has the identity of this agent, of that epoch, now that its job ends."""
+        await self._takeover.look(epoch)
 
     def _sender(self, participant: rtc.RemoteParticipant | None) -> Sender:
         # Nobody to name may be a hidden or a newly joined participant as well as the server: never trusted.
