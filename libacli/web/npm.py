@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from libacli.child_environment import environment_of
 from libacli.errors import InstallError
 
 VENDOR = Path(__file__).parent / "static" / "vendor"
@@ -109,6 +110,7 @@ def _tarball(package: str, version: str, integrity: str, timeout_s: float) -> by
             ended = subprocess.run(
                 command,
                 cwd=folder,
+                env=environment_of("npm"),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

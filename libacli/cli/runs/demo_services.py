@@ -68,8 +68,9 @@ class DemoServices:
             yield
             return
         key = SecretStr(f"local-{secrets.token_urlsafe(24)}")
-        environment = {"TAVUS_API_KEY": key.get_secret_value()}
-        with running("the local avatar", ["avatar", "run", "--json"], environment) as child:
+        environment = {"TAVUS_API_KEY": key.get_secret_value(), "LIBA_LOG_LEVEL": self._settings.log_level}
+        command = ["avatar", "run", "--json"]
+        with running("the local avatar", command, environment, is_agent_or_page=False) as child:
             url = child.announced(timeout_s=_AVATAR_TIMEOUT_S)["TAVUS_BASE_URL"]
             output.status(f"avatar   local avatar at {url}")
             self.avatar_name = "local avatar"
