@@ -22,6 +22,7 @@ from libacli.child_environment import environment_of
 from libacli.errors import ConfigError, InstallError
 from libacli.local.guard import GuardedProcess
 from libacli.local.log_files import is_running, new_log_file
+from libacli.private_files import new_private_file, private_folder
 
 _LOOPBACK = "127.0.0.1"
 _ATTEMPTS = 5
@@ -184,7 +185,7 @@ def _free_ports(http_port: int | None) -> tuple[int, int]:
 @contextmanager
 def _run_directory(parent: Path) -> Iterator[Path]:
     """A directory for the secret while the server starts; what killed runs left there is removed."""
-    parent.mkdir(parents=True, exist_ok=True)
+    private_folder(parent)
     for left in parent.glob("*-*"):
         if not is_running(left.name.partition("-")[0]):
             shutil.rmtree(left, ignore_errors=True)
@@ -194,7 +195,7 @@ def _run_directory(parent: Path) -> Iterator[Path]:
 
 def _write_private(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with os.fdopen(new_private_file(path), "w") as file:
         file.write(text)
 
 

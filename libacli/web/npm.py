@@ -87,7 +87,7 @@ def fetch(
         if _reads(stamp, mark) and all((into / name).is_file() for name in files.values()):
             return
         contents = _contents(_tarball(package, version, integrity, timeout_s), files)
-        into.mkdir(parents=True, exist_ok=True)
+        into.mkdir(parents=True, exist_ok=True, mode=0o755)
         stamp.unlink(missing_ok=True)
         for name, content in contents.items():
             _write(into / name, content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from libacli.config import example, is_secret, toml_name, variable_name
 from libacli.config_sources import DOTENV_FILE, PROJECT_FILE, LoadedSettings, user_config_file
 from libacli.errors import ConfigError
 from libacli.masking import without_password
+from libacli.private_files import new_private_file, private_folder
 
 MASK = "********"
 
@@ -18,11 +20,12 @@ def write_settings_file(*, user: bool, force: bool) -> None:
     """Writes the project's file, or this user's, in which every setting is described. Raises ConfigError."""
     target = user_config_file() if user else PROJECT_FILE
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if user:
+            private_folder(target.parent)
         if force:
             target.unlink(missing_ok=True)
-        target.touch(mode=0o600, exist_ok=False)  # it will hold secrets
-        target.write_text(example(), encoding="utf-8")
+        with os.fdopen(new_private_file(target), "w", encoding="utf-8") as file:  # it will hold secrets
+            file.write(example())
     except FileExistsError as error:
         raise ConfigError(f"{target} is there already", hint="--force overwrites it") from error
     except OSError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import logging
 import math
@@ -11,7 +10,6 @@ import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import IO
 
 from platformdirs import user_state_path
 
@@ -19,8 +17,12 @@ from libacli.config import Settings, is_loopback
 from libacli.core.usage import Usage
 from libacli.edges.avatars.choose import avatar_base_url
 from libacli.errors import LibaError
+from libacli.private_files import locked, private_file, private_folder
 
 logger = logging.getLogger("liba.avatar")
+
+_LOCK_TIMEOUT_S = 2.0
+"""Others hold the lock for the milliseconds that it takes to write a line."""
 
 
 class AvatarMinutes:
@@ -83,9 +85,8 @@ class AvatarMinutes:
     def _add(self, seconds: float) -> None:
         today = self._clock().date()
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with self._file.with_suffix(".lock").open("wb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            private_folder(self._file.parent)
+            with locked(self._file.with_suffix(".lock"), timeout_s=_LOCK_TIMEOUT_S):
                 day, used_s = self._read()
                 self._seconds = (used_s if day == today else 0.0) + seconds
                 self._day = today
@@ -111,13 +112,9 @@ class AvatarMinutes:
 
     def _write(self) -> None:
         part = self._file.with_suffix(".part")
-        with _open_private(part) as file:
+        with os.fdopen(private_file(part), "w") as file:
             json.dump({"day": str(self._day), "seconds": round(self._seconds, 3)}, file)
         part.replace(self._file)
-
-
-def _open_private(path: Path) -> IO[str]:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
 
 
 def avatar_minutes(settings: Settings) -> AvatarMinutes:
