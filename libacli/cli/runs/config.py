@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from libacli.config_sources import (
 )
 from libacli.errors import ConfigError
 from libacli.masking import without_password
+from libacli.private_files import new_private_file, private_folder
 from libacli.trusted_files import user_trusted_files
 
 MASK = "********"
@@ -28,11 +30,12 @@ def write_settings_file(*, user: bool, force: bool) -> None:
     """Writes the project's file, or this user's, in which every setting is described. Raises ConfigError."""
     target = user_config_file() if user else PROJECT_FILE
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if user:
+            private_folder(target.parent)
         if force:
             target.unlink(missing_ok=True)
-        target.touch(mode=0o600, exist_ok=False)  # it will hold secrets
-        target.write_text(example(), encoding="utf-8")
+        with os.fdopen(new_private_file(target), "w", encoding="utf-8") as file:  # it will hold secrets
+            file.write(example())
     except FileExistsError as error:
         raise ConfigError(f"{target} is there already", hint="--force overwrites it") from error
     except OSError as error:

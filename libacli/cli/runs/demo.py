@@ -13,7 +13,7 @@ from pathlib import Path
 
 from libacli.cli.output import output
 from libacli.cli.runs.child_process import Child
-from libacli.cli.runs.demo_recording import recorded
+from libacli.cli.runs.demo_recording import check_recording, recorded
 from libacli.cli.runs.demo_services import DemoServices
 from libacli.cli.runs.page_link import forget_links
 from libacli.cli.screens.demo_result import DemoResult, show
@@ -82,6 +82,8 @@ class DemoRun:
 
     async def _run(self, *, stays: bool) -> None:
         request = self._request(self.text)
+        path = self.record or (None if stays else _RECORDING)
+        check_recording(path)
         async with AsyncExitStack() as stack:
             credentials = await asyncio.to_thread(stack.enter_context, self._services.server())
             await asyncio.to_thread(stack.enter_context, self._services.avatar())
@@ -93,7 +95,6 @@ class DemoRun:
                 if self.open_page:
                     await asyncio.to_thread(page.open, otherwise="open the page yourself")
                     stack.callback(forget_links)
-            path = self.record or (None if stays else _RECORDING)
             async with recorded(speaking.seat, path, tail_s=_NETWORK_TAIL_S):
                 await self._say(speaking, request)
             if stays:

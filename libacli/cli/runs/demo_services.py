@@ -84,7 +84,8 @@ class DemoServices:
     def worker(self, credentials: LiveKitCredentials) -> AbstractContextManager[Child]:
         """The worker, which goes into the room at once."""
         environment = self.worker_environment(credentials)
-        return running("the worker", ["agent", "run", "--room", self._room], environment)
+        command = ["agent", "run", "--room", self._room]
+        return running("the worker", command, environment, inherits_settings=True)
 
     @contextmanager
     def page(self, credentials: LiveKitCredentials) -> Iterator[PageLink]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -20,6 +21,7 @@ from libacli.core.summary import summarise
 from libacli.core.timeline import DURATIONS
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.errors import ConfigError, UsageError
+from libacli.private_files import new_private_file
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would calculate."""
@@ -130,7 +132,7 @@ def _destination(to: Path | None) -> Iterator[Callable[[str], Any]]:
         yield output.text
         return
     try:
-        with to.open("x", encoding="utf-8", newline="") as file:
+        with os.fdopen(new_private_file(to, mode=0o644), "w", encoding="utf-8", newline="") as file:
             yield file.write
     except FileExistsError as error:
         raise UsageError(f"{to} is there already", hint="choose another name, or remove it") from error

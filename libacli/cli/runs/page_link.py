@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import os
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from platformdirs import user_state_path
 
+from libacli.child_environment import environment_of
 from libacli.cli.output import output
 from libacli.private_files import new_private_file, private_folder
 
@@ -18,6 +20,7 @@ _FOLDER = "links"
 _KEPT_S = 600.0
 """How long a file may be needed that leads a browser to its page: a code is good for no longer either."""
 
+_OPENER = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
 _LEADS_THERE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="referrer" content="no-referrer">
@@ -47,14 +50,12 @@ class PageLink:
         A secret link is not part of a command line, which everybody on this machine can read: it stands in a
         file of this user's, which leads there. See `forget_links`.
         """
-        import webbrowser  # most commands need none
-
         try:
             opened = _file_that_leads_to(self.secret).as_uri() if self.secret else self.address
         except OSError as error:
             output.status(f"no browser was opened, {error.filename}: {error.strerror}; {otherwise}")
             return
-        if not webbrowser.open(opened):
+        if not _opens(opened):
             output.status(f"no browser could be opened; {otherwise}")
 
 
@@ -62,6 +63,12 @@ def forget_links() -> None:
     """Removes the files by which this process has led browsers to pages."""
     for file in (user_state_path("liba") / _FOLDER).glob(f"{os.getpid()}-*.html"):
         file.unlink(missing_ok=True)
+
+
+def _opens(address: str) -> bool:
+    """In a process between us and the browser, which stays when we are gone and needs none of our keys."""
+    command = [sys.executable, "-I", "-c", _OPENER, address]
+    return subprocess.run(command, env=environment_of("browser"), check=False).returncode == 0
 
 
 def _file_that_leads_to(link: str) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import logging
 import math
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from platformdirs import user_state_path
 
@@ -21,8 +20,12 @@ from libacli.core.usage import Usage
 from libacli.edges.avatars.choose import avatar_base_url
 from libacli.edges.avatars.vendors import LOCAL_KEY_PREFIX
 from libacli.errors import LibaError
+from libacli.private_files import locked, private_file, private_folder
 
 logger = logging.getLogger("liba.avatar")
+
+_LOCK_TIMEOUT_S = 2.0
+"""Others hold the lock for the milliseconds that it takes to write a line."""
 
 
 _SILENCE_KEPT = timedelta(hours=1)
@@ -127,9 +130,8 @@ class AvatarMinutes:
 
     def _add(self, seconds: float, was_silent: bool | None) -> None:
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with self._file.with_suffix(".lock").open("wb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            private_folder(self._file.parent)
+            with locked(self._file.with_suffix(".lock"), timeout_s=_LOCK_TIMEOUT_S):
                 self._used = self._read()
                 self._used = self._used_today()
                 self._used.seconds += seconds
@@ -169,13 +171,9 @@ class AvatarMinutes:
 
     def _write(self) -> None:
         part = self._file.with_suffix(".part")
-        with _open_private(part) as file:
+        with os.fdopen(private_file(part), "w") as file:
             json.dump(self._used.encode(), file)
         part.replace(self._file)
-
-
-def _open_private(path: Path) -> IO[str]:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
 
 
 def avatar_minutes(settings: Settings, *, room: str) -> AvatarMinutes:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
+from libacli.child_environment import environment_of
 from libacli.config import is_secret, toml_name
 from libacli.config_files import SECTIONS
 from libacli.config_sources import TRUST_HINT, LoadedSettings, told
@@ -233,7 +234,13 @@ def _trouble(program: Path) -> str:
     """Why a program does not run, "" if it does. A wrong architecture is an `Exec format error`."""
     try:
         command = [os.path.abspath(program), "--version"]
-        ended = subprocess.run(command, capture_output=True, timeout=_PROGRAM_TIMEOUT_S, check=False)
+        ended = subprocess.run(
+            command,
+            capture_output=True,
+            env=environment_of("program"),
+            timeout=_PROGRAM_TIMEOUT_S,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return "it does not answer"
     except OSError as error:

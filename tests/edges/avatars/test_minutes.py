@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
@@ -87,6 +88,23 @@ async def test_nobody_else_may_read_it(minutes: AvatarMinutes, tmp_path: Path) -
         **{"day": "2026-03-01", "seconds": 60},
         **{"rooms": {"": 60}, "silent": {}},
     }
+
+
+async def test_a_lock_that_somebody_keeps_costs_a_count_and_not_the_loop_that_ends_avatars(
+    minutes: AvatarMinutes, tmp_path: Path
+) -> None:
+    await minutes.count(60)
+    with (tmp_path / "state" / "minutes.lock").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(LibaError, match="another process has locked it"):
+            await minutes.count(70)
+    await minutes.count(70)
+    assert minutes.left_s == 530
+
+
+async def test_nobody_else_can_hold_its_lock(minutes: AvatarMinutes, tmp_path: Path) -> None:
+    await minutes.count(60)
+    assert stat.S_IMODE((tmp_path / "state" / "minutes.lock").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("rubbish", ["", "{", "[]", '{"day": "x", "seconds": 1}', '{"day": "2026-03-01"}'])
