@@ -128,6 +128,8 @@ PAYLOADS = st.one_of(st.binary(max_size=60), TEXT.map(lambda text: text.encode("
 PAYLOADS = st.one_of(PAYLOADS, REQUEST, REQUEST, WITH_AUTH, WITH_AUTH, damaged(), damaged(), damaged(), HUGE)
 
 BODIES = st.one_of(
+    st.fixed_dictionaries({"text": st.just("Hi.")}, optional={"interrupt": st.just(True), "speed": NUMBER}),
+    st.fixed_dictionaries({"text": st.just("Hi."), "id": st.uuids().map(str)}),
     st.dictionaries(st.sampled_from(MEMBERS[:-1]) | TEXT, JSON, max_size=5),
     st.fixed_dictionaries({"text": TEXT, "id": st.sampled_from(["\ud800", "a\udfff", "", "same", "x" * 65])}),
     st.sampled_from(
