@@ -36,9 +36,7 @@ def certificate(tmp_path: Path) -> dict[str, str]:
     key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
     asked = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1"
     files = ("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(chain))
-    made = subprocess.run(["openssl", *asked.split(), *files], capture_output=True)
-    if made.returncode:
-        pytest.skip("no openssl")
+    subprocess.run(["openssl", *asked.split(), *files], capture_output=True, check=True)
     return {"LIBA_SERVE_TLS_CERT": str(chain), "LIBA_SERVE_TLS_KEY": str(key)}
 
 
