@@ -14,8 +14,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from libacli.config_trust import Needs, class_of
 from libacli.errors import ConfigError, CredentialsError
 
+_MARKS = {Needs.NOTHING: "", Needs.OWN_SECRETS: " *", Needs.TRUST: " **"}
 _VENDOR_SECTIONS = ("livekit", "openai", "tavus")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -73,6 +75,14 @@ class Settings(BaseSettings):
     avatar_idle_timeout: Seconds = Field(
         default=120.0, description="Seconds without a viewer after which the avatar is ended"
     )
+    avatar_begin: Literal["viewer", "line"] = Field(
+        default="viewer", description="What brings the avatar: somebody who watches, or the first line then"
+    )
+    avatar_silent_timeout: float = Field(
+        default=900.0,
+        ge=0,
+        description="Seconds without a line after which it rests until the next one; 0: it never rests",
+    )
     avatar_max_duration: int = Field(
         default=3600,
         ge=120,
@@ -82,11 +92,21 @@ class Settings(BaseSettings):
     avatar_renew_before: Seconds = Field(
         default=60.0, description="Seconds before that end from which on a new conversation takes over"
     )
+    avatar_can_subscribe: bool = Field(
+        default=False,
+        description="Whether the avatar service may hear and see everybody in the room; it needs neither",
+    )
     avatar_max_minutes_per_day: float = Field(
         default=240.0,
         ge=0,
         le=1_000_000,
         description="Minutes of avatar a day (UTC) for all agents of this machine; 0: no cap",
+    )
+    avatar_max_minutes_per_room: float = Field(
+        default=0.0,
+        ge=0,
+        le=1_000_000,
+        description="Of these, minutes a day that one room may have; 0: all that are left",
     )
 
     voice_provider: Literal["auto", "openai", "embedded"] = Field(
@@ -239,7 +259,7 @@ class Settings(BaseSettings):
         return bool(self.tavus_api_key and (self.tavus_face_id or self.tavus_pal_id))
 
     def livekit(self) -> LiveKitCredentials:
-        """URL, key and secret of LiveKit. Raises CredentialsError that names what is missing."""
+        """URL, key and secret of LiveKit. Raises CredentialsError that names what is missing, ConfigError."""
         secret = self.livekit_api_secret.get_secret_value() if self.livekit_api_secret else ""
         given = {
             "LIVEKIT_URL": self.livekit_url,
@@ -253,12 +273,13 @@ class Settings(BaseSettings):
                 hint="set them in the environment or in liba.toml (`liba config init`), "
                 "or run `liba demo`, which needs none",
             )
+        credentials = LiveKitCredentials(self.livekit_url, self.livekit_api_key, SecretStr(secret))
         if not self.livekit_url.startswith(("ws://", "wss://", "http://", "https://")):
             raise ConfigError(
                 f"LIVEKIT_URL must begin with ws:// or wss://, it is {self.livekit_url!r}",
                 hint="copy it from your LiveKit project's settings",
             )
-        return LiveKitCredentials(self.livekit_url, self.livekit_api_key, SecretStr(secret))
+        return credentials
 
     def livekit_previous(self) -> LiveKitCredentials | None:
         """The key that is being replaced, if one is named. Raises ConfigError for half of one."""
@@ -275,13 +296,23 @@ class Settings(BaseSettings):
 
 @dataclass(frozen=True)
 class LiveKitCredentials:
-    """What every call to LiveKit needs."""
+    """What every call to LiveKit needs. Raises ConfigError for a URL that holds a login.
+
+    Viewers are given the URL, and errors quote it.
+    """
 
     url: str
-    """ws://, wss://, http:// or https:// address of the server."""
+    """ws://, wss://, http:// or https:// address of the server, and no name or password."""
 
     api_key: str
     api_secret: SecretStr
+
+    def __post_init__(self) -> None:
+        if "@" in self.url:
+            raise ConfigError(
+                "LIVEKIT_URL holds a user name or password, and every viewer is given that address",
+                hint="leave out all up to the @; LiveKit knows LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
+            )
 
     @property
     def is_loopback(self) -> bool:
@@ -331,6 +362,9 @@ def example() -> str:
     lines = [
         "# Settings of liba. Copy to ./liba.toml, or let `liba config init` write it.",
         "# Flags and environment variables (in brackets) go before what stands here.",
+        "# What is marked * can do harm. In a folder's liba.toml or .env it needs: liba config trust",
+        "# unless all keys and secrets in use stand in that same file.",
+        "# What is marked ** needs it in any case.",
     ]
     section = ""
     for field, info in Settings.model_fields.items():
@@ -339,7 +373,8 @@ def example() -> str:
             lines += ["", f"[{section}]"]
         key = toml_name(field).partition(".")[2]
         default = "" if info.default is None else info.default
-        lines += [f"# {info.description} [{variable_name(field)}]", f"# {key} = {json.dumps(default)}"]
+        mark = _MARKS[class_of(field).needs]
+        lines += [f"# {info.description} [{variable_name(field)}]{mark}", f"# {key} = {json.dumps(default)}"]
     return "\n".join(lines) + "\n"
 
 

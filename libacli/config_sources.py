@@ -1,39 +1,33 @@
 """Where settings come from, and which source goes first.
 
 Order, first wins: flags > environment > `.env` > `--config FILE` or `./liba.toml` > user's file > defaults.
+`.env` and `./liba.toml` are the folder's, not the user's: see `config_trust` for what they may set.
 """
 
 from __future__ import annotations
 
 import os
-import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from libacli.config import Settings, toml_name, variable_name
+from libacli.config import Settings, toml_name
+from libacli.config_files import CONFIG_VARIABLE as CONFIG_VARIABLE
+from libacli.config_files import Given, from_dotenv, from_toml, from_variables, read_file
+from libacli.config_trust import Trust, class_of
 from libacli.errors import ConfigError
-
-_OLDER_NAMES = {
-    "tavus_replica_id": "tavus_face_id",
-    "tavus_persona_id": "tavus_pal_id",
-    "tavus_ready_timeout": "avatar_ready_timeout",
-    "tavus_join_timeout": "avatar_join_timeout",
-    "tavus_audible_timeout": "avatar_audible_timeout",
-    "tavus_idle_timeout": "avatar_idle_timeout",
-    "tavus_max_duration": "avatar_max_duration",
-    "tavus_renew_before": "avatar_renew_before",
-    "tavus_max_minutes_per_day": "avatar_max_minutes_per_day",
-}
-"""How earlier versions spelled them, in files and (in capitals) in the environment; they go on working."""
+from libacli.folder_settings import LeftOut, Source, without_untrusted
+from libacli.trusted_files import TrustedFiles, user_trusted_files
 
 PROJECT_FILE = Path("liba.toml")
 DOTENV_FILE = Path(".env")
-CONFIG_VARIABLE = "LIBA_CONFIG"
-_SECTIONS = tuple(dict.fromkeys(toml_name(field).partition(".")[0] for field in Settings.model_fields))
+TRUST_HINT = "read it, then: liba config trust"
+
+_MOST_TOLD = 3
+_INIT_HINT = "`liba config init` writes one"
 
 
 @dataclass(frozen=True)
@@ -44,6 +38,17 @@ class LoadedSettings:
     origins: dict[str, str]
     """Field name → where its value came from: `flag`, `environment NAME`, a file's path, or `default`."""
 
+    left_out: tuple[LeftOut, ...] = ()
+    """What the folder sets and may not: `settings` hold what there is without it."""
+
+    folder: tuple[Source, ...] = ()
+    """What the folder's files set."""
+
+    def check_nothing_is_left_out(self) -> None:
+        """Raises ConfigError that names what was, and the next step."""
+        if self.left_out:
+            raise ConfigError(f"{told(self.left_out)}, and you have not trusted it", hint=TRUST_HINT)
+
 
 def load(
     *,
@@ -52,36 +57,39 @@ def load(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     user_file: Path | None = None,
+    trusted: TrustedFiles | None = None,
 ) -> LoadedSettings:
     """Reads all sources. `flags` are fields by name; None means not given.
 
-    Raises ConfigError for a file that cannot be read, an unknown key, or an invalid value.
+    Raises ConfigError for a file that cannot be read or that others can write, an unknown key, or an
+    invalid value; not for what is left out of the folder's files, which the caller has to tell.
     """
     environment = os.environ if environment is None else environment
-    folder = folder or Path()
-    layers: list[dict[str, tuple[Any, str]]] = [
-        {name: (value, "flag") for name, value in (flags or {}).items() if value is not None},
-        _from_variables(environment, "environment"),
-        _from_dotenv(folder / DOTENV_FILE),
-    ]
-    if config_file:
-        layers.append(_from_toml(config_file))
-    elif (folder / PROJECT_FILE).is_file():
-        layers.append(_from_toml(folder / PROJECT_FILE))
     user_file = user_file or user_config_file()
+    trusted = trusted or user_trusted_files()
+    given = {name: Given(value, "flag") for name, value in (flags or {}).items() if value is not None}
+    sources = [Source(given), Source(from_variables(environment))]
+    sources += [_folder_source(file, trusted) for file in folder_files(folder or Path(), config_file)]
+    if config_file:
+        named = read_file(config_file, is_named=True, hint=_INIT_HINT)
+        sources.append(Source(from_toml(config_file, named)))
     if user_file.is_file():
-        layers.append(_from_toml(user_file))
+        sources.append(Source(from_toml(user_file, read_file(user_file, hint=_INIT_HINT))))
+    kept, left_out = without_untrusted(sources)
+    settings, origins = _made(kept)
+    return LoadedSettings(settings, origins, tuple(left_out), tuple(one for one in sources if one.file))
 
-    found: dict[str, tuple[Any, str]] = {}
-    for layer in reversed(layers):
-        found |= layer
-    origins = {name: found[name][1] if name in found else "default" for name in Settings.model_fields}
-    try:
-        settings = Settings(**{name: value for name, (value, _) in found.items()})
-    except ValidationError as error:
-        raise _explained(error, origins) from None
-    settings.livekit_previous()
-    return LoadedSettings(settings, origins)
+
+def folder_files(folder: Path, config_file: Path | None = None) -> list[Path]:
+    """The files of settings that are in `folder`; first wins. One that is named takes the place of TOML."""
+    files = [folder / DOTENV_FILE, *([] if config_file else [folder / PROJECT_FILE])]
+    return [file for file in files if os.path.isfile(file)]
+
+
+def folder_values(file: Path, content: bytes, *, may_refer: bool = False) -> dict[str, Given]:
+    """What one of those files sets; `may_refer` to variables of the environment. Raises ConfigError."""
+    is_dotenv = file.name == DOTENV_FILE.name
+    return from_dotenv(file, content, may_refer=may_refer) if is_dotenv else from_toml(file, content)
 
 
 def user_config_file() -> Path:
@@ -91,70 +99,35 @@ def user_config_file() -> Path:
     return user_config_path("liba") / "config.toml"
 
 
-def _from_variables(variables: Mapping[str, str], origin: str) -> dict[str, tuple[Any, str]]:
-    known = {older.upper(): field for older, field in _OLDER_NAMES.items()}
-    known |= {variable_name(field): field for field in Settings.model_fields}
-    for name in variables:
-        if name.startswith("LIBA_") and name not in known and name != CONFIG_VARIABLE:
-            raise ConfigError(f"{name} is not a setting of liba", hint=_nearest(name, known))
-    # The newer spelling comes later in `known` and so wins where both are set.
-    return {
-        field: (variables[name], f"{origin} {name}") for name, field in known.items() if variables.get(name)
-    }
+def told(left_out: Sequence[LeftOut]) -> str:
+    """What was left out, worst first: `liba.toml sets server.binary (a program that would run)`."""
+    clauses = []
+    worst_first = sorted(left_out, key=lambda one: list(Trust).index(class_of(one.field)))
+    for file in dict.fromkeys(one.file for one in worst_first):
+        names = [f"{one.spelled} ({one.why})" for one in worst_first if one.file == file]
+        more = [f"{len(names) - _MOST_TOLD} more"] if len(names) > _MOST_TOLD else []
+        *first, last = names[:_MOST_TOLD] + more
+        clauses.append(f"{file} sets {', '.join(first)}{' and ' if first else ''}{last}")
+    return "; ".join(clauses)
 
 
-def _from_dotenv(file: Path) -> dict[str, tuple[Any, str]]:
-    if not file.is_file():
-        return {}
-    from dotenv import dotenv_values
+def _folder_source(file: Path, trusted: TrustedFiles) -> Source:
+    content = read_file(file, hint=_INIT_HINT)
+    is_trusted = (file, content) in trusted
+    return Source(folder_values(file, content, may_refer=is_trusted), is_trusted, str(file))
 
+
+def _made(sources: Sequence[Source]) -> tuple[Settings, dict[str, str]]:
+    found: dict[str, Given] = {}
+    for source in reversed(sources):
+        found |= source.values
+    origins = {name: found[name].origin if name in found else "default" for name in Settings.model_fields}
     try:
-        values = {name: value for name, value in dotenv_values(file).items() if value}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot read {file}: {_short(error)}", hint="it must be a text file in UTF-8"
-        ) from error
-    return _from_variables(values, str(file))
-
-
-def _from_toml(file: Path) -> dict[str, tuple[Any, str]]:
-    try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot read {file}: {_short(error)}", hint="`liba config init` writes one"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file} is not valid TOML: {error}", hint="see config.example.toml") from error
-    found = {}
-    for section, table in tables.items():
-        if section not in _SECTIONS:
-            raise ConfigError(f"{file}: unknown table [{section}]", hint=_nearest(section, _SECTIONS))
-        if not isinstance(table, dict):
-            raise ConfigError(f"{file}: {section} must be a table", hint=f"write [{section}] above its keys")
-        for key, value in table.items():
-            newer = _OLDER_NAMES.get(f"{section}_{key}")
-            field = newer or f"{section}_{key}"
-            if field not in Settings.model_fields:
-                known = [toml_name(name) for name in Settings.model_fields]
-                raise ConfigError(
-                    f"{file}: unknown setting {section}.{key}", hint=_nearest(f"{section}.{key}", known)
-                )
-            if value == "" or (newer and field in found):
-                continue  # empty is the same as not set, as in the environment; the newer spelling wins
-            found[field] = (value, f"{file} {section}.{key}" if newer else str(file))
-    return found
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    import difflib
-
-    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"did you mean {match[0]}?" if match else "`liba config show` lists all settings"
-
-
-def _short(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+        settings = Settings(**{name: given.value for name, given in found.items()})
+    except ValidationError as error:
+        raise _explained(error, origins) from None
+    settings.livekit_previous()
+    return settings, origins
 
 
 def _explained(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:

@@ -31,10 +31,11 @@ _HEADER_VARIABLES = tuple(f"OTEL_EXPORTER_OTLP_{kind}HEADERS" for kind in ("", "
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:
     """`text` without `secrets`, and without what looks like one."""
-    for secret in sorted(secrets, key=len, reverse=True):
+    told = [secret for secret in secrets if len(secret) >= _SHORTEST]
+    for secret in sorted(told, key=len, reverse=True):
         text = text.replace(secret, "[secret]")
-    for pattern, told in _RULES:
-        text = pattern.sub(told, text)
+    for pattern, shown in _RULES:
+        text = pattern.sub(shown, text)
     return without_password(text)
 
 

@@ -134,7 +134,7 @@ class _RoomAgent:
         """Refuses what is new, and speaks what was accepted as far as time allows."""
         parts = self._parts
         parts.speaker.close()  # first of all: what comes next may take a second
-        await parts.transport.look_for_takeover(parts.settings.livekit(), parts.epoch)
+        await parts.transport.look_for_takeover(parts.epoch)
         is_hopeless = self._is_broken or not parts.room.isconnected()
         is_busy = bool(parts.speaker.speaking or parts.speaker.queue_length)
         try:

@@ -16,6 +16,7 @@ from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.held_open import HeldOpen
 from libacli.edges.livekit.joining import to_the_end
 from libacli.edges.livekit.leader import is_leader
+from libacli.edges.livekit.sdk_log import bound_sdk_log
 from libacli.edges.metrics.meter import Meter
 from libacli.edges.metrics.rooms_to_worker import RoomMeter
 from libacli.edges.metrics.store import MetricsStore, metrics_path
@@ -27,7 +28,7 @@ _HURRY = signal.SIGUSR2
 """Tells a room process to end its avatar and itself; an idle one just ends."""
 
 _HURRY_TIMEOUT_S = 5.0
-"""For that: the 4.5 s that ending an avatar may take, and a little for what is closed after it."""
+"""For that: 4.5 s for ending an avatar and putting it out, and a little for what is closed after it."""
 
 
 @dataclass
@@ -45,7 +46,8 @@ class RoomJobs:
     """By job: the agents of this process. Those of other processes are in their copies."""
 
     def prewarm(self, process: JobProcess) -> None:
-        """Before there is a room: what takes long to load."""
+        """Before there is a room: what takes long to load, and what others can have the SDK log."""
+        bound_sdk_log()
         process.userdata["voice"] = make_voice(self.settings)
 
     async def enter(self, context: JobContext) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Protocol
 
 from livekit import rtc
 
+from libacli.complaint_log import ComplaintLog
 from libacli.config import Settings
 from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
@@ -23,8 +25,10 @@ from libacli.edges.avatars.minutes import AvatarMinutes, avatar_minutes
 from libacli.edges.avatars.policy import avatar_policy
 from libacli.edges.avatars.port import AvatarService
 from libacli.edges.avatars.session import AvatarSession
+from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.authorization import RoomAuthorization, say_caps
 from libacli.edges.livekit.hour_file import HourFile, hour_path
+from libacli.edges.livekit.room_gate import putting_out
 from libacli.edges.livekit.room_transport import RoomTransport
 from libacli.edges.metrics.meter import Meter, Meters
 from libacli.edges.sinks.avatar import AvatarSink
@@ -35,6 +39,8 @@ from libacli.speech.desk import Desk
 from libacli.speech.fallback import FallbackSink
 from libacli.speech.ports import Sink, Voice
 from libacli.speech.speaker import Pace, Speaker
+
+logger = logging.getLogger("liba.room")
 
 
 @dataclass(frozen=True)
@@ -103,13 +109,14 @@ def assemble(
     bounds = _bounds(settings)
     track = track or TrackSink(room, reason="not configured")
     ledger = ledger or Ledger(conversations_path())
-    minutes = avatar_minutes(settings)
+    minutes = avatar_minutes(settings, room=room.name)
     service = avatar_service or (make_avatar_service(settings) if settings.has_avatar else None)
     avatar = _avatar_parts(settings, room, service, bounds, ledger, minutes) if service else None
     either = FallbackSink(avatar.sink, track, bounds=bounds) if avatar else track
     sink = SteadySink(room, either, bounds=bounds)
     all_meters = Meters(meters, avatar_time=lambda: avatar.session.seconds if avatar else 0.0)
-    transport = RoomTransport(room, on_takeover=lambda: all_meters.refuse("takeover"))
+    log = ComplaintLog(logger, on_defect=lambda: all_meters.refuse("internal"))
+    transport = _transport(settings, room, all_meters, log)
 
     def caption(utterance: Utterance) -> None:
         if settings.speech_captions:
@@ -118,12 +125,13 @@ def assemble(
     announcer = Announcer(
         lambda: _facts(settings, room, voice, avatar, speaker, epoch),
         _wall_clock,
-        (transport, all_meters),
+        (transport, all_meters, *([avatar.session.demand] if avatar else [])),
+        counters=(all_meters,),
         on_begin=caption,
     )
     caps = say_caps(settings, hour_clock=_wall_clock)
     speaker = _speaker(settings, voice, sink, announcer, caps, bounds)
-    desk = _desk(settings, room, speaker, announcer, caps, minutes)
+    desk = _desk(settings, room, speaker, announcer, caps, minutes, log)
     return Parts(
         settings=settings,
         room=room,
@@ -158,8 +166,14 @@ def _avatar_parts(
         credentials=settings.livekit(),
         ledger=ledger,
         minutes=minutes,
+        remove=lambda identity: _remove(settings, room.name, identity),
     )
     return AvatarParts(service, sink, session)
+
+
+async def _remove(settings: Settings, room: str, identity: str) -> None:
+    async with LiveKitApi(settings.livekit()) as api:
+        await api.remove(room, identity)
 
 
 def _facts(
@@ -172,6 +186,18 @@ def _facts(
         avatar=avatar.sink.state if avatar else "not configured",
         queue=speaker.queue_length,
         epoch=epoch,
+    )
+
+
+def _transport(settings: Settings, room: rtc.Room, meters: Meters, log: ComplaintLog) -> RoomTransport:
+    credentials = settings.livekit()
+    return RoomTransport(
+        room,
+        credentials,
+        put_out=putting_out(credentials, room),
+        log=log,
+        on_takeover=lambda: meters.refuse("takeover"),
+        on_left_out=lambda: meters.refuse("too_many_requests"),
     )
 
 
@@ -212,6 +238,7 @@ def _desk(
     announcer: Announcer,
     caps: SayCaps,
     minutes: AvatarMinutes,
+    log: ComplaintLog,
 ) -> Desk:
     return Desk(
         speaker,
@@ -221,6 +248,7 @@ def _desk(
         caps=caps,
         other_caps=minutes.usage,
         ttl_s=settings.say_ttl,
+        log=log,
     )
 
 

@@ -18,7 +18,13 @@ KEYS = {
     "TAVUS_API_KEY": "canary-tavus-key-0123456789",
     "LIBA_SERVE_OWNER_KEY": "canary-owner-key-0123456789",
 }
-PASSWORDS = {"OPENAI_BASE_URL": "canary-openai-password", "TAVUS_BASE_URL": "canary-tavus-password"}
+PASSWORDS = {
+    "OPENAI_BASE_URL": "canary-openai-password",
+    "TAVUS_BASE_URL": "canary-tavus-password",
+    "LIVEKIT_URL": "canary-livekit-password",
+}
+"""`secret_settings` has all but the last: with that one nothing starts."""
+
 COLLECTOR_KEY = "canary-collector-key"
 
 

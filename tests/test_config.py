@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from libacli.config import Settings, example, is_secret, toml_name, variable_name
 from libacli.config_sources import CONFIG_VARIABLE, LoadedSettings, load
 from libacli.errors import ConfigError, CredentialsError
+from libacli.trusted_files import TrustedFiles
 from tests.privileges import held_to_file_modes
 
 CANARY = "canary-secret-of-a-user"
@@ -23,6 +24,7 @@ class Sources:
         self.folder = folder
         self.user_file = folder / "user" / "config.toml"
         self.user_file.parent.mkdir()
+        self.trusted = TrustedFiles(folder / "state" / "trusted.json")
 
     def write(self, name: str, text: str | bytes) -> Path:
         path = self.folder / name
@@ -42,6 +44,7 @@ class Sources:
             environment=environment or {},
             folder=self.folder,
             user_file=self.user_file,
+            trusted=self.trusted,
         )
 
 
@@ -87,10 +90,12 @@ def test_each_source_goes_before_the_next(sources: Sources) -> None:
 
 def test_sources_add_up(sources: Sources) -> None:
     sources.user_file.write_text(f'[livekit]\napi_secret = "{CANARY}"')
-    sources.write("liba.toml", '[livekit]\napi_key = "key"')
-    credentials = sources.load({"LIVEKIT_URL": "ws://127.0.0.1:7880"}).settings.livekit()
+    sources.write("liba.toml", '[say]\nroom = "hall"')
+    settings = sources.load({"LIVEKIT_URL": "ws://127.0.0.1:7880"}, livekit_api_key="key").settings
+    credentials = settings.livekit()
     assert (credentials.url, credentials.api_key) == ("ws://127.0.0.1:7880", "key")
     assert credentials.api_secret.get_secret_value() == CANARY
+    assert settings.say_room == "hall"
 
 
 def test_a_named_file_is_read_instead_of_the_projects_own(sources: Sources) -> None:

@@ -22,7 +22,7 @@ FLOORS = {
     "idna": "3.15",  # CVE-2026-45409
     "protobuf": "6.33.5",  # CVE-2026-0994
     "pygments": "2.20.0",  # CVE-2026-4539
-    "pyjwt": "2.13.0",  # GHSA-xgmm-8j9v-c9wx, GHSA-w7vc-732c-9m39; CVE-2026-32597 before
+    "pyjwt": "2.15.1",  # a deep header raises RecursionError before; GHSA-xgmm-8j9v-c9wx, CVE-2026-32597
     "requests": "2.33.0",  # CVE-2026-25645
     "urllib3": "2.7.0",  # CVE-2026-44431, CVE-2026-44432
 }

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from libacli.cli.output import printable
 from libacli.config import Settings
+from libacli.exposure import exposures
 from libacli.masking import masked, secrets_of
 
 _NOISY = ("livekit", "livekit.agents", "httpx2", "httpcore2", "openai", "asyncio")
@@ -22,6 +23,12 @@ def configure_log(settings: Settings) -> None:
     if settings.log_level != "debug":
         for name in _NOISY:
             logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def warn_of_exposures(settings: Settings) -> None:
+    """Logs what others could read on the way, or guess, when a command begins to send it."""
+    for exposure in exposures(settings):
+        logging.getLogger("liba").warning("%s; %s", exposure.message, exposure.fix)
 
 
 class SafeFormatter(logging.Formatter):

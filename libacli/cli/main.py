@@ -96,6 +96,8 @@ def common(
 def main() -> None:
     # Pydantic would look through every installed distribution for plugins; liba uses none.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    # Python looks for modules in the current folder first, also in processes for rooms that are started here.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     # What is loaded stays: at Python's own 700 a tenth of the start went into looking for garbage.
     gc.set_threshold(50_000)
     _leave(_run())

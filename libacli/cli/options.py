@@ -46,7 +46,17 @@ def group(help: str = "") -> typer.Typer:
 
 
 def settings_from(config: Path | None = None, **flags: Any) -> "LoadedSettings":
-    """Settings with `flags` (fields by name, None where not given) on top."""
+    """Settings with `flags` (fields by name, None where not given) on top.
+
+    Raises ConfigError, also where the folder sets what only the user may.
+    """
+    loaded = settings_with_left_out(config, **flags)
+    loaded.check_nothing_is_left_out()
+    return loaded
+
+
+def settings_with_left_out(config: Path | None = None, **flags: Any) -> "LoadedSettings":
+    """The same for a command that tells what was left out of the folder's files. Raises ConfigError."""
     from libacli.config_sources import load
 
     loaded = load(flags=flags, config_file=config)

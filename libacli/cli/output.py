@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from libacli.errors import LibaError
 
 if TYPE_CHECKING:
+    from rich.console import Console  # noqa: TID251
     from rich.table import Table
 
     from libacli.config import Settings
@@ -71,9 +72,7 @@ class Output:
 
     def table(self, table: Table) -> None:
         """What was asked for, as a table; as wide as it needs to be where there is no terminal."""
-        from rich.console import Console
-
-        Console(width=None if sys.stdout.isatty() else 200).print(table)
+        plain_console(width=None if sys.stdout.isatty() else 200).print(table)
 
 
 class InstallProgress:
@@ -110,6 +109,16 @@ def printable(text: str) -> str:
         character if character.isprintable() or character in "\n\t" else repr(character)[1:-1]
         for character in text
     )
+
+
+def plain_console(width: int | None = None) -> Console:
+    """Standard output for Rich's tables and screens, of `width` columns or those that it has.
+
+    A string is what it is there: names come from outside, and Rich's markup can link, and fail.
+    """
+    from rich.console import Console  # noqa: TID251
+
+    return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
 def _escaped(document: str) -> str:

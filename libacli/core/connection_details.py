@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
+MEET = "https://meet.livekit.io/?tab=custom"
+"""LiveKit's own web client, where a server and a token can be typed in."""
+
 
 @dataclass(frozen=True)
 class ConnectionDetails:

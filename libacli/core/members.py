@@ -30,7 +30,8 @@ def read_members(members: Mapping[str, Any], readers: Mapping[str, Reader]) -> d
 def read_text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise RefusedError("malformed", f"{name} is not a text")
-    return value[:MAX_TEXT_CHARS]
+    # Half a character, which JSON can hold, could be shown or passed on by nobody.
+    return value[:MAX_TEXT_CHARS].encode(errors="replace").decode()
 
 
 def read_amount(name: str, value: object) -> float:

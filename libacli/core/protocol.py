@@ -3,6 +3,7 @@
 SAY_METHOD = "liba.say"
 STATUS_METHOD = "liba.status"
 STOP_METHOD = "liba.stop"
+METHODS = (SAY_METHOD, STATUS_METHOD, STOP_METHOD)
 SAY_TOPIC = "say"
 EVENTS_TOPIC = "liba.events"
 
@@ -11,6 +12,9 @@ MAX_NAME_CHARS = 128
 
 CAPTION_TOPIC = "lk.transcription"
 """LiveKit's own: any of its clients shows such text streams."""
+
+SIGNATURE_ATTRIBUTE = "liba.auth"
+"""Of a caption: the agent's signature for it."""
 
 MAX_ANSWER_BYTES = 15 * 1024
 """LiveKit carries no longer answer to a call; the caller gets an error instead of it."""

@@ -32,13 +32,16 @@ class RefusalReason:
     is_brief: bool = False
     """... and that in a moment: it is worth waiting for."""
 
+    is_private: bool = False
+    """Of nobody who may speak, or not to be read: its sender alone is told, never the room."""
+
     is_counted: bool = True
     """An agent says it, so that it is a label of the metric `liba_rejected`."""
 
 
 _REFUSALS = (
-    RefusalReason("malformed", "the request is not as it should be"),
-    RefusalReason("too_large", "the request has too many bytes", 413),
+    RefusalReason("malformed", "the request is not as it should be", is_private=True),
+    RefusalReason("too_large", "the request has too many bytes", 413, is_private=True),
     RefusalReason("nothing_to_say", "there is no letter or digit in the text"),
     RefusalReason(
         "text_too_long", "the text is longer than `say.max_text_chars`", hint="send it in parts: liba say -"
@@ -63,6 +66,15 @@ _REFUSALS = (
         "send fewer, or raise say.rate_per_minute where the agent runs",
         passes=True,
         is_brief=True,
+    ),
+    RefusalReason(
+        "too_many_requests",
+        "more than 50 requests a second of one sender, whoever it is",
+        429,
+        "send fewer: 50 a second are read, and who goes on with more for 5 s is put out of the room",
+        passes=True,
+        is_brief=True,
+        is_private=True,
     ),
     RefusalReason(
         "spend_cap",
@@ -90,8 +102,14 @@ _REFUSALS = (
         "neither a signature nor the sender's token allows it",
         502,
         "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
+        is_private=True,
     ),
-    RefusalReason("unknown_sender", "it is not signed, and its sender joined a moment ago or is hidden"),
+    RefusalReason(
+        "unknown_sender", "it is not signed, and its sender joined a moment ago or is hidden", is_private=True
+    ),
+    RefusalReason(
+        "internal", "the agent failed at it, which is a defect of its own; it goes on", 502, is_private=True
+    ),
     RefusalReason("takeover", "somebody joined with the agent's own identity and put it out"),
     RefusalReason(
         "reserved_identity",
@@ -139,6 +157,7 @@ _ROUTE_REASONS = (
     RouteReason(
         "not watched", "The avatar comes as soon as it is noticed that somebody watches.", is_coming=True
     ),
+    RouteReason("resting", "The avatar rests, and comes with the next line.", is_coming=True),
     RouteReason("not ready", "The avatar is on its way.", is_coming=True),
     RouteReason("left", "The avatar has left. It is called back."),
     RouteReason("stalled", "The avatar does not keep up."),

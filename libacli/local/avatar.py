@@ -18,6 +18,7 @@ from typing import Protocol
 
 from livekit import rtc
 
+from libacli.complaint_log import ComplaintLog
 from libacli.core.audio import SAMPLE_RATE, FrameSlicer
 from libacli.core.mouth import MouthShape
 from libacli.edges.livekit.joining import joined
@@ -30,6 +31,9 @@ ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"
 _AGENT_KIND = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 _SOUND_LATER_S = 0.02
 """How much longer sound is on its way than a picture: its packets are longer, and a jitter buffer waits."""
+
+_STREAMS_LIMIT = 8
+"""Of utterances that wait: an agent opens one when the one before is over, or cleared."""
 
 _IDLE_STREAM_S = 10.0
 _LOST_TRAILER_S = 0.5
@@ -151,7 +155,8 @@ class _Avatar:
         self._fps = fps
         self._playout = Playout()
         self._picture = rtc.VideoSource(face.size, face.size)
-        self._streams: asyncio.Queue[rtc.ByteStreamReader] = asyncio.Queue()
+        self._streams: asyncio.Queue[rtc.ByteStreamReader] = asyncio.Queue(_STREAMS_LIMIT)
+        self._log = ComplaintLog(logger)
         self._reports: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._utterance: asyncio.Task[None] | None = None
         self._is_interrupted = False
@@ -269,11 +274,12 @@ class _Avatar:
     def _on_stream(self, stream: rtc.ByteStreamReader, identity: str) -> None:
         attributes = stream.info.attributes or {}
         form = attributes.get("sample_rate"), attributes.get("num_channels")
-        if identity == self._presence.agent and form == (str(SAMPLE_RATE), "1"):
+        is_fit = identity == self._presence.agent and form == (str(SAMPLE_RATE), "1")
+        if is_fit and not self._streams.full():
             self._streams.put_nowait(stream)
         else:
             stream.close()
-            logger.warning("sound of %s in the form %s is passed over", identity, form)
+            self._log.tell(identity, "sound", "passed over: not the agent's, of another form, or too much")
 
     async def _on_clear(self, call: rtc.RpcInvocationData) -> str:
         if call.caller_identity != self._presence.agent:

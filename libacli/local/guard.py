@@ -49,8 +49,13 @@ class GuardedProcess:
     ) -> GuardedProcess:
         """Starts `command`; `stdout` takes both its outputs, `env` is the whole of its environment.
 
+        Without `env` it has what any program may have of ours, which is no key: `environment_of("program")`.
         A command that cannot be started shows as exit code 127 (not found) or 126, its reason in `stdout`.
         """
+        if env is None:
+            from libacli.child_environment import environment_of  # the guard itself finds no libacli
+
+            env = environment_of("program")
         guard = subprocess.Popen(
             [sys.executable, "-I", "-S", __file__, str(grace_s), *map(str, command)],
             stdin=subprocess.PIPE,

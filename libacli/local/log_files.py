@@ -6,6 +6,8 @@ import os
 from datetime import datetime
 from pathlib import Path
 
+from libacli.private_files import new_private_file, private_folder
+
 LOGS_KEPT = 10
 
 
@@ -14,11 +16,11 @@ def new_log_file(directory: Path, name: str) -> Path:
 
     Of this name's files the oldest beyond `LOGS_KEPT` are removed, but for those of others who still run.
     """
-    directory.mkdir(parents=True, exist_ok=True)
+    private_folder(directory)
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     path = directory / f"{name}-{stamp}-{os.getpid()}.log"
     path.unlink(missing_ok=True)
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    os.close(new_private_file(path))
     for old in sorted(directory.glob(f"{name}-*.log"))[:-LOGS_KEPT]:
         pid = old.stem.rpartition("-")[2]
         if pid == str(os.getpid()) or not is_running(pid):

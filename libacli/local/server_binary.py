@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ from typing import Literal
 from libacli.errors import ConfigError, InstallError
 from libacli.local import server_sources as sources
 from libacli.local.server_sources import RELEASES_URL, SERVER_VERSION, SOURCE_VERSION, Progress
+from libacli.private_files import private_file, private_folder
 
 __all__ = [
     "RELEASES_URL",
@@ -91,7 +93,7 @@ def install_server(
     home = _home(cache_dir)
     deadline = time.monotonic() + _INSTALL_BOUND_S
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        private_folder(home)
         with _alone(home / "lock", progress, deadline) as had_to_wait:
             found = _installed(home, SERVER_VERSION) or (had_to_wait and _installed(home, SOURCE_VERSION))
             if found:
@@ -141,6 +143,7 @@ def _put_in_place(made: Path, home: Path, version: str, origin: Origin) -> Serve
     """Moves a new binary to where it is found, in one step and only if it runs."""
     if (said := _version_of(made)) != version:
         raise InstallError(f"what came does not run as livekit-server {version} ({said or 'no answer'})")
+    made.chmod(0o700)
     return ServerBinary(made.replace(_binary(home, version)), version, origin)
 
 
@@ -168,7 +171,7 @@ def _version_of(binary: Path) -> str | None:
 def _alone(lock: Path, progress: Progress, deadline: float) -> Iterator[bool]:
     """Holds the lock; yields whether another process had it first. Raises InstallError when it keeps it."""
     had_to_wait = False
-    with lock.open("w") as file:
+    with os.fdopen(private_file(lock), "w") as file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -18,16 +18,17 @@ from pathlib import Path
 import httpx2
 import jwt
 
+from libacli.child_environment import environment_of
 from libacli.errors import ConfigError, InstallError
 from libacli.local.guard import GuardedProcess
 from libacli.local.log_files import is_running, new_log_file
+from libacli.private_files import new_private_file, private_folder
 
 _LOOPBACK = "127.0.0.1"
 _ATTEMPTS = 5
 _GRACE_S = 0.5  # it keeps nothing, and SIGTERM makes it wait for participants without a bound
 _POLL_S = 0.05
 _PORT_TAKEN = "address already in use"
-_PASSED_ON = ("PATH", "HOME", "TMPDIR", "LANG", "TZ")
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,11 @@ def _attempt(
     api_key, api_secret = f"liba{secrets.token_hex(4)}", secrets.token_hex(32)
     config = run_dir / "livekit.yaml"
     _write_private(config, json.dumps(_server_config(ports, api_key, api_secret)))
-    # Only these: a LIVEKIT_KEYS or UDP_PORT of the user would override the file.
-    env = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     with ExitStack() as undo:
         with log_path.open("ab") as log:
             command = [str(binary.absolute()), "--config", str(config.absolute())]
+            # No more than that: a LIVEKIT_KEYS or UDP_PORT of the user would override the file.
+            env = environment_of("program")
             process = GuardedProcess.start(command, env=env, stdout=log, grace_s=_GRACE_S)
         undo.enter_context(process)
         server = LocalServer(f"ws://{_LOOPBACK}:{ports[0]}", api_key, api_secret, log_path, process)
@@ -184,7 +185,7 @@ def _free_ports(http_port: int | None) -> tuple[int, int]:
 @contextmanager
 def _run_directory(parent: Path) -> Iterator[Path]:
     """A directory for the secret while the server starts; what killed runs left there is removed."""
-    parent.mkdir(parents=True, exist_ok=True)
+    private_folder(parent)
     for left in parent.glob("*-*"):
         if not is_running(left.name.partition("-")[0]):
             shutil.rmtree(left, ignore_errors=True)
@@ -194,7 +195,7 @@ def _run_directory(parent: Path) -> Iterator[Path]:
 
 def _write_private(path: Path, text: str) -> None:
     path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    with os.fdopen(new_private_file(path), "w") as file:
         file.write(text)
 
 

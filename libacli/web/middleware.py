@@ -25,6 +25,10 @@ _BODY_TIMEOUT_S = 10.0
 holds a connection on purpose."""
 
 _WEBSITE = re.compile(r"https?://[^\s/?#@*]+(?=[/?#]|$)")
+_FOREIGN_SITES = ("cross-site", "same-site")
+"""As browsers say it (https://www.w3.org/TR/fetch-metadata/): the second is another port of this machine, a
+notebook for instance, or another name of the same domain. Neither is this server's page."""
+
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 """Those that change nothing (RFC 9110, section 9.2.1), without TRACE, which no route has."""
 
@@ -106,12 +110,14 @@ class OriginCheckMiddleware:
         origin = headers.get("origin", "").lower()
         if origin in self._allowed:
             return False
-        if method in _SAFE_METHODS:  # browsers name no origin then, if the page does not want the answer
-            is_link = headers.get("sec-fetch-dest") == "document"
-            return headers.get("sec-fetch-site") == "cross-site" and not is_link
+        if method in _SAFE_METHODS and headers.get("sec-fetch-dest") == "document":  # a link
+            return False
         # Not the scheme: behind a proxy that speaks TLS only the browser knows it.
         own = headers.get("host", "").lower()
-        return bool(origin) and origin not in (f"http://{own}", f"https://{own}")
+        if origin and origin not in (f"http://{own}", f"https://{own}"):
+            return True
+        # No origin is named where a page loads something and does not want the answer itself.
+        return headers.get("sec-fetch-site") in _FOREIGN_SITES
 
 
 class RequestBodyMiddleware:

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from libacli.child_environment import environment_of
 from libacli.errors import InstallError
 
 VENDOR = Path(__file__).parent / "static" / "vendor"
@@ -86,7 +87,7 @@ def fetch(
         if _reads(stamp, mark) and all((into / name).is_file() for name in files.values()):
             return
         contents = _contents(_tarball(package, version, integrity, timeout_s), files)
-        into.mkdir(parents=True, exist_ok=True)
+        into.mkdir(parents=True, exist_ok=True, mode=0o755)
         stamp.unlink(missing_ok=True)
         for name, content in contents.items():
             _write(into / name, content)
@@ -109,6 +110,7 @@ def _tarball(package: str, version: str, integrity: str, timeout_s: float) -> by
             ended = subprocess.run(
                 command,
                 cwd=folder,
+                env=environment_of("npm"),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from math import ceil
 from typing import Any
@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from libacli.complaint_log import ComplaintLog
 from libacli.core.reasons import refusal_reason
 from libacli.errors import (
     CredentialsError,
@@ -25,6 +26,7 @@ from libacli.errors import (
     UnreachableError,
     UsageError,
 )
+from libacli.masking import masked
 
 logger = logging.getLogger("liba.web")
 
@@ -135,22 +137,22 @@ def problem_of(error: LibaError) -> Problem:
     return Problem(502, "failed", str(error), hint=error.hint)
 
 
-def problem_response(problem: Problem) -> Response:
-    """`problem` as the answer to a request."""
+def problem_response(problem: Problem, secrets: Sequence[str] = ()) -> Response:
+    """`problem` as the answer to a request: without `secrets`, and without what looks like one."""
     headers = {"Cache-Control": "no-store"} | problem.headers
-    return JSONResponse(_details(problem), problem.status, headers, MEDIA_TYPE)
+    return JSONResponse(_details(problem, secrets), problem.status, headers, MEDIA_TYPE)
 
 
-def _details(problem: Problem) -> dict[str, Any]:
+def _details(problem: Problem, secrets: Sequence[str] = ()) -> dict[str, Any]:
     told: dict[str, Any] = {
         "type": f"urn:liba:problem:{problem.reason}",
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
-        "detail": problem.detail,
+        "detail": masked(problem.detail, secrets),
         "reason": problem.reason,
     }
     if problem.hint:
-        told["hint"] = problem.hint
+        told["hint"] = masked(problem.hint, secrets)
     if problem.retry_in_s is not None:
         told["retry_in_s"] = round(problem.retry_in_s, 3)
     if problem.utterance_id:
@@ -158,31 +160,34 @@ def _details(problem: Problem) -> dict[str, Any]:
     return told
 
 
-def add_problem_handlers(app: FastAPI, security_headers: Mapping[str, str]) -> None:
-    """Has every error of `app` answered as a problem. Of a defect the answer passes no middleware: it gets
-    `security_headers` here.
+def add_problem_handlers(
+    app: FastAPI, security_headers: Mapping[str, str], *, secrets: Sequence[str] = ()
+) -> None:
+    """Has every error of `app` answered as a problem, in which none of `secrets` stands.
+
+    Of a defect the answer passes no middleware: it gets `security_headers` here.
     """
 
+    log = ComplaintLog(logger)
+
+    async def on_problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return problem_response(error, secrets)
+
+    async def on_liba_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, LibaError)
+        return problem_response(problem_of(error), secrets)
+
     async def on_defect(request: Request, error: Exception) -> Response:
-        response = _defect_response(request, error)
+        response = _defect_response(request, error, log)
         response.headers.update(security_headers)
         return response
 
-    app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(LibaError, _on_liba_error)
+    app.add_exception_handler(Problem, on_problem)
+    app.add_exception_handler(LibaError, on_liba_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(Exception, on_defect)
-
-
-async def _on_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return problem_response(error)
-
-
-async def _on_liba_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, LibaError)
-    return problem_response(problem_of(error))
 
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
@@ -211,7 +216,8 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     )
 
 
-def _defect_response(request: Request, error: Exception) -> Response:
+def _defect_response(request: Request, error: Exception, log: ComplaintLog) -> Response:
     route = getattr(request.scope.get("route"), "path_format", "no route")
-    logger.error("%s %s failed", request.method, route, exc_info=error)
+    caller = request.client.host if request.client else ""
+    log.tell(caller, f"{request.method} {route}", "failed", level=logging.ERROR, cause=error)
     return problem_response(Problem(500, "defect", "something went wrong here; see the server's log"))

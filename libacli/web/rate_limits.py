@@ -66,11 +66,12 @@ class RateLimits:
 
 
 def client_address(request: Request) -> str:
-    """The address that the connection comes from, as limits know it: of IPv6 the network, a /64.
+    """The address that the connection comes from, as limits know it."""
+    return network_of(request.client.host if request.client else "")
 
-    Whoever has one address of such a network has all of them.
-    """
-    host = request.client.host if request.client else ""
+
+def network_of(host: str) -> str:
+    """What counts as one address: of IPv6 the network, a /64. Who has one of its addresses has them all."""
     try:
         address = ip_address(host)
     except ValueError:  # a socket that has no address

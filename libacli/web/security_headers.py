@@ -76,7 +76,7 @@ def _content_security_policy(settings: Settings) -> str:
 
 def _livekit_sources(url: str) -> str:
     """The server that the page connects to; LiveKit Cloud has more than one name."""
-    host = urlsplit(url).netloc.rpartition("@")[2].lower()
+    host = urlsplit(url).netloc.lower()
     if not host:
         return ""
     server = LiveKitCredentials(url, "", SecretStr(""))

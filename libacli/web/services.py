@@ -13,6 +13,7 @@ from libacli.config import Settings
 from libacli.web.auth import Authenticator
 from libacli.web.feed import Feeds
 from libacli.web.metrics import HttpMetrics
+from libacli.web.open_streams import OpenStreams
 from libacli.web.ports import Gateway
 from libacli.web.rate_limits import RateLimits
 from libacli.web.readiness import Readiness
@@ -40,6 +41,7 @@ class Services:
     feeds: Feeds
     readiness: Readiness
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
+    open_streams: OpenStreams = field(default_factory=OpenStreams)
     sent_utterances: SentUtterances = field(default_factory=SentUtterances)
     answer_now: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server is about to end: who still waits for an utterance is told what is known by then."""

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from math import inf
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
 from prometheus_client import Gauge
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Send
@@ -81,8 +81,15 @@ class EventStream(StreamingResponse):
             yield _encoded(item)
 
 
+async def _counted(services: ServicesDependency, caller: CallerDependency) -> AsyncGenerator[None]:
+    """Counts the stream until its last byte. Raises Problem when its caller has too many."""
+    with services.open_streams.one_more(caller.seat):
+        yield
+
+
 @router.get(
     "/api/events",
+    dependencies=[Depends(_counted)],
     summary="Follow a room",
     status_code=200,
     response_class=EventStream,
@@ -104,6 +111,7 @@ async def get_events(
     an utterance. `link` tells of the connection to the room. `gap` says that events were missed: what is
     known of the room counts no more, and a `status` follows. A client that was cut off resumes with the id of
     the last event that it got, in the header `Last-Event-ID`, within 30 s. Events end with the session.
+    A caller may have four streams open.
     """
     wanted = caller.room_or(services.settings.say_room, room)
     items = services.feeds.read(wanted, last_id=last_event_id or "", captions=captions)

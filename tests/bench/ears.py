@@ -39,7 +39,7 @@ class Ear(Listener):
     """Hears those agents only that `counts` is true of."""
 
     def __init__(self, room: rtc.Room, counts: Callable[[str], bool]) -> None:
-        super().__init__(room)
+        super().__init__(room, agent_name=None)
         self._counts = counts
 
     def _on_track(

@@ -99,7 +99,7 @@ class Room:
         credentials = self._stack.credentials
         token = listener_token(credentials, room=self.name, identity=f"liba-soak-{self.name}")
         there = rtc.Room()
-        self._listener = Listener(there)
+        self._listener = Listener(there, agent_name=None)
         self._listener.capture = ToneCapture()
         loop = asyncio.get_running_loop()
         there.on("track_subscribed", lambda *_: self._tracks_at.append(loop.time()))

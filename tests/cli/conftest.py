@@ -96,7 +96,9 @@ def bare_shell(
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     caplog.set_level("DEBUG")
-    yield Shell(tmp_path, {"XDG_CONFIG_HOME": str(tmp_path / "user")})
+    yield Shell(
+        tmp_path, {"XDG_CONFIG_HOME": str(tmp_path / "user"), "XDG_STATE_HOME": str(tmp_path / "state")}
+    )
     assert API_SECRET not in caplog.text
 
 

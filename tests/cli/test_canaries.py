@@ -57,6 +57,7 @@ RUNS: dict[str, tuple[list[str], list[str]]] = {
     "config init": ([], ["nonsense"]),
     "config show": ([], ["nonsense"]),
     "config path": ([], ["nonsense"]),
+    "config trust": ([], ["nonsense"]),
 }
 """Each command, with input that is fine and with input that is not. None of them begins to serve here."""
 
@@ -176,6 +177,25 @@ def test_fault_12_what_is_asked_of_a_page_without_livekit_brings_no_secret_to_li
         assert served.end() == 0
     for answer in answers:
         check(Ended(0, answer.text, str(answer.headers)), tmp_path)
+
+
+@pytest.mark.parametrize("place", ["user:{}@" + NOBODY, "user:{}@" + NOBODY + "/x", "{}@" + NOBODY])
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_a_login_in_the_address_of_livekit_is_refused_and_not_told(
+    shell: Shell, name: str, place: str, tmp_path: Path
+) -> None:
+    shell.env["LIVEKIT_URL"] = "ws://" + place.format(PASSWORDS["LIVEKIT_URL"])
+    ended = run(shell, name, *RUNS[name][0], before=("--verbose",))
+    check(ended, tmp_path)
+    if name in ("say", "stop", "queue", "token", "probe", "record", "agent run"):
+        assert (ended.code, "LIVEKIT_URL" in ended.stderr) == (3, True)
+
+
+def test_a_page_is_not_served_with_a_login_in_the_address_of_livekit(shell: Shell, tmp_path: Path) -> None:
+    shell.env["LIVEKIT_URL"] = f"ws://user:{PASSWORDS['LIVEKIT_URL']}@{NOBODY}"
+    ended = shell.run("serve", "--port", "0")
+    assert ended.code == 3
+    check(ended, tmp_path)
 
 
 @pytest.mark.parametrize("failure", sorted(FAILURES))

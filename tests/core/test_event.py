@@ -84,6 +84,13 @@ def test_what_an_answer_left_out_before_counts_where_it_is_cut_to_a_length() -> 
         assert len(json.dumps(status.within(max_bytes).encode())) <= max_bytes
 
 
+def test_half_a_character_comes_no_further_than_to_the_reader() -> None:
+    half = json.loads('"\\ud800"')
+    members = {"id": half, "state": "done", "t0": 1.0, "reason": f"a{half}b", "room": half, "message": half}
+    for told in (members, {"state": "rejected", "rejected": half, "id": half, "message": half}):
+        json.dumps(read_event(told).encode(), ensure_ascii=False).encode()
+
+
 def test_members_are_called_as_ever_and_what_is_not_known_is_left_out() -> None:
     told = AgentFacts("demo", "liba", "hibari", "ready", queue=1, epoch="e1")
     report = Report("u1", "audible", route="track", route_reason="left", chars=6, waited=0.0, d01=15.0)

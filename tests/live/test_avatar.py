@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import jwt
 import psutil
 import pytest
@@ -27,6 +28,7 @@ from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.held_open import HeldOpen
 from libacli.edges.livekit.joining import joined
+from libacli.edges.livekit.tokens import avatar_token
 from libacli.edges.sinks.avatar import AvatarSink
 from libacli.edges.viewer.listener import Listener
 from libacli.room_agent import agent_in_room
@@ -183,7 +185,27 @@ async def test_fault_01_the_conversation_is_asked_for_with_a_bound_a_name_and_a_
     assert grants["sub"] == "tavus-avatar-agent"
     assert grants["attributes"] == {"lk.publish_on_behalf": "liba-agent-test"}
     assert not grants["video"]["canUpdateOwnMetadata"]
-    assert "roomAdmin" not in grants["video"]
+    assert not {"roomAdmin", "agent"} & grants["video"].keys()
+    assert not grants["video"]["canSubscribe"]
+
+
+async def test_the_avatars_token_registers_no_worker(credentials: LiveKitCredentials, room: str) -> None:
+    entitled = jwt.encode(
+        {"iss": credentials.api_key, "exp": 4_000_000_000, "video": {"agent": True}},
+        credentials.api_secret.get_secret_value(),
+        algorithm="HS256",
+    )
+    token = avatar_token(credentials, room=room, identity="avatar", on_behalf_of="agent", valid_for_s=120)
+    statuses = []
+    async with aiohttp.ClientSession() as session:
+        for bearer in (entitled, token):
+            try:
+                headers = {"Authorization": f"Bearer {bearer}"}
+                async with session.ws_connect(f"{credentials.ws_url}/agent", headers=headers):
+                    statuses.append(101)
+            except aiohttp.WSServerHandshakeError as error:
+                statuses.append(error.status)
+    assert statuses == [101, 401]
 
 
 async def test_twenty_lines_come_in_order_and_whole(air: Any) -> None:

@@ -21,6 +21,7 @@ from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.signing import encode
 from libacli.edges.livekit.tokens import Permissions, join_token
 from tests.live.conftest import ReadyRoom, Shell
+from tests.live.test_access import next_told, told_to
 from tests.started import started
 
 pytestmark = pytest.mark.live
@@ -161,10 +162,10 @@ async def test_only_an_agent_can_tell_of_utterances(
         joined(rtc.Room(), credentials.ws_url, token) as room,
     ):
         await status_of(stream)
+        arrived = told_to(ready_room.listener.room)
         forged = json.dumps({"state": "done", "id": "forged", "t0": 1.0})
         await room.local_participant.publish_data(forged, topic=EVENTS_TOPIC)
-        async with asyncio.timeout(60):  # it did arrive in the room
-            await ready_room.listener.wait_for("forged", "done")
+        assert (await next_told(arrived))["id"] == "forged"
         await ready_room.client.say(LINE)
         told = [update for update in await until_done(stream) if isinstance(update, Event | Unreadable)]
     assert {event.report.id for event in told if isinstance(event, Event)} == {"watched"}

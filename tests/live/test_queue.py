@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.live.conftest import Shell
+from tests.live.conftest import Shell, wait_for_line
 
 pytestmark = pytest.mark.live
 
@@ -72,7 +72,9 @@ def test_what_is_refused_by_a_cap_says_so_and_when_to_try_again(
 ) -> None:
     caps: dict[str, Any] = {"LIBA_SAY_MAX_CHARS_PER_HOUR": "30", "LIBA_AGENT_NAME": room}
     caps["XDG_STATE_HOME"] = str(tmp_path)  # nobody has used up anything of that hour
-    with shell.running("agent", "run", "--room", room, log=tmp_path / "worker.log", **caps):
+    log = tmp_path / "worker.log"
+    with shell.running("agent", "run", "--room", room, log=log, **caps) as worker:
+        wait_for_line(log, "ready in room", worker)
         assert shell.run("say", "Twenty characters ok", "--room", room, **caps).returncode == 0
         done = shell.run("say", "Twenty characters ok", "--room", room, **caps)
         assert done.returncode == 6

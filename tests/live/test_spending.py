@@ -20,6 +20,7 @@ from libacli.edges.avatars.minutes import AvatarMinutes
 from libacli.edges.avatars.policy import AvatarPolicy
 from libacli.edges.avatars.session import AvatarSession
 from libacli.edges.avatars.tavus import Tavus
+from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined
 from libacli.edges.sinks.avatar import AvatarSink
 from tests.faulty_avatar import FaultyAvatar
@@ -66,6 +67,11 @@ def token(credentials: LiveKitCredentials, room: str, identity: str, *, kind: st
     return jwt.encode(claims, credentials.api_secret.get_secret_value(), algorithm="HS256")
 
 
+async def remove(credentials: LiveKitCredentials, room: str, identity: str) -> None:
+    async with LiveKitApi(credentials) as api:
+        await api.remove(room, identity)
+
+
 @asynccontextmanager
 async def keeping_avatar(
     credentials: LiveKitCredentials, room: str, folder: Path, *, max_minutes: float, idle_s: float = 120.0
@@ -86,6 +92,7 @@ async def keeping_avatar(
             credentials=credentials,
             ledger=ledger,
             minutes=minutes,
+            remove=lambda identity: remove(credentials, room, identity),
         )
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(session.run())

@@ -193,6 +193,22 @@ async def test_who_may_is_let_in_and_for_nobody_else_is_livekit_asked(
         assert answer.headers.get("www-authenticate") == ("Bearer" if answer.status_code == 401 else None)
 
 
+@pytest.mark.parametrize("row", ROWS, ids=str)
+@pytest.mark.parametrize("site", ["same-site", "cross-site"])
+async def test_a_page_of_another_port_or_website_comes_to_no_route(
+    gateway: FakeGateway, site: str, row: Row
+) -> None:
+    foreign = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": "image", "Sec-Fetch-Mode": "no-cors"}
+    async with calling("loopback without keys", gateway) as (app, client):
+        asyncio.get_running_loop().call_later(
+            1, app.services.feeds.end
+        )  # let in, events would go on for ever
+        for headers in (foreign, {"Origin": "http://127.0.0.1:8888"}):
+            answer = await client.request(row.method, row.path or row.route, json=row.body, headers=headers)
+            assert (answer.status_code, answer.json()["reason"]) == (403, "foreign_origin")
+    assert gateway.calls == []
+
+
 @pytest.mark.parametrize("path", ["/api/token", "/token", "/api/say", "/say"])
 @pytest.mark.parametrize("server", SERVERS[1:])
 async def test_fault_08_an_unauthenticated_token_or_say_is_refused_and_livekit_is_never_asked(

@@ -50,9 +50,10 @@ async def test_a_session_may_do_what_its_code_was_made_for(can_say: bool) -> Non
     assert redeemed
     token, session = redeemed
     authenticator = Authenticator(Settings(), sessions, RateLimits(600), host_is_loopback=False)
-    assert await authenticator.authenticate(f"Bearer {token}", HERE) == Caller(
-        session.name, "demo", can_say, valid_for_s=SESSION_VALID_S, session=session
-    )
+    caller = await authenticator.authenticate(f"Bearer {token}", HERE)
+    assert caller == Caller(session.name, "demo", can_say, valid_for_s=SESSION_VALID_S, session=session)
+    assert caller.session
+    assert caller.seat not in token
 
 
 @pytest.mark.parametrize("loopback", [False, True])

@@ -299,3 +299,14 @@ async def _until(reader: AsyncGenerator[Item], kind: str) -> AsyncGenerator[Item
 
 async def _rest(reader: AsyncGenerator[Item]) -> list[Item]:
     return [item async for item in reader]
+
+
+async def test_an_update_that_cannot_be_told_is_left_out_and_readers_read_on(
+    rooms: Rooms, feeds: Feeds, caplog: pytest.LogCaptureFixture
+) -> None:
+    unfit = AgentStatus(AgentFacts("demo", queue="many"))  # type: ignore[arg-type]
+    async with aclosing(feeds.read("demo")) as reader:
+        rooms.tell(AGENT, *[unfit] * 3, event(1))
+        assert [item.kind for item in await take(reader, 2)] == ["status", "utterance"]
+    assert len(rooms.follows) == 1
+    assert len(caplog.records) == 1

@@ -139,3 +139,15 @@ async def test_a_defect_says_nothing_of_the_inside_and_is_logged_with_its_trace(
     assert record.levelno == logging.ERROR
     assert record.exc_info
     assert "hidden" not in record.getMessage()
+
+
+async def test_a_defect_that_comes_again_and_again_is_told_once_for_each_caller_and_minute(
+    app: FastAPI, gateway: FakeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    for caller in ("192.0.2.1", "192.0.2.2"):
+        async with connected(app, client=caller, raises=False) as client:
+            for _ in range(50):
+                gateway.failures["status"] = ZeroDivisionError("canary")
+                assert (await client.get("/api/rooms/hidden")).status_code == 500
+    told = [record.getMessage() for record in caplog.records if record.name == "liba.web"]
+    assert told == [f"GET /api/rooms/{{room}} from 192.0.2.{number} failed" for number in (1, 2)]

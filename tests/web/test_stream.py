@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -215,6 +215,27 @@ async def test_one_room_too_many_is_a_problem_and_no_stream() -> None:
         async with connected(app, "room=two") as second:
             problem = json.loads(await second.piece())
     assert (second.status, problem["reason"]) == (503, "too_many_rooms")
+
+
+async def test_a_caller_has_four_streams_and_another_one_once_one_is_left() -> None:
+    async with serving(WELL) as app, AsyncExitStack() as stack:
+        for _ in range(3):
+            await (await stack.enter_async_context(connected(app))).piece()
+        async with connected(app) as fourth:
+            await fourth.piece()
+            async with connected(app) as fifth:
+                problem = json.loads(await fifth.piece())
+            assert (fifth.status, problem["reason"]) == (429, "too_many_streams")
+        async with connected(app) as next_one:
+            assert await next_one.piece() == "retry: 2000\n\n"
+
+
+async def test_a_stream_that_was_refused_counts_no_more() -> None:
+    async with serving(WELL) as app, connected(app, "room=one") as first:
+        await first.piece()
+        for _ in range(6):
+            async with connected(app, "room=two") as second:
+                assert json.loads(await second.piece())["reason"] == "too_many_rooms"
 
 
 @pytest.mark.parametrize("query", ["captions=perhaps"])

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import AsJson, ConfigFile, group, settings_from
+from libacli.cli.options import AsJson, ConfigFile, group, settings_with_left_out
 
-app = group("Settings: write a file, show them, find them.")
+app = group("Settings: write a file, show them, find them, trust a folder's.")
 
 
 @app.command()
@@ -24,15 +24,48 @@ def init(
 
 @app.command()
 def show(as_json: AsJson = False, config: ConfigFile = None) -> None:
-    """Show every setting and where it came from; secrets are masked."""
+    """Show every setting and where it came from, and what was left out; secrets are masked."""
     from libacli.cli.runs.config import show_settings
 
-    show_settings(settings_from(config), as_json=as_json)
+    show_settings(settings_with_left_out(config), as_json=as_json)
 
 
 @app.command()
 def path(config: ConfigFile = None) -> None:
-    """Print the settings files that are read, first wins."""
+    """Print the settings files, first wins, and whether they are read.
+
+    \b
+    missing   there is none
+    read      all that it sets counts
+    trusted   the same, because you have said so: liba config trust
+    partly    you have not trusted it, and it sets what only you may
+    refused   it belongs to somebody else, or others may write to it
+    """
     from libacli.cli.runs.config import show_settings_files
 
     show_settings_files(config)
+
+
+@app.command()
+def trust(
+    remove: Annotated[bool, typer.Option("--remove", help="Trust them no more")] = False,
+) -> None:
+    """Trust ./.env and ./liba.toml as they are now: all that they set counts.
+
+    Until then they may set what is harmless: room, voice, pace, captions... Addresses, credentials, limits
+    of what is spent, and who may get in count only if no secret of yours, from elsewhere, is in use with
+    them; programs never do. Any other command that finds such a setting ends with exit code 3.
+
+    A file that changes has to be trusted again. What you name yourself with --config is yours.
+
+    \b
+    liba config show               what would count, and what was left out
+    liba config trust
+    liba config trust --remove
+    """
+    from libacli.cli.runs.config_trust import forget_files, trust_files
+
+    if remove:
+        forget_files()
+    else:
+        trust_files()

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Url, settings_from
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Url, settings_with_left_out
 from libacli.errors import ConfigError, UsageError
 
 
@@ -28,11 +28,11 @@ def doctor(
     """Check settings, credentials, services and this machine; say how to mend what is wrong.
 
     Costs nothing without --paid. Exit code 0: nothing failed; 3: a setting or credential did; 4: LiveKit
-    cannot be reached; 1: something else.
+    cannot be reached; 1: something else. What the folder sets and only you may is told, and left out.
 
     \b
     liba doctor
-    liba doctor --room demo                      and whether an agent is there that answers
+    liba doctor --room demo                      and whether an agent answers there, and who may send data
     liba token --token-only | liba doctor --token -
     """
     import sys
@@ -47,7 +47,7 @@ def doctor(
 
     loaded: LoadedSettings | ConfigError
     try:
-        loaded = settings_from(
+        loaded = settings_with_left_out(
             config, livekit_url=url, livekit_api_key=api_key, livekit_api_secret=api_secret
         )
     except ConfigError as error:

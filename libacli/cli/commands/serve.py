@@ -21,7 +21,9 @@ def serve(
     new_key: Annotated[
         str | None, typer.Option("--new-key", metavar="NAME", help="Make an API key of this name, and end")
     ] = None,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser")] = False,
+    open_page: Annotated[
+        bool, typer.Option("--open", help="Open the page in a browser, which may speak")
+    ] = False,
     as_json: AsJson = False,
     url: Url = None,
     api_key: ApiKey = None,

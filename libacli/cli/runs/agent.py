@@ -9,7 +9,7 @@ import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from libacli.cli.log import configure_log
+from libacli.cli.log import configure_log, warn_of_exposures
 from libacli.config import Settings
 from libacli.edges.livekit.tokens import check_name
 
@@ -28,6 +28,7 @@ def run_worker(settings: Settings, *, rooms: Sequence[str]) -> None:
     for room in rooms:
         check_name("room", room)
     configure_log(settings)
+    warn_of_exposures(settings)
     asyncio.run(_run(settings, rooms))
 
 

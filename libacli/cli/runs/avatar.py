@@ -14,6 +14,7 @@ from libacli.cli.log import configure_log
 from libacli.cli.output import output
 from libacli.cli.screens.exports import show_exports
 from libacli.config import Settings
+from libacli.edges.avatars.vendors import LOCAL_KEY_PREFIX
 from libacli.local.avatar import Invitation, attend
 from libacli.local.avatar_service import AvatarService, serving
 
@@ -28,7 +29,7 @@ def run_avatar(settings: Settings, *, port: int | None, size: int, fps: float, a
 
 
 async def _run(own_key: SecretStr | None, *, port: int, size: int, fps: float, as_json: bool) -> None:
-    key = own_key or SecretStr(f"local-{secrets.token_urlsafe(24)}")
+    key = own_key or SecretStr(f"{LOCAL_KEY_PREFIX}{secrets.token_urlsafe(24)}")
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
     # One face for all rooms. It takes a second to draw, in which no room's sound may stop.

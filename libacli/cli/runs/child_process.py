@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 
 from platformdirs import user_state_path
 
+from libacli.child_environment import environment_of
 from libacli.errors import InstallError, LibaError
 from libacli.local.guard import GuardedProcess
 from libacli.local.log_files import new_log_file
@@ -51,12 +51,20 @@ def _is_object(line: str) -> bool:
 
 
 @contextmanager
-def running(name: str, arguments: list[str], environment: Mapping[str, str]) -> Iterator[Child]:
-    """`liba` with `arguments`; its log is this run's own, and nobody else's to read."""
+def running(
+    name: str, arguments: list[str], environment: Mapping[str, str], *, inherits_settings: bool = False
+) -> Iterator[Child]:
+    """`liba` with `arguments`; its log is this run's own, and nobody else's to read.
+
+    It runs where its log is: what this folder sets is settled, and comes to it in `environment`. Of the
+    settings in ours it has none but with `inherits_settings`.
+    """
     path = new_log_file(user_state_path("liba") / "logs", f"demo-{arguments[0]}")
-    command = [sys.executable, "-m", "libacli", *arguments]
+    # -P: modules of the folder that it runs in are not ours.
+    command = [sys.executable, "-P", "-m", "libacli", *arguments]
+    env = environment_of("liba" if inherits_settings else "python", environment)
     with (
         path.open("wb") as log,
-        GuardedProcess.start(command, env=os.environ | environment, stdout=log) as process,
+        GuardedProcess.start(command, env=env, cwd=path.parent, stdout=log) as process,
     ):
         yield Child(name, process, path)

@@ -6,7 +6,6 @@ import asyncio
 import sys
 import time
 import uuid
-import webbrowser
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,8 +13,9 @@ from pathlib import Path
 
 from libacli.cli.output import output
 from libacli.cli.runs.child_process import Child
-from libacli.cli.runs.demo_recording import recorded
+from libacli.cli.runs.demo_recording import check_recording, recorded
 from libacli.cli.runs.demo_services import DemoServices
+from libacli.cli.runs.page_link import forget_links
 from libacli.cli.screens.demo_result import DemoResult, show
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.event import Report
@@ -82,17 +82,19 @@ class DemoRun:
 
     async def _run(self, *, stays: bool) -> None:
         request = self._request(self.text)
+        path = self.record or (None if stays else _RECORDING)
+        check_recording(path)
         async with AsyncExitStack() as stack:
             credentials = await asyncio.to_thread(stack.enter_context, self._services.server())
             await asyncio.to_thread(stack.enter_context, self._services.avatar())
             speaking = await stack.enter_async_context(self._seated_with_agent(credentials))
             if stays:
                 page = await asyncio.to_thread(stack.enter_context, self._services.page(credentials))
-                output.status(f"page     {page}")
+                output.status(f"page     {page.shown()}")
                 output.status("type a line to have it spoken; Ctrl-C ends everything")
                 if self.open_page:
-                    await asyncio.to_thread(webbrowser.open, page)
-            path = self.record or (None if stays else _RECORDING)
+                    await asyncio.to_thread(page.open, otherwise="open the page yourself")
+                    stack.callback(forget_links)
             async with recorded(speaking.seat, path, tail_s=_NETWORK_TAIL_S):
                 await self._say(speaking, request)
             if stays:
@@ -112,7 +114,9 @@ class DemoRun:
         agent_name = self.settings.agent_name
         async with open_client(credentials, room=self.room, agent_name=agent_name) as client:
             with self._services.worker(credentials) as worker:
-                async with seated(credentials, room=self.room, identity=identity) as seat:
+                async with seated(
+                    credentials, room=self.room, identity=identity, agent_name=self.settings.agent_name
+                ) as seat:
                     await _wait_for_agent(client, worker)
                     await self._wait_for_media(seat)
                     yield _Speaking(seat, client, worker.log_path)

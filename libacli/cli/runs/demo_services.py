@@ -9,21 +9,28 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import httpx2
 from platformdirs import user_cache_path, user_state_path
 from pydantic import SecretStr
 
 from libacli.cli.output import InstallProgress, output
 from libacli.cli.runs.child_process import Child, running
+from libacli.cli.runs.page_link import PageLink
 from libacli.config import LiveKitCredentials, Settings
 from libacli.config_sources import CONFIG_VARIABLE
-from libacli.core.connection_details import ConnectionDetails
+from libacli.config_variables import as_variables
+from libacli.core.connection_details import MEET, ConnectionDetails
 from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor
+from libacli.edges.avatars.vendors import LOCAL_KEY_PREFIX
 from libacli.edges.livekit.tokens import join_token
+from libacli.edges.voices.choose import uses_openai
 from libacli.local.server_binary import ensure_server
 from libacli.local.server_process import run_server
+from libacli.web.keys import new_key
 
 _AVATAR_TIMEOUT_S = 20.0
 _PAGE_TIMEOUT_S = 30.0
+_LINK_TIMEOUT_S = 5.0
 
 
 class DemoServices:
@@ -63,8 +70,8 @@ class DemoServices:
             output.status(f"avatar   {self.avatar_name} at {avatar_base_url(self._settings)}")
             yield
             return
-        key = SecretStr(f"local-{secrets.token_urlsafe(24)}")
-        environment = {"TAVUS_API_KEY": key.get_secret_value()}
+        key = SecretStr(f"{LOCAL_KEY_PREFIX}{secrets.token_urlsafe(24)}")
+        environment = self.avatar_environment(key)
         with running("the local avatar", ["avatar", "run", "--json"], environment) as child:
             url = child.announced(timeout_s=_AVATAR_TIMEOUT_S)["TAVUS_BASE_URL"]
             output.status(f"avatar   local avatar at {url}")
@@ -76,34 +83,65 @@ class DemoServices:
 
     def worker(self, credentials: LiveKitCredentials) -> AbstractContextManager[Child]:
         """The worker, which goes into the room at once."""
-        key = self._settings.tavus_api_key
-        environment = self._environment(credentials) | {
-            "LIBA_SAY_ACCEPT": self._settings.say_accept,
-            "TAVUS_API_KEY": key.get_secret_value() if key else "",
-            "TAVUS_BASE_URL": self._settings.tavus_base_url,
-            "TAVUS_FACE_ID": self._settings.tavus_face_id,
-            "TAVUS_PAL_ID": self._settings.tavus_pal_id,
-        }
-        return running("the worker", ["agent", "run", "--room", self._room], environment)
+        environment = self.worker_environment(credentials)
+        command = ["agent", "run", "--room", self._room]
+        return running("the worker", command, environment, inherits_settings=True)
 
     @contextmanager
-    def page(self, credentials: LiveKitCredentials) -> Iterator[str]:
-        """Address of the page to watch and speak with: our own, or LiveKit's where `web` is not installed."""
+    def page(self, credentials: LiveKitCredentials) -> Iterator[PageLink]:
+        """The page to watch and speak with: our own, or LiveKit's where `web` is not installed."""
         if not importlib.util.find_spec("fastapi"):
             token = join_token(credentials, room=self._room, identity=f"viewer-{uuid.uuid4().hex[:6]}")
-            yield ConnectionDetails(credentials.ws_url, token).meet_url
+            yield PageLink(MEET, ConnectionDetails(credentials.ws_url, token).meet_url)
             return
-        environment = self._environment(credentials) | {"LIBA_SAY_ROOM": self._room}
+        environment = self.page_environment(credentials)
+        keys, (key, entry) = self._settings.serve_keys, new_key(f"demo-{secrets.token_hex(4)}")
+        if keys:  # the page lets nobody in without one, not even us
+            environment["LIBA_SERVE_KEYS"] = ",".join((*keys, entry))
         with running("the page", ["serve", "--port", "0", "--json"], environment) as child:
-            yield child.announced(timeout_s=_PAGE_TIMEOUT_S)["page"]
+            told = child.announced(timeout_s=_PAGE_TIMEOUT_S)
+            yield PageLink(told["page"], _link_that_lets_in(told["url"], key) if keys else "")
 
-    def _environment(self, credentials: LiveKitCredentials) -> dict[str, str]:
-        """What a child has to know to find the server, and the settings that we were given."""
-        environment = {
-            "LIVEKIT_URL": credentials.url,
-            "LIVEKIT_API_KEY": credentials.api_key,
-            "LIVEKIT_API_SECRET": credentials.api_secret.get_secret_value(),
-        }
+    def worker_environment(self, credentials: LiveKitCredentials) -> dict[str, str]:
+        """What the worker has to know: all that we were given, and the server."""
+        return self._environment(with_credentials=True) | _reaching(credentials)
+
+    def page_environment(self, credentials: LiveKitCredentials) -> dict[str, str]:
+        """What the page has to know: it has no key for a voice, and yet names the voices that there are."""
+        provider = "openai" if uses_openai(self._settings) else "embedded"
+        own = {"LIBA_SAY_ROOM": self._room, "LIBA_VOICE_PROVIDER": provider}
+        return self._environment() | _reaching(credentials) | own
+
+    def avatar_environment(self, key: SecretStr) -> dict[str, str]:
+        """What the local avatar has to know: it is told the server when it is asked into a room."""
+        return self._environment() | {"TAVUS_API_KEY": key.get_secret_value()}
+
+    def _environment(self, *, with_credentials: bool = False) -> dict[str, str]:
+        """The settings that we were given; the file that was named is found from everywhere."""
+        environment = as_variables(self._settings, with_credentials=with_credentials)
         if self._config_file:
             environment[CONFIG_VARIABLE] = str(self._config_file.absolute())
         return environment
+
+
+def _link_that_lets_in(url: str, key: str) -> str:
+    """A link by which one browser may speak; empty where the server cannot be asked by its own address."""
+    try:
+        answer = httpx2.post(
+            f"{url}/api/link",
+            json={"can_say": True, "can_control": True},
+            headers={"Authorization": f"Bearer {key}"},
+            trust_env=False,
+            timeout=_LINK_TIMEOUT_S,
+        )
+        return str(answer.raise_for_status().json()["url"])
+    except (httpx2.HTTPError, KeyError, ValueError):
+        return ""
+
+
+def _reaching(credentials: LiveKitCredentials) -> dict[str, str]:
+    return {
+        "LIVEKIT_URL": credentials.url,
+        "LIVEKIT_API_KEY": credentials.api_key,
+        "LIVEKIT_API_SECRET": credentials.api_secret.get_secret_value(),
+    }

@@ -20,6 +20,7 @@ from libacli.config_sources import LoadedSettings
 from libacli.edges.avatars.choose import avatar_vendor, make_avatar_service
 from libacli.edges.avatars.ledger import conversations_path
 from libacli.edges.checks import machine
+from libacli.edges.checks.exposure import exposure
 from libacli.edges.checks.finding import Finding, failure
 from libacli.edges.metrics.schema import metrics_path
 from libacli.edges.voices.choose import uses_openai
@@ -65,7 +66,9 @@ class DoctorRun:
             await self._check_machine()
             return
         self._checks.add(machine.settings(loaded))
+        self._checks.add(machine.folder(loaded))
         await self._checks.check_in_thread("files", lambda: machine.files(loaded))
+        self._checks.add(exposure(loaded.settings))
         await self._check_machine()
         settings = loaded.settings
         await self._check_machine_for(settings)
@@ -163,6 +166,9 @@ class DoctorRun:
             tasks.create_task(self._checks.check("media", media(credentials.ws_url, viewers[1])))
             agent = server.agent(credentials, asked, settings.agent_name, is_asked=is_asked)
             tasks.create_task(self._checks.check("agent", agent))
+            if is_asked:
+                senders = server.data_senders(credentials, asked)
+                tasks.create_task(self._checks.check("data senders", senders))
 
     async def _check_welcome(self, asked: Awaitable[object]) -> None:
         from libacli.edges.checks import server

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -16,10 +17,11 @@ from libacli.cli.options import seconds
 from libacli.cli.output import output, printable
 from libacli.cli.runs.thresholds import check_thresholds, read_thresholds
 from libacli.core.route import ROUTE_WORDS, route_word
-from libacli.core.summary import Summary, summarise
+from libacli.core.summary import summarise
 from libacli.core.timeline import DURATIONS
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.errors import ConfigError, UsageError
+from libacli.private_files import new_private_file
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would calculate."""
@@ -71,7 +73,9 @@ def summarise_store(
     elif not whole.count:
         output.status("no records; agents of this machine write one for each utterance")
     else:
-        _show(whole, groups, by)
+        from libacli.cli.screens.summary_table import show_summary
+
+        show_summary(whole, groups, by)
     check_thresholds(thresholds, whole.values)
 
 
@@ -128,7 +132,7 @@ def _destination(to: Path | None) -> Iterator[Callable[[str], Any]]:
         yield output.text
         return
     try:
-        with to.open("x", encoding="utf-8", newline="") as file:
+        with os.fdopen(new_private_file(to, mode=0o644), "w", encoding="utf-8", newline="") as file:
             yield file.write
     except FileExistsError as error:
         raise UsageError(f"{to} is there already", hint="choose another name, or remove it") from error
@@ -149,26 +153,3 @@ def _moment(text: str) -> float:
         raise UsageError(
             f"{text!r} is not a time", hint="write it like 24h, 7d or 2026-11-22T18:00"
         ) from error
-
-
-def _show(whole: Summary, groups: Sequence[Summary], by: Sequence[str]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in (*by, "utterances", "done", "duration", "p50", "p95", "p99", "max"):
-        is_number = name in ("utterances", "p50", "p95", "p99", "max")
-        table.add_column(name, justify="right" if is_number else "left", no_wrap=True)
-    shown = [*groups, whole] if len(groups) > 1 else groups
-    for group in shown:
-        names = [printable(part) for part in group.key] or ["all", *[""] * (len(by) - 1)]
-        done = f"{group.outcomes['done'] * 100 // group.count} %"
-        first = (*names, str(group.count), done)
-        for name, values in group.statistics().items() or {"": {}}.items():
-            numbers = [_milliseconds(values.get(one)) for one in ("p50", "p95", "p99", "max")]
-            table.add_row(*first, name, *numbers)
-            first = ("",) * len(first)
-    output.table(table)
-
-
-def _milliseconds(value: float | None) -> str:
-    return "" if value is None else f"{value:,.1f} ms"

@@ -19,9 +19,9 @@ from libacli.core.event import AgentStatus, Event, Rejection
 from libacli.core.lifecycle import OUTCOMES
 from libacli.core.room_update import Caption, ConnectionState, NoAgent, RoomUpdate, Unreadable
 from libacli.core.utterance_record import UtteranceRecord, members_of
+from libacli.edges.livekit.background import in_background
 from libacli.edges.metrics.schema import metrics_path
 from libacli.edges.metrics.store_follower import StoreFollower
-from libacli.edges.viewer.background import in_background
 from libacli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -165,6 +165,7 @@ class MetricsWatchRun:
             room=room,
             agent_name=self.settings.agent_name,
             with_captions=self.show_text,
+            previous=self.settings.livekit_previous(),
         )
         async with aclosing(follower.updates()) as updates:
             async for update in updates:

@@ -145,7 +145,9 @@ class ProbeRun:
         identity = f"liba-probe-{os.urandom(3).hex()}"
         async with talking_to(self.settings, self.room) as client:
             await client.reach(timeout_s=min(_REACH_TIMEOUT_S, self.timeout_s or _REACH_TIMEOUT_S))
-            async with seated(credentials, room=self.room, identity=identity) as seat:
+            async with seated(
+                credentials, room=self.room, identity=identity, agent_name=self.settings.agent_name
+            ) as seat:
                 yield seat, client
 
     async def _wait_for_avatar(self, seat: Seat, client: AgentClient) -> None:

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from libacli.errors import LibaError, UsageError
+from libacli.private_files import check_replaceable
 
 
 def check_recording_place(path: Path, *, audio_only: bool, force: bool) -> None:
@@ -19,6 +20,7 @@ def check_recording_place(path: Path, *, audio_only: bool, force: bool) -> None:
     if path.exists() and not force:
         raise UsageError(f"{path} is there already", hint="overwrite it with --force, or choose another name")
     try:
+        check_replaceable(path)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
         if path.exists():

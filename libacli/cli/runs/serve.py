@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import functools
 import json
 import logging
@@ -17,17 +16,21 @@ from urllib.parse import quote
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from libacli.cli.log import configure_log
+from libacli.cli.log import configure_log, warn_of_exposures
 from libacli.cli.output import output
-from libacli.cli.runs.browser import open_in_browser
+from libacli.cli.runs.listening import address_of, bound
+from libacli.cli.runs.page_link import PageLink, forget_links
 from libacli.config import Settings
 from libacli.edges.livekit.gateway import RoomGateway
 from libacli.edges.voices.choose import voice_names
-from libacli.errors import ConfigError, UsageError
+from libacli.errors import ConfigError
 from libacli.web.app import make_app
 from libacli.web.auth import check_bind
+from libacli.web.bounded_http import bound_connections
+from libacli.web.connection_gate import ConnectionGate
 from libacli.web.keys import new_key
 from libacli.web.problems import Problem, problem_response
+from libacli.web.rate_limits import network_of
 from libacli.web.services import Services
 
 _FINISH_S = 10
@@ -40,8 +43,8 @@ the agent, which answers in milliseconds as a rule, before the request is cut of
 _HURRY_S = 1.5
 """From the second signal to the end, at most."""
 
-_CONNECTIONS = 1000
-_EVERYWHERE = ("0.0.0.0", "::")
+_BACKLOG = 128
+"""Connections that wait to be taken: so many are open before the first of them can be refused."""
 
 
 def make_key(settings: Settings, name: str, *, as_json: bool) -> None:
@@ -51,7 +54,9 @@ def make_key(settings: Settings, name: str, *, as_json: bool) -> None:
         output.json({"key": key, "entry": entry})
         return
     output.result(key)
-    output.status("keep it: it is stored nowhere. In liba.toml, below [serve], and restart `liba serve`:")
+    output.status(
+        "keep it: it is stored nowhere. In your settings (`liba config path`), below [serve], and restart:"
+    )
     output.status(f"keys = {json.dumps([*settings.serve_keys, entry])}")
 
 
@@ -74,14 +79,18 @@ class ServeRun:
         is_loopback = check_bind(settings)
         configure_log(settings)
         if settings.log_level != "debug":
-            logging.getLogger("uvicorn").setLevel(logging.WARNING)
-        with _bound(settings.serve_host, settings.serve_port) as listening:
-            gateway = RoomGateway(credentials, agent_name=settings.agent_name)
+            logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of whatever strangers send
+        logging.getLogger("uvicorn.error").addFilter(_is_not_told_yet)
+        warn_of_exposures(settings)
+        with bound(settings.serve_host, settings.serve_port) as listening:
+            previous = settings.livekit_previous()
+            gateway = RoomGateway(credentials, agent_name=settings.agent_name, previous=previous)
             asyncio.run(self._serve(listening, gateway, is_loopback=is_loopback))
 
     async def _serve(self, listening: socket.socket, gateway: RoomGateway, *, is_loopback: bool) -> None:
         address = self._address(int(listening.getsockname()[1]))
-        if not is_loopback and not self._settings.serve_tls_cert and not address.startswith("https:"):
+        has_own_address = bool(self._settings.serve_public_url)
+        if not is_loopback and not self._settings.serve_tls_cert and not has_own_address:
             output.status("warning  keys travel in the clear: put TLS in front, or set serve.tls_cert")
         async with gateway:
             app = make_app(
@@ -91,9 +100,17 @@ class ServeRun:
                 address=address,
                 host_is_loopback=is_loopback,
             )
-            server = _Server(self._config(app), lambda: self._announce(app.services, address))
+            # Where an own address is set, a proxy in front is on this machine, and speaks for all.
+            proxies = ("127.0.0.1", network_of("::1")) if self._settings.serve_public_url else ()
+            gate = ConnectionGate(unbounded=proxies)
+            config = self._config(app)
+            bound_connections(config, gate)
+            server = _Server(config, gate, lambda: self._announce(app.services, address))
             signals = _Signals(server, app.services)
-            await server.serve(sockets=[listening])
+            try:
+                await server.serve(sockets=[listening])
+            finally:
+                forget_links()
         if signals.first == signal.SIGINT:
             raise KeyboardInterrupt
 
@@ -107,13 +124,14 @@ class ServeRun:
         config = uvicorn.Config(
             _CutOffResponder(app),
             lifespan="on",
+            http="h11",
             ws="none",
             log_config=None,
             access_log=False,
             server_header=False,
             # Where an own address is set a proxy is in front: one on this machine is believed who calls.
             proxy_headers=bool(self._settings.serve_public_url),
-            limit_concurrency=_CONNECTIONS,
+            backlog=_BACKLOG,
             timeout_graceful_shutdown=_FINISH_S,
             ssl_certfile=certificate,
             ssl_keyfile=str(key) if key else None,
@@ -130,31 +148,49 @@ class ServeRun:
     def _address(self, port: int) -> str:
         if self._settings.serve_public_url:
             return self._settings.serve_public_url.rstrip("/")
-        host = self._settings.serve_host
-        host = _own_address() if host in _EVERYWHERE else host
-        scheme = "https" if self._settings.serve_tls_cert else "http"
-        return f"{scheme}://{_in_url(host)}:{port}"
+        is_encrypted = bool(self._settings.serve_tls_cert)
+        return address_of(self._settings.serve_host, port, is_encrypted=is_encrypted)
 
     def _announce(self, services: Services, address: str) -> None:
         """That it serves, and where."""
-        settings = self._settings
-        page = f"{address}/#room={quote(settings.say_room, safe='')}"
-        if settings.serve_keys:
-            code = services.sessions.new_code(settings.say_room, can_say=True, can_control=True)
-            page += f"&code={code.secret}"
-        output.status(f"page     {page}")
+        page = f"{address}/#room={quote(self._settings.say_room, safe='')}"
+        link = self._link(services, page, can_say=self._open_page)
+        output.status(f"page     {link.shown()}")
+        if link.secret:
+            output.status(f"         {self._what_it_takes(is_shown=link.shown() == link.secret)}")
         if self._as_json:
             output.ndjson({"url": address, "page": page})
         if self._open_page:
-            opening = functools.partial(open_in_browser, page, otherwise="open the page yourself")
+            link = self._link(services, page, can_say=True)  # a code works once: not the one that is shown
+            opening = functools.partial(link.open, otherwise="open the page yourself")
             asyncio.get_running_loop().run_in_executor(None, opening)
+
+    def _what_it_takes(self, *, is_shown: bool) -> str:
+        """What somebody needs who opens the page that was announced, where there are keys."""
+        if not is_shown:
+            return "it asks for a key: a link that lets a browser in is shown on a terminal alone"
+        may = "speak" if self._open_page else "watch; to speak: a key, or liba serve --open"
+        return f"it lets one browser in, within 10 minutes, to {may}"
+
+    def _link(self, services: Services, page: str, *, can_say: bool) -> PageLink:
+        """A link to `page` that lets one browser in, where there are keys."""
+        if not self._settings.serve_keys:
+            return PageLink(page)
+        code = services.sessions.new_code(self._settings.say_room, can_say=can_say, can_control=can_say)
+        return PageLink(page, f"{page}&code={code.secret}")
+
+
+def _is_not_told_yet(record: logging.LogRecord) -> bool:
+    """Of a defect the app tells itself, once a minute for each caller; uvicorn would tell each time."""
+    return not record.getMessage().startswith("Exception in ASGI application")
 
 
 class _Server(uvicorn.Server):
     """Leaves signals to its owner, and calls `on_ready` when it serves."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, gate: ConnectionGate, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
+        self._gate = gate
         self._on_ready = on_ready
 
     @contextmanager
@@ -166,6 +202,7 @@ class _Server(uvicorn.Server):
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._gate.abort_idle()
         await super().shutdown(sockets)
         if self.force_exit:  # uvicorn leaves everything as it is then
             if requests := list(self.server_state.tasks):
@@ -219,36 +256,3 @@ class _Signals:
         self._services.feeds.end()
         asyncio.get_running_loop().call_later(_ANSWER_S, self._services.answer_now.set)
         self._server.should_exit = True
-
-
-@contextmanager
-def _bound(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that listens there. Raises UsageError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listening = socket.create_server((host, port), family=family, dualstack_ipv6=host == "::")
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise UsageError(
-                f"port {port} of {host} is taken", hint="choose another one, or any free one: --port 0"
-            ) from error
-        raise UsageError(
-            f"cannot listen on {host}, port {port}: {error.strerror or error}",
-            hint="--host is an address of this machine; ports below 1024 may need root",
-        ) from error
-    with listening:
-        yield listening
-
-
-def _own_address() -> str:
-    """The address by which this machine reaches others, and they most likely reach it; sends nothing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))
-        except OSError:  # no network
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

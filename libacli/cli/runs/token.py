@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from libacli.cli.options import seconds
 from libacli.cli.output import output
-from libacli.cli.runs.browser import open_in_browser
+from libacli.cli.runs.page_link import PageLink
 from libacli.config import LiveKitCredentials
-from libacli.core.connection_details import ConnectionDetails
+from libacli.core.connection_details import MEET, ConnectionDetails
 from libacli.edges.livekit.say_permission import sign_permission
 from libacli.edges.livekit.tokens import Permissions, join_token
 from libacli.errors import UsageError
@@ -59,10 +59,8 @@ class TokenRun:
             return
         self._show(token, identity, valid_for_s)
         if self.open_page:
-            open_in_browser(
-                ConnectionDetails(self.credentials.ws_url, token).meet_url,
-                otherwise="join with the token at https://meet.livekit.io/?tab=custom",
-            )
+            link = ConnectionDetails(self.credentials.ws_url, token).meet_url
+            PageLink(MEET, link).open(otherwise=f"join with the token at {MEET}")
 
     def _permission(self, valid_for_s: int) -> str:
         """Raises UsageError when it would be nobody's, or to nothing."""

@@ -18,12 +18,12 @@ from libacli.cli.screens.board_table import (
     STYLES,
     VOICE,
     View,
-    clean,
     in_ms,
     scale_ms,
     table,
     time_of_day,
 )
+from libacli.cli.screens.cells import clean
 from libacli.core.board import SHOWN, Board
 from libacli.core.board_row import BoardRow, grade
 from libacli.core.route import route_word

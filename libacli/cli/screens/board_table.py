@@ -11,8 +11,8 @@ from statistics import median
 from rich.cells import set_cell_size
 from rich.text import Text
 
-from libacli.cli.output import printable
 from libacli.cli.screens.board_layout import gap_of, layout
+from libacli.cli.screens.cells import clean
 from libacli.core.board import Board
 from libacli.core.board_row import BoardRow, Budgets, Grade, grade
 from libacli.core.lifecycle import WatchedState
@@ -243,10 +243,6 @@ _CELLS: dict[str, Callable[[BoardRow, _Drawing], Text]] = {
     "voice": lambda row, drawing: Text(clean(row.report.voice), "dim"),
     "text": lambda row, drawing: Text(clean(drawing.board.text(row))),
 }
-
-
-def clean(text: str) -> str:
-    return printable(text.replace("\n", " ").replace("\t", " "))
 
 
 def time_of_day(t0: float) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from libacli.cli.output import output
+from libacli.cli.screens.cells import cell
 from libacli.core.event import Report
 from libacli.core.route import route_word
 from libacli.edges.viewer.listener import AudioCapture
@@ -62,7 +63,7 @@ def _table(result: DemoResult, with_header: bool) -> Table:
         width = 20 if name == "route" else max(len(name), 11)
         justify = "right" if is_duration else "left"
         table.add_column(name, justify=justify, no_wrap=True, min_width=width)  # type: ignore[arg-type]
-    table.add_row(*row.values())
+    table.add_row(*map(cell, row.values()))
     return table
 
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
+
+from libacli.cli.output import plain_console
 
 _TICK_S = 0.125
 """Eight pictures a second: numbers that run are read as running, and a terminal far away keeps up."""
@@ -35,7 +37,7 @@ class Screen:
     """A context manager, inside a running loop: takes the terminal over and gives it back, errors or not."""
 
     def __init__(self) -> None:
-        self._console = Console()
+        self._console = plain_console()
         self._live = Live(
             console=self._console,
             screen=True,

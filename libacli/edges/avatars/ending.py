@@ -16,8 +16,9 @@ logger = logging.getLogger("liba.avatar")
 _END_TRIES = 2
 """The second one is for an answer that was lost: more than half a bound each would leave it no time."""
 
-_END_TIMEOUT_S = 4.5
-"""For all tries: what a worker that is told to stop has left of its 15 s after 10 s of speech."""
+_END_TIMEOUT_S = 4.0
+"""For all tries: what a worker that is told to stop has left of its 15 s after 10 s of speech, less the half
+second in which an avatar that does not go is put out."""
 
 
 async def end_surely(service: AvatarService, ledger: Ledger, entry: Entry) -> bool:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
+from libacli.edges.avatars.policy import AvatarPolicy
 from libacli.edges.avatars.port import Invitation
 from libacli.edges.livekit.tokens import avatar_token
+
+_ENTER_WITHIN_S = 120
+"""An invitation is for entering alone: who is in the room has tokens from LiveKit, which renews them."""
 
 
 class Inviter:
@@ -18,12 +23,12 @@ class Inviter:
     """
 
     def __init__(
-        self, room: rtc.Room, credentials: LiveKitCredentials, *, identity: str, max_duration_s: int
+        self, room: rtc.Room, credentials: LiveKitCredentials, *, identity: str, policy: AvatarPolicy
     ) -> None:
         self._room = room
         self._credentials = credentials
         self._identity = identity
-        self._max_duration_s = max_duration_s
+        self._policy = policy
         self._epoch = uuid.uuid4().hex[:8]
         self._count = 0
 
@@ -40,14 +45,15 @@ class Inviter:
             room=self._room.name,
             identity=identity,
             on_behalf_of=self._room.local_participant.identity,
-            valid_for_s=self._max_duration_s,
+            valid_for_s=max(_ENTER_WITHIN_S, math.ceil(self._policy.join_timeout_s)),
+            can_subscribe=self._policy.can_subscribe,
         )
         return Invitation(
             name=f"liba-{self._epoch}-{self._count}",
             room_url=self._credentials.ws_url,
             identity=identity,
             token=token,
-            max_duration_s=self._max_duration_s,
+            max_duration_s=self._policy.max_duration_s,
         )
 
     def _free_identity(self) -> str:

@@ -13,6 +13,7 @@ from typing import IO
 from platformdirs import user_state_path
 
 from libacli.errors import LibaError
+from libacli.private_files import private_file, private_folder
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,12 @@ class Ledger:
     def write(self, entry: Entry) -> None:
         """Notes an entry down, or what is new about it; on disk when this returns."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_folder(self._folder)
             if self._lock is None:
-                self._lock = self._lock_file(self.owner).open("wb")
-                fcntl.flock(self._lock, fcntl.LOCK_EX)
+                self._lock = os.fdopen(private_file(self._lock_file(self.owner)), "wb")
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the name is new: nobody can have it
             part = self._folder / f".{entry.name}.part"
-            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            with os.fdopen(private_file(part), "w") as file:
                 json.dump(asdict(entry), file)
                 file.flush()
                 os.fsync(file.fileno())

@@ -3,46 +3,86 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import logging
 import math
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from platformdirs import user_state_path
 
 from libacli.config import Settings, is_loopback
 from libacli.core.usage import Usage
 from libacli.edges.avatars.choose import avatar_base_url
+from libacli.edges.avatars.vendors import LOCAL_KEY_PREFIX
 from libacli.errors import LibaError
+from libacli.private_files import locked, private_file, private_folder
 
 logger = logging.getLogger("liba.avatar")
+
+_LOCK_TIMEOUT_S = 2.0
+"""Others hold the lock for the milliseconds that it takes to write a line."""
+
+
+_SILENCE_KEPT = timedelta(hours=1)
+"""So long a room whose avatar said nothing waits for a line: who comes and goes costs one avatar, not ten."""
+
+
+@dataclass
+class _Used:
+    """What stands in the file: seconds of `day`, of all rooms and of each, and where nothing was said."""
+
+    day: date
+    seconds: float = 0.0
+    rooms: dict[str, float] = field(default_factory=dict)
+    silent: dict[str, datetime] = field(default_factory=dict)
+    """By room: when its last avatar was ended through which nothing had been said."""
+
+    def encode(self) -> dict[str, Any]:
+        return {
+            "day": str(self.day),
+            "seconds": round(self.seconds, 3),
+            "rooms": {room: round(seconds, 3) for room, seconds in self.rooms.items()},
+            "silent": {room: at.isoformat() for room, at in self.silent.items()},
+        }
 
 
 class AvatarMinutes:
     """A 0600 file with the seconds that were used on one day, in UTC; several processes may use it at once.
 
-    `max_minutes` a day may be used; 0: as many as one likes, and nothing is written. `clock` tells the time.
+    `max_minutes` a day may be used, by this `room` `max_minutes_per_room` of them; 0: as many as one likes.
+    Without `max_minutes` nothing is written. `clock` tells the time.
     """
 
     def __init__(
-        self, file: Path, *, max_minutes: float, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        file: Path,
+        *,
+        max_minutes: float,
+        max_minutes_per_room: float = 0,
+        room: str = "",
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._file = file
+        self._room = room
         self._limit_s = max_minutes * 60
+        self._room_limit_s = max_minutes_per_room * 60 or math.inf
         self._clock = clock
-        self._day: date | None = None
-        self._seconds = 0.0
+        self._used = _Used(date.min)
         self._counted_s = 0.0
 
     @property
     def left_s(self) -> float:
         """Seconds that may still be used today, as far as this process knows; infinite without a cap."""
-        return max(0.0, self._limit_s - self._used_s()) if self._limit_s else math.inf
+        if not self._limit_s:
+            return math.inf
+        used = self._used_today()
+        room_s = used.rooms.get(self._room, 0.0)
+        return max(0.0, min(self._limit_s - used.seconds, self._room_limit_s - room_s))
 
     @property
     def are_used_up(self) -> bool:
@@ -58,37 +98,48 @@ class AvatarMinutes:
         """Waits for the next day when the minutes of this one are used up."""
         if self.are_used_up:
             logger.error(
-                "no avatar until midnight UTC: %g minutes a day are allowed (avatar.max_minutes_per_day)",
+                "no avatar until midnight UTC: %g minutes a day are allowed (avatar.max_minutes_per_day), "
+                "%g of them in one room (avatar.max_minutes_per_room)",
                 self._limit_s / 60,
+                min(self._limit_s, self._room_limit_s) / 60,
             )
         while self.are_used_up:  # noqa: ASYNC110 - a machine that slept knows the time, not that it slept
             await asyncio.sleep(min(60.0, self.resets_in_s))
 
-    async def count(self, total_s: float) -> None:
+    async def count(self, total_s: float, *, was_silent: bool | None = None) -> None:
         """Adds what is new in `total_s`, the seconds that this process has used since it began.
 
-        Raises LibaError when that cannot be written: what cannot be counted must not be spent.
+        `was_silent` tells of an avatar that has ended whether nothing was said through it. Raises LibaError
+        when that cannot be written: what cannot be counted must not be spent.
         """
         if self._limit_s:
-            await asyncio.to_thread(self._add, total_s - self._counted_s)
+            await asyncio.to_thread(self._add, total_s - self._counted_s, was_silent)
             self._counted_s = total_s
+
+    def was_silent(self) -> bool:
+        """Whether nothing was said through this room's last avatar, not long ago; as of the last `count`."""
+        since = self._used.silent.get(self._room)
+        return since is not None and self._clock() - since < _SILENCE_KEPT
 
     def usage(self) -> list[Usage]:
         """The cap, if there is one."""
         if not self._limit_s:
             return []
-        used, limit = round(self._used_s() / 60, 1), self._limit_s / 60
+        used, limit = round(self._used_today().seconds / 60, 1), self._limit_s / 60
         return [Usage("avatar", used, limit, "minutes", round(self.resets_in_s))]
 
-    def _add(self, seconds: float) -> None:
-        today = self._clock().date()
+    def _add(self, seconds: float, was_silent: bool | None) -> None:
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with self._file.with_suffix(".lock").open("wb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                day, used_s = self._read()
-                self._seconds = (used_s if day == today else 0.0) + seconds
-                self._day = today
+            private_folder(self._file.parent)
+            with locked(self._file.with_suffix(".lock"), timeout_s=_LOCK_TIMEOUT_S):
+                self._used = self._read()
+                self._used = self._used_today()
+                self._used.seconds += seconds
+                self._used.rooms[self._room] = self._used.rooms.get(self._room, 0.0) + seconds
+                if was_silent is not None:
+                    self._used.silent.pop(self._room, None)
+                if was_silent:
+                    self._used.silent[self._room] = self._clock()
                 self._write()
         except OSError as error:
             raise LibaError(
@@ -96,34 +147,48 @@ class AvatarMinutes:
                 hint="free the disk, or set avatar.max_minutes_per_day = 0",
             ) from error
 
-    def _used_s(self) -> float:
-        return self._seconds if self._day == self._clock().date() else 0.0
+    def _used_today(self) -> _Used:
+        """What was used today, and the silences that still count."""
+        now = self._clock()
+        silent = {room: at for room, at in self._used.silent.items() if now - at < _SILENCE_KEPT}
+        used = self._used if self._used.day == now.date() else _Used(now.date())
+        return replace(used, silent=silent)
 
-    def _read(self) -> tuple[date | None, float]:
+    def _read(self) -> _Used:
         try:
             noted = json.loads(self._file.read_text(encoding="utf-8"))
-            return date.fromisoformat(noted["day"]), float(noted["seconds"])
+            return _Used(
+                date.fromisoformat(noted["day"]),
+                float(noted["seconds"]),
+                {str(room): float(seconds) for room, seconds in noted.get("rooms", {}).items()},
+                {str(room): datetime.fromisoformat(at) for room, at in noted.get("silent", {}).items()},
+            )
         except FileNotFoundError:
-            return None, 0.0
-        except (ValueError, TypeError, KeyError):
+            return _Used(date.min)
+        except (ValueError, TypeError, KeyError, AttributeError):
             logger.warning("%s cannot be read; avatar minutes are counted from zero", self._file)
-            return None, 0.0
+            return _Used(date.min)
 
     def _write(self) -> None:
         part = self._file.with_suffix(".part")
-        with _open_private(part) as file:
-            json.dump({"day": str(self._day), "seconds": round(self._seconds, 3)}, file)
+        with os.fdopen(private_file(part), "w") as file:
+            json.dump(self._used.encode(), file)
         part.replace(self._file)
 
 
-def _open_private(path: Path) -> IO[str]:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w")
-
-
-def avatar_minutes(settings: Settings) -> AvatarMinutes:
-    """The count of this machine's avatar time; a service that runs on it costs nothing."""
-    costs = settings.has_avatar and not is_loopback(avatar_base_url(settings))
+def avatar_minutes(settings: Settings, *, room: str) -> AvatarMinutes:
+    """The count of this machine's avatar time, for the avatar of `room`; our own avatar costs nothing."""
+    costs = settings.has_avatar and not _is_our_own(settings)
     return AvatarMinutes(
         user_state_path("liba") / "avatar-minutes.json",
         max_minutes=settings.avatar_max_minutes_per_day if costs else 0,
+        max_minutes_per_room=settings.avatar_max_minutes_per_room,
+        room=room,
     )
+
+
+def _is_our_own(settings: Settings) -> bool:
+    """Whether it is `liba avatar run` on this machine; what answers here otherwise may be a proxy."""
+    key = settings.tavus_api_key
+    is_made_here = key is not None and key.get_secret_value().startswith(LOCAL_KEY_PREFIX)
+    return is_made_here and is_loopback(avatar_base_url(settings))

@@ -16,6 +16,10 @@ class AvatarPolicy:
     idle_timeout_s: float = 120.0
     max_duration_s: int = 3600
     renew_before_s: float = 60.0
+    can_subscribe: bool = False
+    waits_for_line: bool = False
+    silent_timeout_s: float = 900.0
+    """0: it may be silent for as long as somebody watches."""
 
 
 def avatar_policy(settings: Settings) -> AvatarPolicy:
@@ -25,4 +29,7 @@ def avatar_policy(settings: Settings) -> AvatarPolicy:
         idle_timeout_s=settings.avatar_idle_timeout,
         max_duration_s=settings.avatar_max_duration,
         renew_before_s=settings.avatar_renew_before,
+        waits_for_line=settings.avatar_begin == "line",
+        silent_timeout_s=settings.avatar_silent_timeout,
+        can_subscribe=settings.avatar_can_subscribe,
     )

@@ -36,6 +36,10 @@ class RoomChanges:
             for wait in waits:
                 wait.cancel()
 
+    def notice(self) -> None:
+        """Something else has changed that may be waited for."""
+        self._changed.set()
+
     def _on_change(self, *_: object) -> None:
         self._changed.set()
 

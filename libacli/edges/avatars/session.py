@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials, is_loopback
 from libacli.edges.avatars.conversations import Conversation, Conversations
+from libacli.edges.avatars.demand import Demand
 from libacli.edges.avatars.inviter import Inviter
 from libacli.edges.avatars.ledger import Ledger
 from libacli.edges.avatars.minutes import AvatarMinutes
@@ -18,7 +20,7 @@ from libacli.edges.avatars.port import AvatarService
 from libacli.edges.avatars.reachability import is_public
 from libacli.edges.avatars.room_changes import RoomChanges, within
 from libacli.edges.avatars.takeover_alarm import TakeoverAlarm, is_own_avatar
-from libacli.edges.avatars.viewers import is_watched
+from libacli.edges.livekit.joining import to_the_end
 from libacli.edges.sinks.avatar_presence import AvatarPresence
 from libacli.errors import AvatarError, LibaError
 
@@ -29,6 +31,9 @@ _OWN_TRACK_S = 2.0
 
 _SUBSCRIBE_S = 0.3
 """How much longer than the agent viewers may need for the avatar's tracks: sound before that nobody hears."""
+
+_PUT_OUT_S = 0.5
+"""For one call to LiveKit, which answers within a tenth of it: leaving waits for it."""
 
 _FIRST_PAUSE_S = 2.0
 """After a failure. It doubles each time; refused requests cost nothing, so it is out of politeness alone."""
@@ -43,9 +48,10 @@ _COUNT_EVERY_S = 10.0
 class AvatarSession:
     """Keeps an avatar in a room and tells the sink which one is there. `run` until cancelled.
 
-    A conversation is begun only while a viewer is there, ended when none has been for a while, renewed
-    before its longest duration is over, and ended once, whatever the way out. When the minutes of a day are
-    used up, the one that runs is ended between two utterances, and none is begun before the next day.
+    A conversation is begun only while a viewer is there, ended when none has been for a while or nothing was
+    said for long, renewed before its longest duration is over, and ended once, whatever the way out. When the
+    minutes of a day are used up, the one that runs is ended between two utterances, and none is begun before
+    the next day.
     """
 
     def __init__(
@@ -58,18 +64,24 @@ class AvatarSession:
         credentials: LiveKitCredentials,
         ledger: Ledger,
         minutes: AvatarMinutes,
+        remove: Callable[[str], Awaitable[None]],
     ) -> None:
+        """`remove` puts a participant out of the room; it may raise LibaError."""
         self._room = room
         self._sink = sink
         self._service = service
         self._policy = policy
         self._minutes = minutes
         self._changes = RoomChanges(room)
+        self.demand = Demand(
+            room, policy, waits_for_line=policy.waits_for_line, on_change=self._changes.notice
+        )
+        """To be told of what is said."""
+
         self._alarm = TakeoverAlarm(room)
         self._conversations = Conversations(service, ledger, room_name=room.name)
-        self._inviter = Inviter(
-            room, credentials, identity=service.vendor.identity, max_duration_s=policy.max_duration_s
-        )
+        self._inviter = Inviter(room, credentials, identity=service.vendor.identity, policy=policy)
+        self._remove = remove
 
     async def run(self) -> None:
         """Keeps the avatar until cancelled, or until the service refuses for good."""
@@ -79,9 +91,15 @@ class AvatarSession:
             logger.error("no avatar: %s cannot reach LiveKit at %s", self._service.vendor.title, server_url)
             return
         pause_s = _FIRST_PAUSE_S
+        if await self._was_silent():
+            self.demand.rest()
         while True:
+            if self._minutes.are_used_up:
+                self._sink.absent("spend cap")
             await self._minutes.until_some_are_left()
-            await self._changes.until(self._is_watched)
+            if self.demand.waits_for_line:
+                self._sink.absent("resting")
+            await self._changes.until(self.demand.is_there)
             self._sink.joining(timeout_s=self._policy.ready_timeout_s)
             try:
                 await self._attend()
@@ -109,6 +127,7 @@ class AvatarSession:
         if self._minutes.are_used_up:
             self._sink.absent("spend cap")
             return
+        self.demand.begin()
         avatar = await self._begin()
         try:
             while True:
@@ -140,12 +159,18 @@ class AvatarSession:
             if self._is_lost():
                 logger.warning("the avatar %s is given up; another one is asked for", avatar.identity)
                 return False
-            if not self._is_watched() and not await self._is_watched_again():
+            if not self.demand.is_watched and not await self._is_watched_again():
                 await self._sink.idle()
                 self._sink.absent("not watched")
                 logger.info("nobody watches any more: the avatar is ended")
                 return False
-            wait_s = min(renew_at - _now(), self._minutes.left_s, _COUNT_EVERY_S)
+            if not self.demand.silent_in_s:
+                await self._sink.idle()
+                self._sink.absent("resting")
+                self.demand.rest()
+                logger.info("nothing was said for %g s: the avatar rests", self._policy.silent_timeout_s)
+                return False
+            wait_s = min(renew_at - _now(), self._minutes.left_s, self.demand.silent_in_s, _COUNT_EVERY_S)
             await within(max(0.0, wait_s), self._changes.next_or(self._sink.trouble))
         return True
 
@@ -168,12 +193,27 @@ class AvatarSession:
         try:
             await self._conversations.end(avatar)
         finally:
+            await to_the_end(self._put_out(avatar.identity))
             with suppress(LibaError):  # it is told when the next one is asked for
-                await self._minutes.count(self.seconds)
+                await self._minutes.count(self.seconds, was_silent=not self.demand.has_spoken)
+
+    async def _was_silent(self) -> bool:
+        with suppress(LibaError):  # it is told when an avatar is asked for
+            await self._minutes.count(self.seconds)
+        return self._minutes.was_silent()
+
+    async def _put_out(self, identity: str) -> None:
+        """Who does not go when its conversation is over could still say and show what it likes."""
+        if identity in self._room.remote_participants:
+            try:
+                async with asyncio.timeout(_PUT_OUT_S):
+                    await self._remove(identity)
+            except (LibaError, TimeoutError) as error:
+                logger.warning("the avatar %s was not put out: %s", identity, error or "no answer")
 
     async def _is_watched_again(self) -> bool:
         """Whether somebody comes in time, or the avatar is lost meanwhile."""
-        is_changed = self._changes.until(lambda: self._is_watched() or self._is_lost())
+        is_changed = self._changes.until(lambda: self.demand.is_watched or self._is_lost())
         return await within(self._policy.idle_timeout_s, is_changed)
 
     def _shows_itself(self, identity: str) -> bool:
@@ -193,9 +233,6 @@ class AvatarSession:
             publication.kind == rtc.TrackKind.KIND_AUDIO and publication.track is not None
             for publication in participant.track_publications.values()
         )
-
-    def _is_watched(self) -> bool:
-        return is_watched(self._room)
 
     def _is_lost(self) -> bool:
         return self._sink.trouble.is_set()

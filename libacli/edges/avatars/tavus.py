@@ -19,12 +19,13 @@ from pydantic import SecretStr
 
 from libacli.edges.avatars.port import Invitation
 from libacli.edges.avatars.vendors import TAVUS
+from libacli.edges.no_redirects import SentElsewhereError, no_redirects
 from libacli.errors import AvatarError
 
 _CONNECT_TIMEOUT_S = 5.0
 """A third of what a call has in all: a server that is there takes a connection within a second or two."""
 
-_PERMANENT = {400, 401, 402, 403, 404, 422}
+_PERMANENT = {301, 308, 400, 401, 402, 403, 404, 422}
 """Statuses that another try does not change: the key, the money, or what was asked for."""
 
 _CONCURRENCY = "concurrent"
@@ -68,6 +69,7 @@ class Tavus:
         self._session = aiohttp.ClientSession(
             headers={"x-api-key": self._api_key.get_secret_value()},
             timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=_CONNECT_TIMEOUT_S),
+            middlewares=(no_redirects,),
         )
         return self
 
@@ -143,16 +145,22 @@ def _translated() -> Iterator[None]:
         raise _refusal(error.status_code, str(error.body)) from error
     except TimeoutError as error:
         raise AvatarError("no answer", is_permanent=False, is_unsure=True) from error
+    except SentElsewhereError as error:
+        raise _refusal(error.status, "") from error
     except APIConnectionError as error:
+        if isinstance(error.__cause__, SentElsewhereError):
+            raise _refusal(error.__cause__.status, "") from error
         is_unsure = not isinstance(error.__cause__, aiohttp.ClientConnectorError)
         raise AvatarError("not reachable", is_permanent=False, is_unsure=is_unsure) from error
-    except (aiohttp.ClientError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (aiohttp.ClientError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         is_unsure = not isinstance(error, aiohttp.ClientConnectorError)
         raise AvatarError("not reachable", is_permanent=False, is_unsure=is_unsure) from error
 
 
 def _refusal(status: int, body: str) -> AvatarError:
+    elsewhere = "the service sends elsewhere, where the key is not taken: check TAVUS_BASE_URL"
     hints = {
+        **dict.fromkeys((301, 302, 303, 307, 308), elsewhere),
         401: "check TAVUS_API_KEY",
         402: "the Tavus account is out of credits",
         400: "check TAVUS_FACE_ID and TAVUS_PAL_ID",

@@ -22,3 +22,6 @@ TAVUS = AvatarVendor(
         ),
     },
 )
+
+LOCAL_KEY_PREFIX = "local-"
+"""How a key begins that `liba avatar run` has made for itself: what takes it costs nothing."""

@@ -52,9 +52,9 @@ def excess(claims: Mapping[str, Any]) -> Iterator[str]:
     if video.get("canPublish") is None:
         yield "publishing (canPublish is not set to false)"
     if video.get("canPublishData") is None and video.get("canPublish") is not False:
-        yield "sending data (canPublishData is not set to false)"
+        yield "sending data, which can slow speech (canPublishData is not set to false)"
     if video.get("canPublishData") is True and not _permission(claims):
-        yield "sending data (canPublishData)"
+        yield "sending data, which can slow speech (canPublishData)"
     yield from (name for name, is_on in video.items() if is_on and name not in _WATCHING | _PUBLISHING)
     yield from (name for name, value in claims.items() if value and name not in _HARMLESS)
 
@@ -62,7 +62,7 @@ def excess(claims: Mapping[str, Any]) -> Iterator[str]:
 def _granted(claims: Mapping[str, Any]) -> Iterator[str]:
     """Rights that somebody gave on purpose."""
     if permission := _permission(claims):
-        yield _permitted(permission)
+        yield f"{_permitted(permission)} and send data"
     if _video(claims).get("canPublish"):
         yield "publish sound and picture"
     life_h = (claims.get("exp", 0) - claims.get("nbf", claims.get("iat", _now()))) / 3600

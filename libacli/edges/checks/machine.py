@@ -15,9 +15,11 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
+from libacli.child_environment import environment_of
 from libacli.config import is_secret, toml_name
-from libacli.config_sources import LoadedSettings
-from libacli.edges.checks.finding import Finding, Verdict
+from libacli.config_files import SECTIONS
+from libacli.config_sources import TRUST_HINT, LoadedSettings, told
+from libacli.edges.checks.finding import WRONG_SETTING, Finding, Verdict
 from libacli.errors import ConfigError
 
 _FREE_WARN_MB, _FREE_FAIL_MB = 200, 20
@@ -34,13 +36,26 @@ _HOLDS: dict[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
 
 
 def settings(loaded: LoadedSettings) -> Finding:
-    """Where the settings came from, and which secrets are among them; not what these are."""
-    given = {field: origin for field, origin in loaded.origins.items() if origin != "default"}
+    """Where each setting came from, and which secrets are among them; not what these are."""
+    given = {field: _source(origin) for field, origin in loaded.origins.items() if origin != "default"}
     if not given:
         return Finding("settings", "ok", "none given: all are defaults", "liba config init")
-    sources = ", ".join(dict.fromkeys(_source(origin) for origin in given.values()))
+    sources = ", ".join(
+        f"{source} ({', '.join(toml_name(field) for field in given if given[field] == source)})"
+        for source in dict.fromkeys(given.values())
+    )
     secrets = ", ".join(toml_name(field) for field in given if is_secret(field)) or "none"
     return Finding("settings", "ok", f"{len(given)} given by {sources}; secrets among them: {secrets}")
+
+
+def folder(loaded: LoadedSettings) -> Finding:
+    """Whether the files of this folder set what only the user may; they are left out of all other checks."""
+    if loaded.left_out:
+        message = f"{told(loaded.left_out)}: left out here, and other commands end with code {WRONG_SETTING}"
+        return Finding("folder", "fail", message, TRUST_HINT, WRONG_SETTING)
+    states = {True: "trusted", False: "sets nothing that you would have to trust it for"}
+    files = ", ".join(f"{one.file}: {states[one.is_trusted]}" for one in loaded.folder)
+    return Finding("folder", "ok", files or "it has no settings of its own")
 
 
 def files(loaded: LoadedSettings) -> Finding:
@@ -167,8 +182,9 @@ def local_parts() -> Finding:
 
 def _source(origin: str) -> str:
     """The file that `origin` tells of, or what it is instead: `environment`, `flag`."""
-    source, _, variable = origin.rpartition(" ")
-    return source if source and variable.isupper() else origin
+    source, _, name = origin.rpartition(" ")
+    is_named = name.isupper() or name.partition(".")[0] in SECTIONS
+    return source if source and is_named else origin
 
 
 def _is_open_to_all(file: Path) -> bool:
@@ -218,7 +234,13 @@ def _trouble(program: Path) -> str:
     """Why a program does not run, "" if it does. A wrong architecture is an `Exec format error`."""
     try:
         command = [os.path.abspath(program), "--version"]
-        ended = subprocess.run(command, capture_output=True, timeout=_PROGRAM_TIMEOUT_S, check=False)
+        ended = subprocess.run(
+            command,
+            capture_output=True,
+            env=environment_of("program"),
+            timeout=_PROGRAM_TIMEOUT_S,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return "it does not answer"
     except OSError as error:

@@ -14,6 +14,7 @@ from typing import Any
 
 from livekit import rtc
 
+from libacli.child_environment import environment_of
 from libacli.edges.checks.finding import Finding
 from libacli.edges.livekit.joining import joined
 from libacli.errors import LibaError
@@ -30,6 +31,7 @@ async def media(ws_url: str, token: str, *, timeout_s: float = _TIMEOUT_S) -> Fi
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
+        env=environment_of("python"),
     )
     try:
         async with asyncio.timeout(timeout_s):

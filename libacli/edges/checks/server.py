@@ -16,15 +16,18 @@ from livekit.protocol.models import ParticipantPermission, ServerInfo
 from livekit.protocol.rtc import LeaveRequest, SignalRequest, SignalResponse
 
 from libacli.config import LiveKitCredentials
+from libacli.core.protocol import CAN_SAY_ATTRIBUTE
 from libacli.edges.checks.finding import WRONG_SETTING, Finding, Verdict
 from libacli.edges.livekit.agent_client import open_client
 from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.no_redirects import no_redirects
 from libacli.errors import LibaError, NoAgentError, RefusedError, UnreachableError
 
 RPC_SINCE = (1, 9, 2)
 NO_LOSS_SINCE = (1, 13, 7)
 
 _TIMEOUT_S = 8.0
+_SHOWN = 5  # names in one line
 _SKEW_OK_S, _SKEW_WARN_S = 5.0, 30.0
 
 
@@ -118,7 +121,9 @@ async def welcome(credentials: LiveKitCredentials, token: str) -> Welcome:
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
     try:
         async with (
-            aiohttp.ClientSession(trust_env=not credentials.is_loopback, timeout=timeout) as session,
+            aiohttp.ClientSession(
+                trust_env=not credentials.is_loopback, timeout=timeout, middlewares=(no_redirects,)
+            ) as session,
             # In a header, as URLs get logged.
             session.ws_connect(url, headers={"Authorization": f"Bearer {token}"}) as socket_,
         ):
@@ -185,6 +190,25 @@ async def agent(credentials: LiveKitCredentials, room: str, agent_name: str, *, 
             return Finding("agent", "fail", str(error), error.hint)
     told = f"avatar: {facts.avatar or 'unknown'}, {facts.queue} waiting"
     return Finding("agent", "ok", f"{facts.agent or 'one'} in room {room!r} answers; {told}")
+
+
+async def data_senders(credentials: LiveKitCredentials, room: str) -> Finding:
+    """Who in `room` may send data and has no leave to speak: whatever they send, all others get it."""
+    async with LiveKitApi(credentials) as api:
+        present = await api.participants(room)
+    senders = [
+        participant.identity
+        for participant in present
+        if participant.may_send_data
+        and not participant.is_agent
+        and CAN_SAY_ATTRIBUTE not in participant.attributes
+    ]
+    if not senders:
+        return Finding("data senders", "ok", f"nobody in room {room!r} may send data who need not")
+    shown = ", ".join(repr(identity) for identity in sorted(senders)[:_SHOWN])
+    more = f" and {len(senders) - _SHOWN} more" if len(senders) > _SHOWN else ""
+    message = f"{shown}{more} may send data in room {room!r}, which can slow speech, and not speak"
+    return Finding("data senders", "warn", message, "give viewers tokens without canPublishData: liba token")
 
 
 def _beyond_watching(permission: ParticipantPermission) -> Iterator[str]:

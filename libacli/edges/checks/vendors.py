@@ -56,7 +56,9 @@ async def openai(settings: Settings) -> Finding:
             with translated("", lambda: 0):
                 await client.models.retrieve(settings.voice_model, timeout=8.0)
         except VoiceRefusedError as error:
-            if error.status == 401 or (error.status == 404 and not settings.openai_base_url):
+            sends_elsewhere = 300 <= (error.status or 0) < 400
+            is_openai = not settings.openai_base_url
+            if error.status == 401 or sends_elsewhere or (error.status == 404 and is_openai):
                 return _refused("openai", error)
             message = f"{where} does not tell its models ({error.status}): whether it speaks is not known"
             return Finding("openai", "skip", message, "liba doctor --paid")

@@ -42,6 +42,9 @@ class Participant:
     joined_at_ms: int = 0
     """Since 1970; 0 when the server does not tell."""
 
+    may_send_data: bool = False
+    """To everybody in the room, as its token says."""
+
     def is_named(self, agent_name: str) -> bool:
         """Whether this is an agent of that name, be it that it takes requests already or is starting."""
         names = (self.attributes.get(AGENT_ATTRIBUTE), self.attributes.get(_JOB_ATTRIBUTE))
@@ -82,6 +85,7 @@ class LiveKitApi:
                 is_agent=found.get("kind") == "AGENT",
                 attributes=found.get("attributes") or {},
                 joined_at_ms=int(found.get("joined_at_ms") or 0),
+                may_send_data=bool((found.get("permission") or {}).get("can_publish_data")),
             )
             for found in answer.get("participants", [])
         ]
@@ -248,6 +252,6 @@ def _object(text: str) -> dict[str, Any] | None:
     """The JSON object in `text`, None when it is something else: a web site's page, for instance."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

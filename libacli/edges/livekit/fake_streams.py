@@ -83,22 +83,31 @@ class ScriptedWriter:
 
 
 class ScriptedTextReader(rtc.TextStreamReader):
-    """A text stream that brings `pieces` at once; an exception among them is raised there."""
+    """A text stream that brings `pieces` at once; a number among them is so many seconds, an exception is
+    raised there."""
 
-    def __init__(self, info: rtc.TextStreamInfo, pieces: tuple[str | Exception, ...]) -> None:
+    def __init__(self, info: rtc.TextStreamInfo, pieces: tuple[str | Step, ...]) -> None:
         self._info = info
         self._pieces = deque(pieces)
+        self.closed = asyncio.Event()
 
     async def __anext__(self) -> str:
-        if not self._pieces:
-            raise StopAsyncIteration
-        piece = self._pieces.popleft()
-        if isinstance(piece, Exception):
-            raise piece
-        return piece
+        while self._pieces:
+            piece = self._pieces.popleft()
+            if isinstance(piece, Exception):
+                raise piece
+            if isinstance(piece, str):
+                return piece
+            try:
+                async with asyncio.timeout(None if piece == HANG else piece):
+                    await self.closed.wait()
+            except TimeoutError:
+                continue
+        raise StopAsyncIteration
 
     def close(self) -> None:
         self._pieces.clear()
+        self.closed.set()
 
 
 class FakeTrack:

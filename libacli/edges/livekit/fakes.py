@@ -8,19 +8,20 @@ Give `room.as_sdk()` to what is tested.
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 from livekit import rtc
 
+from libacli.edges.livekit.fake_rpc import Answer, answer_call, rpc_error, send_failed
 from libacli.edges.livekit.fake_streams import (
     Call,
     FakeTrack,
     Script,
     ScriptedTextReader,
     ScriptedWriter,
+    Step,
 )
 
 _RPC_TIMEOUT_S = 15.0
@@ -64,10 +65,6 @@ class FakePublication:
     def _come(self) -> None:
         self.track = FakeTrack(self.kind, self.sid)
         self._on_subscribed(self.track, self)
-
-
-Answer = Callable[[rtc.RpcInvocationData], Any]
-"""A handler of an RPC method: it returns text, or something to await that does."""
 
 
 class FakeParticipant:
@@ -121,6 +118,7 @@ class FakeLocalParticipant:
     """Identity, method and payload of the RPC calls made."""
 
     rpc_methods: dict[str, Answer] = field(default_factory=dict)
+    rpc_interceptors: list[rtc.RpcInterceptor] = field(default_factory=list)
 
     async def stream_bytes(
         self,
@@ -150,13 +148,13 @@ class FakeLocalParticipant:
         timeout_s = _RPC_TIMEOUT_S if response_timeout is None else response_timeout
         try:
             async with asyncio.timeout(timeout_s):
-                await self._perform("perform_rpc", _send_failed)
+                await self._perform("perform_rpc", send_failed)
                 receiver = self.room.remote_participants.get(destination_identity)
                 if receiver is None:
-                    raise _rpc_error(rtc.RpcError.ErrorCode.RECIPIENT_NOT_FOUND)
-                return await _answer(receiver.rpc_methods, method, self.identity, payload, timeout_s)
+                    raise rpc_error(rtc.RpcError.ErrorCode.RECIPIENT_NOT_FOUND)
+                return await answer_call(receiver.rpc_methods, method, self.identity, payload, timeout_s)
         except TimeoutError:
-            raise _rpc_error(rtc.RpcError.ErrorCode.RESPONSE_TIMEOUT) from None
+            raise rpc_error(rtc.RpcError.ErrorCode.RESPONSE_TIMEOUT) from None
 
     def register_rpc_method(self, method_name: str, handler: Answer) -> Answer:
         self.rpc_methods[method_name] = handler
@@ -164,6 +162,9 @@ class FakeLocalParticipant:
 
     def unregister_rpc_method(self, method: str) -> None:
         self.rpc_methods.pop(method, None)
+
+    def add_rpc_interceptor(self, interceptor: rtc.RpcInterceptor) -> None:
+        self.rpc_interceptors.append(interceptor)
 
     async def publish_data(
         self,
@@ -208,6 +209,9 @@ class FakeRoom(rtc.EventEmitter[str]):
         self.local_participant = FakeLocalParticipant(self, identity)
         self.remote_participants: dict[str, FakeParticipant] = {}
         self._is_connected = is_connected
+        self.readers: list[ScriptedTextReader] = []
+        """Of the text streams that came, those that are open, and the last one."""
+
         self._text_handlers: dict[str, Callable[[rtc.TextStreamReader, str], None]] = {}
         self._tracks = 0
 
@@ -270,9 +274,29 @@ class FakeRoom(rtc.EventEmitter[str]):
         self.emit("track_published", publication, participant)
         return publication
 
-    async def call(self, caller: str, method: str, payload: str = "", *, timeout_s: float = 10.0) -> str:
-        """Calls an RPC method of the tested side as the participant `caller`. Raises rtc.RpcError."""
-        return await _answer(self.local_participant.rpc_methods, method, caller, payload, timeout_s)
+    async def call(
+        self,
+        caller: str,
+        method: str,
+        payload: str = "",
+        *,
+        timeout_s: float = 10.0,
+        request_id: str = "request",
+    ) -> str:
+        """Calls an RPC method of the tested side as the participant `caller`. Raises rtc.RpcError.
+
+        The server's own calls have a caller that is no participant, and the same as `request_id`.
+        """
+        me = self.local_participant
+        return await answer_call(
+            me.rpc_methods,
+            method,
+            caller,
+            payload,
+            timeout_s,
+            interceptors=me.rpc_interceptors,
+            request_id=request_id,
+        )
 
     def receive_data(self, data: bytes, *, topic: str, sender: str | None) -> None:
         """A data packet comes; None is the server, or somebody whom it cannot name."""
@@ -282,37 +306,16 @@ class FakeRoom(rtc.EventEmitter[str]):
         self.emit("data_received", packet)
 
     def receive_text(
-        self, *pieces: str | Exception, topic: str, sender: str, attributes: dict[str, str] | None = None
+        self, *pieces: str | Step, topic: str, sender: str, attributes: dict[str, str] | None = None
     ) -> None:
-        """A text stream comes; without a handler for its topic it is dropped, as the SDK does."""
+        """A text stream comes, see `ScriptedTextReader`; without a handler for its topic the SDK drops it."""
         if handler := self._text_handlers.get(topic):
             info = rtc.TextStreamInfo(f"text-{sender}", "text/plain", topic, 0, None, attributes or {}, [])
-            handler(ScriptedTextReader(info, pieces), sender)
+            reader = ScriptedTextReader(info, pieces)
+            self.readers = [one for one in self.readers if not one.closed.is_set()] + [reader]
+            handler(reader, sender)
 
-
-async def _answer(
-    methods: Mapping[str, Answer], method: str, caller: str, payload: str, timeout_s: float
-) -> str:
-    handler = methods.get(method)
-    if handler is None:
-        raise _rpc_error(rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD)
-    try:
-        answer = handler(rtc.RpcInvocationData("request", caller, payload, timeout_s, method=method))
-        if inspect.isawaitable(answer):
-            async with asyncio.timeout(timeout_s):
-                answer = await answer
-    except TimeoutError:
-        raise _rpc_error(rtc.RpcError.ErrorCode.RESPONSE_TIMEOUT) from None
-    except rtc.RpcError:
-        raise
-    except Exception as error:
-        raise _rpc_error(rtc.RpcError.ErrorCode.APPLICATION_ERROR) from error
-    return cast(str, answer)
-
-
-def _rpc_error(code: rtc.RpcError.ErrorCode) -> rtc.RpcError:
-    return rtc.RpcError(code, rtc.RpcError.ErrorMessage[code])
-
-
-def _send_failed(_: str) -> rtc.RpcError:
-    return _rpc_error(rtc.RpcError.ErrorCode.SEND_FAILED)
+    @property
+    def open_readers(self) -> int:
+        """Text streams that came and were neither read to their end nor closed."""
+        return sum(not reader.closed.is_set() for reader in self.readers)

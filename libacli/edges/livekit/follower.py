@@ -5,58 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import TypeAlias
 
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
-from libacli.core.event import AgentStatus, Event, Rejection, read_event
-from libacli.core.messages import parse_object
-from libacli.core.protocol import AGENT_ATTRIBUTE, CAPTION_TOPIC, EPOCH_ATTRIBUTE, EVENTS_TOPIC
-from libacli.core.room_update import (
-    RECONNECTING,
-    WELL,
-    Caption,
-    ConnectionState,
-    NoAgent,
-    RoomUpdate,
-    Unreadable,
-)
+from libacli.core.event import AgentStatus
+from libacli.core.room_update import RECONNECTING, Caption, RoomUpdate
 from libacli.edges.livekit.agent_client import open_client
+from libacli.edges.livekit.caption_signature import check_caption
 from libacli.edges.livekit.joining import joined
-from libacli.edges.livekit.participants import is_agent
+from libacli.edges.livekit.room_visit import AskStatus, RoomVisit
 from libacli.edges.livekit.tokens import listener_token
-from libacli.errors import LibaError, NoAgentError, RefusedError
+from libacli.errors import LibaError
 
 logger = logging.getLogger("liba.watch")
-
-_MAX_EVENT_BYTES = 16 * 1024
-"""LiveKit carries about 15 KiB in one reliable packet; an agent's event has less than one."""
-
-_MAX_CAPTION_CHARS = 8 * 1024
-"""Twice the longest text that an agent takes."""
-
-_CAPTION_TIMEOUT_S = 2.0
-"""A text comes in one or two packets: what is not whole by then is not going to be."""
-
-_QUEUE_LIMIT = 2000
-"""What is not read yet: two queues of 1000, the most there is, that are stopped at once."""
 
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 15.0
 """Between attempts: that a server is back is known so late at most."""
 
 
-AskStatus: TypeAlias = Callable[[], Awaitable[AgentStatus]]
-"""Asks the agent of a room. Raises what `AgentClient.queue` raises."""
-
-
 class RoomFollower:
     """Follows the agents of `room`; the one named `agent_name` is asked for its status.
 
+    Only that agent is believed: its captions are signed with `credentials`, or with `previous`.
     With `is_patient` whatever happens is no reason to end, not even when the room cannot be joined at all.
     `ask` is for tests, as is `new_room`.
     """
@@ -69,6 +43,7 @@ class RoomFollower:
         agent_name: str,
         with_captions: bool = False,
         is_patient: bool = False,
+        previous: LiveKitCredentials | None = None,
         new_room: Callable[[], rtc.Room] = rtc.Room,
         ask: AskStatus | None = None,
     ) -> None:
@@ -77,6 +52,7 @@ class RoomFollower:
         self._agent_name = agent_name
         self._with_captions = with_captions
         self._is_patient = is_patient
+        self._previous = previous
         self._new_room = new_room
         self._ask = ask
 
@@ -109,95 +85,32 @@ class RoomFollower:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     async def _visit(self, ask: AskStatus) -> AsyncGenerator[RoomUpdate]:
-        visit = _Visit(self._new_room(), self._agent_name, with_captions=self._with_captions)
+        visit = RoomVisit(self._new_room(), self._agent_name, self._check_caption)
+        if self._with_captions:
+            visit.take_captions()
         async with (
             joined(visit.room, self._credentials.ws_url, self._token(), auto_subscribe=False),
+            visit.captions.reading(),
             aclosing(visit.updates(ask)) as updates,
         ):
             async for update in updates:
                 yield update
 
+    def _check_caption(self, identity: str, caption: Caption, signature: str) -> None:
+        check_caption(
+            self._credentials,
+            signature,
+            room=self._room_name,
+            agent=identity,
+            utterance_id=caption.utterance_id,
+            text=caption.text,
+            previous=self._previous,
+        )
+
     def _token(self) -> str:
         """Hidden: an avatar, which costs money, is there for viewers, and this is none."""
         identity = f"liba-watch-{os.urandom(3).hex()}"
         return listener_token(self._credentials, room=self._room_name, identity=identity, hidden=True)
-
-
-@dataclass(frozen=True)
-class _Disconnected:
-    """The connection is lost for good."""
-
-
-_Incoming: TypeAlias = rtc.DataPacket | rtc.TextStreamReader | ConnectionState | _Disconnected | None
-"""None: somebody came, left or changed."""
-
-
-class _Visit:
-    """From joining a room until the connection is lost for good. Callbacks only queue."""
-
-    def __init__(self, room: rtc.Room, agent_name: str, *, with_captions: bool) -> None:
-        self.room = room
-        self._agent_name = agent_name
-        self._incoming: asyncio.Queue[_Incoming] = asyncio.Queue(_QUEUE_LIMIT)
-        self._agent = ""
-        """Identity and epoch of the agent that was asked last; empty: there was none."""
-
-        room.on("data_received", self._on_data)
-        room.on("reconnecting", lambda: self._queue(RECONNECTING))
-        room.on("reconnected", lambda: self._queue(WELL))
-        room.on("disconnected", lambda *_: self._queue(_Disconnected()))
-        for event in ("participant_connected", "participant_attributes_changed", "participant_disconnected"):
-            room.on(event, lambda *_: self._queue(None))
-        if with_captions:
-            room.register_text_stream_handler(CAPTION_TOPIC, self._on_caption)
-
-    async def updates(self, ask: AskStatus) -> AsyncGenerator[RoomUpdate]:
-        yield WELL
-        self._agent = self._find_agent()
-        if status := await _status(ask):
-            yield status
-        while self.room.isconnected() or not self._incoming.empty():
-            match await self._incoming.get():
-                case None if (agent := self._find_agent()) != self._agent:
-                    self._agent = agent
-                    if status := await _status(ask):
-                        yield status
-                case _Disconnected():
-                    return
-                case ConnectionState() as state:
-                    yield state
-                    # What was told while the connection was gone was not heard.
-                    if state == WELL and (status := await _status(ask)):
-                        yield status
-                case rtc.DataPacket() as packet:
-                    yield _event(packet.data)
-                case rtc.TextStreamReader() as reader:
-                    if caption := await _caption(reader):
-                        yield caption
-
-    def _find_agent(self) -> str:
-        for participant in self.room.remote_participants.values():
-            attributes = participant.attributes
-            if is_agent(participant) and attributes.get(AGENT_ATTRIBUTE) == self._agent_name:
-                return f"{participant.identity} {attributes.get(EPOCH_ATTRIBUTE)}"
-        return ""
-
-    def _on_data(self, packet: rtc.DataPacket) -> None:
-        # Anybody with the right to send data could call itself an agent's voice.
-        if packet.topic == EVENTS_TOPIC and packet.participant and is_agent(packet.participant):
-            self._queue(packet)
-
-    def _on_caption(self, reader: rtc.TextStreamReader, identity: str) -> None:
-        sender = self.room.remote_participants.get(identity)
-        if sender and is_agent(sender):
-            self._queue(reader)
-
-    def _queue(self, item: _Incoming) -> None:
-        if self._incoming.full():  # nobody reads: better to lose the oldest than the memory
-            lost = self._incoming.get_nowait()
-            if isinstance(lost, rtc.TextStreamReader):
-                lost.close()
-        self._incoming.put_nowait(item)
 
 
 async def ask_once(credentials: LiveKitCredentials, *, room: str, agent_name: str) -> AgentStatus:
@@ -207,39 +120,3 @@ async def ask_once(credentials: LiveKitCredentials, *, room: str, agent_name: st
     """
     async with open_client(credentials, room=room, agent_name=agent_name) as client:
         return await client.queue()
-
-
-async def _status(ask: AskStatus) -> AgentStatus | NoAgent | None:
-    """None when it cannot be told: the server is too old for the call, or does not answer."""
-    try:
-        return await ask()
-    except NoAgentError:
-        return NoAgent()
-    except LibaError as error:
-        logger.debug("no status: %s", error)
-        return None
-
-
-def _event(payload: bytes) -> Event | Rejection | Unreadable:
-    if len(payload) > _MAX_EVENT_BYTES:
-        return Unreadable()
-    try:
-        return read_event(parse_object(payload.decode()))
-    except (UnicodeDecodeError, RefusedError):
-        return Unreadable()
-
-
-async def _caption(reader: rtc.TextStreamReader) -> Caption | None:
-    text = ""
-    try:
-        async with asyncio.timeout(_CAPTION_TIMEOUT_S):
-            async for piece in reader:
-                text += piece
-                if len(text) > _MAX_CAPTION_CHARS:
-                    return None
-    except (TimeoutError, rtc.StreamError):
-        return None
-    finally:
-        reader.close()
-    utterance_id = (reader.info.attributes or {}).get("lk.segment_id", "")
-    return Caption(utterance_id, text) if utterance_id else None

@@ -47,14 +47,21 @@ class RoomGateway:
 
     Use it as an async context manager. Calls may run at the same time, for one room too: only one of them
     has an agent sent, and the others wait for that. An agent that has answered once is asked at once from
-    then on; of the last `rooms_kept` rooms that is remembered. Raises, besides what the methods say,
-    UnreachableError, CredentialsError, UsageError for a room that is no name.
+    then on; of the last `rooms_kept` rooms that is remembered. Captions may be signed with `previous`, too.
+    Raises, besides what the methods say, UnreachableError, CredentialsError, UsageError for a room that is
+    no name.
     """
 
     def __init__(
-        self, credentials: LiveKitCredentials, *, agent_name: str, rooms_kept: int = _ROOMS_KEPT
+        self,
+        credentials: LiveKitCredentials,
+        *,
+        agent_name: str,
+        previous: LiveKitCredentials | None = None,
+        rooms_kept: int = _ROOMS_KEPT,
     ) -> None:
         self._credentials = credentials
+        self._previous = previous
         self._agent_name = agent_name
         self._rooms_kept = rooms_kept
         self._api = LiveKitApi(credentials)
@@ -125,6 +132,7 @@ class RoomGateway:
             agent_name=self._agent_name,
             with_captions=True,
             is_patient=True,
+            previous=self._previous,
         ).updates()
 
     def join(

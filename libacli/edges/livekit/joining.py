@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from livekit import rtc
 
+from libacli.edges.livekit.sdk_log import bound_sdk_log
 from libacli.errors import CredentialsError, UnreachableError
 from libacli.masking import TokenMask
 
@@ -50,6 +51,7 @@ async def joined(
     https://github.com/livekit/python-sdks/issues/784
     """
     logging.getLogger("livekit").addFilter(_MASK)
+    bound_sdk_log()
     try:
         await _connect(room, url, token, rtc.RoomOptions(auto_subscribe=auto_subscribe))
         yield room

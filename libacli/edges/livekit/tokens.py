@@ -25,6 +25,9 @@ AVATAR_IDENTITIES = {"tavus": "tavus-avatar-agent"}
 
 ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"
 SIGNATURE_VALID_S = 60
+_MAX_NONCE_CHARS = 64
+"""Twice what `sign_request` makes: they are remembered."""
+
 
 _RESERVED_NAMES = f"liba-*, agent-* and {', '.join(AVATAR_IDENTITIES.values())}"
 _AVATARS = "|".join(re.escape(identity) for identity in AVATAR_IDENTITIES.values())
@@ -89,15 +92,25 @@ def listener_token(credentials: LiveKitCredentials, *, room: str, identity: str,
 
 
 def avatar_token(
-    credentials: LiveKitCredentials, *, room: str, identity: str, on_behalf_of: str, valid_for_s: int
+    credentials: LiveKitCredentials,
+    *,
+    room: str,
+    identity: str,
+    on_behalf_of: str,
+    valid_for_s: int,
+    can_subscribe: bool = False,
 ) -> str:
-    """A token for the avatar, which publishes sound and picture for the participant `on_behalf_of`."""
+    """A token for the avatar, which publishes sound and picture for the participant `on_behalf_of`.
+
+    Its kind makes it an agent in the room; the grant `agent` is for workers, which get jobs of every room.
+    It need not subscribe: its sound comes as data, and viewers may have their microphones open.
+    """
     video = {
         "roomJoin": True,
         "room": room,
-        "agent": True,
-        "canSubscribe": True,
+        "canSubscribe": can_subscribe,
         "canPublish": True,
+        "canPublishSources": ["camera", "microphone"],
         "canPublishData": True,  # its RPCs: that it has finished playing
         "canUpdateOwnMetadata": False,
     }
@@ -198,6 +211,8 @@ def verify_request(
     """
     accepted = [credentials, previous] if previous else [credentials]
     claims = verified(accepted, auth, audience="liba", required=["jti"])
+    if not _is_nonce(claims["jti"]):
+        raise unauthorized("the signature is not valid")
     if not float(claims["exp"]) - float(claims["nbf"]) <= SIGNATURE_VALID_S:
         # Nobody could remember for so long that it was carried out.
         raise unauthorized(f"the signature is for more than {SIGNATURE_VALID_S} s")
@@ -211,7 +226,11 @@ def verify_request(
     # Whoever names no agent may have a clock that is behind: what was signed just before may pass again.
     if not addressee and float(claims["nbf"]) < began_at - CLOCK_SKEW_S:
         raise unauthorized("it was signed before this agent began", hint="send it again, signed anew")
-    return Signature(claims["iss"], str(claims["jti"]), named(claims, "on_behalf"))
+    return Signature(claims["iss"], claims["jti"], named(claims, "on_behalf"))
+
+
+def _is_nonce(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and 0 < len(value) <= _MAX_NONCE_CHARS
 
 
 def _video(room: str, permissions: Permissions) -> dict[str, Any]:
@@ -227,4 +246,5 @@ def _video(room: str, permissions: Permissions) -> dict[str, Any]:
 
 def _digest(body: Mapping[str, Any]) -> str:
     canonical = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    # Half a character is no reason to fail: the request is judged, and refused where it is read.
+    return hashlib.sha256(canonical.encode(errors="surrogatepass")).hexdigest()

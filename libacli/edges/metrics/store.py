@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from libacli.edges.metrics.meter import Meter
 from libacli.edges.metrics.schema import FIELDS, connect, explaining, migrate
 from libacli.edges.metrics.schema import metrics_path as metrics_path
 from libacli.errors import LibaError
+from libacli.private_files import new_private_file, private_folder
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -150,7 +152,7 @@ def _write(path: Path, records: Sequence[UtteranceRecord], keep_days: int, keep_
 
     deadline = time.monotonic() + _PATIENCE_S
     with explaining(path):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(path.parent)
         while True:
             try:
                 with closing(_open(path, max(0.1, deadline - time.monotonic()))) as connection:
@@ -164,17 +166,30 @@ def _write(path: Path, records: Sequence[UtteranceRecord], keep_days: int, keep_
 
 
 def _open(path: Path, timeout_s: float) -> Connection:
-    is_new = not path.exists()
+    if not path.exists():
+        _begin(path)
     connection = connect(path, "rwc", timeout_s)
     try:
-        if is_new:  # not by opening it: to close a file again would drop SQLite's locks on it
-            path.chmod(0o600)
         migrate(connection, path)
         connection.execute("PRAGMA synchronous = NORMAL")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _begin(path: Path) -> None:
+    """Makes the file, empty, which nobody else can read at any moment; unless somebody is quicker.
+
+    Under another name first: to close it as `path` would drop the locks that SQLite has on it by then.
+    """
+    new = path.with_name(f".{path.name}-{os.urandom(4).hex()}")
+    os.close(new_private_file(new))
+    try:
+        with suppress(FileExistsError):
+            os.link(new, path)
+    finally:
+        new.unlink()
 
 
 def _insert(connection: Connection, records: Sequence[UtteranceRecord], keep_days: int, keep_mb: int) -> None:

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 
 from livekit import rtc
 
+from libacli.complaint_log import ComplaintLog
 from libacli.core.audio import SAMPLE_RATE, is_audible
 from libacli.core.bounds import Bounds
+from libacli.core.complaints import Complaints
 from libacli.core.turn import Turn, TurnHistory, Verdict, played_s
 from libacli.edges.sinks.avatar_presence import AvatarPresence
 from libacli.edges.sinks.avatar_tracks import AvatarTracks, SoundOf, sound_of
@@ -30,6 +32,8 @@ AUDIO_TOPIC = "lk.audio_stream"
 FINISHED_METHOD = "lk.playback_finished"
 STARTED_METHOD = "lk.playback_started"
 CLEAR_METHOD = "lk.clear_buffer"
+
+_COMPLAINTS_PER_MINUTE = 2
 
 
 @dataclass(eq=False)
@@ -67,10 +71,12 @@ class AvatarSink(AvatarPresence):
         self._history = TurnHistory()
         self._delivery: _Delivery | None = None
         self._clearing = asyncio.Lock()
+        self._log = ComplaintLog(logger, Complaints(_COMPLAINTS_PER_MINUTE))
         self._tracks = AvatarTracks(
             room,
             is_avatar=lambda identity: identity in (self._identity, self._expected),
             on_pcm=self._on_pcm,
+            log=self._log,
             sound_of=sound_of,
         )
 
@@ -233,12 +239,15 @@ class AvatarSink(AvatarPresence):
     async def _on_finished(self, call: rtc.RpcInvocationData) -> str:
         position_s = played_s(call.payload)
         if call.caller_identity != self._identity or position_s is None:
-            logger.warning("a report of the end that is not the avatar's, or malformed, is passed over")
+            self._log.tell(
+                call.caller_identity, "report of the end", "passed over: not its own, or malformed"
+            )
             return "reject"
         if self._delivery and self._delivery.turn.reported(position_s, self._now()):
             self._delivery.over.set()
         else:
-            logger.info("a report of the end at %.2f s fits no utterance and is passed over", position_s)
+            told = f"passed over: at {position_s:.2f} s it fits no utterance"
+            self._log.tell(self._identity, "report of the end", told, level=logging.INFO)
         return "ok"
 
     async def _on_started(self, call: rtc.RpcInvocationData) -> str:

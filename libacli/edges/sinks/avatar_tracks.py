@@ -8,6 +8,7 @@ from contextlib import aclosing
 
 from livekit import rtc
 
+from libacli.complaint_log import ComplaintLog
 from libacli.core.audio import SAMPLE_RATE
 
 SoundOf = Callable[[rtc.Track], AsyncGenerator[bytes]]
@@ -35,6 +36,7 @@ class AvatarTracks:
         *,
         is_avatar: Callable[[str], bool],
         on_pcm: Callable[[bytes, str], None],
+        log: ComplaintLog,
         sound_of: SoundOf = sound_of,
     ) -> None:
         self._room = room
@@ -42,6 +44,7 @@ class AvatarTracks:
         self._on_pcm = on_pcm
         self._sound_of = sound_of
         self._tracks: asyncio.Queue[tuple[rtc.Track, str]] = asyncio.Queue()
+        self._log = log
 
     def open(self) -> None:
         """From now on. The room must be connected."""
@@ -61,9 +64,10 @@ class AvatarTracks:
                 tasks.create_task(self._hear(*await self._tracks.get()))
 
     async def _hear(self, track: rtc.Track, identity: str) -> None:
-        async with aclosing(self._sound_of(track)) as sound:
-            async for pcm in sound:
-                self._on_pcm(pcm, identity)
+        with self._log.net(identity, "sound"):  # one that is not heard is spoken on the track, in the end
+            async with aclosing(self._sound_of(track)) as sound:
+                async for pcm in sound:
+                    self._on_pcm(pcm, identity)
 
     def _on_published(
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant

@@ -12,12 +12,13 @@ from typing import Any
 
 from livekit import rtc
 
+from libacli.complaint_log import ComplaintLog
 from libacli.core.audio import SAMPLE_RATE, duration_s, first_audible_s, is_audible, level_dbfs, samples
 from libacli.core.messages import parse_object
 from libacli.core.protocol import EVENTS_TOPIC
+from libacli.edges.livekit.background import in_background
 from libacli.edges.livekit.joining import joined
-from libacli.edges.livekit.participants import is_agent
-from libacli.edges.viewer.background import in_background
+from libacli.edges.livekit.participants import epoch_of_agent, is_agent
 from libacli.errors import RefusedError
 
 logger = logging.getLogger("liba.viewer")
@@ -96,13 +97,18 @@ class AudioCapture:
 
 
 class Listener:
-    """Subscribes to every agent's sound in a room, and to the agents' events."""
+    """Subscribes to every agent's sound in a room, and to the events of the liba agent of that name.
 
-    def __init__(self, room: rtc.Room) -> None:
+    `agent_name` None: of any name.
+    """
+
+    def __init__(self, room: rtc.Room, *, agent_name: str | None) -> None:
         self.room = room
+        self._agent_name = agent_name
+        self._log = ComplaintLog(logger)
         self.capture = AudioCapture()
         self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue(10_000)
-        """Events of the agents, as they come."""
+        """Events of the agent, as they come; nobody else's, and none of another epoch."""
 
         self.subscribed = asyncio.Event()
         """Set once the sound of a track arrives here."""
@@ -166,10 +172,14 @@ class Listener:
             reading.cancel()
 
     def _on_data(self, packet: rtc.DataPacket) -> None:
-        if packet.topic != EVENTS_TOPIC or self.events.full():
-            return
-        with suppress(RefusedError, UnicodeDecodeError):  # who may publish data can send on that topic
-            self.events.put_nowait(parse_object(packet.data.decode()))
+        with self._log.net("", "event"), suppress(RefusedError, UnicodeDecodeError):
+            # Who may publish data can send on that topic, and so can every avatar.
+            is_event = packet.topic == EVENTS_TOPIC and not self.events.full()
+            if not is_event or not (epoch := epoch_of_agent(packet.participant, self._agent_name)):
+                return
+            event = parse_object(packet.data.decode())
+            if event.get("epoch") == epoch:
+                self.events.put_nowait(event)
 
 
 async def _removed_samples(track: rtc.RemoteAudioTrack) -> int:
@@ -187,9 +197,9 @@ async def _removed_samples(track: rtc.RemoteAudioTrack) -> int:
 
 
 @asynccontextmanager
-async def listening(url: str, token: str) -> AsyncIterator[Listener]:
+async def listening(url: str, token: str, *, agent_name: str | None = None) -> AsyncIterator[Listener]:
     """A listener in the token's room. Raises UnreachableError or CredentialsError, and what breaks it."""
     room = rtc.Room()
-    listener = Listener(room)
+    listener = Listener(room, agent_name=agent_name)
     async with joined(room, url, token), in_background(listener.run()):
         yield listener

@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 
 from libacli.core.audio import BYTES_PER_SAMPLE, SAMPLE_RATE
 from libacli.errors import LibaError
+from libacli.private_files import replace_file
 
 _VIDEO_CLOCK = 90_000
 """Hertz, as RTP has it for video (RFC 6184): the usual frame rates divide it."""
@@ -76,7 +77,7 @@ class WavFile:
         self.size = (0, 0)
         self._path = path
         with _writing(path):
-            self._raw = path.open("wb")
+            self._raw = os.fdopen(replace_file(path), "wb")
             self._file = wave.open(self._raw)  # noqa: SIM115 - stays open: see close
             self._file.setnchannels(1)
             self._file.setsampwidth(BYTES_PER_SAMPLE)
@@ -108,7 +109,7 @@ class Mp4File:
         self._sound_encoder = _sound_encoder()
         self._pictures: VideoStream | None = None
         with _writing(path):
-            self._container, self._sound = _open(path)
+            self._open()
             self._container.start_encoding()
 
     def sound(self, pcm: bytes) -> None:
@@ -141,7 +142,19 @@ class Mp4File:
                 if self._pictures:
                     self._container.mux(self._pictures.encode(None))
             finally:
-                self._container.close()
+                self._close()
+
+    def _open(self) -> None:
+        self._file = os.fdopen(replace_file(self._path), "wb")
+        self._container = av.open(self._file, "w", format="mp4")
+        # This stream's own encoder only describes the track: the one that encodes outlives the container.
+        self._sound = self._container.add_stream(
+            "aac", rate=SAMPLE_RATE, layout="mono", bit_rate=_AUDIO_BITRATE
+        )
+
+    def _close(self) -> None:
+        with self._file:
+            self._container.close()
 
     def _encode_sound(self, frame: av.AudioFrame | None) -> None:
         for packet in self._sound_encoder.encode(frame):
@@ -149,27 +162,21 @@ class Mp4File:
             self._container.mux(packet)
 
     def _begin_again(self, size: tuple[int, int]) -> None:
-        self._container.close()
+        self._close()
         so_far = self._path.with_name(f".{self._path.name}.sound")
         os.replace(self._path, so_far)
         try:
-            self._container, self._sound = _open(self._path)
+            self._open()
             self._pictures = _add_pictures(self._container, size)
             self._container.start_encoding()
             self.size = size
             _copy_sound(so_far, self._container, self._sound)
         except Exception:
             with suppress(OSError, av.FFmpegError):
-                self._container.close()
+                self._close()
             os.replace(so_far, self._path)
             raise
         so_far.unlink()
-
-
-def _open(path: Path) -> tuple[OutputContainer, AudioStream]:
-    container = av.open(str(path), "w", format="mp4")
-    # This stream's own encoder only describes the track: the one that encodes outlives the container.
-    return container, container.add_stream("aac", rate=SAMPLE_RATE, layout="mono", bit_rate=_AUDIO_BITRATE)
 
 
 def _sound_encoder() -> AudioCodecContext:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
+from libacli.edges.livekit.background import in_background
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import listener_token
-from libacli.edges.viewer.background import in_background
 from libacli.edges.viewer.listener import Listener
 from libacli.edges.viewer.video_watcher import VideoWatcher
 
@@ -26,14 +26,16 @@ class Seat:
 
 
 @asynccontextmanager
-async def seated(credentials: LiveKitCredentials, *, room: str, identity: str) -> AsyncIterator[Seat]:
-    """Joins `room` as `identity`, listens and watches until the end of the context.
+async def seated(
+    credentials: LiveKitCredentials, *, room: str, identity: str, agent_name: str
+) -> AsyncIterator[Seat]:
+    """Joins `room` as `identity`, listens, watches and takes that agent's events until the context ends.
 
     Raises UnreachableError or CredentialsError. When listening or watching breaks, the context is ended with
     that error: what was heard from then on would be less than there was.
     """
     there = rtc.Room()
-    seat = Seat(there, Listener(there), VideoWatcher(there))
+    seat = Seat(there, Listener(there, agent_name=agent_name), VideoWatcher(there))
     token = listener_token(credentials, room=room, identity=identity)
     async with (
         joined(there, credentials.ws_url, token),

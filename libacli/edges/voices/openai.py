@@ -77,7 +77,7 @@ def open_client(
         headers={"Accept-Encoding": "identity"},
         timeout=httpx2.Timeout(None, connect=_CONNECT_TIMEOUT_S),
         trust_env=not is_loopback(base_url),
-        follow_redirects=True,
+        follow_redirects=False,  # key and text belong to the address that the user gave
     )
     return openai.AsyncOpenAI(
         api_key=api_key or "none",
@@ -115,6 +115,7 @@ class OpenAIVoice:
         self.model = model
         self.name = voice
         self._client = client
+        self._secrets = [client.api_key, client.base_url.password]
         self._voice = voice
         self._speed = speed
         self._instructions = instructions
@@ -133,7 +134,7 @@ class OpenAIVoice:
         clock = asyncio.get_running_loop().time
         left_s = self._total_timeout_s
         pieces: AsyncIterator[bytes] | None = None
-        with translated(text, lambda: sound.bytes):
+        with translated(text, lambda: sound.bytes, self._secrets):
             async with AsyncExitStack() as answer:
                 while True:
                     asked_at = clock()

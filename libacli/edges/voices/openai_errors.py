@@ -5,7 +5,7 @@ Format of the errors: https://platform.openai.com/docs/guides/error-codes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import httpx2
@@ -13,6 +13,7 @@ import openai
 
 from libacli.core.audio import duration_s
 from libacli.errors import VoiceError, VoiceRefusedError, VoiceTruncatedError
+from libacli.masking import masked
 
 _RETRY_PAUSE_S = 0.1
 _RATE_LIMIT_PAUSE_S = 0.5
@@ -45,15 +46,15 @@ def _is_quota(error: openai.APIStatusError) -> bool:
 
 
 @contextmanager
-def translated(text: str, yielded: Callable[[], int]) -> Iterator[None]:
+def translated(text: str, yielded: Callable[[], int], secrets: Sequence[str] = ()) -> Iterator[None]:
     """Turns the errors of `openai` and `httpx2` into ours, the original kept as their cause.
 
-    `text` is what must not be quoted; `yielded` says how many bytes of sound have been given out.
+    `text` and `secrets` must not be quoted; `yielded` says how many bytes of sound have been given out.
     """
     try:
         yield
     except openai.APIStatusError as error:
-        raise _refusal(error, text) from error
+        raise _refusal(error, text, secrets) from error
     except (openai.OpenAIError, httpx2.RequestError) as error:
         if yielded():
             seconds = duration_s(yielded())
@@ -66,7 +67,7 @@ def translated(text: str, yielded: Callable[[], int]) -> Iterator[None]:
         ) from error
 
 
-def _refusal(error: openai.APIStatusError, text: str) -> VoiceError:
+def _refusal(error: openai.APIStatusError, text: str, secrets: Sequence[str]) -> VoiceError:
     """What a status means for the user. The server's words may quote the text or the key: they stay out."""
     status = error.status_code
     if status == 429 and not _is_quota(error):
@@ -82,12 +83,16 @@ def _refusal(error: openai.APIStatusError, text: str) -> VoiceError:
     )
     words = ""
     if status in (400, 404, 422) and error.param in _HARMLESS_PARAMS and isinstance(error.body, dict):
-        words = str(error.body.get("message", ""))
+        words = masked(str(error.body.get("message", "")), secrets)
     words = f": {words[:300]}" if words and text not in words else ""
     return VoiceRefusedError(f"the speech service {complaint} ({status}){words}", status=status, hint=hint)
 
 
 _REFUSALS = {
+    **dict.fromkeys(
+        (301, 302, 303, 307, 308),
+        ("sends elsewhere, where key and text are not taken", "set OPENAI_BASE_URL to what answers there"),
+    ),
     401: ("refused the API key", "check OPENAI_API_KEY, and that it belongs to OPENAI_BASE_URL"),
     403: ("does not allow this", "check what the key in OPENAI_API_KEY may do, and from which country"),
     404: ("knows no such model or address", "check the setting voice.model, and OPENAI_BASE_URL"),

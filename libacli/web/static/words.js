@@ -3,6 +3,7 @@
 const ABSENCES = {
   "not configured": "No avatar is configured.",
   "not watched": "The avatar comes as soon as it is noticed that somebody watches.",
+  resting: "The avatar rests, and comes with the next line.",
   "not ready": "The avatar is on its way.",
   left: "The avatar has left. It is called back.",
   stalled: "The avatar does not keep up.",

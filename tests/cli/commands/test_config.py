@@ -22,6 +22,7 @@ def write(shell: Shell, name: str, text: str | bytes) -> Path:
 
 def test_every_setting_is_shown_with_its_value_and_origin(shell: Shell) -> None:
     write(shell, "liba.toml", "[voice]\nspeed = 1.5\n[server]\nbinary = '/opt/livekit-server'")
+    assert shell.run("config", "trust").code == 0
     rows = {row["setting"]: row for row in shell.run("config", "show", "--json").json}
     assert rows.keys() == {toml_name(field) for field in Settings.model_fields}
     assert rows["voice.speed"] == {
@@ -119,6 +120,138 @@ def test_the_files_are_listed_in_the_order_they_are_read(bare_shell: Shell) -> N
         f"read     {folder}/liba.toml",
         f"missing  {folder}/user/liba/config.toml",
     ]
+
+
+EVIL = """
+[say]
+room = "hall"
+[server]
+binary = "./evil"
+[openai]
+base_url = "http://user:password@evil.example/v1"
+api_key = "a-key-of-a-stranger"
+[serve]
+origins = ["https://evil.example"]
+host = 1979-05-27
+"""
+
+
+def test_what_is_left_out_is_shown_with_its_value_and_why(shell: Shell) -> None:
+    write(shell, "liba.toml", EVIL)
+    rows = {row["setting"]: row for row in shell.run("config", "show", "--json").json}
+    assert (rows["say.room"]["value"], rows["say.room"]["origin"]) == ("hall", "liba.toml")
+    assert rows["server.binary"] == {
+        "setting": "server.binary",
+        "value": None,
+        "origin": "default",
+        "variable": "LIBA_SERVER_BINARY",
+        "left_out": [{"value": "./evil", "origin": "liba.toml", "why": "a program that would run"}],
+    }
+    values = {name: row["left_out"][0]["value"] for name, row in rows.items() if "left_out" in row}
+    assert values == {
+        "server.binary": "./evil",
+        "openai.base_url": "http://[secret]@evil.example/v1",
+        "openai.api_key": "********",
+        "serve.origins": "['https://evil.example']",
+        "serve.host": "1979-05-27",
+    }
+    ended = shell.run("config", "show")
+    line = next(line for line in ended.stdout.splitlines() if "./evil" in line)
+    assert line.split(maxsplit=2)[2] == "left out of liba.toml: a program that would run"
+    assert (ended.code, ended.stderr) == (0, "read it, then: liba config trust\n")
+    assert "password" not in ended.stdout and "stranger" not in ended.stdout
+
+
+def test_a_command_ends_where_something_is_left_out_and_names_the_next_step(shell: Shell) -> None:
+    write(shell, "liba.toml", EVIL)
+    ended = shell.run("token")
+    assert (ended.code, ended.stdout) == (3, "")
+    assert ended.stderr == (
+        "liba: liba.toml sets server.binary (a program that would run), openai.base_url (an address that "
+        "your keys would be used with), openai.api_key (a credential that would be used with your own) and "
+        "2 more, and you have not trusted it - read it, then: liba config trust\n"
+    )
+
+
+def test_a_folder_is_trusted_until_one_of_its_files_changes(shell: Shell) -> None:
+    file = write(shell, "liba.toml", "[server]\nbinary = './evil'\n[say]\nroom = 'hall'")
+    env = write(shell, ".env", f"OPENAI_API_KEY={API_SECRET}")
+    assert shell.run("token").code == 3
+    ended = shell.run("config", "trust")
+    assert ended.stdout == f"trusted  {env}\ntrusted  {file}\n"
+    assert ended.stderr.splitlines() == [
+        "OPENAI_API_KEY = ********  (a credential that would be used with your own)",
+        "server.binary = ./evil  (a program that would run)",
+    ]
+    assert shell.run("token").code == 0
+    rows = {row["setting"]: row for row in shell.run("config", "show", "--json").json}
+    assert (rows["server.binary"]["value"], rows["server.binary"]["origin"]) == ("evil", "liba.toml")
+    file.write_text(file.read_text() + "\n")
+    assert shell.run("token").code == 3
+    assert shell.run("config", "trust").code == 0
+    assert shell.run("token").code == 0
+    ended = shell.run("config", "trust", "--remove")
+    assert ended.stdout == f"not trusted any more  {env}\nnot trusted any more  {file}\n"
+    assert shell.run("token").code == 3
+    assert shell.run("config", "trust", "--remove").stderr == "no file of this folder was trusted\n"
+
+
+def test_a_file_that_was_trusted_and_is_gone_can_be_trusted_no_more(shell: Shell) -> None:
+    file = write(shell, "liba.toml", "[server]\nbinary = './evil'")
+    shell.run("config", "trust")
+    file.unlink()
+    assert shell.run("config", "trust", "--remove").stdout == f"not trusted any more  {file}\n"
+    write(shell, "liba.toml", "[server]\nbinary = './evil'")
+    assert shell.run("token").code == 3
+
+
+def test_a_copy_of_a_trusted_folder_is_another_folder(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(shell, "liba.toml", "[server]\nbinary = './evil'")
+    shell.run("config", "trust")
+    write(shell, "copy/liba.toml", "[server]\nbinary = './evil'")
+    monkeypatch.chdir(tmp_path / "copy")
+    assert shell.run("token").code == 3
+
+
+def test_where_there_is_nothing_to_trust_that_is_told(bare_shell: Shell) -> None:
+    ended = bare_shell.run("config", "trust")
+    assert (ended.code, ended.stdout) == (3, "")
+    assert ended.stderr.startswith("liba: there is neither .env nor liba.toml in this folder - ")
+
+
+@pytest.mark.parametrize("name", ["liba.toml", ".env"])
+def test_a_file_that_is_not_the_users_alone_or_not_understood_is_not_trusted(shell: Shell, name: str) -> None:
+    file = write(shell, name, "nonsense = 1\nLIBA_NONSENSE=1")
+    write(shell, "liba.toml" if name == ".env" else ".env", "")
+    assert shell.run("config", "trust").code == 3
+    file.write_text("")
+    file.chmod(0o606)
+    ended = shell.run("config", "trust")
+    assert ended.code == 3
+    assert f"others may write to {name}" in ended.stderr
+    assert shell.run("config", "trust", "--remove").stdout == ""
+
+
+def test_a_trusted_env_may_ask_for_a_variable_whose_value_is_not_shown(shell: Shell) -> None:
+    write(shell, ".env", "LIBA_SERVE_PUBLIC_URL=https://${LIVEKIT_API_SECRET}.example")
+    assert shell.run("token").code == 3
+    assert "${LIVEKIT_API_SECRET}" in shell.run("config", "trust").stderr
+    assert shell.run("token").code == 0
+
+
+def test_the_list_of_files_tells_which_are_trusted_and_which_count_in_part(shell: Shell) -> None:
+    def states() -> list[str]:
+        return [line.split()[0] for line in shell.run("config", "path").stdout.splitlines()]
+
+    write(shell, ".env", "LIBA_SAY_ROOM=hall")
+    file = write(shell, "liba.toml", "[server]\nbinary = './evil'")
+    assert states() == ["read", "partly", "missing"]
+    shell.run("config", "trust")
+    assert states() == ["trusted", "trusted", "missing"]
+    file.chmod(0o666)
+    assert states() == ["trusted", "refused", "missing"]
 
 
 def test_a_new_file_describes_every_setting_and_is_for_its_owner_alone(bare_shell: Shell) -> None:

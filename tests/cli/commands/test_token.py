@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import stat
 import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,6 +11,7 @@ from libacli.cli.options import seconds
 from libacli.edges.livekit.say_permission import SayPermissions
 from libacli.errors import UsageError
 from tests.cli.conftest import Shell
+from tests.cli.fake_browser import FakeBrowser
 from tests.twirp_server import API_SECRET, TwirpServer
 
 
@@ -158,13 +158,13 @@ def test_the_secret_of_a_development_server_raises_no_warning(shell: Shell) -> N
 
 
 def test_open_shows_livekits_own_page_joined_to_the_room(shell: Shell, server: TwirpServer) -> None:
-    browser = shell.folder / "browser"
-    browser.write_text(f'#!/bin/sh\necho "$1" > {shell.folder}/opened\n')
-    browser.chmod(stat.S_IRWXU)
-    token = shell.spawn("token", "--token-only", "--open", env={"BROWSER": f"{browser} %s"}).stdout.strip()
-    link = urlsplit((shell.folder / "opened").read_text().strip())
+    browser = FakeBrowser(shell.folder)
+    token = shell.spawn("token", "--token-only", "--open", env=browser.env).stdout.strip()
+    link = urlsplit(browser.led_to())
     assert (link.scheme, link.netloc, link.path) == ("https", "meet.livekit.io", "/custom")
     assert parse_qs(link.query) == {"liveKitUrl": [server.url], "token": [token]}
+    assert "eyJ" not in browser.arguments()
+    assert browser.file_modes() == (0o700, 0o600)
 
 
 @pytest.mark.parametrize(

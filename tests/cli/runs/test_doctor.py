@@ -107,6 +107,13 @@ def test_fault_11_a_private_livekit_with_a_tavus_in_the_cloud_fails(shell: Shell
     assert OTHER_SECRET not in ended.stdout + ended.stderr
 
 
+def test_what_others_can_read_or_guess_is_exit_code_3(shell: Shell) -> None:
+    env = {"LIVEKIT_URL": "ws://livekit.invalid", "LIVEKIT_API_SECRET": "secret"}
+    ended = shell.run("doctor", "--offline", "--json", env=env)
+    assert (ended.code, found(ended)["exposure"]["verdict"]) == (3, "fail")
+    assert "livekit.url is ws://livekit.invalid" in found(ended)["exposure"]["message"]
+
+
 def test_fault_54_a_port_that_is_taken_fails_with_the_setting_to_change(shell: Shell) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

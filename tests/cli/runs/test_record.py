@@ -42,6 +42,26 @@ def test_a_command_line_that_makes_no_sense_is_refused(
     assert [one.name for one in tmp_path.iterdir()] == ["folder.mp4"]
 
 
+@pytest.mark.parametrize("arguments", [(), ("--force",)])
+def test_a_link_is_not_recorded_through(shell: Shell, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "out.mp4").symlink_to(tmp_path / "precious")
+    ended = shell.run("record", str(tmp_path / "out.mp4"), *arguments)
+    assert ended.code == 1
+    assert "it is a link" in ended.stderr
+    assert not (tmp_path / "precious").exists()
+
+
+def test_a_demo_does_not_begin_where_its_recording_would_be_a_link(bare_shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "liba-demo.wav").symlink_to(tmp_path / "precious")
+    ended = bare_shell.spawn("demo", "--once")
+    assert ended.code == 1
+    assert ended.stderr == (
+        "liba: cannot write liba-demo.wav: it is a link - choose another place: --record\n"
+    )
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
 def test_a_folder_that_is_not_there_is_told_before_joining(shell: Shell, tmp_path: Path) -> None:
     ended = shell.run("record", str(tmp_path / "nowhere" / "out.mp4"))
     assert ended.code == 1

@@ -3,6 +3,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pty
+import re
+import select
 import signal
 import socket
 import subprocess
@@ -19,6 +22,7 @@ import httpx2
 import pytest
 
 from tests.cli.conftest import Shell
+from tests.cli.fake_browser import FakeBrowser
 from tests.twirp_server import API_SECRET, TwirpServer
 
 SAY = {"text": "Hello."}
@@ -44,20 +48,23 @@ class Served:
 
 
 @contextmanager
-def serving(shell: Shell, *arguments: str, **environment: str) -> Iterator[Served]:
-    """`liba serve --json` on a free port, once it serves; nothing it prints holds the API secret."""
+def serving(shell: Shell, *arguments: str, errors: int | None = None, **environment: str) -> Iterator[Served]:
+    """`liba serve --json` on a free port, once it serves; nothing it prints holds the API secret.
+
+    `errors` takes its standard error, instead of its log.
+    """
     log = shell.folder / "serve.log"
     ours = ("LIBA_", "LIVEKIT_", "OPENAI_", "TAVUS_")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     with (
-        log.open("wb") as errors,
+        log.open("wb") as written,
         subprocess.Popen(
             [sys.executable, "-m", "libacli", "serve", "--port", "0", "--json", *arguments],
             env=inherited | shell.env | environment,
             cwd=shell.folder,
             text=True,
             stdout=subprocess.PIPE,
-            stderr=errors,
+            stderr=written if errors is None else errors,
         ) as process,
     ):
         try:
@@ -83,6 +90,16 @@ def test_it_serves_on_loopback_tells_where_and_ends_well_on_sigterm(shell: Shell
         assert f"page     {served.page}" in served.log.read_text()
 
 
+def test_what_others_can_read_or_guess_is_a_warning_of_the_log(shell: Shell) -> None:
+    shell.env |= {"LIVEKIT_URL": "ws://livekit.invalid", "LIVEKIT_API_SECRET": "devsecret"}
+    with serving(shell) as served:
+        assert served.end() == 0
+        told = served.log.read_text()
+    assert "WARNING liba: livekit.url is ws://livekit.invalid: " in told
+    assert "WARNING liba: livekit.api_secret is shorter than 32 characters: " in told
+    assert "devsecret" not in told
+
+
 def test_ctrl_c_ends_it_with_130(shell: Shell) -> None:
     with serving(shell) as served:
         assert served.end(signal.SIGINT) == 130
@@ -95,18 +112,73 @@ def test_without_livekit_it_serves_and_says_that_it_is_not_ready(shell: Shell, s
         assert served.get("/readyz").status_code == 503
 
 
-def test_with_keys_the_page_gets_a_code_that_works_once(shell: Shell) -> None:
+def test_with_keys_what_goes_to_a_log_holds_no_code(shell: Shell) -> None:
     with serving(shell, LIBA_SERVE_KEYS=ENTRY, LIBA_SAY_ROOM="lobby") as served:
-        fragment = dict(part.split("=") for part in urlsplit(served.page).fragment.split("&"))
-        assert fragment["room"] == "lobby"
-        assert urlsplit(served.page).query == ""
+        assert served.page == f"{served.url}/#room=lobby"
         assert served.get("/api/rooms/lobby").status_code == 401
-        post = [
-            httpx2.post(f"{served.url}/api/session", json={"code": fragment["code"]}, trust_env=False)
-            for _ in range(2)
-        ]
-        assert [answer.status_code for answer in post] == [200, 401]
-        assert post[0].json()["room"] == "lobby"
+        assert served.end() == 0
+    told = served.log.read_text()
+    assert "code=" not in told
+    assert "asks for a key" in told
+
+
+def test_a_browser_is_led_to_the_page_without_a_code_in_its_command_line(shell: Shell) -> None:
+    browser = FakeBrowser(shell.folder)
+    shell.env["XDG_STATE_HOME"] = str(shell.folder / "state")
+    shell.env |= browser.env
+    with serving(shell, "--open", LIBA_SERVE_KEYS=ENTRY, LIBA_SAY_ROOM="lobby") as served:
+        link = urlsplit(browser.led_to())
+        fragment = dict(part.split("=") for part in link.fragment.split("&"))
+        assert fragment["room"] == "lobby"
+        assert link.query == ""
+        assert fragment["code"] not in browser.arguments()
+        assert browser.file_modes() == (0o700, 0o600)
+        answers = [redeem(served, fragment["code"]) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [200, 401]
+        assert (answers[0].json()["room"], answers[0].json()["can_say"]) == ("lobby", True)
+        assert served.end() == 0
+    assert "code=" not in served.log.read_text()
+    assert list((shell.folder / "state").rglob("*.html")) == []
+
+
+def test_without_keys_a_browser_is_given_the_address_itself(shell: Shell) -> None:
+    browser = FakeBrowser(shell.folder)
+    shell.env |= browser.env
+    with serving(shell, "--open") as served:
+        assert browser.arguments() == served.page
+
+
+@pytest.mark.parametrize("is_opened", [False, True])
+def test_on_a_terminal_the_link_lets_one_browser_in_to_watch_unless_it_was_to_be_opened(
+    shell: Shell, is_opened: bool
+) -> None:
+    browser = FakeBrowser(shell.folder)
+    shell.env["XDG_STATE_HOME"] = str(shell.folder / "state")
+    arguments = ("--open",) if is_opened else ()
+    terminal, line = pty.openpty()
+    shell.env |= browser.env
+    with serving(shell, *arguments, errors=line, LIBA_SERVE_KEYS=ENTRY) as served:
+        os.close(line)
+        told = read_until(terminal, b"within 10 minutes")
+        shown = re.search(r"page +(\S+#room=demo&code=(\S+))", told)
+        assert shown, told
+        answer = redeem(served, shown[2])
+        assert (answer.status_code, answer.json()["can_say"]) == (200, is_opened)
+    os.close(terminal)
+
+
+def redeem(served: Served, code: str) -> httpx2.Response:
+    return httpx2.post(f"{served.url}/api/session", json={"code": code}, trust_env=False)
+
+
+def read_until(terminal: int, words: bytes, timeout_s: float = 20.0) -> str:
+    """What a terminal shows, up to these words."""
+    seen, deadline = b"", time.monotonic() + timeout_s
+    while words not in seen:
+        assert time.monotonic() < deadline, seen
+        if select.select([terminal], [], [], 0.1)[0]:
+            seen += os.read(terminal, 65536)
+    return seen.decode()
 
 
 def test_a_room_with_a_strange_name_is_still_one_word_of_the_link(shell: Shell) -> None:
@@ -129,7 +201,7 @@ def test_behind_a_proxy_the_link_is_its_address_and_there_is_no_warning(shell: S
     with serving(
         shell, "--host", "0.0.0.0", LIBA_SERVE_KEYS=ENTRY, LIBA_SERVE_PUBLIC_URL=f"{address}/"
     ) as served:
-        assert served.page.startswith(f"{address}/#room=demo&code=")
+        assert served.page == f"{address}/#room=demo"
         assert "warning" not in served.log.read_text()
 
 

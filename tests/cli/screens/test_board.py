@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from rich.console import Console
 
+from libacli.cli.output import plain_console
 from libacli.cli.screens.board import draw, plain_line
 from libacli.cli.screens.board_layout import layout
 from libacli.cli.screens.board_table import STATE_LOOKS, View
@@ -35,10 +34,10 @@ def board() -> Board:
 
 
 def shown(board: Board, width: int, height: int | None = 24, **more: Any) -> list[str]:
-    console = Console(file=io.StringIO(), width=width + 20, force_terminal=False)
-    console.print(draw(board, View(width, height, BUDGETS, **more), NOW))
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue().splitlines()
+    console = plain_console(width=width + 20)
+    with console.capture() as captured:
+        console.print(draw(board, View(width, height, BUDGETS, **more), NOW))
+    return captured.get().splitlines()
 
 
 def row_of(lines: list[str], word: str) -> str:

@@ -42,6 +42,15 @@ class Avatars:
     joins: bool = True
     has_audio: bool = True
     has_video: bool = True
+    goes: bool = True
+    """Whether it leaves the room when its conversation is ended."""
+
+    removed: list[str] = field(default_factory=list)
+    """Whom the agent has put out."""
+
+    failure: Exception | None = None
+    """What comes of putting somebody out."""
+
     _gone: set[str] = field(default_factory=set)
 
     def come(self, invitation: Invitation) -> None:
@@ -49,8 +58,14 @@ class Avatars:
 
     def leave(self, invitation: Invitation) -> None:
         self._gone.add(invitation.identity)
-        if invitation.identity in self.room.remote_participants:
+        if self.goes and invitation.identity in self.room.remote_participants:
             self.room.leave(invitation.identity)
+
+    async def remove(self, identity: str) -> None:
+        if self.failure:
+            raise self.failure
+        self.removed.append(identity)
+        self.room.leave(identity)
 
     def _join(self, identity: str) -> None:
         if not self.joins or identity in self._gone:
@@ -116,6 +131,7 @@ async def staged(
     *,
     policy: AvatarPolicy | None = None,
     max_minutes: float = 0,
+    max_minutes_per_room: float = 0,
     is_watched: bool = True,
     base_url: str = "http://127.0.0.1:1",
 ) -> AsyncIterator[Stage]:
@@ -130,6 +146,8 @@ async def staged(
     minutes = AvatarMinutes(
         folder / "minutes.json",
         max_minutes=max_minutes,
+        max_minutes_per_room=max_minutes_per_room,
+        room=room.name,
         clock=lambda: NOON + timedelta(seconds=loop.time() - began_at),
     )
     sink = AvatarSink(room.as_sdk())
@@ -142,6 +160,7 @@ async def staged(
         credentials=CREDENTIALS,
         ledger=ledger,
         minutes=minutes,
+        remove=avatars.remove,
     )
     try:
         async with asyncio.TaskGroup() as tasks:

@@ -53,5 +53,8 @@ def test_the_policy_is_what_the_settings_say() -> None:
         avatar_idle_timeout=3.5,
         avatar_max_duration=240,
         avatar_renew_before=4.5,
+        avatar_can_subscribe=True,
+        avatar_begin="line",
+        avatar_silent_timeout=5.5,
     )
-    assert avatar_policy(settings) == AvatarPolicy(1.5, 2.5, 3.5, 240, 4.5)
+    assert avatar_policy(settings) == AvatarPolicy(1.5, 2.5, 3.5, 240, 4.5, True, True, 5.5)

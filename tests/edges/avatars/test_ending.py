@@ -93,8 +93,8 @@ async def test_a_service_that_does_not_answer_is_asked_twice_within_the_bound(le
     entry = await begun(service, ledger, id="c1")
     began_at = now()
     assert not await end_surely(service, ledger, entry)
-    assert service.asked_at == [began_at, began_at + 2.25]
-    assert now() - began_at == pytest.approx(4.7)
+    assert service.asked_at == [began_at, began_at + 2.0]
+    assert now() - began_at == pytest.approx(4.2)
     assert await noted(ledger) == ["liba-1-1"]
 
 
@@ -151,7 +151,7 @@ async def test_looking_for_it_has_a_bound(ledger: Ledger) -> None:
     entry = await begun(service, ledger)
     began_at = now()
     await end_by_name(service, ledger, entry)
-    assert now() - began_at == 4.5
+    assert now() - began_at == 4.0
     assert await noted(ledger) == ["liba-1-1"]
 
 

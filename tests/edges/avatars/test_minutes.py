@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
@@ -83,7 +84,27 @@ async def test_nobody_else_may_read_it(minutes: AvatarMinutes, tmp_path: Path) -
     file = tmp_path / "state" / "minutes.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    assert json.loads(file.read_text()) == {"day": "2026-03-01", "seconds": 60}
+    assert json.loads(file.read_text()) == {
+        **{"day": "2026-03-01", "seconds": 60},
+        **{"rooms": {"": 60}, "silent": {}},
+    }
+
+
+async def test_a_lock_that_somebody_keeps_costs_a_count_and_not_the_loop_that_ends_avatars(
+    minutes: AvatarMinutes, tmp_path: Path
+) -> None:
+    await minutes.count(60)
+    with (tmp_path / "state" / "minutes.lock").open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(LibaError, match="another process has locked it"):
+            await minutes.count(70)
+    await minutes.count(70)
+    assert minutes.left_s == 530
+
+
+async def test_nobody_else_can_hold_its_lock(minutes: AvatarMinutes, tmp_path: Path) -> None:
+    await minutes.count(60)
+    assert stat.S_IMODE((tmp_path / "state" / "minutes.lock").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("rubbish", ["", "{", "[]", '{"day": "x", "seconds": 1}', '{"day": "2026-03-01"}'])
@@ -127,9 +148,40 @@ def test_processes_that_count_at_once_lose_nothing(tmp_path: Path) -> None:
     assert json.loads(file.read_text())["seconds"] == 300
 
 
-def test_the_service_of_this_machine_costs_nothing_and_has_no_cap() -> None:
-    key, home = SecretStr("key"), "http://127.0.0.1:8000"
+def test_our_own_avatar_costs_nothing_and_a_service_that_only_answers_here_has_the_cap() -> None:
+    key, own_key = SecretStr("key"), SecretStr("local-key")
+    home = "http://127.0.0.1:8000"
     costly = Settings(tavus_api_key=key, tavus_face_id="face")
-    at_home = Settings(tavus_api_key=key, tavus_face_id="face", tavus_base_url=home)
-    assert [cap.limit for cap in avatar_minutes(costly).usage()] == [240]
-    assert avatar_minutes(at_home).usage() == avatar_minutes(Settings()).usage() == []
+    proxied = Settings(tavus_api_key=key, tavus_face_id="face", tavus_base_url=home)
+    elsewhere = Settings(tavus_api_key=own_key, tavus_face_id="face")
+    own = Settings(tavus_api_key=own_key, tavus_face_id="face", tavus_base_url=home)
+    for counted in (costly, proxied, elsewhere):
+        assert [cap.limit for cap in avatar_minutes(counted, room="demo").usage()] == [240]
+    for free in (own, Settings()):
+        assert avatar_minutes(free, room="demo").usage() == []
+
+
+async def test_a_file_that_knows_no_rooms_goes_on_counting(tmp_path: Path, clock: Clock) -> None:
+    file = tmp_path / "minutes.json"
+    file.write_text('{"day": "2026-03-01", "seconds": 60}')
+    minutes = AvatarMinutes(file, max_minutes=10, max_minutes_per_room=2, room="demo", clock=clock)
+    await minutes.count(30)
+    assert minutes.left_s == 90
+    assert json.loads(file.read_text())["seconds"] == 90
+
+
+async def test_where_nothing_was_said_is_known_for_an_hour_by_every_process(
+    tmp_path: Path, clock: Clock
+) -> None:
+    file = tmp_path / "minutes.json"
+    demo, other = (AvatarMinutes(file, max_minutes=10, room=room, clock=clock) for room in ("demo", "other"))
+    await demo.count(1, was_silent=True)
+    await other.count(1, was_silent=False)
+    again = AvatarMinutes(file, max_minutes=10, room="demo", clock=clock)
+    await again.count(0)
+    assert (again.was_silent(), other.was_silent()) == (True, False)
+    clock.now += timedelta(minutes=61)
+    assert not again.was_silent()
+    await again.count(0, was_silent=True)
+    await again.count(0, was_silent=False)
+    assert not again.was_silent()

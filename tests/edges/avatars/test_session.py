@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from datetime import timedelta
 from pathlib import Path
 
+import jwt
 import pytest
 
+from libacli.core.event import AgentFacts, Event, Report
 from libacli.edges.avatars.fakes import ScriptedCreate, lost_answer, refusal
+from libacli.edges.avatars.minutes import AvatarMinutes
 from libacli.edges.avatars.policy import AvatarPolicy
-from libacli.errors import AvatarError
-from tests.edges.avatars.stage import CREDENTIALS, SUBSCRIBED_S, Stage, staged
+from libacli.errors import AvatarError, LibaError
+from tests.edges.avatars.stage import CREDENTIALS, NOON, SUBSCRIBED_S, Stage, staged
 
 READY_S = 1.0 + SUBSCRIBED_S + 0.1
 """Until the avatar is there: it joins after a second."""
@@ -319,6 +324,132 @@ async def test_whenever_it_is_cancelled_each_conversation_is_ended_once(
         await asyncio.wait([stage.running])
         assert len(stage.service.ends) == len(stage.service.invitations)
         assert stage.service.running == {}
+
+
+async def test_an_avatar_that_does_not_go_when_it_is_ended_is_put_out(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        stage.avatars.goes = False
+        await ready(stage)
+        stage.room.leave("viewer")
+        await asyncio.sleep(120.1)
+        assert stage.service.ends == ["c1"]
+        assert stage.avatars.removed == [stage.service.vendor.identity]
+
+
+async def test_an_avatar_that_goes_by_itself_is_not_put_out(tmp_path: Path) -> None:
+    async with staged(tmp_path) as stage:
+        await ready(stage)
+        stage.room.leave("viewer")
+        await asyncio.sleep(120.1)
+        assert (stage.service.ends, stage.avatars.removed) == (["c1"], [])
+
+
+@pytest.mark.parametrize("failure", [LibaError("away"), TimeoutError()], ids=["away", "no answer"])
+async def test_an_avatar_that_cannot_be_put_out_is_told_and_the_next_one_comes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, failure: Exception
+) -> None:
+    async with staged(tmp_path) as stage:
+        stage.avatars.goes, stage.avatars.failure = False, failure
+        await ready(stage)
+        stage.room.leave("viewer")
+        await asyncio.sleep(120.1)
+        stage.room.join("viewer")
+        await asyncio.sleep(2.1)
+        await ready(stage)
+        assert len(stage.service.invitations) == 2
+    assert "was not put out" in caplog.text
+
+
+async def test_an_invitation_is_for_entering_soon_and_narrow(tmp_path: Path) -> None:
+    async with staged(tmp_path, policy=AvatarPolicy(join_timeout_s=20, max_duration_s=3600)) as stage:
+        await ready(stage)
+        (invitation,) = stage.service.invitations
+    claims = jwt.decode(invitation.token, options={"verify_signature": False})
+    assert claims["exp"] - claims["nbf"] <= 130
+    assert claims["video"] == {
+        "roomJoin": True,
+        "room": "room",
+        "canSubscribe": False,
+        "canPublish": True,
+        "canPublishSources": ["camera", "microphone"],
+        "canPublishData": True,
+        "canUpdateOwnMetadata": False,
+    }
+
+
+SAID = Event(AgentFacts("room", "liba", epoch="e1"), Report("u1", "accepted"), t0=1.0)
+
+
+async def test_who_comes_and_goes_ten_times_without_a_word_costs_one_avatar(tmp_path: Path) -> None:
+    for visit in range(10):  # the room closes when it is empty, and another agent comes with the next viewer
+        async with staged(tmp_path, max_minutes=240) as stage:
+            await asyncio.sleep(21)
+            stage.running.cancel()
+            await asyncio.wait([stage.running])
+            asked = len(stage.service.invitations)
+        assert asked == (1 if visit == 0 else 0)
+
+
+async def test_a_room_that_was_silent_gets_its_avatar_with_the_next_line_or_after_an_hour(
+    tmp_path: Path,
+) -> None:
+    at = NOON - timedelta(minutes=1)
+    noted = {"day": "2026-03-01", "seconds": 21.0, "rooms": {"room": 21.0}, "silent": {"room": str(at)}}
+    (tmp_path / "minutes.json").write_text(json.dumps(noted))
+    async with staged(tmp_path, max_minutes=240) as stage:
+        await asyncio.sleep(60)
+        assert stage.service.invitations == []
+        stage.session.demand.take_event(SAID)
+        await ready(stage)
+    noted["silent"] = {"room": str(NOON - timedelta(hours=1))}
+    (tmp_path / "minutes.json").write_text(json.dumps(noted))
+    async with staged(tmp_path, max_minutes=240) as stage:
+        await ready(stage)
+
+
+async def test_an_avatar_that_is_only_watched_rests_and_comes_back_with_the_next_line(tmp_path: Path) -> None:
+    async with staged(tmp_path, policy=AvatarPolicy(silent_timeout_s=900)) as stage:
+        await asyncio.sleep(600)
+        stage.session.demand.take_event(SAID)
+        await asyncio.sleep(899)
+        assert stage.service.ends == []
+        await asyncio.sleep(2)
+        assert (stage.service.ends, stage.sink.state) == (["c1"], "resting")
+        await asyncio.sleep(24 * 3600)
+        assert len(stage.service.invitations) == 1
+        stage.session.demand.take_event(SAID)
+        await ready(stage)
+
+
+async def test_an_avatar_may_be_kept_for_the_first_line(tmp_path: Path) -> None:
+    async with staged(tmp_path, policy=AvatarPolicy(waits_for_line=True)) as stage:
+        await asyncio.sleep(3600)
+        assert (stage.service.invitations, stage.sink.state) == ([], "resting")
+        stage.session.demand.take_event(SAID)
+        await ready(stage)
+
+
+async def test_a_line_brings_no_avatar_when_nobody_watches(tmp_path: Path) -> None:
+    policy = AvatarPolicy(waits_for_line=True)
+    async with staged(tmp_path, policy=policy, is_watched=False) as stage:
+        stage.session.demand.take_event(SAID)
+        await asyncio.sleep(3600)
+        assert stage.service.invitations == []
+
+
+async def test_a_room_at_its_share_leaves_the_others_theirs(tmp_path: Path) -> None:
+    async with staged(tmp_path, max_minutes=10, max_minutes_per_room=4) as stage:
+        await asyncio.sleep(4 * 60 + 1)
+        assert (stage.sink.state, stage.service.ends) == ("spend cap", ["c1"])
+        other = AvatarMinutes(
+            tmp_path / "minutes.json",
+            max_minutes=10,
+            max_minutes_per_room=4,
+            room="other",
+            clock=lambda: NOON,
+        )
+        await other.count(0)
+        assert other.left_s == 4 * 60
 
 
 async def test_an_end_that_fails_is_tried_again_before_the_next_one_begins(tmp_path: Path) -> None:

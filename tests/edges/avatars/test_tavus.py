@@ -95,14 +95,16 @@ async def test_fault_02_a_lost_answer_is_not_asked_for_again_and_what_it_began_i
     assert service.active == []
 
 
-@pytest.mark.parametrize("body", [b"", b"not json", b"[]", b"null", b"{}", b'{"id": 1}'])
+@pytest.mark.parametrize("body", [b"", b"not json", b"[]", b"null", b"{}", b'{"id": 1}', b"[" * 100_000])
 async def test_fault_02_an_answer_that_cannot_be_read_may_have_begun_a_conversation(body: bytes) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     async with answering(head % len(body) + body) as tavus:
         assert (await refused(tavus)).is_unsure
 
 
-@pytest.mark.parametrize("body", [b"not json", b"[]", b'{"data": 1}', b'{"data": [1]}', b'{"data": [{}]}'])
+@pytest.mark.parametrize(
+    "body", [b"not json", b"[]", b'{"data": 1}', b'{"data": [1]}', b'{"data": [{}]}', b"[" * 100_000]
+)
 async def test_a_list_that_cannot_be_read_is_an_error(body: bytes) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     async with answering(head % len(body) + body) as tavus:

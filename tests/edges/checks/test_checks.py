@@ -24,6 +24,7 @@ from libacli.errors import LibaError, UnreachableError
 from tests.faulty_avatar import Create, FaultyAvatar, Script
 from tests.speech_server import QUOTA_USED_UP, SpeechServer
 from tests.speech_server import Script as Speech
+from tests.twirp_server import TwirpServer
 
 SECRET = "canary-secret-canary-secret-canary-secret"
 CREDENTIALS = LiveKitCredentials("ws://127.0.0.1:7880", "key", SecretStr(SECRET))
@@ -44,13 +45,37 @@ def settings_of(folder: Path, **environment: str) -> LoadedSettings:
 
 
 def test_settings_tell_which_secrets_there_are_and_not_what_they_are(tmp_path: Path) -> None:
-    (tmp_path / ".env").write_text(f"OPENAI_API_KEY={SECRET}\n")
-    finding = machine.settings(settings_of(tmp_path, LIVEKIT_API_SECRET=SECRET, LIVEKIT_URL="ws://a"))
+    (tmp_path / ".env").write_text(
+        f"LIVEKIT_URL=ws://a\nOPENAI_API_KEY={SECRET}\nLIVEKIT_API_SECRET={SECRET}"
+    )
+    finding = machine.settings(settings_of(tmp_path, LIBA_SAY_ROOM="hall"))
     assert finding.verdict == "ok"
-    assert "3 given by" in finding.message
-    assert "environment" in finding.message and str(tmp_path / ".env") in finding.message
-    assert "livekit.api_secret" in finding.message and "openai.api_key" in finding.message
+    file = f"{tmp_path / '.env'} (livekit.url, livekit.api_secret, openai.api_key)"
+    assert finding.message.startswith(f"4 given by {file}, environment (say.room); secrets among them: ")
+    assert finding.message.endswith(": livekit.api_secret, openai.api_key")
     assert SECRET not in repr(finding)
+
+
+def test_an_older_spelling_is_told_with_its_file(tmp_path: Path) -> None:
+    (tmp_path / "liba.toml").write_text("[tavus]\nready_timeout = 7\n[say]\nroom = 'hall'")
+    finding = machine.settings(settings_of(tmp_path))
+    assert f"2 given by {tmp_path / 'liba.toml'} (avatar.ready_timeout, say.room);" in finding.message
+
+
+def test_what_a_folder_may_not_set_fails_with_what_it_is_and_the_next_step(tmp_path: Path) -> None:
+    assert machine.folder(settings_of(tmp_path)).message == "it has no settings of its own"
+    (tmp_path / ".env").write_text("LIBA_SAY_ROOM=hall")
+    finding = machine.folder(settings_of(tmp_path))
+    assert (finding.verdict, finding.fix) == ("ok", "")
+    (tmp_path / "liba.toml").write_text("[server]\nbinary = './evil'\n[openai]\nbase_url = 'http://evil/v1'")
+    finding = machine.folder(settings_of(tmp_path, OPENAI_API_KEY=SECRET))
+    assert (finding.verdict, finding.exit_code, finding.fix) == (
+        "fail",
+        3,
+        "read it, then: liba config trust",
+    )
+    assert "server.binary (a program that would run)" in finding.message
+    assert "openai.base_url (an address that your keys would be used with)" in finding.message
 
 
 @pytest.mark.parametrize(("mode", "verdict"), [(0o644, "warn"), (0o600, "ok"), (0o640, "ok")])
@@ -307,6 +332,45 @@ def given(token: str) -> Any:
 
 def test_a_viewers_token_of_ours_is_the_least() -> None:
     assert given(join_token(CREDENTIALS, room="demo", identity="viewer")).verdict == "ok"
+
+
+def test_who_may_send_data_is_named_by_its_token() -> None:
+    may_send: list[dict[str, Any]] = [
+        {"canPublishData": True},
+        {"canPublishData": None, "canPublish": True},
+        {"canPublishData": None, "canPublish": None},
+    ]
+    may_not: list[dict[str, Any]] = [{}, {"canPublishData": None}, {"canPublish": True}]
+    for video in may_send:
+        assert "sending data, which can slow speech" in given(minted(WATCHING | video)).message
+    for video in may_not:
+        assert "sending data" not in given(minted(WATCHING | video)).message
+    say = join_token(CREDENTIALS, room="demo", identity="guest", permissions=Permissions(can_say=True))
+    assert "send data" in given(say).message
+
+
+@pytest.mark.parametrize(
+    ("people", "verdict", "words"),
+    [
+        ([], "ok", "nobody"),
+        (["viewer", "guest", "agent"], "ok", "nobody"),
+        (["viewer", "loud"], "warn", "'loud' may send data in room 'demo'"),
+        (["loud"] * 7, "warn", "and 2 more may send data"),
+    ],
+)
+async def test_who_may_send_data_in_a_room_and_need_not_is_named(
+    people: list[str], verdict: str, words: str
+) -> None:
+    known: dict[str, dict[str, Any]] = {
+        "viewer": {"permission": {"can_subscribe": True}},
+        "guest": {"permission": {"can_publish_data": True}, "attributes": {"liba.say": "given"}},
+        "agent": {"permission": {"can_publish_data": True}, "kind": "AGENT"},
+        "loud": {"permission": {"can_subscribe": True, "can_publish_data": True}},
+    }
+    with TwirpServer() as twirp:
+        twirp.participants = [{"identity": name, "state": "ACTIVE"} | known[name] for name in people]
+        finding = await server.data_senders(twirp.credentials, "demo")
+    assert (finding.verdict, words in finding.message) == (verdict, True), finding.message
 
 
 @pytest.mark.parametrize(

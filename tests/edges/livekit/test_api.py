@@ -187,7 +187,9 @@ async def test_the_reason_of_a_refusal_is_a_word_for_machines(server: TwirpServe
     assert reasons == ["unsupported_method", "too_large", "unsupported_server"]
 
 
-@pytest.mark.parametrize(("status", "page"), [(200, "<html>Welcome</html>"), (404, "<html>Not found</html>")])
+@pytest.mark.parametrize(
+    ("status", "page"), [(200, "<html>Welcome</html>"), (200, "[" * 100_000), (404, "<html>Not found</html>")]
+)
 async def test_a_web_site_is_not_taken_for_livekit(
     server: TwirpServer, api: LiveKitApi, status: int, page: str
 ) -> None:

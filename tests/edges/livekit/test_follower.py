@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from typing import Any, cast
 
 import pytest
 from livekit import rtc
@@ -13,7 +14,14 @@ from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
 from libacli.core.event import AgentFacts, AgentStatus, Event, Rejection, Report
-from libacli.core.protocol import AGENT_ATTRIBUTE, CAPTION_TOPIC, EPOCH_ATTRIBUTE, EVENTS_TOPIC
+from libacli.core.protocol import (
+    AGENT_ATTRIBUTE,
+    CAPTION_TOPIC,
+    EPOCH_ATTRIBUTE,
+    EVENTS_TOPIC,
+    SAY_METHOD,
+    SIGNATURE_ATTRIBUTE,
+)
 from libacli.core.room_update import (
     RECONNECTING,
     WELL,
@@ -22,9 +30,13 @@ from libacli.core.room_update import (
     RoomUpdate,
     Unreadable,
 )
+from libacli.edges.livekit.caption_signature import sign_caption
+from libacli.edges.livekit.fake_streams import HANG, Step
 from libacli.edges.livekit.fakes import FakeParticipant, FakeRoom
 from libacli.edges.livekit.follower import RoomFollower
+from libacli.edges.livekit.tokens import sign_request
 from libacli.errors import CredentialsError, LibaError, NoAgentError, UnreachableError
+from tests.belief_contract import BeliefContract, Watcher
 
 CREDENTIALS = LiveKitCredentials("ws://127.0.0.1:1", "key", SecretStr("a-secret-of-thirty-two-characters"))
 FACTS = AgentFacts("demo", "liba", "hibari", "ready", epoch="e1")
@@ -43,6 +55,7 @@ class House:
         self.entered_at: list[float] = []
         self.answer: AgentStatus | LibaError = STATUS
         self.asked = 0
+        self.previous: LiveKitCredentials | None = None
         self.room = FakeRoom()
 
     def new_room(self) -> rtc.Room:
@@ -63,6 +76,15 @@ class House:
         payload = told if isinstance(told, bytes) else json.dumps(told.encode()).encode()
         self.room.receive_data(payload, topic=EVENTS_TOPIC, sender=sender)
 
+    def speak(
+        self, *pieces: str | Step, sender: str = "agent-1", signed: str | None = None, **changes: str
+    ) -> None:
+        """A caption of `u1` comes, with a signature for the text `signed`; None: for its own."""
+        text = "".join(piece for piece in pieces if isinstance(piece, str)) if signed is None else signed
+        signature = sign_caption(CREDENTIALS, room="demo", agent="agent-1", utterance_id="u1", text=text)
+        attributes = {"lk.segment_id": "u1", SIGNATURE_ATTRIBUTE: signature} | changes
+        self.room.receive_text(*pieces, topic=CAPTION_TOPIC, sender=sender, attributes=attributes)
+
     async def ask(self) -> AgentStatus:
         self.asked += 1
         if isinstance(self.answer, LibaError):
@@ -79,6 +101,7 @@ class House:
             agent_name="liba",
             with_captions=with_captions,
             is_patient=is_patient,
+            previous=self.previous,
             new_room=self.new_room,
             ask=self.ask,
         )
@@ -135,24 +158,135 @@ async def test_only_agents_are_believed_and_only_on_their_topic(house: House) ->
 
 
 async def test_captions_come_where_they_are_asked_for_and_from_agents_only(house: House) -> None:
-    def speak(text: str, sender: str = "agent-1", **attributes: str) -> None:
-        given = {"lk.segment_id": "u1"} | attributes
-        house.room.receive_text(text, topic=CAPTION_TOPIC, sender=sender, attributes=given)
-
     async with house.followed(with_captions=True) as updates:
         await take(updates, 2)
-        speak("Forged.", sender="vera")
-        speak("x" * 9000)
-        speak("Of nothing.", **{"lk.segment_id": ""})
-        house.room.receive_text(
-            "Half", rtc.StreamError("gone"), topic=CAPTION_TOPIC, sender="agent-1", attributes={}
-        )
-        speak("Hello.")
+        house.speak("Forged.", sender="vera")
+        house.speak("x" * 9000)
+        house.speak("Of nothing.", **{"lk.segment_id": ""})
+        house.speak("Half", rtc.StreamError("gone"))
+        await asyncio.sleep(1)
+        house.speak("Hello.")
         assert await take(updates, 1) == [Caption("u1", "Hello.")]
     async with house.followed() as updates:
         await take(updates, 2)
-        speak("Hello.")
+        house.speak("Hello.")
         assert await is_silent(updates)
+
+
+ANOTHER_KEY = LiveKitCredentials("ws://127.0.0.1:1", "other", SecretStr("another-secret-of-32-characters!"))
+
+
+def signature(credentials: LiveKitCredentials = CREDENTIALS, **changes: str) -> str:
+    said = {"room": "demo", "agent": "agent-1", "utterance_id": "u1", "text": "Forged."} | changes
+    return sign_caption(credentials, **said)
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        "",
+        "e30.e30.e30",
+        signature(text="Hello."),
+        signature(utterance_id="u2"),
+        signature(room="another"),
+        signature(agent="agent-2"),
+        signature(ANOTHER_KEY),
+        sign_request(
+            CREDENTIALS,
+            room="demo",
+            method=SAY_METHOD,
+            body={"id": "u1", "text": "Forged."},
+            agent="agent-1",
+        ),
+    ],
+    ids=["none", "rubbish", "text", "id", "room", "agent", "key", "of a request"],
+)
+async def test_a_text_in_the_agents_name_that_it_has_not_signed_is_passed_over(
+    house: House, auth: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server lets an avatar send texts in the name of anybody."""
+    async with house.followed(with_captions=True) as updates:
+        await take(updates, 2)
+        for _ in range(10):
+            house.speak("Forged.", **{SIGNATURE_ATTRIBUTE: auth})
+            await asyncio.sleep(0.1)
+        house.speak("Hello.")
+        assert await take(updates, 1) == [Caption("u1", "Hello.")]
+    assert caplog.text.count("caption from agent-1 passed over") == 1
+    assert "Forged" not in caplog.text
+
+
+async def test_captions_by_the_key_before_are_believed_while_keys_are_changed(house: House) -> None:
+    house.previous = ANOTHER_KEY
+    text = {SIGNATURE_ATTRIBUTE: signature(ANOTHER_KEY, text="Hello.")}
+    async with house.followed(with_captions=True) as updates:
+        await take(updates, 2)
+        house.speak("Hello.", **text)
+        assert await take(updates, 1) == [Caption("u1", "Hello.")]
+
+
+@pytest.mark.parametrize("sender", ["vera", "nobody", ""])
+async def test_streams_of_whom_nobody_believes_are_closed_at_once(house: House, sender: str) -> None:
+    async with house.followed(with_captions=True) as updates:
+        await take(updates, 2)
+        for number in range(500):
+            pieces = ("x", HANG) if number % 2 else ("x",)
+            house.room.receive_text(
+                *pieces, topic=CAPTION_TOPIC, sender=sender, attributes={"lk.segment_id": "u1"}
+            )
+            assert house.room.open_readers == 0
+        house.speak("Hello.")
+        assert await take(updates, 1) == [Caption("u1", "Hello.")]
+        assert house.room.open_readers == 0
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ("never ended", HANG),
+        (*["drop by drop", 0.5] * 100,),
+        (*["x" * 1000] * 100_000,),
+        ("x" * 10_000_000, HANG),
+        ("half", rtc.StreamError("aborted")),
+        ("a defect", KeyError("canary")),
+        (),
+    ],
+    ids=["never ended", "drop by drop", "without end", "one piece", "aborted", "a defect", "empty"],
+)
+async def test_a_stream_of_an_agent_is_bounded_in_size_number_and_time_and_closed(
+    house: House, pieces: tuple[str | float | Exception, ...]
+) -> None:
+    async with house.followed(with_captions=True) as updates:
+        await take(updates, 2)
+        for _ in range(50):
+            house.room.receive_text(*pieces, topic=CAPTION_TOPIC, sender="agent-1", attributes={})
+            assert house.room.open_readers <= 4
+        await asyncio.sleep(2.1)
+        assert house.room.open_readers == 0
+        house.speak("Hello.")
+        assert await take(updates, 1) == [Caption("u1", "Hello.")]
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["leaves", "loses the connection"])
+async def test_who_leaves_has_no_stream_open(house: House, is_lost: bool) -> None:
+    async with house.followed(with_captions=True) as updates:
+        await take(updates, 2)
+        room = house.room
+        for _ in range(3):
+            room.receive_text("x", HANG, topic=CAPTION_TOPIC, sender="agent-1")
+        assert room.open_readers == 3
+        if is_lost:
+            room.lose_connection()
+            await take(updates, 2)
+    assert room.open_readers == 0
+
+
+async def test_a_text_that_is_still_coming_holds_up_nothing_else(house: House) -> None:
+    async with house.followed(with_captions=True) as updates:
+        await take(updates, 2)
+        house.speak("Hel", 1.0, "lo.")
+        house.tell(DONE)
+        assert await take(updates, 2) == [DONE, Caption("u1", "Hello.")]
 
 
 async def test_the_agent_is_asked_again_when_another_one_is_there_and_not_for_others(house: House) -> None:
@@ -267,3 +401,64 @@ async def test_when_nobody_reads_the_oldest_is_lost_and_not_the_memory(house: Ho
             f"u{number}" for number in range(100, 2100)
         ]
         assert await is_silent(updates)
+
+
+async def test_changes_of_others_push_out_nothing_that_was_told_and_are_looked_at(house: House) -> None:
+    async with house.followed() as updates:
+        await take(updates, 2)
+        house.tell(DONE)
+        for number in range(3000):
+            house.room.change_attributes("vera", mood=str(number))
+        assert await take(updates, 1) == [DONE]
+        house.agent_comes("agent-0", epoch="e0")
+        house.room.leave("agent-1")
+        house.agent_comes()
+        for number in range(2100):
+            house.tell(Event(FACTS, Report(f"u{number}", "done"), t0=1.0))
+        assert STATUS in await take(updates, 2000)
+
+
+async def test_an_event_that_the_reader_fails_at_is_passed_over(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with house.followed() as updates:
+        await take(updates, 2)
+        for _ in range(10):
+            packet = rtc.DataPacket(
+                cast(bytes, 5),
+                rtc.DataPacketKind.KIND_RELIABLE,
+                cast(rtc.RemoteParticipant, house.room.remote_participants["agent-1"]),
+                EVENTS_TOPIC,
+            )
+            house.room.emit("data_received", packet)
+        house.tell(DONE)
+        assert await take(updates, 11) == [*[Unreadable()] * 10, DONE]
+    assert len(caplog.records) == 1
+
+
+class TestFollower(BeliefContract):
+    """A follower, as one who watches a room."""
+
+    @pytest.fixture
+    async def watcher(self, house: House) -> AsyncIterator[Watcher]:
+        async with house.followed() as updates:
+            await take(updates, 2)
+            yield FollowerThatWatches(house, updates)
+
+
+class FollowerThatWatches:
+    def __init__(self, house: House, updates: AsyncGenerator[RoomUpdate]) -> None:
+        self.room = house.room
+        self._house = house
+        self._updates = updates
+
+    async def told(self) -> list[dict[str, Any]]:
+        """All up to the connection's next state, which the room is made to tell."""
+        self.room.emit("reconnecting")
+        told: list[dict[str, Any]] = []
+        while (update := (await take(self._updates, 1))[0]) != RECONNECTING:
+            assert not isinstance(update, Unreadable)
+            if isinstance(update, Event | Rejection):
+                members = update.encode()
+                told.append({name: members[name] for name in ("state", "id", "epoch")})
+        return told

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import time
 from typing import Any
 
@@ -40,6 +41,12 @@ def signed(**changes: Any) -> str:
     """A signature of BODY with some claims changed; None leaves one out."""
     made = jwt.decode(sign(), SECRET, algorithms=["HS256"], audience="liba") | changes
     return jwt.encode({name: value for name, value in made.items() if value is not None}, SECRET)
+
+
+def signed_raw(**changes: Any) -> str:
+    """The same for claims that no library would sign: of any kind."""
+    made = jwt.decode(sign(), SECRET, algorithms=["HS256"], audience="liba") | changes
+    return jwt.PyJWS().encode(json.dumps(made).encode(), SECRET, "HS256")
 
 
 def sign(*, agent: str = "") -> str:
@@ -225,6 +232,51 @@ def test_a_clock_that_is_half_a_minute_off_is_forgiven() -> None:
 def test_what_is_no_signature_of_ours_is_refused_and_raises_nothing_else(auth: str) -> None:
     with pytest.raises(RefusedError) as caught:
         verify(auth)
+    assert caught.value.reason == "unauthorized"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"id": "\ud800"},
+        {"text": "\udfff half", "\ud83d": ["\ude00", {"\udc00": "\ud800"}]},
+        {"text": "x", "nested": json.loads("[" * 900 + "]" * 900)},
+        {"speed": 10**400, "priority": -0.0},
+    ],
+    ids=["half a character", "halves in keys and lists", "deep", "large"],
+)
+def test_what_a_holder_of_the_key_has_signed_is_judged_whatever_it_holds(body: dict[str, Any]) -> None:
+    auth = sign_request(CREDENTIALS, room="demo", method=SAY_METHOD, body=body)
+    assert verify(auth, body=body).key == "key"
+    with pytest.raises(RefusedError, match="for another body"):
+        verify(sign(), body=body)
+    with pytest.raises(RefusedError, match="for another body"):
+        verify(auth)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"jti": ["a", "list"]},
+        {"jti": {"an": "object"}},
+        {"jti": "\ud800"},
+        {"jti": "x" * 65},
+        {"jti": ""},
+        {"nbf": True, "exp": True},
+        {"nbf": "0", "exp": "1e3"},
+        {"exp": 10**400},
+        {"nbf": -(10**400)},
+        {"agent": ["\ud800"]},
+        {"room": {"demo": "demo"}},
+        {"body": None},
+        {"iss": ["key"]},
+        {"aud": ["liba", "\ud800"], "room": "\ud800"},
+    ],
+    ids=str,
+)
+def test_claims_of_any_kind_are_refused_and_nothing_else_is_raised(changes: dict[str, Any]) -> None:
+    with pytest.raises(RefusedError) as caught:
+        verify(signed_raw(**changes), agent="liba-agent-1")
     assert caught.value.reason == "unauthorized"
 
 

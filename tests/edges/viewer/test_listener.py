@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 
 from libacli.core.audio import silence
-from libacli.edges.viewer.listener import AudioCapture
+from libacli.core.protocol import EVENTS_TOPIC
+from libacli.edges.livekit.fakes import FakeParticipant, FakeRoom
+from libacli.edges.viewer.listener import AudioCapture, Listener
 from libacli.speech.fakes import tone
+from tests.belief_contract import AGENT, OWN, BeliefContract, Watcher, event
 
 SOUND, SILENCE = tone(20), silence(20)
 
@@ -50,3 +55,30 @@ def test_a_take_that_nobody_ends_does_not_keep_every_level() -> None:
     for number in range(13_000):
         capture.add(b"\0\0", number * 0.01)
     assert len(capture.levels) == 12_000
+
+
+class ListenerThatWatches:
+    def __init__(self) -> None:
+        self.room = FakeRoom("demo")
+        self.room.join(FakeParticipant("agent-1", kind=AGENT, attributes=OWN))
+        self.listener = Listener(self.room.as_sdk(), agent_name="liba")
+
+    async def told(self) -> list[dict[str, Any]]:
+        events = [self.listener.events.get_nowait() for _ in range(self.listener.events.qsize())]
+        return [{name: event[name] for name in ("state", "id", "epoch")} for event in events]
+
+
+class TestListener(BeliefContract):
+    """A listener, as one who watches a room: what `liba probe` and `liba demo` go by."""
+
+    @pytest.fixture
+    def watcher(self) -> Watcher:
+        return ListenerThatWatches()
+
+
+async def test_an_event_that_the_listener_fails_at_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    watcher = ListenerThatWatches()
+    for payload in (b"{", b"\xff", b"[]", b"[" * 10_000, cast(bytes, 5), event()):
+        watcher.room.receive_data(payload, topic=EVENTS_TOPIC, sender="agent-1")
+    assert len(await watcher.told()) == 1
+    assert len(caplog.records) == 1

@@ -160,13 +160,16 @@ async def test_neither_the_key_nor_the_text_is_repeated_in_an_error(
         Script(status=401, message=f"Incorrect API key provided: {KEY}"),
         Script(status=400, message=f"cannot say {TEXT}"),
         Script(status=400, message=f"cannot say {TEXT}", param="voice"),
+        Script(status=400, message=f"{KEY} has no such model", param="model"),
+        Script(status=400, message="none at http://user:opaque-word@host/v1", param="model"),
     )
-    for _ in range(3):
+    for _ in range(5):
         with pytest.raises(VoiceRefusedError) as caught:
             await pcm_of(voice, TEXT)
         told = f"{caught.value} {caught.value.hint}"
         assert KEY not in told
         assert TEXT not in told
+        assert "opaque-word" not in told
 
 
 async def test_a_complaint_about_a_setting_is_passed_on(server: SpeechServer, voice: OpenAIVoice) -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from libacli.edges.viewer.background import in_background
+from libacli.edges.livekit.background import in_background
 from libacli.errors import UnreachableError
 
 

@@ -1,4 +1,4 @@
-"""What goes on beside a context: listening, watching, recording."""
+"""What goes on beside a context: listening, watching, reading, recording."""
 
 from __future__ import annotations
 

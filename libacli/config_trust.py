@@ -1,0 +1,128 @@
+"""What a folder may set: the class of trust of each setting.
+
+Whoever wrote the folder that one happens to stand in is a stranger until its files are trusted:
+https://git-scm.com/docs/git-config#Documentation/git-config.txt-safedirectory, https://direnv.net.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+
+class Needs(enum.Enum):
+    """What it takes for a setting to count that stands in a file of a folder."""
+
+    NOTHING = "nothing"
+    OWN_SECRETS = "all secrets that are in use come from the same file, or the file is trusted"
+    TRUST = "the file is trusted"
+
+
+class Trust(enum.Enum):
+    """What a setting can do to the user, worst first; its value says so, in brackets after its name."""
+
+    PROGRAM = "a program that would run"
+    ADDRESS = "an address that your keys would be used with"
+    CREDENTIAL = "a credential that would be used with your own"
+    DOOR = "who may get in, or what gets out"
+    LIMIT = "a limit of what you may spend"
+    RECORDS = "when your records are deleted"
+    HARMLESS = "harmless"
+
+    @property
+    def needs(self) -> Needs:
+        """What it takes. Where no secret of the user's is in use, nothing of the user's can be given away."""
+        if self is Trust.HARMLESS:
+            return Needs.NOTHING
+        return Needs.TRUST if self in (Trust.PROGRAM, Trust.RECORDS) else Needs.OWN_SECRETS
+
+
+_FIELDS: Mapping[Trust, tuple[str, ...]] = {
+    Trust.HARMLESS: (
+        "tavus_face_id",
+        "tavus_pal_id",
+        "avatar_ready_timeout",
+        "avatar_audible_timeout",
+        "voice_provider",
+        "voice_model",
+        "voice_name",
+        "voice_speed",
+        "voice_instructions",
+        "voice_first_pcm_timeout",
+        "voice_stall_timeout",
+        "speech_max_chunk_chars",
+        "speech_first_chunk_chars",
+        "speech_silence_tail_ms",
+        "speech_sink_timeout",
+        "speech_captions",
+        "say_room",
+        "say_max_text_chars",
+        "say_queue_limit",
+        "say_ttl",
+        "agent_name",
+        "agent_isolation",
+        "agent_health_port",
+        "metrics_store",
+        "metrics_budget_d01",
+        "metrics_budget_d12",
+        "metrics_budget_d2a",
+        "serve_port",
+    ),
+    Trust.ADDRESS: ("livekit_url", "openai_base_url", "tavus_base_url"),
+    Trust.CREDENTIAL: (
+        "livekit_api_key",
+        "livekit_api_secret",
+        "livekit_previous_api_key",
+        "livekit_previous_api_secret",
+        "openai_api_key",
+        "tavus_api_key",
+        "serve_owner_key",
+    ),
+    Trust.LIMIT: (
+        "avatar_join_timeout",
+        "avatar_idle_timeout",
+        "avatar_begin",
+        "avatar_silent_timeout",
+        "avatar_max_duration",
+        "avatar_renew_before",
+        "avatar_max_minutes_per_day",
+        "avatar_max_minutes_per_room",
+        "say_rate_per_minute",
+        "say_max_chars_per_hour",
+        "agent_max_rooms",
+        "serve_rate_per_minute",
+        "serve_token_ttl",
+    ),
+    Trust.DOOR: (
+        "avatar_can_subscribe",
+        "say_accept",
+        "metrics_prometheus_port",
+        "metrics_prometheus_host",
+        "serve_host",
+        "serve_keys",
+        "serve_origins",
+        "serve_public_url",
+        "serve_tls_cert",
+        "serve_tls_key",
+        "log_level",
+    ),
+    Trust.PROGRAM: ("server_binary",),
+    Trust.RECORDS: ("metrics_keep_days", "metrics_keep_mb"),
+}
+
+CLASSES: Mapping[str, Trust] = {field: trust for trust, fields in _FIELDS.items() for field in fields}
+"""Field of `Settings` → its class."""
+
+
+def class_of(field: str) -> Trust:
+    """The class of a setting; one that nobody has classed is taken for the worst."""
+    return CLASSES.get(field, Trust.PROGRAM)
+
+
+def is_tighter(value: object, than: object) -> bool:
+    """Whether a limit is as tight as another one, or tighter; of both 0 is none at all."""
+    try:
+        limit, other = float(str(value)), float(str(than))
+    except ValueError:
+        return False
+    return limit > 0 and (limit <= other or other == 0)

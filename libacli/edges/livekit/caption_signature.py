@@ -1,0 +1,35 @@
+"""What a caption is believed by: the server lets every agent, avatars too, send texts in another's name."""
+
+from __future__ import annotations
+
+from libacli.config import LiveKitCredentials
+from libacli.core.protocol import CAPTION_TOPIC
+from libacli.edges.livekit.tokens import sign_request, verify_request
+
+
+def sign_caption(
+    credentials: LiveKitCredentials, *, room: str, agent: str, utterance_id: str, text: str
+) -> str:
+    """The signature of `agent`, an identity, for what an utterance of its says; valid for a minute."""
+    body = {"id": utterance_id, "text": text}
+    return sign_request(credentials, room=room, method=CAPTION_TOPIC, body=body, agent=agent)
+
+
+def check_caption(
+    credentials: LiveKitCredentials,
+    signature: str,
+    *,
+    room: str,
+    agent: str,
+    utterance_id: str,
+    text: str,
+    previous: LiveKitCredentials | None = None,
+) -> None:
+    """Raises RefusedError unless the agent of that identity says just this, in this room, now.
+
+    `previous` is a key that is accepted too.
+    """
+    body = {"id": utterance_id, "text": text}
+    verify_request(
+        credentials, signature, room=room, method=CAPTION_TOPIC, body=body, agent=agent, previous=previous
+    )

@@ -1,0 +1,160 @@
+"""uvicorn's HTTP/1.1 with bounds that it has not: for a first request, for each next one, and per address."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from libacli.web.connection_gate import ConnectionGate
+from libacli.web.rate_limits import network_of
+
+HEAD_TIMEOUT_S = 10.0
+"""From the connection, or the answer before, to the last byte of a request's head, TLS included. Browsers
+send it in one piece, and a line that loses packets needs a second or two."""
+
+STALL_TIMEOUT_S = 30.0
+"""How long a client may take nothing of an answer that waits for it."""
+
+_LEAST_PROGRESS = 4096
+"""Bytes that a client takes of what waits for it in such a time; one that takes less holds it on purpose."""
+
+_NO_PLACE = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+def bound_connections(config: Config, gate: ConnectionGate) -> None:
+    """Has a server with this loaded `config` speak HTTP within bounds, let in by `gate`."""
+    tls, config.ssl = config.ssl, None  # our protocol does it, so that its bounds hold from the first byte on
+
+    class Bounded(_BoundedProtocol):
+        _gate = gate
+        _tls = tls
+
+    config.http_protocol_class = Bounded
+
+
+class _BoundedProtocol(H11Protocol):
+    """One connection. It is aborted when its client makes no progress where it is its turn."""
+
+    _gate: ConnectionGate
+    _tls: ssl.SSLContext | None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._tcp: asyncio.Transport | None = None
+        self._address = ""
+        self._deadline: asyncio.TimerHandle | None = None
+        self._unsent = 0
+        self._is_stalled = False
+        self._handshake: asyncio.Task[None] | None = None
+        self._early = bytearray()
+        """What came between the end of the handshake and our hearing of it."""
+
+        self._is_lost = False
+
+    @property
+    def asks_for_nothing(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def abort(self) -> None:
+        if self._tcp:
+            self._tcp.abort()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._tcp = transport
+        peer = transport.get_extra_info("peername")
+        self._address = network_of(peer[0] if isinstance(peer, tuple) else "")
+        if not self._gate.enter(self._address, self):
+            transport.write(b"" if self._tls else _NO_PLACE)
+            transport.close()
+            return
+        self._expect_progress(HEAD_TIMEOUT_S)
+        if self._tls:
+            transport.pause_reading()
+            self._handshake = self.loop.create_task(self._encrypt(transport, self._tls))
+        else:
+            super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._leave()
+        if self.transport:
+            super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport:
+            super().data_received(data)
+            self._watch()
+        elif self._handshake:
+            self._early += data
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._expect_nothing()
+        self._watch()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._is_stalled = True
+        self._watch()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._is_stalled = False
+        self._expect_nothing()
+        self._watch()
+
+    async def _encrypt(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
+        try:
+            encrypted = await self.loop.start_tls(
+                transport, self, tls, server_side=True, ssl_handshake_timeout=HEAD_TIMEOUT_S
+            )
+        except OSError:  # no TLS, or none that we speak, or too slow: there is nobody to tell
+            encrypted = None
+        if not encrypted or self._is_lost:
+            transport.abort()
+            self._leave()
+            return
+        super().connection_made(encrypted)
+        if self._early:
+            self.data_received(bytes(self._early))
+            self._early.clear()
+
+    def _watch(self) -> None:
+        """Bounds what the client has to do next; while it waits for us, nothing."""
+        if self.asks_for_nothing:
+            self._expect_progress(HEAD_TIMEOUT_S)
+        elif self._is_stalled:
+            self._expect_progress(STALL_TIMEOUT_S)
+        else:
+            self._expect_nothing()
+
+    def _expect_progress(self, within_s: float) -> None:
+        if self._deadline is None:
+            self._unsent = self._waiting_bytes()
+            self._deadline = self.loop.call_later(within_s, self._on_deadline, within_s)
+
+    def _expect_nothing(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _on_deadline(self, within_s: float) -> None:
+        self._deadline = None
+        if self._waiting_bytes() <= self._unsent - _LEAST_PROGRESS:  # it is slow, and takes what it is sent
+            self._expect_progress(within_s)
+        else:
+            self.abort()
+
+    def _waiting_bytes(self) -> int:
+        transports = {transport for transport in (self._tcp, self.transport) if transport}
+        return sum(transport.get_write_buffer_size() for transport in transports)
+
+    def _leave(self) -> None:
+        self._is_lost = True
+        self._expect_nothing()
+        self._gate.leave(self._address, self)
