@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import fcntl
 import hashlib
 import json
 import logging
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +17,7 @@ from libacli.core.hour import Hour, Spent
 from libacli.core.hour_count import HourCount
 from libacli.edges.livekit.joining import to_the_end
 from libacli.edges.livekit.signing import wall_clock
+from libacli.private_files import locked, private_file, private_folder
 
 logger = logging.getLogger("liba.agent")
 
@@ -34,7 +31,7 @@ _REFRESH_S = 20.0
 """Between two times that a promise is said again which still holds: three times as often as is needed."""
 
 _LOCK_TIMEOUT_S = 2.0
-_LOCK_PAUSE_S = 0.02
+"""Others hold the lock for the milliseconds that it takes to write a line."""
 
 
 class HourFile:
@@ -118,8 +115,8 @@ class HourFile:
 
     def _merge(self, news: Spent, promises: Mapping[str, int], now: float) -> HourCount:
         """Adds what is new to the file; what it has then. Raises OSError."""
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _locked(self._path.with_suffix(".lock")):
+        private_folder(self._path.parent)
+        with locked(self._path.with_suffix(".lock"), timeout_s=_LOCK_TIMEOUT_S):
             keys = self._load()
             counts = {key: HourCount.read(members, now) for key, members in keys.items()}
             count = counts.setdefault(self._key, HourCount())
@@ -156,8 +153,7 @@ class HourFile:
 
     def _write(self, keys: Mapping[str, Any]) -> None:
         part = self._path.with_suffix(".part")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-        with os.fdopen(os.open(part, flags, 0o600), "w", encoding="utf-8") as file:
+        with os.fdopen(private_file(part), "w", encoding="utf-8") as file:
             json.dump(keys, file)
         part.replace(self._path)
 
@@ -165,19 +161,3 @@ class HourFile:
 def hour_path() -> Path:
     """Where the agents of this user count the characters of an hour."""
     return user_state_path("liba") / "characters.json"
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Raises OSError when others hold it for too long."""
-    give_up_at = time.monotonic() + _LOCK_TIMEOUT_S
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "r+") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > give_up_at:
-                    raise OSError(errno.EWOULDBLOCK, "somebody else holds it", str(path)) from error
-                time.sleep(_LOCK_PAUSE_S)
-        yield

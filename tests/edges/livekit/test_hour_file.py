@@ -240,7 +240,7 @@ async def test_a_lock_that_somebody_keeps_costs_no_more_than_the_common_count(
         async with asyncio.timeout(10):
             await agent.file.load()
         assert agent.used == 10
-        assert "somebody else holds it" in caplog.text
+        assert "another process has locked it" in caplog.text
     await agent.file.load()
     assert counts(path)
 
