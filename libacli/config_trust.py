@@ -66,7 +66,6 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "metrics_budget_d01",
         "metrics_budget_d12",
         "metrics_budget_d2a",
-        "serve_port",
     ),
     Trust.ADDRESS: ("livekit_url", "openai_base_url", "tavus_base_url"),
     Trust.CREDENTIAL: (
@@ -99,6 +98,7 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "metrics_prometheus_port",
         "metrics_prometheus_host",
         "serve_host",
+        "serve_port",
         "serve_keys",
         "serve_origins",
         "serve_public_url",

@@ -45,6 +45,7 @@ ATTEMPTS: dict[str, Any] = {
     "metrics_prometheus_port": 9090,
     "metrics_prometheus_host": "0.0.0.0",
     "serve_host": "0.0.0.0",
+    "serve_port": 9999,
     "serve_keys": ["evil:" + "0" * 64],
     "serve_origins": ["https://evil.example"],
     "serve_public_url": "https://evil.example",

@@ -130,7 +130,13 @@ class Seat:
         """Takes the seat; leaves and comes back if it was taken. A subscriber is a new one then."""
         await self.leave()
         permissions = Permissions(can_say=True)
-        token = join_token(self._credentials, room=self.room, identity="bench", permissions=permissions)
+        token = join_token(
+            self._credentials,
+            room=self.room,
+            identity="bench",
+            valid_for_s=24 * 3600,  # its permission is to last as long as the longest run
+            permissions=permissions,
+        )
         room = rtc.Room()
         self._listener = Ear(room, self._counts)
         self._others = Ear(room, lambda identity: not self._counts(identity))

@@ -250,9 +250,8 @@ def agent(shell: Shell, room: str, tmp_path: Path) -> Iterator[Agent]:
 @asynccontextmanager
 async def guests(credentials: LiveKitCredentials, room: str) -> AsyncIterator[tuple[rtc.Room, rtc.Room]]:
     """Two participants that may send data: one that may make the agent speak, and one that may not."""
-    permitted = join_token(
-        credentials, room=room, identity="permitted", permissions=Permissions(can_say=True)
-    )
+    permissions = Permissions(can_say=True, can_control=True)
+    permitted = join_token(credentials, room=room, identity="permitted", permissions=permissions)
     claims = {
         "iss": credentials.api_key,
         "sub": "not-permitted",

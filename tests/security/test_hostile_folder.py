@@ -211,6 +211,16 @@ def test_a_command_in_a_hostile_folder_asks_nobody_and_runs_nothing(
         assert ended.stdout == ""
 
 
+@pytest.mark.parametrize("setting", ["port = PORT", 'public_url = "http://PEER"', 'host = "127.0.0.2"'])
+def test_the_key_of_a_page_goes_to_no_address_of_the_folders(
+    victim: Shell, folder: Folder, setting: str
+) -> None:
+    folder.write("liba.toml", f"[serve]\n{setting.replace('PORT', str(folder.peer.server_port))}\n")
+    ended = victim.run("sessions")
+    folder.gained_nothing()
+    assert (ended.code, ended.stdout) == (3, "")
+
+
 @pytest.mark.parametrize(
     "kind", ["addresses and programs", "the same as variables", "with secrets of its own"]
 )

@@ -31,6 +31,7 @@ _REFRESH_S = 20.0
 """Between two times that a promise is said again which still holds: three times as often as is needed."""
 
 _LOCK_TIMEOUT_S = 2.0
+"""Others hold the lock for the milliseconds that it takes to write a line."""
 
 
 class HourFile:
