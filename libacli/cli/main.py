@@ -14,6 +14,7 @@ from typer.main import get_command, get_group
 from libacli import __version__
 from libacli.cli.options import group
 from libacli.cli.output import output
+from libacli.core_files import leave_no_core_files
 from libacli.errors import LibaError
 
 COMMANDS = (
@@ -94,6 +95,7 @@ def common(
 
 
 def main() -> None:
+    leave_no_core_files()
     # Pydantic would look through every installed distribution for plugins; liba uses none.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Python looks for modules in the current folder first, also in processes for rooms that are started here.
