@@ -79,7 +79,7 @@ class Settings(BaseSettings):
         default="viewer", description="What brings the avatar: somebody who watches, or the first line then"
     )
     avatar_silent_timeout: float = Field(
-        default=900.0,
+        default=3600.0,
         ge=0,
         description="Seconds without a line after which it rests until the next one; 0: it never rests",
     )

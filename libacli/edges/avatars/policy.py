@@ -18,7 +18,7 @@ class AvatarPolicy:
     renew_before_s: float = 60.0
     can_subscribe: bool = False
     waits_for_line: bool = False
-    silent_timeout_s: float = 900.0
+    silent_timeout_s: float = 3600.0
     """0: it may be silent for as long as somebody watches."""
 
 
