@@ -6,7 +6,9 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
+
+from libacli.secret_forms import pattern_of
 
 if TYPE_CHECKING:  # an error of the command line is told before settings are loaded, and without
     from libacli.config import Settings
@@ -15,7 +17,12 @@ _SHORTEST = 8
 """What is shorter is no secret: `livekit-server --dev` has the secret "secret", which is a word as well."""
 
 _LOGIN = re.compile(r"(://)[^/?#\s\"']*@")
+_RANDOM = r"(?=[\w-]{0,43}[A-Z\d])[\w-]{16,}"
+"""Behind a prefix: no name of ours is so long with a capital or a digit in it."""
+
 _RULES = (
+    (re.compile(rf"(?:liba_|lss_|(?:(?<![\w-])|(?<=%[\dA-Fa-f]{{2}}))sk-){_RANDOM}"), "[secret]"),
+    (re.compile(rf"\b(code=){_RANDOM}"), r"\1[secret]"),
     (re.compile(r"eyJ[\w-]+\.[\w.-]+"), "[token]"),
     (re.compile(r"(access_token=)(?!\[)[^&\s\"']+"), r"\1[token]"),
     (re.compile(r"\b(Bearer|Basic)( |%20)(?!\[)[\w.~+/=*-]{6,}", re.IGNORECASE), r"\1\2[secret]"),
@@ -24,16 +31,16 @@ _RULES = (
         r"\1[secret]",
     ),
 )
-"""What looks like a secret, whoever's it is: tokens, headers that hold a key."""
+"""What looks like a secret, whoever's it is: keys of ours and of OpenAI, sessions, codes, tokens, headers."""
 
 _HEADER_VARIABLES = tuple(f"OTEL_EXPORTER_OTLP_{kind}HEADERS" for kind in ("", "TRACES_", "METRICS_"))
 
 
 def masked(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` without `secrets`, and without what looks like one."""
+    """`text` without `secrets`, however they are encoded there, and without what looks like one."""
     told = [secret for secret in secrets if len(secret) >= _SHORTEST]
     for secret in sorted(told, key=len, reverse=True):
-        text = text.replace(secret, "[secret]")
+        text = pattern_of(secret).sub("[secret]", text)
     for pattern, shown in _RULES:
         text = pattern.sub(shown, text)
     return without_password(text)
@@ -53,7 +60,7 @@ def secrets_of(settings: Settings, environment: Mapping[str, str]) -> list[str]:
         if isinstance(value, SecretStr):
             found.append(value.get_secret_value())
         elif isinstance(value, str) and "://" in value:
-            found.append(_password(value))
+            found += _logins(value)
     for name in _HEADER_VARIABLES:
         for header in environment.get(name, "").split(","):
             value = header.partition("=")[2].strip()
@@ -61,11 +68,12 @@ def secrets_of(settings: Settings, environment: Mapping[str, str]) -> list[str]:
     return [secret for secret in found if len(secret) >= _SHORTEST]
 
 
-def _password(address: str) -> str:
-    try:
-        return urlsplit(address).password or ""
-    except ValueError:  # no address at all
-        return ""
+def _logins(address: str) -> list[str]:
+    """The password in `address`, or whoever logs in without one, also if it should have been encoded."""
+    login = address.partition("://")[2].rpartition("@")[0]
+    name, colon, password = login.partition(":")
+    secret = password if colon else name
+    return [secret, unquote(secret)]
 
 
 class TokenMask(logging.Filter):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from tests.twirp_server import API_SECRET
 
@@ -15,7 +16,7 @@ KEYS = {
     "LIVEKIT_API_SECRET": API_SECRET,
     "LIVEKIT_PREVIOUS_API_SECRET": "canary-previous-secret-0123456789-0123456789",
     "OPENAI_API_KEY": "canary-openai-key-0123456789",
-    "TAVUS_API_KEY": "canary-tavus-key-0123456789",
+    "TAVUS_API_KEY": 'canary-"+/\\-tavus-key-0123456789',
     "LIBA_SERVE_OWNER_KEY": "canary-owner-key-0123456789",
 }
 PASSWORDS = {
@@ -53,4 +54,6 @@ def words_in(text: str) -> bool:
 
 def _forms(value: str) -> tuple[str, ...]:
     encoded = (base64.b64encode(form.encode()).decode().rstrip("=") for form in (value, f"user:{value}"))
-    return (value, quote(value, safe=""), *(form[:-1] for form in encoded))
+    in_json = json.dumps(value)[1:-1]
+    escaped = (in_json, json.dumps(in_json)[1:-1], repr(value)[1:-1])
+    return (value, quote(value, safe=""), quote_plus(value), *escaped, *(form[:-1] for form in encoded))

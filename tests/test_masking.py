@@ -47,12 +47,27 @@ def test_tokens_are_taken_out_and_nothing_else(
             "mail me@example.com, see https://example.com/@me",
         ),
         ("the bearer of news", "the bearer of news"),
+        (f"not known: liba_{'aB3_-' * 8}xyz", "not known: [secret]"),
+        (f"session=lss_{'aB3_-' * 8}xyz&v=1", "session=[secret]&v=1"),
+        ("Incorrect API key: sk-proj-Abcdefghijklmnop1234.", "Incorrect API key: [secret]."),
+        ('{"key":"sk-Abcdefghijklmnop1234"}', '{"key":"[secret]"}'),
+        ("key%3Dsk-Abcdefghijklmnop1234", "key%3D[secret]"),
+        ("http://host/#room=demo&code=q0ZlAbcdefghijklmnop", "http://host/#room=demo&code=[secret]"),
+        ("exit code=1", "exit code=1"),
         ("LiveKit refused the API secret", "LiveKit refused the API secret"),
     ],
 )
 def test_what_looks_like_a_secret_is_taken_out(text: str, told: str) -> None:
     assert masked(text) == told
     assert masked(told) == told
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["liba_audible_seconds_bucket", "liba_utterances_total", "a task-oriented-way-of-2 disk-usage-Monitors"],
+)
+def test_names_that_begin_like_a_secret_are_told(words: str) -> None:
+    assert masked(words) == words
 
 
 def test_configured_secrets_are_taken_out_wherever_they_stand() -> None:
@@ -70,10 +85,11 @@ def test_an_address_is_shown_without_who_logs_in_there() -> None:
 def test_all_kinds_of_configured_secrets_are_found() -> None:
     settings = Settings(
         livekit_api_secret=SecretStr("secret-1"),
-        openai_base_url="http://user:secret-2@host/v1",
-        tavus_base_url="http://[broken",
+        openai_base_url="http://user:secret-2%2B@host/v1",
+        tavus_base_url="http://secret/5@[broken",
         tavus_api_key=SecretStr("short"),
     )
     environment = {"OTEL_EXPORTER_OTLP_HEADERS": "a=Bearer%20secret-3,b=secret-4", "OTHER": "x=not-this"}
     found = secrets_of(settings, environment)
-    assert set(found) == {"secret-1", "secret-2", "Bearer%20secret-3", "Bearer secret-3", "secret-4"}
+    headers = {"Bearer%20secret-3", "Bearer secret-3", "secret-4"}
+    assert set(found) == {"secret-1", "secret-2%2B", "secret-2+", "secret/5", *headers}
