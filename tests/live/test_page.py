@@ -188,6 +188,14 @@ async def test_it_comes_back_when_liba_serve_was_killed_and_started_again(
             await expect(visit.captions).to_contain_text("The quick brown fox", timeout=SPEAK_S * 1000)
 
 
+async def link_of(url: str, key: str) -> str:
+    """A link by which one browser is let in, as who has the key gets it."""
+    headers = {"Authorization": f"Bearer {key}"}
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        answer = await client.post(f"{url}/api/link", json={"can_say": True}, headers=headers)
+    return str(answer.raise_for_status().json()["url"])
+
+
 async def test_a_key_lets_the_page_in_again_where_its_session_is_forgotten_and_sound_is_not_doubled(
     shell: Shell, stage: None, tmp_path: Path, browser: Browser, credentials: LiveKitCredentials
 ) -> None:
@@ -196,7 +204,7 @@ async def test_a_key_lets_the_page_in_again_where_its_session_is_forgotten_and_s
     async with fresh_context(browser) as context:
         one = Visit(await context.new_page())
         with serving(shell, tmp_path, "--port", port, LIBA_SERVE_KEYS=made["entry"]) as served:
-            await one.page.goto(served.page)
+            await one.page.goto(await link_of(served.url, made["key"]))
             await one.state("live")
             await one.sees()
         with serving(shell, tmp_path, "--port", port, LIBA_SERVE_KEYS=made["entry"]):

@@ -132,8 +132,11 @@ class _Speech(httpx2.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncGenerator[bytes]:
         loop = asyncio.get_running_loop()
-        while piece := await loop.run_in_executor(_thread(), next, self._pieces, b""):
-            yield piece
+        try:
+            while piece := await loop.run_in_executor(_thread(), next, self._pieces, b""):
+                yield piece
+        except Exception as error:  # of hibari, whose rules meet words that they were not made for
+            raise httpx2.ReadError("the embedded voice cannot say it") from error
 
 
 @functools.cache
@@ -158,10 +161,15 @@ def _model() -> Hibari:
 def _pieces(text: str, speed: float) -> Iterator[bytes]:
     """PCM of `text`, as soon as each part of it is ready; the first part is short."""
     model = _model()
-    for part in _parts(text):
+    for part in _parts(_with_plain_digits(text)):
         for sentence in model.split_sentences(part):
             if pcm := _pcm(model(sentence, speed=speed, seed=0), sentence):
                 yield pcm
+
+
+def _with_plain_digits(text: str) -> str:
+    """`text` with 2 for ², ② and the like: hibari takes them for numbers, and cannot read them."""
+    return "".join(str(unicodedata.digit(char)) if char.isdigit() else char for char in text)
 
 
 def _parts(text: str) -> Iterator[str]:

@@ -3,16 +3,17 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 
 import httpx2
 import pytest
 
 from libacli.core.audio import AUDIBLE_PEAK, duration_s, first_audible_s, samples
+from libacli.edges.voices import embedded
 from libacli.edges.voices.embedded import EmbeddedSpeech, embedded_voice
 from libacli.edges.voices.openai import OpenAIVoice
-from libacli.errors import ConfigError, VoiceRefusedError
+from libacli.errors import ConfigError, VoiceError, VoiceRefusedError
 from libacli.speech.ports import Style, Voice
 from tests.contracts import VoiceContract, pcm_of, speak
 
@@ -175,3 +176,21 @@ def test_neither_the_model_nor_numpy_is_loaded_before_it_speaks() -> None:
         "sys.exit(bool({'hibari', 'numpy', 'onnxruntime'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+@pytest.mark.parametrize("text", ["¹X", "5²", "E=mc²", "① one", "H₂O", "⓵ two", "፩X"])
+async def test_digits_of_all_kinds_are_spoken(voice: OpenAIVoice, text: str) -> None:
+    assert await pcm_of(voice, text)
+
+
+async def test_what_the_model_fails_at_is_an_error_of_the_voice_that_does_not_tell_the_words(
+    voice: OpenAIVoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(text: str, speed: float) -> Iterator[bytes]:
+        raise ValueError(f"invalid literal: {text!r}")
+        yield b""
+
+    monkeypatch.setattr(embedded, "_pieces", fail)
+    with pytest.raises(VoiceError) as raised:
+        await pcm_of(voice, "The canary sings.")
+    assert "canary" not in str(raised.value)
