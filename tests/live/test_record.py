@@ -34,8 +34,8 @@ LEAD_TICKS = 2
 """Sound is given this much before its picture: it waits so long in the queue of its source."""
 
 IN_SYNC_S = 0.12
-"""Sound waits in the receiver's jitter buffer, longer where the machine is busy; people notice from 0.125 s on
-(ITU-R BT.1359)."""
+"""Sound waits in the receiver's jitter buffer, longer where the machine is busy; people notice from 0.125 s
+on (ITU-R BT.1359)."""
 
 STEADY_S = 0.045
 """A picture lasts 40 ms: this is how exactly its time can be known."""

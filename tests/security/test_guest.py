@@ -106,6 +106,7 @@ async def test_what_it_uses_up_is_never_the_owners_nor_all_of_anothers(
         await agent_in(modest)
         assert "id" in await asked(modest, agent, SAY_METHOD, text="Me too.", id="m1")
         assert await owner_is_heard(ready_room, "o2", priority=1, interrupt=True)
+    await ready_room.client.stop()  # nothing of it is spoken while the next test counts
 
 
 async def test_to_leave_and_let_another_agent_come_gives_it_nothing_back(
