@@ -13,6 +13,7 @@ LibaError                       1
 ├── ThresholdError             10   what was measured is not as --assert wants it
 ├── AvatarError                 1   the avatar service did not do what it was asked
 ├── InstallError                1   a component could not be fetched, built or started
+│   └── TamperedError           1   ... because what came is not what was pinned
 ├── VoiceError                  1   text did not become sound
 │   ├── VoiceRefusedError       1   ... and asking again would not help
 │   ├── VoiceStalledError       1   ... because the voice went quiet for longer than its bound
@@ -91,6 +92,10 @@ class WithoutAvatarError(LibaError):
 
 class InstallError(LibaError):
     pass
+
+
+class TamperedError(InstallError):
+    """Somebody has changed it, or a page came instead. No other way is tried: that is for a person to see."""
 
 
 class ThresholdError(LibaError):

@@ -6,15 +6,12 @@ advisory appears for something in the resolved set, and raise the floor in `pypr
 
 from __future__ import annotations
 
-import tomllib
 from importlib.metadata import requires, version
-from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 from packaging.version import Version
 
-ROOT = Path(__file__).parent.parent
+from tests.lowest import asked_for, lowest
 
 FLOORS = {
     "aiohttp": "3.14.4",  # PYSEC-2026-4369, and request smuggling before
@@ -30,16 +27,6 @@ FLOORS = {
 
 One that is no part of the resolved set any more has no place here.
 """
-
-
-def asked_for() -> dict[str, Requirement]:
-    """What `pyproject.toml` names itself, by package."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    named = [
-        *project["dependencies"],
-        *(line for extra in project["optional-dependencies"].values() for line in extra),
-    ]
-    return {requirement.name.lower(): requirement for requirement in map(Requirement, named)}
 
 
 @pytest.mark.parametrize("package", sorted(FLOORS))
@@ -67,3 +54,10 @@ def test_every_dependency_has_a_floor() -> None:
     ]
     assert without == []
     assert requires("libacli")
+
+
+def test_the_lowest_versions_are_one_of_each_package_that_liba_asks_for() -> None:
+    named = dict(line.split("==") for line in lowest())
+    assert named.keys() == asked_for(tools=False).keys()
+    assert {"pyjwt", "uvicorn", "hibari-tts"} <= named.keys()
+    assert "pytest" not in named

@@ -119,7 +119,7 @@ def test_an_installed_server_is_this_users_alone(tmp_path: Path) -> None:
         serving = threading.Thread(target=peer.serve_forever, kwargs={"poll_interval": 0.01})
         serving.start()
         peer.publish(says_version(SERVER_VERSION))
-        installed = install_server(user_cache_path("liba"), releases_url=peer.url)
+        installed = install_server(user_cache_path("liba"), releases_url=peer.url, pins=peer.pins)
         peer.shutdown()
         serving.join()
     check(user_cache_path("liba"))

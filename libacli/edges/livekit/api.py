@@ -45,6 +45,9 @@ class Participant:
     may_send_data: bool = False
     """To everybody in the room, as its token says."""
 
+    sid: str = ""
+    """Names this one stay in the room, which no other participant can have."""
+
     def is_named(self, agent_name: str) -> bool:
         """Whether this is an agent of that name, be it that it takes requests already or is starting."""
         names = (self.attributes.get(AGENT_ATTRIBUTE), self.attributes.get(_JOB_ATTRIBUTE))
@@ -86,6 +89,7 @@ class LiveKitApi:
                 attributes=found.get("attributes") or {},
                 joined_at_ms=int(found.get("joined_at_ms") or 0),
                 may_send_data=bool((found.get("permission") or {}).get("can_publish_data")),
+                sid=str(found.get("sid", "")),
             )
             for found in answer.get("participants", [])
         ]
@@ -152,15 +156,24 @@ class LiveKitApi:
         answer = await self._call("RoomService", "PerformRpc", room, request)
         return str(answer.get("payload", ""))
 
-    async def send_data(self, room: str, topic: str, payload: bytes) -> None:
-        """Sends a reliable data packet to everybody in `room`; that it was sent is all that is known."""
+    async def send_data(self, room: str, topic: str, payload: bytes, *, to: str) -> None:
+        """Sends a reliable data packet to one participant; that it was sent is all that is known.
+
+        By its identity, and by its sid for servers before 1.5.0, which would give it to everybody else.
+        Raises NoAgentError when it is not in `room`.
+        """
         import base64
 
+        there = next((one for one in await self.participants(room) if one.identity == to and one.sid), None)
+        if not there:
+            raise NoAgentError("the agent is not there any more", hint="is `liba agent run` still running?")
         request = {
             "room": room,
             "data": base64.b64encode(payload).decode(),
             "kind": "RELIABLE",
             "topic": topic,
+            "destination_identities": [to],
+            "destination_sids": [there.sid],
         }
         await self._call("RoomService", "SendData", room, request)
 

@@ -197,6 +197,9 @@ async def test_a_server_that_cannot_ask_gets_a_packet_and_nothing_is_claimed(
     server.play("PerformRpc", OLD_SERVER)
     assert await found.say(HELLO) == Delivery("u1", "sent")
     packet = server.asked("SendData")[0].body
+    asked = server.asked("PerformRpc")[0].body["destination_identity"]
+    assert packet["destination_identities"] == [asked]  # nobody else in the room gets the text
+    assert packet["destination_sids"]
     sent = json.loads(base64.b64decode(packet["data"]))
     auth = sent.pop("auth")
     assert (packet["topic"], sent) == ("say", {"text": "Hello.", "id": "u1", "speed": 1.5})

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import socket
 from collections.abc import AsyncGenerator, Iterator
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -51,8 +52,10 @@ async def test_everybody_in_the_room_is_listed(server: TwirpServer, api: LiveKit
     viewer = {"sid": "PA_v", "identity": "viewer", "state": "JOINING", "kind": "STANDARD"}
     server.participants = [viewer, agent("liba-agent-1")]
     assert await api.participants("demo") == [
-        Participant("viewer", is_active=False, is_agent=False, attributes={}),
-        Participant("liba-agent-1", is_active=True, is_agent=True, attributes={"liba.agent": "liba"}),
+        Participant("viewer", is_active=False, is_agent=False, attributes={}, sid="PA_v"),
+        Participant(
+            "liba-agent-1", is_active=True, is_agent=True, attributes={"liba.agent": "liba"}, sid="PA_x"
+        ),
     ]
 
 
@@ -138,11 +141,26 @@ async def test_a_participant_is_asked_and_its_reply_comes_back(server: TwirpServ
     }
 
 
-async def test_data_goes_out_reliably_and_in_base64(server: TwirpServer, api: LiveKitApi) -> None:
-    await api.send_data("demo", "say", "Grüße".encode())
-    sent = server.requests[0].body
-    assert base64.b64decode(sent["data"]).decode() == "Grüße"
-    assert (sent["kind"], sent["topic"]) == ("RELIABLE", "say")
+async def test_data_goes_out_reliably_in_base64_and_to_one_participant(
+    server: TwirpServer, api: LiveKitApi
+) -> None:
+    server.play("ListParticipants", people(agent("liba-agent-1"), agent("liba-agent-2") | {"sid": "PA_y"}))
+    await api.send_data("demo", "say", "Grüße".encode(), to="liba-agent-2")
+    (request,) = server.asked("SendData")
+    assert base64.b64decode(request.body["data"]).decode() == "Grüße"
+    assert (request.body["kind"], request.body["topic"]) == ("RELIABLE", "say")
+    assert request.body["destination_identities"] == ["liba-agent-2"]
+    assert request.body["destination_sids"] == ["PA_y"]
+
+
+@pytest.mark.parametrize("there", [[], [agent("somebody")], [agent("liba-agent-1") | {"sid": ""}]])
+async def test_data_for_somebody_who_is_not_there_is_sent_to_nobody(
+    server: TwirpServer, api: LiveKitApi, there: list[dict[str, Any]]
+) -> None:
+    server.play("ListParticipants", people(*there))
+    with pytest.raises(NoAgentError):
+        await api.send_data("demo", "say", b"A secret line.", to="liba-agent-1")
+    assert server.asked("SendData") == []
 
 
 @pytest.mark.parametrize(
