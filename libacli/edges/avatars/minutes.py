@@ -161,11 +161,14 @@ class AvatarMinutes:
                 date.fromisoformat(noted["day"]),
                 float(noted["seconds"]),
                 {str(room): float(seconds) for room, seconds in noted.get("rooms", {}).items()},
-                {str(room): datetime.fromisoformat(at) for room, at in noted.get("silent", {}).items()},
+                {
+                    str(room): datetime.fromisoformat(at).astimezone(UTC)
+                    for room, at in noted.get("silent", {}).items()
+                },
             )
         except FileNotFoundError:
             return _Used(date.min)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             logger.warning("%s cannot be read; avatar minutes are counted from zero", self._file)
             return _Used(date.min)
 

@@ -193,9 +193,11 @@ class AvatarSession:
         try:
             await self._conversations.end(avatar)
         finally:
+            # Who is still there, as when the agent is started anew, has not come and gone for nothing.
+            was_silent = not (self.demand.has_spoken or self.demand.is_watched)
             await to_the_end(self._put_out(avatar.identity))
             with suppress(LibaError):  # it is told when the next one is asked for
-                await self._minutes.count(self.seconds, was_silent=not self.demand.has_spoken)
+                await self._minutes.count(self.seconds, was_silent=was_silent)
 
     async def _was_silent(self) -> bool:
         with suppress(LibaError):  # it is told when an avatar is asked for

@@ -185,3 +185,14 @@ async def test_where_nothing_was_said_is_known_for_an_hour_by_every_process(
     await again.count(0, was_silent=True)
     await again.count(0, was_silent=False)
     assert not again.was_silent()
+
+
+@pytest.mark.parametrize("at", ["2026-03-01T11:59:00", "2026-03-01T11:59:00+00:00"])
+async def test_a_moment_that_somebody_wrote_without_its_zone_can_be_read(
+    tmp_path: Path, clock: Clock, at: str
+) -> None:
+    file = tmp_path / "minutes.json"
+    file.write_text(json.dumps({"day": "2026-03-01", "seconds": 60, "rooms": {}, "silent": {"demo": at}}))
+    minutes = AvatarMinutes(file, max_minutes=10, room="demo", clock=clock)
+    await minutes.count(30)
+    assert minutes.left_s == 510

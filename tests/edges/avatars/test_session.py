@@ -383,11 +383,23 @@ SAID = Event(AgentFacts("room", "liba", epoch="e1"), Report("u1", "accepted"), t
 async def test_who_comes_and_goes_ten_times_without_a_word_costs_one_avatar(tmp_path: Path) -> None:
     for visit in range(10):  # the room closes when it is empty, and another agent comes with the next viewer
         async with staged(tmp_path, max_minutes=240) as stage:
-            await asyncio.sleep(21)
+            await asyncio.sleep(1.1)
+            stage.room.leave("viewer")
+            await asyncio.sleep(20)
             stage.running.cancel()
             await asyncio.wait([stage.running])
             asked = len(stage.service.invitations)
         assert asked == (1 if visit == 0 else 0)
+
+
+async def test_an_agent_that_is_started_anew_while_somebody_watches_has_its_avatar_at_once(
+    tmp_path: Path,
+) -> None:
+    for _ in range(2):
+        async with staged(tmp_path, max_minutes=240) as stage:
+            await ready(stage)
+            stage.running.cancel()
+            await asyncio.wait([stage.running])
 
 
 async def test_a_room_that_was_silent_gets_its_avatar_with_the_next_line_or_after_an_hour(
