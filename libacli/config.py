@@ -1,13 +1,15 @@
 """Settings: what they are, what they are called, which of them are secret.
 
 A field `section_key` is `key` in table `[section]` of a TOML file, and an environment variable:
-`LIVEKIT_*`, `OPENAI_*` and `TAVUS_*` by their own names, everything else as `LIBA_SECTION_KEY`.
+`LIVEKIT_*`, `OPENAI_*` and `TAVUS_*` by their own names, everything else as `LIBA_SECTION_KEY`. A field of
+one word is a table of its own, with any keys; as a variable it is JSON.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,9 +17,13 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from libacli.config_trust import Needs, class_of
+from libacli.config_values import Headers, JsonObject, LogLevel, Query, Tables
 from libacli.errors import ConfigError, CredentialsError
 
 _MARKS = {Needs.NOTHING: "", Needs.OWN_SECRETS: " *", Needs.TRUST: " **"}
+_LEAVING_S = 10
+"""What an agent needs to end its avatar."""
+
 _VENDOR_SECTIONS = ("livekit", "openai", "tavus")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -28,7 +34,16 @@ def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _parsed(value: Any) -> Any:
+    """A table as an environment variable has it: JSON."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Table = Annotated[dict[str, str], BeforeValidator(_parsed)]
 
 
 class Settings(BaseSettings):
@@ -39,6 +54,11 @@ class Settings(BaseSettings):
     livekit_url: str = Field(
         default="", repr=False, description="Address of the LiveKit server: ws:// or wss://"
     )
+    livekit_public_url: str = Field(
+        default="",
+        repr=False,
+        description="The same server for browsers and the avatar service, if they reach it elsewhere",
+    )
     livekit_api_key: str = Field(default="", description="API key of the LiveKit project")
     livekit_api_secret: SecretStr | None = Field(default=None, description="Its secret")
     livekit_previous_api_key: str = Field(
@@ -46,14 +66,29 @@ class Settings(BaseSettings):
     )
     livekit_previous_api_secret: SecretStr | None = Field(default=None, description="Its secret")
 
+    livekit_e2ee_key: SecretStr | None = Field(
+        default=None,
+        description="Key of rooms that are encrypted end to end: any text, the same for all in the room",
+    )
+
     openai_api_key: SecretStr | None = Field(default=None, description="Key for OpenAI speech")
     openai_base_url: str = Field(
         default="", repr=False, description="Another server with the same speech API; empty: OpenAI's own"
     )
+    openai_headers: Headers = Field(
+        default=None,
+        description="Headers of each request: NAME=VALUE, or a table; also named OPENAI_CUSTOM_HEADERS",
+    )
+    openai_query: Query = Field(
+        default=None, description="Parameters in the address of each request: api-version=..., or a table"
+    )
+    openai_org_id: str = Field(default="", description="Organization that pays, if the key has several")
+    openai_project_id: str = Field(default="", description="Project that pays, if the key has several")
 
     tavus_api_key: SecretStr | None = Field(default=None, description="Key for the avatar service")
     tavus_face_id: str = Field(
-        default="", description="The avatar's face; older name: replica_id, TAVUS_REPLICA_ID"
+        default="",
+        description="The avatar's face, if not Tavus's own; older name: replica_id, TAVUS_REPLICA_ID",
     )
     tavus_pal_id: str = Field(
         default="", description="The avatar's behaviour; older name: persona_id, TAVUS_PERSONA_ID"
@@ -66,7 +101,7 @@ class Settings(BaseSettings):
         default=5.0, description="Seconds that speech waits for an avatar that is joining"
     )
     avatar_join_timeout: Seconds = Field(
-        default=20.0, description="Seconds until an avatar that was asked for must be in the room"
+        default=45.0, description="Seconds until an avatar that was asked for must be in the room"
     )
     avatar_audible_timeout: Seconds = Field(
         default=5.0,
@@ -92,9 +127,17 @@ class Settings(BaseSettings):
     avatar_renew_before: Seconds = Field(
         default=60.0, description="Seconds before that end from which on a new conversation takes over"
     )
+    avatar_overlap: bool = Field(
+        default=False,
+        description="Renew without a gap, if the account and the avatar can do with two at a time",
+    )
     avatar_can_subscribe: bool = Field(
         default=False,
         description="Whether the avatar service may hear and see everybody in the room; it needs neither",
+    )
+    avatar_check_public: bool = Field(
+        default=True,
+        description="Ask for no avatar while LiveKit's address is a private one, seen from here",
     )
     avatar_max_minutes_per_day: float = Field(
         default=240.0,
@@ -109,28 +152,88 @@ class Settings(BaseSettings):
         description="Of these, minutes a day that one room may have; 0: all that are left",
     )
 
-    voice_provider: Literal["auto", "openai", "embedded"] = Field(
-        default="auto",
-        description="auto: openai where it has a key or an address, else the embedded English voice",
+    voice_providers: Words = Field(
+        default=("auto",),
+        min_length=1,
+        description="Whose voice speaks; the next one does where one cannot: auto, speech, realtime, "
+        "livekit:MODEL, livekit:PLUGIN, embedded",
     )
-    voice_model: str = Field(
-        default="gpt-4o-mini-tts", description="Speech model of OpenAI, or of the other server"
+    voice_model: str = Field(default="", description="Model of the first of them; empty: the usual one")
+    voice_name: str = Field(default="", description="Speaker of that model; empty: the usual one")
+    voice_options: Tables = Field(
+        default=None,
+        description="Options of plugins: a table for each, such as 'livekit:elevenlabs'; or JSON",
     )
-    voice_name: str = Field(default="alloy", description="Speaker of that model")
     voice_speed: float = Field(default=1.0, ge=0.25, le=4.0, description="Pace, 1 is normal: 0.25 to 4")
     voice_instructions: str = Field(default="", max_length=1000, description="Tone and manner, in free words")
+    voice_language: Literal["auto", "en", "en-gb", "de", "fr", "es", "it"] = Field(
+        default="auto", description="Language of the embedded voice; auto: that of each text"
+    )
+    voice_sample_rate: int = Field(
+        default=0,
+        ge=0,
+        le=384_000,
+        description="Samples a second, if they come without a header; 0: as the answer says, else 24000",
+    )
+    voice_extra: JsonObject = Field(
+        default={}, description="Fields for the body of each request, as the server knows them; null: without"
+    )
     voice_first_pcm_timeout: Seconds = Field(
         default=10.0, description="Seconds until the first sound must have come"
+    )
+    voice_load_timeout: Seconds = Field(
+        default=60.0, description="The same for the first word after the start: the server may load its model"
     )
     voice_stall_timeout: Seconds = Field(
         default=5.0, description="Seconds that a voice may fall silent in between"
     )
+    voice_patience: float = Field(
+        default=30.0,
+        ge=0,
+        le=3600,
+        description="Seconds that a text waits for a voice that asks to be asked later (Retry-After)",
+    )
+    voice_hedge: bool | None = Field(
+        default=None,
+        description="Ask a late voice a second time, for one request in twenty at most; empty: in the cloud",
+    )
+    voice_cache_memory_mb: int = Field(
+        default=16,
+        ge=0,
+        le=1024,
+        description="Megabytes of what was said that each room remembers, to say it again at once; 0: none",
+    )
+    voice_cache_mb: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="The same on disk, for all agents of this user: the sound, and no text; 0: none",
+    )
+
+    voice_pronounce_file: Path | None = Field(
+        default=None, description="TOML file with more words for the table [pronounce], which goes before it"
+    )
+
+    pronounce: Table = Field(
+        default={},
+        description="Words, and how the voice is to read them; one with capitals counts only as it stands",
+        examples=[{"gif": "jif"}],
+    )
 
     speech_max_chunk_chars: int = Field(
-        default=120, ge=20, le=4096, description="Most characters that the voice is given at a time"
+        default=2000,
+        ge=20,
+        le=4096,
+        description="Most characters that the voice is given at a time; it is given less where that pays",
     )
     speech_first_chunk_chars: int = Field(
-        default=32, ge=10, le=4096, description="The same for the first piece: sound begins when it is spoken"
+        default=2000, ge=10, le=4096, description="The same for the first piece of an utterance"
+    )
+    speech_max_hold: float = Field(
+        default=3.0,
+        ge=0,
+        le=60,
+        description="Most seconds that a slow voice is held back to be heard without a break; 0: never",
     )
     speech_silence_tail_ms: int = Field(
         default=120,
@@ -237,7 +340,7 @@ class Settings(BaseSettings):
         default=None, description="A livekit-server to use instead of finding one"
     )
 
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
+    log_level: LogLevel = Field(
         default="info", description="How much the agent tells; debug includes the spoken text"
     )
 
@@ -255,8 +358,16 @@ class Settings(BaseSettings):
 
     @property
     def has_avatar(self) -> bool:
-        """Whether an avatar is configured."""
-        return bool(self.tavus_api_key and (self.tavus_face_id or self.tavus_pal_id))
+        """Whether an avatar is configured: who names no face has the service's own."""
+        return bool(self.tavus_api_key)
+
+    @property
+    def departure_timeout_s(self) -> int:
+        """How long a room of ours is to stay open when the last person has left; 0: as its server has it.
+
+        As long as its avatar: with the room the agent goes, and a reload of the page would cost a new one.
+        """
+        return math.ceil(self.avatar_idle_timeout) + _LEAVING_S if self.has_avatar else 0
 
     def livekit(self) -> LiveKitCredentials:
         """URL, key and secret of LiveKit. Raises CredentialsError that names what is missing, ConfigError."""
@@ -270,15 +381,22 @@ class Settings(BaseSettings):
         if missing:
             raise CredentialsError(
                 f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
-                hint="set them in the environment or in liba.toml (`liba config init`), "
-                "or run `liba demo`, which needs none",
+                hint="set them in the environment or in liba.toml (`liba config init`), name a project of "
+                "`lk` with --project, or run `liba demo`, which needs none",
             )
-        credentials = LiveKitCredentials(self.livekit_url, self.livekit_api_key, SecretStr(secret))
-        if not self.livekit_url.startswith(("ws://", "wss://", "http://", "https://")):
-            raise ConfigError(
-                f"LIVEKIT_URL must begin with ws:// or wss://, it is {self.livekit_url!r}",
-                hint="copy it from your LiveKit project's settings",
-            )
+        credentials = LiveKitCredentials(
+            self.livekit_url,
+            self.livekit_api_key,
+            SecretStr(secret),
+            self.livekit_public_url,
+            self.livekit_e2ee_key,
+        )
+        for name, url in (("LIVEKIT_URL", self.livekit_url), ("LIVEKIT_PUBLIC_URL", self.livekit_public_url)):
+            if url and not url.startswith(("ws://", "wss://", "http://", "https://")):
+                raise ConfigError(
+                    f"{name} must begin with ws:// or wss://, it is {url!r}",
+                    hint="copy it from your LiveKit project's settings",
+                )
         return credentials
 
     def livekit_previous(self) -> LiveKitCredentials | None:
@@ -306,13 +424,23 @@ class LiveKitCredentials:
 
     api_key: str
     api_secret: SecretStr
+    public_url: str = ""
+    """Where browsers and services elsewhere reach the same server; empty: there as well."""
+    e2ee_key: SecretStr | None = None
+    """What sound and picture are encrypted with from end to end; None: they are not."""
 
     def __post_init__(self) -> None:
-        if "@" in self.url:
-            raise ConfigError(
-                "LIVEKIT_URL holds a user name or password, and every viewer is given that address",
-                hint="leave out all up to the @; LiveKit knows LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
-            )
+        for name, url in (("LIVEKIT_URL", self.url), ("LIVEKIT_PUBLIC_URL", self.public_url)):
+            if "@" in url:
+                raise ConfigError(
+                    f"{name} holds a user name or password, and every viewer is given that address",
+                    hint="leave out all up to the @; LiveKit knows LIVEKIT_API_KEY and LIVEKIT_API_SECRET",
+                )
+
+    @property
+    def outside(self) -> LiveKitCredentials:
+        """The same server as others reach it: browsers, and the avatar's service."""
+        return replace(self, url=self.public_url, public_url="") if self.public_url else self
 
     @property
     def is_loopback(self) -> bool:
@@ -353,8 +481,7 @@ def variable_name(field: str) -> str:
 
 def toml_name(field: str) -> str:
     """How `field` is written in words and TOML: `say.queue_limit`."""
-    section, _, key = field.partition("_")
-    return f"{section}.{key}"
+    return field.replace("_", ".", 1)
 
 
 def example() -> str:
@@ -368,13 +495,17 @@ def example() -> str:
     ]
     section = ""
     for field, info in Settings.model_fields.items():
-        if not toml_name(field).startswith(f"{section}."):
-            section = toml_name(field).partition(".")[0]
+        name, _, key = toml_name(field).partition(".")
+        if name != section:
+            section = name
             lines += ["", f"[{section}]"]
-        key = toml_name(field).partition(".")[2]
         default = "" if info.default is None else info.default
         mark = _MARKS[class_of(field).needs]
-        lines += [f"# {info.description} [{variable_name(field)}]{mark}", f"# {key} = {json.dumps(default)}"]
+        lines += [f"# {info.description} [{variable_name(field)}]{mark}"]
+        if key:
+            lines += [f"# {key} = {json.dumps(default)}"]
+        for own_keys in info.examples or ():
+            lines += [f"# {own_key}={json.dumps(value)}" for own_key, value in own_keys.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -15,6 +15,7 @@ from libacli.config import Settings, toml_name, variable_name
 from libacli.errors import ConfigError
 
 _OLDER_NAMES = {
+    "openai_custom_headers": "openai_headers",
     "tavus_replica_id": "tavus_face_id",
     "tavus_persona_id": "tavus_pal_id",
     "tavus_ready_timeout": "avatar_ready_timeout",
@@ -24,8 +25,11 @@ _OLDER_NAMES = {
     "tavus_max_duration": "avatar_max_duration",
     "tavus_renew_before": "avatar_renew_before",
     "tavus_max_minutes_per_day": "avatar_max_minutes_per_day",
+    "voice_provider": "voice_providers",
+    "livekit_agent_name": "agent_name",
+    "livekit_log_level": "log_level",
 }
-"""How earlier versions spelled them, in files and (in capitals) in the environment; they go on working."""
+"""How earlier versions, OpenAI's SDK or livekit-agents spell them; in capitals they are variables."""
 
 CONFIG_VARIABLE = "LIBA_CONFIG"
 SECTIONS = tuple(dict.fromkeys(toml_name(field).partition(".")[0] for field in Settings.model_fields))
@@ -39,7 +43,7 @@ class Given:
 
     value: Any
     origin: str
-    """`flag`, `environment NAME`, a file's path, or a path and how it is spelled there."""
+    """`flag`, `environment NAME`, a file's path, or a path and how it is spelled, or whose it is, there."""
 
     spelled: str = ""
     """The setting's name as that file spells it; empty outside of files."""
@@ -69,7 +73,7 @@ def read_file(file: Path, *, is_named: bool = False, hint: str = "") -> bytes:
 
 def from_variables(variables: Mapping[str, str], file: Path | None = None) -> dict[str, Given]:
     """Settings among variables, of `file` or of the environment. Raises ConfigError for unknown ones."""
-    known = {older.upper(): field for older, field in _OLDER_NAMES.items()}
+    known = {variable_name(older): field for older, field in _OLDER_NAMES.items()}
     known |= {variable_name(field): field for field in Settings.model_fields}
     for name in variables:
         if name.startswith("LIBA_") and name not in known and name != CONFIG_VARIABLE:
@@ -88,7 +92,7 @@ def from_variables(variables: Mapping[str, str], file: Path | None = None) -> di
 
 
 def from_dotenv(file: Path, content: bytes, *, may_refer: bool) -> dict[str, Given]:
-    """Settings in a `.env`, with the environment's values put in where it `may_refer` to them.
+    """Settings in a `.env` or the like, with the environment's values put in where it `may_refer` to them.
 
     Raises ConfigError.
     """
@@ -109,6 +113,9 @@ def from_toml(file: Path, content: bytes) -> dict[str, Given]:
             raise ConfigError(f"{file}: unknown table [{section}]", hint=_nearest(section, SECTIONS))
         if not isinstance(table, dict):
             raise ConfigError(f"{file}: {section} must be a table", hint=f"write [{section}] above its keys")
+        if section in Settings.model_fields:  # a table of its own, whatever its keys
+            found[section] = Given(table, str(file), section)
+            continue
         for key, value in table.items():
             newer = _OLDER_NAMES.get(f"{section}_{key}")
             field = newer or f"{section}_{key}"

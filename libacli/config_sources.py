@@ -1,7 +1,8 @@
 """Where settings come from, and which source goes first.
 
-Order, first wins: flags > environment > `.env` > `--config FILE` or `./liba.toml` > user's file > defaults.
-`.env` and `./liba.toml` are the folder's, not the user's: see `config_trust` for what they may set.
+Order, first wins: flags > `--project` > environment > `.env.local` > `.env` > `--config` or `./liba.toml` >
+user's file > default project of `lk` > defaults.
+`.env.local`, `.env` and `./liba.toml` are the folder's, not the user's: see `config_trust`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,15 @@ from libacli.config_files import Given, from_dotenv, from_toml, from_variables, 
 from libacli.config_trust import Trust, class_of
 from libacli.errors import ConfigError
 from libacli.folder_settings import LeftOut, Source, without_untrusted
+from libacli.lk_projects import default_project, lk_file, named_project
 from libacli.trusted_files import TrustedFiles, user_trusted_files
 
 PROJECT_FILE = Path("liba.toml")
-DOTENV_FILE = Path(".env")
+DOTENV_FILES = (Path(".env.local"), Path(".env"))
+"""First wins, as in Next.js; the first is where `lk app env -w` and LiveKit's starters put their keys:
+https://nextjs.org/docs/app/guides/environment-variables#environment-variable-load-order"""
+
+FOLDER_FILES = (*DOTENV_FILES, PROJECT_FILE)
 TRUST_HINT = "read it, then: liba config trust"
 
 _MOST_TOLD = 3
@@ -54,12 +60,15 @@ def load(
     *,
     flags: Mapping[str, Any] | None = None,
     config_file: Path | None = None,
+    project: str | None = None,
+    with_default_project: bool = True,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     user_file: Path | None = None,
+    projects_file: Path | None = None,
     trusted: TrustedFiles | None = None,
 ) -> LoadedSettings:
-    """Reads all sources. `flags` are fields by name; None means not given.
+    """Reads all sources. `flags` are fields by name, None means not given; `project` is one that `lk` knows.
 
     Raises ConfigError for a file that cannot be read or that others can write, an unknown key, or an
     invalid value; not for what is left out of the folder's files, which the caller has to tell.
@@ -68,7 +77,11 @@ def load(
     user_file = user_file or user_config_file()
     trusted = trusted or user_trusted_files()
     given = {name: Given(value, "flag") for name, value in (flags or {}).items() if value is not None}
-    sources = [Source(given), Source(from_variables(environment))]
+    projects_file = projects_file or lk_file()
+    sources = [Source(given)]
+    if project is not None:
+        sources.append(Source(named_project(projects_file, project)))
+    sources.append(Source(from_variables(environment)))
     sources += [_folder_source(file, trusted) for file in folder_files(folder or Path(), config_file)]
     if config_file:
         named = read_file(config_file, is_named=True, hint=_INIT_HINT)
@@ -76,19 +89,23 @@ def load(
     if user_file.is_file():
         sources.append(Source(from_toml(user_file, read_file(user_file, hint=_INIT_HINT))))
     kept, left_out = without_untrusted(sources)
+    counting = {field: given.value for source in reversed(kept) for field, given in source.values.items()}
+    if with_default_project and (default := default_project(projects_file, counting)):
+        sources.append(Source(default))
+        kept, left_out = without_untrusted(sources)  # its secret is in use now
     settings, origins = _made(kept)
     return LoadedSettings(settings, origins, tuple(left_out), tuple(one for one in sources if one.file))
 
 
 def folder_files(folder: Path, config_file: Path | None = None) -> list[Path]:
     """The files of settings that are in `folder`; first wins. One that is named takes the place of TOML."""
-    files = [folder / DOTENV_FILE, *([] if config_file else [folder / PROJECT_FILE])]
-    return [file for file in files if os.path.isfile(file)]
+    names = DOTENV_FILES if config_file else FOLDER_FILES
+    return [folder / name for name in names if os.path.isfile(folder / name)]
 
 
 def folder_values(file: Path, content: bytes, *, may_refer: bool = False) -> dict[str, Given]:
     """What one of those files sets; `may_refer` to variables of the environment. Raises ConfigError."""
-    is_dotenv = file.name == DOTENV_FILE.name
+    is_dotenv = file.name in map(str, DOTENV_FILES)
     return from_dotenv(file, content, may_refer=may_refer) if is_dotenv else from_toml(file, content)
 
 

@@ -43,15 +43,22 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "tavus_pal_id",
         "avatar_ready_timeout",
         "avatar_audible_timeout",
-        "voice_provider",
+        "voice_providers",
         "voice_model",
         "voice_name",
         "voice_speed",
         "voice_instructions",
+        "voice_language",
+        "voice_sample_rate",
         "voice_first_pcm_timeout",
+        "voice_load_timeout",
         "voice_stall_timeout",
+        "voice_patience",
+        "voice_hedge",
+        "voice_cache_memory_mb",
         "speech_max_chunk_chars",
         "speech_first_chunk_chars",
+        "speech_max_hold",
         "speech_silence_tail_ms",
         "speech_sink_timeout",
         "speech_captions",
@@ -67,13 +74,18 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "metrics_budget_d12",
         "metrics_budget_d2a",
     ),
-    Trust.ADDRESS: ("livekit_url", "openai_base_url", "tavus_base_url"),
+    Trust.ADDRESS: ("livekit_url", "livekit_public_url", "openai_base_url", "tavus_base_url"),
     Trust.CREDENTIAL: (
         "livekit_api_key",
         "livekit_api_secret",
         "livekit_previous_api_key",
         "livekit_previous_api_secret",
+        "livekit_e2ee_key",
         "openai_api_key",
+        "openai_headers",
+        "openai_query",
+        "openai_org_id",
+        "openai_project_id",
         "tavus_api_key",
         "serve_owner_key",
     ),
@@ -84,6 +96,8 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "avatar_silent_timeout",
         "avatar_max_duration",
         "avatar_renew_before",
+        "avatar_overlap",
+        "avatar_check_public",
         "avatar_max_minutes_per_day",
         "avatar_max_minutes_per_room",
         "say_rate_per_minute",
@@ -94,6 +108,9 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
     ),
     Trust.DOOR: (
         "avatar_can_subscribe",
+        "voice_extra",
+        "voice_pronounce_file",
+        "pronounce",
         "say_accept",
         "metrics_prometheus_port",
         "metrics_prometheus_host",
@@ -105,13 +122,25 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "serve_tls_cert",
         "serve_tls_key",
         "log_level",
+        "voice_cache_mb",
     ),
-    Trust.PROGRAM: ("server_binary",),
+    Trust.PROGRAM: ("server_binary", "voice_options"),
     Trust.RECORDS: ("metrics_keep_days", "metrics_keep_mb"),
 }
 
 CLASSES: Mapping[str, Trust] = {field: trust for trust, fields in _FIELDS.items() for field in fields}
 """Field of `Settings` → its class."""
+
+
+_HARMLESS_VALUES: Mapping[str, tuple[str, ...]] = {
+    "log_level": ("info", "warn", "warning", "error", "critical")
+}
+"""What a setting that is not harmless may be set to all the same."""
+
+
+def is_harmless_value(field: str, value: object) -> bool:
+    """Whether a setting that is not harmless is so with this value."""
+    return str(value).lower() in _HARMLESS_VALUES.get(field, ())
 
 
 def class_of(field: str) -> Trust:

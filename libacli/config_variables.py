@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
-from libacli.config import Settings, variable_name
+from libacli.config import Settings, is_secret, variable_name
 from libacli.config_trust import Trust, class_of
 
 
@@ -18,9 +19,10 @@ def as_variables(settings: Settings, *, with_credentials: bool) -> dict[str, str
     """
     found = {}
     for field in Settings.model_fields:
-        is_credential = field.startswith("livekit_") or class_of(field) is Trust.CREDENTIAL
+        is_credential = class_of(field) is Trust.CREDENTIAL or is_secret(field)
+        is_left_out = not with_credentials and (is_credential or field.startswith("livekit_"))
         text = _text(getattr(settings, field))
-        if text and "\0" not in text and (with_credentials or not is_credential):
+        if text and "\0" not in text and not is_left_out:
             found[variable_name(field)] = text
     return found
 
@@ -32,4 +34,6 @@ def _text(value: Any) -> str:
         return str(value.absolute())
     if isinstance(value, tuple):
         return ",".join(value)
+    if isinstance(value, dict):
+        return json.dumps(value) if value else ""
     return "" if value is None else str(value)

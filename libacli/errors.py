@@ -5,6 +5,7 @@ LibaError                       1
 ├── ConfigError                 3   a setting is missing, unknown or invalid
 │   └── CredentialsError        3   a key is missing or was refused
 ├── UnreachableError            4   LiveKit did not answer
+│   └── OverQuotaError          4   ... because it may not be asked more often
 ├── NoAgentError                5   nobody in the room can speak
 ├── RefusedError                6   the agent (or liba itself) will not say this
 ├── TimedOutError               7   a bound passed
@@ -16,6 +17,8 @@ LibaError                       1
 │   └── TamperedError           1   ... because what came is not what was pinned
 ├── VoiceError                  1   text did not become sound
 │   ├── VoiceRefusedError       1   ... and asking again would not help
+│   ├── VoiceBusyError          1   ... and the voice has said when to ask again
+│   │   └── VoiceLoadingError   1   ... because its server is not ready yet
 │   ├── VoiceStalledError       1   ... because the voice went quiet for longer than its bound
 │   └── VoiceTruncatedError     1   ... because the sound stopped before the text did
 └── SinkError                   1   sound did not reach the room
@@ -55,6 +58,13 @@ class CredentialsError(ConfigError):
 
 class UnreachableError(LibaError):
     exit_code = 4
+
+
+class OverQuotaError(UnreachableError):
+    def __init__(self, message: str, *, hint: str = "", retry_in_s: float) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_in_s = retry_in_s
+        """After so many seconds it may be asked again."""
 
 
 class NoAgentError(LibaError):
@@ -110,20 +120,28 @@ class AvatarError(LibaError):
         reason: str,
         *,
         status: int | None = None,
+        said: str = "",
         is_permanent: bool,
         is_unsure: bool = False,
+        retry_in_s: float | None = None,
         hint: str = "",
     ) -> None:
-        super().__init__(f"the avatar service answered: {reason}", hint=hint)
+        super().__init__(f"the avatar service answered: {reason}{f' ({said})' if said else ''}", hint=hint)
         self.reason = reason
         self.status = status
         """HTTP status of the answer; None: there was none."""
+
+        self.said = said
+        """The service's own words, as far as they may be shown."""
 
         self.is_permanent = is_permanent
         """Asking again would not help."""
 
         self.is_unsure = is_unsure
         """The request may have been carried out all the same."""
+
+        self.retry_in_s = retry_in_s
+        """Before so many seconds are over, asking again would not help; None: that is not known."""
 
 
 class VoiceError(LibaError):
@@ -135,6 +153,25 @@ class VoiceRefusedError(VoiceError):
         super().__init__(message, hint=hint)
         self.status = status
         """HTTP status of the service's answer; None: the refusal is our own."""
+
+    @property
+    def is_for_good(self) -> bool:
+        """Whether every other text would be refused as well: key, money, model or address are at fault."""
+        return self.status in _OF_ANY_TEXT
+
+
+_OF_ANY_TEXT = frozenset({301, 302, 303, 307, 308, 401, 402, 403, 404, 429})
+
+
+class VoiceBusyError(VoiceError):
+    def __init__(self, message: str, *, retry_after_s: float, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+        """After so many seconds it may answer."""
+
+
+class VoiceLoadingError(VoiceBusyError):
+    pass
 
 
 class VoiceStalledError(VoiceError):

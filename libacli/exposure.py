@@ -12,6 +12,7 @@ from libacli.config import Settings, is_loopback, toml_name
 _PLAIN = {"ws": "wss", "http": "https"}
 _ADDRESSES = {
     "livekit_url": "signed requests, tokens and events",
+    "livekit_public_url": "tokens, events and all that is said",
     "openai_base_url": "the key and all that is said",
     "tavus_base_url": "the key and a token for the room",
     "serve_public_url": "keys, tokens and all that is said",
@@ -54,7 +55,8 @@ def guess(secret: str) -> str:
 def _guessable(settings: Settings) -> Iterator[Exposure]:
     """Secrets that whoever gets hold of one token finds out, and then signs tokens of his own."""
     host = settings.serve_host
-    places = [settings.livekit_url, settings.serve_public_url, f"//[{host}]" if ":" in host else f"//{host}"]
+    own = f"//[{host}]" if ":" in host else f"//{host}"
+    places = [settings.livekit_url, settings.livekit_public_url, settings.serve_public_url, own]
     if all(is_loopback(place) for place in places if place):
         return
     for field in _SECRETS:

@@ -14,7 +14,7 @@ from typing import Any
 
 from libacli.config import Settings, is_secret
 from libacli.config_files import Given
-from libacli.config_trust import Needs, Trust, class_of, is_tighter
+from libacli.config_trust import Needs, Trust, class_of, is_harmless_value, is_tighter
 
 _LOGIN = re.compile(r"://[^/?#]*@")
 
@@ -93,8 +93,9 @@ def _beside(sources: Sequence[Source], field: str) -> Any:
 
 
 def _changes_nothing(field: str, value: Any, beside: Any) -> bool:
-    """Whether a value is what there would be anyway, or a limit that is tighter than that."""
-    return str(value) == str(beside) or (class_of(field) is Trust.LIMIT and is_tighter(value, beside))
+    """Whether a value is what there would be anyway, harmless, or a limit that is tighter than that."""
+    is_tight = class_of(field) is Trust.LIMIT and is_tighter(value, beside)
+    return is_tight or str(value) == str(beside) or is_harmless_value(field, value)
 
 
 def _holds_secret(field: str, given: Given) -> bool:

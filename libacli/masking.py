@@ -33,6 +33,9 @@ _RULES = (
 )
 """What looks like a secret, whoever's it is: keys of ours and of OpenAI, sessions, codes, tokens, headers."""
 
+SECRET_NAME = re.compile(r"(?:^|_)(?:key|token|secret|password|credentials)(?:$|_)", re.IGNORECASE)
+"""How options and variables are called whose value is one."""
+
 _HEADER_VARIABLES = tuple(f"OTEL_EXPORTER_OTLP_{kind}HEADERS" for kind in ("", "TRACES_", "METRICS_"))
 
 
@@ -52,8 +55,10 @@ def without_password(text: str) -> str:
 
 
 def secrets_of(settings: Settings, environment: Mapping[str, str]) -> list[str]:
-    """Every value that must not be told: secret settings, passwords in addresses, headers for a collector."""
+    """Every value that must not be told: secret settings, passwords in addresses, headers and parameters."""
     from pydantic import SecretStr
+
+    from libacli.config_values import pairs_of, tables_of
 
     found = []
     for value in vars(settings).values():
@@ -61,6 +66,12 @@ def secrets_of(settings: Settings, environment: Mapping[str, str]) -> list[str]:
             found.append(value.get_secret_value())
         elif isinstance(value, str) and "://" in value:
             found += _logins(value)
+    for pairs in (settings.openai_headers, settings.openai_query):
+        found += pairs_of(pairs).values()
+    for table in tables_of(settings.voice_options).values():
+        found += [
+            value for name, value in table.items() if SECRET_NAME.search(name) and isinstance(value, str)
+        ]
     for name in _HEADER_VARIABLES:
         for header in environment.get(name, "").split(","):
             value = header.partition("=")[2].strip()

@@ -43,6 +43,36 @@ def private_file(path: Path) -> int:
     return descriptor
 
 
+def write_private(path: Path, text: str) -> None:
+    """Has `text` in the file `path`, which nobody else can read, whole or not at all. Raises OSError.
+
+    For who holds a lock: the new file lies beside the old one until it is whole.
+    """
+    part = path.with_suffix(".part")
+    with os.fdopen(private_file(part), "w", encoding="utf-8") as file:
+        file.write(text)
+    part.replace(path)
+
+
+def own_file(path: Path) -> int:
+    """A descriptor to read from: of a file that is this user's, and that nobody else can read or write.
+
+    No link is followed, and no pipe waited for. Raises PermissionError for what is no such file, OSError.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise PermissionError(errno.EPERM, "it is a link", str(path)) from error
+        raise
+    found = os.fstat(descriptor)
+    is_own = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+    if not is_own or stat.S_IMODE(found.st_mode) & 0o077:
+        os.close(descriptor)
+        raise PermissionError(errno.EPERM, "it is not a file of this user's alone", str(path))
+    return descriptor
+
+
 def check_replaceable(path: Path) -> None:
     """Raises OSError for what `replace_file` would not replace: a link leads who knows where."""
     with_links = _or_none(path)

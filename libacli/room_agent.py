@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Protocol
 
 from libacli.core.protocol import AGENT_ATTRIBUTE, EPOCH_ATTRIBUTE
-from libacli.edges.avatars.viewers import is_watched
+from libacli.edges.avatars.viewers import is_heard
 from libacli.errors import LibaError
 from libacli.room_parts import AvatarParts, Parts
 
@@ -83,6 +83,7 @@ class _RoomAgent:
         self._parts = parts
         self._job = job
         self._is_broken = False
+        self._is_warm = asyncio.Event()
         self._reconnected = asyncio.Event()
         parts.room.on("reconnected", lambda *_: self._reconnected.set())
 
@@ -97,9 +98,9 @@ class _RoomAgent:
     async def begin(self) -> None:
         """Warms the voice up, and lets it be known that requests are taken."""
         parts = self._parts
-        await self._warm_up()
+        await self._until_warm()
         if parts.room.remote_participants:
-            bound_s = SUBSCRIBE_TIMEOUT_S if is_watched(parts.room) else AGENT_SUBSCRIBE_TIMEOUT_S
+            bound_s = SUBSCRIBE_TIMEOUT_S if is_heard(parts.room) else AGENT_SUBSCRIBE_TIMEOUT_S
             await parts.track.subscribed(within_s=bound_s)
         # What is loaded by now stays: without this a full collection would stop the audio for 50 ms and more.
         gc.collect()
@@ -107,6 +108,7 @@ class _RoomAgent:
         if parts.hour_file:
             await parts.hour_file.load()
         parts.transport.serve(parts.desk)
+        parts.state.become("listening")
         await self._make_known()
         name = parts.settings.agent_name
         logger.info("ready in room %s: agent=%s epoch=%s", parts.room.name, name, parts.epoch)
@@ -116,14 +118,19 @@ class _RoomAgent:
         parts = self._parts
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._warm_up())
                 tasks.create_task(parts.speaker.run())
                 tasks.create_task(parts.transport.run())
                 tasks.create_task(parts.meters.run())
+                tasks.create_task(parts.state.run())
                 tasks.create_task(self._stay_known())
+                if parts.captions:
+                    tasks.create_task(parts.captions.run())
                 if parts.hour_file:
                     tasks.create_task(parts.hour_file.run())
                 if parts.avatar:
                     tasks.create_task(parts.avatar.sink.listen())
+                    tasks.create_task(parts.avatar.expression.run())
                     tasks.create_task(_keep_avatar(parts.avatar))
         except Exception as error:
             self._is_broken = True
@@ -151,11 +158,13 @@ class _RoomAgent:
     async def _until_all_is_told(self) -> None:
         await self._parts.speaker.drain()
         await self._parts.transport.flush()
+        if self._parts.captions:
+            await self._parts.captions.flush()
 
     async def _make_known(self) -> None:
-        await self._parts.room.local_participant.set_attributes(
-            {AGENT_ATTRIBUTE: self._parts.settings.agent_name, EPOCH_ATTRIBUTE: self._parts.epoch}
-        )
+        parts = self._parts
+        known = {AGENT_ATTRIBUTE: parts.settings.agent_name, EPOCH_ATTRIBUTE: parts.epoch}
+        await parts.state.tell(known)
 
     async def _stay_known(self) -> None:
         """After a reconnect: the server may know nothing of this agent, or another one be in its place."""
@@ -174,15 +183,21 @@ class _RoomAgent:
                 self._reconnected.set()
 
     async def _warm_up(self) -> None:
+        """Takes what time it takes: a server that loads its model would begin anew if this were given up."""
+        try:
+            await self._parts.voice.warm_up()
+        except LibaError as error:
+            logger.error("the voice does not work: %s%s", error, f" - {error.hint}" if error.hint else "")
+        self._is_warm.set()
+
+    async def _until_warm(self) -> None:
         try:
             async with asyncio.timeout(WARM_UP_TIMEOUT_S):
-                await self._parts.voice.warm_up()
+                await self._is_warm.wait()
         except TimeoutError:
             logger.warning(
                 "the voice was not warm within %g s; the first line may be late", WARM_UP_TIMEOUT_S
             )
-        except LibaError as error:
-            logger.error("the voice does not work: %s%s", error, f" - {error.hint}" if error.hint else "")
 
 
 async def _keep_avatar(avatar: AvatarParts) -> None:

@@ -6,23 +6,29 @@ import asyncio
 import multiprocessing
 import os
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from livekit.agents import AutoSubscribe, JobContext, JobExecutorType, JobProcess
 
 from libacli.config import Settings
+from libacli.core.acquaintance import Acquaintances
 from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.background import in_background
+from libacli.edges.livekit.encryption import encrypt
 from libacli.edges.livekit.held_open import HeldOpen
 from libacli.edges.livekit.joining import to_the_end
 from libacli.edges.livekit.leader import is_leader
 from libacli.edges.livekit.sdk_log import bound_sdk_log
+from libacli.edges.livekit.signs_of_life import show_life
 from libacli.edges.metrics.meter import Meter
 from libacli.edges.metrics.rooms_to_worker import RoomMeter
 from libacli.edges.metrics.store import MetricsStore, metrics_path
 from libacli.edges.voices.choose import make_voice
-from libacli.room_agent import agent_in_room
-from libacli.room_parts import assemble
+from libacli.room_agent import Job, agent_in_room
+from libacli.room_parts import Parts, assemble
 
 _HURRY = signal.SIGUSR2
 """Tells a room process to end its avatar and itself; an idle one just ends."""
@@ -42,6 +48,12 @@ class RoomJobs:
     metrics_socket: Path | None = None
     """Where the rooms tell the worker what they measured; None: nobody wants to know."""
 
+    life_socket: Path | None = None
+    """Where the rooms show the worker that they live; None: it asks them itself."""
+
+    _known: Acquaintances = field(default_factory=Acquaintances, compare=False)
+    """What the rooms of this process have learned of the voice."""
+
     _agents: dict[str, HeldOpen] = field(default_factory=dict)
     """By job: the agents of this process. Those of other processes are in their copies."""
 
@@ -52,14 +64,15 @@ class RoomJobs:
 
     async def enter(self, context: JobContext) -> None:
         """Goes into the room and speaks there from now on, unless another agent does."""
+        encrypt(context.room, self.settings.livekit_e2ee_key)
         await to_the_end(context.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE))
         job = _Job(self.settings, context)
         if not await job.is_leader():
             job.leave("already_running")
             return
         voice = context.proc.userdata["voice"]
-        parts = assemble(self.settings, context.room, voice, meters=self._meters())
-        agent = self._agents[context.job.id] = HeldOpen(agent_in_room(parts, job))
+        parts = assemble(self.settings, context.room, voice, meters=self._meters(), known=self._known)
+        agent = self._agents[context.job.id] = HeldOpen(self._agent(parts, job))
         if context.proc.executor_type == JobExecutorType.PROCESS:
             _obey_signals(context, agent)
         await agent.enter()
@@ -83,6 +96,13 @@ class RoomJobs:
                 os.kill(room.pid, _HURRY)
         for agent in list(self._agents.values()):
             agent.end_at_once()
+
+    @asynccontextmanager
+    async def _agent(self, parts: Parts, job: Job) -> AsyncIterator[None]:
+        """The agent, which shows that it lives."""
+        signs = [show_life(parts.room, self.life_socket)] if self.life_socket else []
+        async with in_background(*signs), agent_in_room(parts, job):
+            yield
 
     def _meters(self) -> list[Meter]:
         settings = self.settings

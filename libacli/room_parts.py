@@ -14,31 +14,42 @@ from typing import Protocol
 from livekit import rtc
 
 from libacli.complaint_log import ComplaintLog
-from libacli.config import Settings
+from libacli.config import Settings, is_loopback
+from libacli.core.acquaintance import Acquaintances
 from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.caps import SayCaps
 from libacli.core.event import AgentFacts
-from libacli.edges.avatars.choose import make_avatar_service
+from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, make_avatar_service
+from libacli.edges.avatars.expression import Expression
+from libacli.edges.avatars.learned_cap import learned_cap
 from libacli.edges.avatars.ledger import Ledger, conversations_path
 from libacli.edges.avatars.minutes import AvatarMinutes, avatar_minutes
 from libacli.edges.avatars.policy import avatar_policy
 from libacli.edges.avatars.port import AvatarService
 from libacli.edges.avatars.session import AvatarSession
+from libacli.edges.livekit.agent_state import AgentStateAttribute
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.authorization import RoomAuthorization, say_caps
+from libacli.edges.livekit.caption_writer import CaptionWriter
+from libacli.edges.livekit.encryption import ENCRYPTED, EncryptionWatch
 from libacli.edges.livekit.hour_file import HourFile, hour_path
+from libacli.edges.livekit.participants import sound_of
 from libacli.edges.livekit.room_gate import putting_out
 from libacli.edges.livekit.room_transport import RoomTransport
+from libacli.edges.livekit.stream_origin import StreamOrigin
 from libacli.edges.metrics.meter import Meter, Meters
 from libacli.edges.sinks.avatar import AvatarSink
 from libacli.edges.sinks.steady import SteadySink
 from libacli.edges.sinks.track import TrackSink
-from libacli.speech.announcer import Announcer
+from libacli.room_speech import room_captions, room_pronunciations, room_speaker
+from libacli.speech.announcer import Announcer, Outlet
+from libacli.speech.chain import ChainVoice
 from libacli.speech.desk import Desk
 from libacli.speech.fallback import FallbackSink
 from libacli.speech.ports import Sink, Voice
-from libacli.speech.speaker import Pace, Speaker
+from libacli.speech.speaker import Speaker
+from libacli.speech.waiters import Waiters
 
 logger = logging.getLogger("liba.room")
 
@@ -50,6 +61,7 @@ class AvatarParts:
     service: AvatarService
     sink: AvatarSink
     session: AvatarSession
+    expression: Expression
 
 
 class SpeechTrack(Sink, Protocol):
@@ -84,6 +96,8 @@ class Parts:
     speaker: Speaker
     desk: Desk
     transport: RoomTransport
+    state: AgentStateAttribute
+    captions: CaptionWriter | None
     meters: Meters
     ledger: Ledger
     hour_file: HourFile | None
@@ -100,38 +114,57 @@ def assemble(
     track: SpeechTrack | None = None,
     avatar_service: AvatarService | None = None,
     characters: Path | None = None,
+    known: Acquaintances | None = None,
+    origin: StreamOrigin | None = None,
 ) -> Parts:
     """The parts of an agent for `room`, which must be connected. Needs a running event loop.
 
-    What is not given is made as the settings say. `characters` is the file in which they are counted.
+    What is not given is made as the settings say. `characters` is the file in which they are counted, `known`
+    what rooms tell each other of the voices, `origin` where text streams come from.
     """
     epoch = uuid.uuid4().hex[:8]
     bounds = _bounds(settings)
-    track = track or TrackSink(room, reason="not configured")
+    is_shut_out = _shuts_avatar_out(settings)
+    if is_shut_out:
+        title = avatar_vendor(settings).title
+        logger.warning("no avatar: the room is encrypted end to end, and %s can be given no key", title)
     ledger = ledger or Ledger(conversations_path())
     minutes = avatar_minutes(settings, room=room.name)
-    service = avatar_service or (make_avatar_service(settings) if settings.has_avatar else None)
+    with_avatar = settings.has_avatar and not is_shut_out
+    service = avatar_service or (make_avatar_service(settings) if with_avatar else None)
+    reason = ENCRYPTED if is_shut_out else "not configured"
+    track = track or TrackSink(room, reason=reason, is_spare=service is not None)
+    encryption = EncryptionWatch(room, has_key=settings.livekit_e2ee_key is not None)
     avatar = _avatar_parts(settings, room, service, bounds, ledger, minutes) if service else None
     either = FallbackSink(avatar.sink, track, bounds=bounds) if avatar else track
     sink = SteadySink(room, either, bounds=bounds)
     all_meters = Meters(meters, avatar_time=lambda: avatar.session.seconds if avatar else 0.0)
     log = ComplaintLog(logger, on_defect=lambda: all_meters.refuse("internal"))
-    transport = _transport(settings, room, all_meters, log)
+    transport = _transport(settings, room, all_meters, log, origin)
+    state = AgentStateAttribute(room, log)
 
-    def caption(utterance: Utterance) -> None:
-        if settings.speech_captions:
-            transport.caption(utterance.request.text, utterance_id=utterance.id, track_sid=track.sid)
+    pronunciations = room_pronunciations(settings)
 
+    def track_sid(utterance: Utterance) -> str:
+        return sound_of(room, avatar.sink.identity) if avatar and utterance.route == "avatar" else track.sid
+
+    captions = room_captions(settings, room, pronunciations, track_sid, log)
+    waiters = Waiters()
+    of_avatar: tuple[Outlet, ...] = (avatar.session.demand, avatar.expression) if avatar else ()
     announcer = Announcer(
-        lambda: _facts(settings, room, voice, avatar, speaker, epoch),
+        lambda: _facts(settings, room, voice, avatar, speaker, epoch, encryption),
         _wall_clock,
-        (transport, all_meters, *([avatar.session.demand] if avatar else [])),
+        (
+            *(transport, all_meters, state, waiters),
+            *([captions] if captions else []),
+            *of_avatar,
+        ),
         counters=(all_meters,),
-        on_begin=caption,
+        on_begin=captions.begin if captions else _nothing,
     )
     caps = say_caps(settings, hour_clock=_wall_clock)
-    speaker = _speaker(settings, voice, sink, announcer, caps, bounds)
-    desk = _desk(settings, room, speaker, announcer, caps, minutes, log)
+    speaker = room_speaker(settings, voice, known, sink, announcer, caps, bounds, pronunciations)
+    desk = _desk(settings, room, speaker, announcer, waiters, caps, minutes, log)
     return Parts(
         settings=settings,
         room=room,
@@ -143,6 +176,8 @@ def assemble(
         speaker=speaker,
         desk=desk,
         transport=transport,
+        state=state,
+        captions=captions,
         meters=all_meters,
         ledger=ledger,
         hour_file=_hour_file(settings, caps, epoch, characters),
@@ -163,12 +198,14 @@ def _avatar_parts(
         sink,
         service,
         policy=avatar_policy(settings),
-        credentials=settings.livekit(),
+        credentials=settings.livekit().outside,
         ledger=ledger,
         minutes=minutes,
+        cap=learned_cap(settings),
         remove=lambda identity: _remove(settings, room.name, identity),
     )
-    return AvatarParts(service, sink, session)
+    expression = Expression(room, service.vendor, identity=lambda: sink.identity)
+    return AvatarParts(service, sink, session, expression)
 
 
 async def _remove(settings: Settings, room: str, identity: str) -> None:
@@ -177,52 +214,53 @@ async def _remove(settings: Settings, room: str, identity: str) -> None:
 
 
 def _facts(
-    settings: Settings, room: rtc.Room, voice: Voice, avatar: AvatarParts | None, speaker: Speaker, epoch: str
+    settings: Settings,
+    room: rtc.Room,
+    voice: Voice,
+    avatar: AvatarParts | None,
+    speaker: Speaker,
+    epoch: str,
+    encryption: EncryptionWatch,
 ) -> AgentFacts:
+    absence = ENCRYPTED if _shuts_avatar_out(settings) else "not configured"
     return AgentFacts(
         room=room.name,
         agent=settings.agent_name,
         model=voice.model,
-        avatar=avatar.sink.state if avatar else "not configured",
+        voice_state=voice.reason if isinstance(voice, ChainVoice) else "",
+        avatar=avatar.sink.state if avatar else absence,
         queue=speaker.queue_length,
         epoch=epoch,
+        encryption=encryption.state,
     )
 
 
-def _transport(settings: Settings, room: rtc.Room, meters: Meters, log: ComplaintLog) -> RoomTransport:
+def _shuts_avatar_out(settings: Settings) -> bool:
+    """Whether an avatar is configured that cannot come, as the room is encrypted and it gets no key.
+
+    Tavus knows no way to give it one. The stand-in of this machine has it from its own settings.
+    """
+    is_sealed = settings.has_avatar and settings.livekit_e2ee_key is not None
+    return is_sealed and not is_loopback(avatar_base_url(settings))
+
+
+def _transport(
+    settings: Settings, room: rtc.Room, meters: Meters, log: ComplaintLog, origin: StreamOrigin | None
+) -> RoomTransport:
     credentials = settings.livekit()
     return RoomTransport(
         room,
         credentials,
         put_out=putting_out(credentials, room),
+        origin=origin,
         log=log,
         on_takeover=lambda: meters.refuse("takeover"),
         on_left_out=lambda: meters.refuse("too_many_requests"),
     )
 
 
-def _speaker(
-    settings: Settings, voice: Voice, sink: Sink, announcer: Announcer, caps: SayCaps, bounds: Bounds
-) -> Speaker:
-    """One whose utterances are announced, and paid for."""
-
-    def on_change(utterance: Utterance) -> None:
-        if utterance.is_over:
-            caps.end(utterance.id)
-        announcer.announce(utterance)
-
-    def on_ask(utterance: Utterance, chars: int) -> None:
-        caps.ask(utterance.id, chars, asyncio.get_running_loop().time())
-
-    return Speaker(
-        voice,
-        sink,
-        on_change=on_change,
-        on_ask=on_ask,
-        pace=_pace(settings),
-        bounds=bounds,
-        queue_limit=settings.say_queue_limit,
-    )
+def _nothing(utterance: Utterance) -> None:
+    pass
 
 
 def _hour_file(settings: Settings, caps: SayCaps, epoch: str, file: Path | None) -> HourFile | None:
@@ -236,6 +274,7 @@ def _desk(
     room: rtc.Room,
     speaker: Speaker,
     announcer: Announcer,
+    waiters: Waiters,
     caps: SayCaps,
     minutes: AvatarMinutes,
     log: ComplaintLog,
@@ -248,15 +287,8 @@ def _desk(
         caps=caps,
         other_caps=minutes.usage,
         ttl_s=settings.say_ttl,
+        waiters=waiters,
         log=log,
-    )
-
-
-def _pace(settings: Settings) -> Pace:
-    return Pace(
-        max_chunk_chars=settings.speech_max_chunk_chars,
-        first_chunk_chars=settings.speech_first_chunk_chars,
-        silence_tail_ms=settings.speech_silence_tail_ms,
     )
 
 

@@ -13,13 +13,18 @@ from pathlib import Path
 from livekit.agents import NOT_GIVEN, AgentServer, JobExecutorType, JobRequest
 
 from libacli.config import LiveKitCredentials, Settings
+from libacli.core.protocol import STATE_ATTRIBUTE
 from libacli.edges.avatars.choose import make_avatar_service
 from libacli.edges.avatars.ending import end_orphans
 from libacli.edges.avatars.ledger import Ledger, conversations_path
+from libacli.edges.livekit.agent_state import FIRST_STATE
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.leader import Pulse, pulse
+from libacli.edges.livekit.signs_of_life import SignsOfLife
 from libacli.edges.livekit.supervisor import Supervisor
+from libacli.edges.livekit.tokens import AGENT_IDENTITY_PREFIX
 from libacli.edges.metrics.worker import worker_metrics
+from libacli.edges.voices.choose import load_plugins
 from libacli.errors import AvatarError, UnreachableError
 from libacli.room_agent import DRAIN_TIMEOUT_S, FLUSH_TIMEOUT_S
 from libacli.room_job import RoomJobs
@@ -34,6 +39,10 @@ _CLEAN_UP_TIMEOUT_S = 5.0
 
 _LAST_REAP_TIMEOUT_S = 2.0
 """The same at the end: what is left of the time for leaving, when rooms had nothing to finish."""
+
+_LOOK_BACK_EVERY_S = 60.0
+"""Between two looks at what agents that are gone may have left behind: one that was being asked for when its
+agent was killed begins up to two minutes later."""
 
 _AVATAR_END_S = 4.5
 """What the SDK leaves a job for ending its avatar, when it has finished speaking; as `end_surely` needs."""
@@ -51,13 +60,21 @@ _GIVEN_UP = "failed to connect to livekit after"
 class Worker:
     """Takes the rooms that LiveKit dispatches to `agent.name`, and looks after them. Implements `Agents`.
 
-    Rooms tell their metrics on `metrics_socket`.
+    Rooms tell their metrics on `metrics_socket`, and show by `signs` that they live.
     """
 
-    def __init__(self, settings: Settings, api: LiveKitApi, *, metrics_socket: Path | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        api: LiveKitApi,
+        *,
+        metrics_socket: Path | None = None,
+        signs: SignsOfLife | None = None,
+    ) -> None:
         self._settings = settings
         self._api = api
-        self._jobs = RoomJobs(settings, metrics_socket)
+        self._signs = signs or SignsOfLife()
+        self._jobs = RoomJobs(settings, metrics_socket, self._signs.address)
         self._entering = 0
         self.server = _make_server(settings)
         self.server.setup_fnc = self._jobs.prewarm
@@ -83,6 +100,7 @@ class Worker:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.server.run())
+                tasks.create_task(self._look_back())
                 try:
                     await registered.wait()
                     settings = self._settings
@@ -107,9 +125,21 @@ class Worker:
         """See `Agents`."""
         return any(running.job.room.name == room for running in self.server.active_jobs)
 
+    def is_well(self, room: str) -> bool:
+        """See `Agents`."""
+        return self.has_job(room) and self._signs.is_well(room)
+
     async def clean_up(self) -> None:
         """See `Agents`."""
         await _reap_what_was_left(self._settings, within_s=_CLEAN_UP_TIMEOUT_S)
+
+    async def _look_back(self) -> None:
+        """Ends what is left behind while this worker runs, as far as it is known by then; until cancelled."""
+        if self._settings.has_avatar:
+            while True:
+                await asyncio.sleep(_LOOK_BACK_EVERY_S)
+                if await asyncio.to_thread(Ledger(conversations_path()).orphans):
+                    await self.clean_up()
 
     async def _take(self, request: JobRequest) -> None:
         """Takes a room as long as there are fewer than the most, those that are being entered included."""
@@ -120,8 +150,8 @@ class Worker:
             return
         self._entering += 1
         try:
-            identity = f"liba-agent-{request.id[-8:]}"
-            await request.accept(identity=identity, name="liba")
+            identity = f"{AGENT_IDENTITY_PREFIX}{request.id[-8:]}"
+            await request.accept(identity=identity, name="liba", attributes={STATE_ATTRIBUTE: FIRST_STATE})
             self.supervisor.supervise(request.room.name, identity)
         finally:
             self._entering -= 1
@@ -129,6 +159,8 @@ class Worker:
 
 def _make_server(settings: Settings) -> AgentServer:
     credentials = settings.livekit()
+    if settings.agent_isolation == "thread":
+        load_plugins(settings)
     return AgentServer(
         ws_url=credentials.ws_url,
         api_key=credentials.api_key,
@@ -141,7 +173,7 @@ def _make_server(settings: Settings) -> AgentServer:
         load_fnc=lambda server: len(server.active_jobs) / settings.agent_max_rooms,
         # A threshold would make the worker refuse a second room while it enters its first: `Worker` counts.
         load_threshold=math.inf,
-        preload_modules=["libacli.room_job", "libacli.edges.voices.openai"],  # once, for all room processes
+        preload_modules=["libacli.room_job", "libacli.edges.voices.speech"],  # once, for all room processes
         session_end_timeout=DRAIN_TIMEOUT_S + FLUSH_TIMEOUT_S + _AVATAR_END_S,
         shutdown_process_timeout=_PROCESS_END_S,
         http_proxy=None if credentials.is_loopback else NOT_GIVEN,
@@ -169,9 +201,14 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
         )
     await _check(credentials, settings.say_room)
     await _reap_what_was_left(settings, within_s=_REAP_TIMEOUT_S)
-    async with worker_metrics(settings, os.environ) as metrics_socket, LiveKitApi(credentials) as api:
+    signs = SignsOfLife()
+    async with (
+        worker_metrics(settings, os.environ) as metrics_socket,
+        signs.listening(),
+        LiveKitApi(credentials, departure_timeout_s=settings.departure_timeout_s) as api,
+    ):
         try:
-            yield Worker(settings, api, metrics_socket=metrics_socket)
+            yield Worker(settings, api, metrics_socket=metrics_socket, signs=signs)
         finally:  # a room that was killed a moment ago has left its avatar behind, and nobody looks any more
             await _reap_what_was_left(settings, within_s=_LAST_REAP_TIMEOUT_S)
 
@@ -188,7 +225,7 @@ async def _reap_what_was_left(settings: Settings, *, within_s: float) -> None:
             if count := await reap(settings):
                 logger.warning("ended %d conversations that an earlier agent had left behind", count)
     except (AvatarError, TimeoutError) as error:
-        reason = error or "no answer"
+        reason = str(error) or "no answer"
         logger.warning("could not end what an earlier agent left behind: %s; liba reap", reason)
 
 

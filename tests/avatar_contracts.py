@@ -28,7 +28,8 @@ def invitation(name: str = "liba-1-1", *, is_trial: bool = False) -> Invitation:
 
 class AvatarServiceContract:
     """Fixtures: `service`, open, that takes every invitation though nobody ever joins; `refusing`, one that
-    refuses all; `unreachable`, one at an address where nobody listens."""
+    refuses all; `unreachable`, one at an address where nobody listens; `one_stream`, whose account has one
+    conversation at a time."""
 
     async def test_each_conversation_has_an_id_of_its_own(self, service: AvatarService) -> None:
         ids = {await service.create(invitation(f"liba-1-{number}")) for number in range(3)}
@@ -42,6 +43,26 @@ class AvatarServiceContract:
         second = await service.create(invitation("liba-1-2"))
         assert list(await service.find("liba-1-2")) == [second]
         assert list(await service.find("liba-1")) == []
+
+    async def test_one_is_found_among_more_than_a_page_of_others(self, service: AvatarService) -> None:
+        if not service.vendor.can_find:
+            pytest.skip("this vendor cannot be asked what runs")
+        ids = [await service.create(invitation(f"liba-1-{number}")) for number in range(25)]
+        for number in (0, 12, 24):
+            assert list(await service.find(f"liba-1-{number}")) == [ids[number]]
+
+    async def test_one_more_than_the_account_may_have_is_refused_for_now(
+        self, one_stream: AvatarService
+    ) -> None:
+        first = await one_stream.create(invitation("liba-1-1"))
+        with pytest.raises(AvatarError) as caught:
+            await one_stream.create(invitation("liba-1-2"))
+        assert (caught.value.is_permanent, caught.value.is_unsure) == (False, False)
+        if one_stream.vendor.can_find:
+            assert list(await one_stream.find("liba-1-2")) == []
+        if one_stream.vendor.can_end:
+            await one_stream.end(first)
+            await one_stream.create(invitation("liba-1-3"))
 
     async def test_one_that_was_ended_runs_no_more(self, service: AvatarService) -> None:
         if not service.vendor.can_end:
@@ -70,7 +91,7 @@ class AvatarServiceContract:
             await refusing.create(invitation())
         assert caught.value.status == 402
         assert caught.value.reason.startswith("402")
-        assert (caught.value.is_permanent, caught.value.is_unsure) == (True, False)
+        assert not caught.value.is_unsure
 
     async def test_what_nobody_took_was_surely_not_begun(self, unreachable: AvatarService) -> None:
         with pytest.raises(AvatarError) as caught:

@@ -15,10 +15,21 @@ WORDS = "The canary sings at midnight."
 KEYS = {
     "LIVEKIT_API_SECRET": API_SECRET,
     "LIVEKIT_PREVIOUS_API_SECRET": "canary-previous-secret-0123456789-0123456789",
+    "LIVEKIT_E2EE_KEY": "canary-e2ee-key-0123456789",
     "OPENAI_API_KEY": "canary-openai-key-0123456789",
+    "OPENAI_HEADERS": "canary-openai-header-0123456789",
+    "OPENAI_QUERY": "canary-openai-query-0123456789",
     "TAVUS_API_KEY": 'canary-"+/\\-tavus-key-0123456789',
+    "LIBA_VOICE_OPTIONS": "canary-plugin-key-0123456789",
     "LIBA_SERVE_OWNER_KEY": "canary-owner-key-0123456789",
 }
+KEY_VARIABLES = KEYS | {
+    "OPENAI_HEADERS": f"x-gateway-key={KEYS['OPENAI_HEADERS']}",
+    "OPENAI_QUERY": f"code={KEYS['OPENAI_QUERY']}",
+    "LIBA_VOICE_OPTIONS": json.dumps({"livekit:elevenlabs": {"api_key": KEYS["LIBA_VOICE_OPTIONS"]}}),
+}
+"""As an environment has them."""
+
 PASSWORDS = {
     "OPENAI_BASE_URL": "canary-openai-password",
     "TAVUS_BASE_URL": "canary-tavus-password",
@@ -31,7 +42,7 @@ COLLECTOR_KEY = "canary-collector-key"
 
 def secret_settings(*, openai: str, tavus: str) -> dict[str, str]:
     """An environment whose every secret is a canary; the services are at these `host:port`."""
-    return KEYS | {
+    return KEY_VARIABLES | {
         "OPENAI_BASE_URL": f"http://user:{PASSWORDS['OPENAI_BASE_URL']}@{openai}/v1",
         "TAVUS_BASE_URL": f"http://user:{PASSWORDS['TAVUS_BASE_URL']}@{tavus}",
         "LIVEKIT_PREVIOUS_API_KEY": "previous",

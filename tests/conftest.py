@@ -10,6 +10,7 @@ from hypothesis import settings
 from xdist import is_xdist_controller
 
 from tests import blocking_calls
+from tests.leaked_connections import connections, left_open
 from tests.leaked_tasks import leaked
 from tests.leftover_processes import Leftovers, end_those_of, mark_this_run
 from tests.side_by_side import CRASHED, WORKERS, SideBySide, longest_first
@@ -107,18 +108,20 @@ def nothing_blocks_the_loop() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_task_is_leaked(request: pytest.FixtureRequest) -> None:
+def nothing_is_leaked(request: pytest.FixtureRequest) -> None:
     """For async tests; set up before a test's other fixtures, and so ended after them."""
     if "anyio_backend" in request.fixturenames:
-        request.getfixturevalue("_no_task_is_leaked")
+        request.getfixturevalue("_nothing_is_leaked")
 
 
 @pytest.fixture
-async def _no_task_is_leaked() -> AsyncIterator[None]:
-    before = asyncio.all_tasks()
+async def _nothing_is_leaked() -> AsyncIterator[None]:
+    tasks_before, connections_before = asyncio.all_tasks(), connections()
     yield
-    if tasks := await leaked(before):
+    if tasks := await leaked(tasks_before):
         pytest.fail("tasks that the test has left behind:\n" + "\n".join(map(repr, tasks)))
+    if left := await left_open(connections_before):
+        pytest.fail("connections that the test has left open:\n" + "\n".join(map(repr, left)))
 
 
 @pytest.fixture(scope="module")

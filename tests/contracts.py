@@ -16,7 +16,8 @@ from libacli.core.audio import FRAME_BYTES, FRAME_MS, duration_s, is_audible
 from libacli.core.bounds import Bounds
 from libacli.errors import SinkError, VoiceError
 from libacli.speech.fakes import tone
-from libacli.speech.ports import Sink, Style, Voice
+from libacli.speech.ports import Sink, Style, Take, Voice
+from libacli.speech.sound_store import SoundStore
 
 PLAIN = Style()
 
@@ -43,6 +44,12 @@ class VoiceContract:
         pcm = await pcm_of(voice, "Hello there, this is a test.")
         assert len(pcm) % 2 == 0
         assert is_audible(pcm)
+
+    async def test_who_speaks_is_noted_before_the_first_piece(self, voice: Voice) -> None:
+        take = Take()
+        async with aclosing(voice.synthesize("Hello.", PLAIN, take)) as pieces:
+            assert await anext(pieces)
+            assert (take.provider, take.model, take.voice) == (voice.provider, voice.model, voice.name)
 
     async def test_a_longer_text_sounds_longer(self, voice: Voice) -> None:
         short = await pcm_of(voice, "Hello.")
@@ -328,3 +335,70 @@ class FaultySinkContract(SinkContract):
         await self.clear(sink)
         faults.heal()
         await self.is_as_before(sink, audible)
+
+
+class SoundStoreContract:
+    """Fixture: `store`, empty, with room for `ROOM` bytes and a little."""
+
+    ROOM = 400_000
+
+    async def settle(self, store: SoundStore) -> None:
+        """Waits until what was put is kept, where that takes a moment."""
+
+    async def sound(self, store: SoundStore, name: bytes) -> bytes:
+        async with aclosing(store.pieces(name)) as pieces:
+            found = [piece async for piece in pieces]
+        assert all(found), "a piece was empty"
+        return b"".join(found)
+
+    async def put(self, store: SoundStore, name: bytes, pcm: bytes) -> None:
+        store.put(name, pcm)
+        await self.settle(store)
+
+    @pytest.mark.parametrize("length", [2, 24_000, 65_536, 65_538, 100_000])
+    async def test_what_was_put_is_there_whole(self, store: SoundStore, length: int) -> None:
+        pcm = tone(length / 48)[:length]
+        await self.put(store, b"hello", pcm)
+        assert store.holds(b"hello")
+        assert await self.sound(store, b"hello") == pcm
+
+    async def test_it_is_there_again_and_again_and_for_several_at_once(self, store: SoundStore) -> None:
+        await self.put(store, b"hello", tone(1000))
+        async with asyncio.TaskGroup() as tasks:
+            hearing = [tasks.create_task(self.sound(store, b"hello")) for _ in range(5)]
+        assert {heard.result() for heard in hearing} == {tone(1000)}
+
+    async def test_what_was_not_put_is_not_there(self, store: SoundStore) -> None:
+        await self.put(store, b"hello", tone(100))
+        for name in (b"", b"hell", b"Hello", b"hello\n"):
+            assert not store.holds(name)
+            assert await self.sound(store, name) == b""
+
+    async def test_of_two_under_one_name_the_later_is_kept(self, store: SoundStore) -> None:
+        await self.put(store, b"hello", tone(100))
+        await self.put(store, b"hello", tone(200, 880))
+        assert await self.sound(store, b"hello") == tone(200, 880)
+
+    async def test_what_is_longer_than_it_takes_is_not_kept(self, store: SoundStore) -> None:
+        assert self.ROOM // 4 <= store.most_bytes <= self.ROOM // 3
+        await self.put(store, b"long", bytes(store.most_bytes + 2))
+        assert not store.holds(b"long")
+
+    async def test_when_there_is_no_room_what_nobody_wanted_for_longest_goes(self, store: SoundStore) -> None:
+        for number in range(5):
+            await self.put(store, b"%d" % number, bytes(80_000))
+        await self.sound(store, b"0")
+        await self.put(store, b"5", bytes(80_000))
+        await self.put(store, b"6", bytes(80_000))
+        assert [number for number in range(7) if store.holds(b"%d" % number)] == [0, 3, 4, 5, 6]
+
+    async def test_an_iterator_may_be_closed_early(self, store: SoundStore) -> None:
+        await self.put(store, b"hello", tone(2000))
+        async with aclosing(store.pieces(b"hello")) as pieces:
+            assert await anext(pieces)
+        assert await self.sound(store, b"hello") == tone(2000)
+
+    async def test_it_is_closed_twice_and_keeps_nothing_afterwards(self, store: SoundStore) -> None:
+        await store.aclose()
+        await store.aclose()
+        store.put(b"late", tone(100))

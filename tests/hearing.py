@@ -6,6 +6,7 @@ import functools
 import io
 import re
 import wave
+from collections.abc import Sequence
 from typing import Any
 
 from libacli.core.audio import SAMPLE_RATE
@@ -21,6 +22,37 @@ def _model() -> Any:
 
 def words_in(pcm: bytes) -> list[str]:
     """The words spoken in 24 kHz mono s16le, as `words_of` has them."""
+    return words_of(_transcript(pcm))
+
+
+def word_errors(texts: Sequence[str], sounds: Sequence[bytes]) -> int:
+    """How many words are wrong, missing or too many in what is heard of `sounds`, against `texts`."""
+    return sum(
+        _distance(_words_and_numbers(text), _words_and_numbers(_transcript(sound)))
+        for text, sound in zip(texts, sounds, strict=True)
+    )
+
+
+def _words_and_numbers(text: str) -> list[str]:
+    """Like `words_of`, with numbers, and with `p.m.` as one word."""
+    joined = re.sub(r"\b((?:[a-z]\.)+)", lambda dotted: dotted[1].replace(".", ""), text.lower())
+    return [word for word in re.findall(r"[a-z']+|\d+", joined) if word not in ("a", "an", "the")]
+
+
+def _distance(meant: Sequence[str], heard: Sequence[str]) -> int:
+    """Words to be put in, left out or replaced."""
+    costs = list(range(len(heard) + 1))
+    for row, word in enumerate(meant, 1):
+        left, costs[0] = costs[0], row
+        for column, other in enumerate(heard, 1):
+            left, costs[column] = (
+                costs[column],
+                min(costs[column] + 1, costs[column - 1] + 1, left + (word != other)),
+            )
+    return costs[-1]
+
+
+def _transcript(pcm: bytes) -> str:
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
         out.setnchannels(1)
@@ -29,7 +61,7 @@ def words_in(pcm: bytes) -> list[str]:
         out.writeframes(bytes(SAMPLE_RATE) + pcm + bytes(SAMPLE_RATE))
     file.seek(0)
     segments, _ = _model().transcribe(file, language="en", beam_size=5, condition_on_previous_text=False)
-    return words_of(" ".join(segment.text for segment in segments))
+    return " ".join(segment.text for segment in segments)
 
 
 def words_of(text: str) -> list[str]:

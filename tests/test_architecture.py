@@ -27,7 +27,10 @@ HEAVY = {
     "av",
     "hibari",
     "rich",
+    "markdown_it",
+    "sentencex",
     "sqlite3",
+    "websockets",
 }
 """What takes long to load, or is large, and has no business in a command that runs for a moment."""
 
@@ -65,6 +68,7 @@ def test_the_arrows_between_the_folders_point_down() -> None:
         ("token --can-say --json", 0),
         ("config show", 0),
         ("config path", 0),
+        ("cache show", 0),
         ("say", 2),
         ("nonsense", 2),
         (f"say {CANARY_TEXT.replace(' ', '_')}", 4),
@@ -79,6 +83,7 @@ def test_a_command_of_a_moment_loads_nothing_heavy_and_tells_no_secret(
         "LIVEKIT_API_KEY": "key",
         "LIVEKIT_API_SECRET": API_SECRET,
         "XDG_CONFIG_HOME": str(tmp_path),
+        "XDG_CACHE_HOME": str(tmp_path),
     }
     command = [sys.executable, "-c", PROBE, *arguments.split()]
     ended = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -92,6 +97,21 @@ def test_the_probe_sees_what_is_loaded() -> None:
     code = PROBE.replace("main()\n", "import numpy\n")
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stderr == 'loaded ["numpy"]'
+
+
+def test_no_error_is_asked_whether_it_is_true() -> None:
+    """Every exception is, also one without a word: `error or "no answer"` tells nothing."""
+    assert list(_errors_taken_for_words()) == []
+
+
+def _errors_taken_for_words() -> Iterator[str]:
+    for file in sorted((ROOT / "libacli").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.ExceptHandler) and node.name):
+                continue
+            for inner in (found for found in ast.walk(node) if isinstance(found, ast.BoolOp)):
+                if isinstance(inner.values[0], ast.Name) and inner.values[0].id == node.name:
+                    yield f"{file.relative_to(ROOT)}:{inner.lineno}"
 
 
 def test_what_has_grown_long_is_listed(capsys: pytest.CaptureFixture[str]) -> None:

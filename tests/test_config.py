@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ class Sources:
         self.folder = folder
         self.user_file = folder / "user" / "config.toml"
         self.user_file.parent.mkdir()
+        self.projects_file = folder / "lk" / "cli-config.yaml"
         self.trusted = TrustedFiles(folder / "state" / "trusted.json")
 
     def write(self, name: str, text: str | bytes) -> Path:
@@ -36,16 +38,26 @@ class Sources:
         environment: Mapping[str, str] | None = None,
         *,
         config_file: Path | None = None,
+        project: str | None = None,
         **flags: Any,
     ) -> LoadedSettings:
         return load(
             flags=flags,
             config_file=config_file,
+            project=project,
             environment=environment or {},
             folder=self.folder,
             user_file=self.user_file,
+            projects_file=self.projects_file,
             trusted=self.trusted,
         )
+
+
+def a_secret(field: str) -> str:
+    """A value for a setting that is secret."""
+    if field == "voice_options":
+        return json.dumps({"livekit:plugin": {"api_key": CANARY}})
+    return f"a-name={CANARY}" if field in ("openai_headers", "openai_query") else CANARY
 
 
 @pytest.fixture
@@ -73,19 +85,42 @@ def test_each_source_goes_before_the_next(sources: Sources) -> None:
     sources.write("liba.toml", '[say]\nroom = "project"')
     look()
     look(config_file=named)
-    sources.write(".env", "LIBA_SAY_ROOM=dotenv")
+    dotenv = sources.write(".env", "LIBA_SAY_ROOM=dotenv")
+    look()
+    local = sources.write(".env.local", "LIBA_SAY_ROOM=local")
     look()
     look({"LIBA_SAY_ROOM": "environment"})
     look({"LIBA_SAY_ROOM": "environment"}, say_room="flag")
-    assert rooms == ["user", "project", "named", "dotenv", "environment", "flag"]
+    assert rooms == ["user", "project", "named", "dotenv", "local", "environment", "flag"]
     assert origins == [
         str(sources.user_file),
         str(sources.folder / "liba.toml"),
         str(named),
-        f"{sources.folder / '.env'} LIBA_SAY_ROOM",
+        f"{dotenv} LIBA_SAY_ROOM",
+        f"{local} LIBA_SAY_ROOM",
         "environment LIBA_SAY_ROOM",
         "flag",
     ]
+
+
+@pytest.mark.parametrize(
+    ("told", "level"),
+    [("DEBUG", "debug"), ("TRACE", "debug"), ("INFO", "info"), ("WARN", "warning"), ("CRITICAL", "error")],
+)
+def test_what_livekit_agents_reads_is_read_and_our_own_variables_go_before_it(
+    sources: Sources, told: str, level: str
+) -> None:
+    of_agents = {"LIVEKIT_AGENT_NAME": "theirs", "LIVEKIT_LOG_LEVEL": told}
+    loaded = sources.load(of_agents)
+    assert (loaded.settings.agent_name, loaded.settings.log_level) == ("theirs", level)
+    assert loaded.origins["agent_name"] == "environment LIVEKIT_AGENT_NAME"
+    settings = sources.load(of_agents | {"LIBA_AGENT_NAME": "ours", "LIBA_LOG_LEVEL": "error"}).settings
+    assert (settings.agent_name, settings.log_level) == ("ours", "error")
+
+
+def test_a_level_that_nobody_has_is_an_error_that_names_the_variable(sources: Sources) -> None:
+    with pytest.raises(ConfigError, match=r"^log.level: .* \(from environment LIVEKIT_LOG_LEVEL\)"):
+        sources.load({"LIVEKIT_LOG_LEVEL": "loud"})
 
 
 def test_sources_add_up(sources: Sources) -> None:
@@ -191,6 +226,25 @@ def test_a_value_that_is_not_valid_is_told_with_the_spelling_that_it_came_from(s
         ConfigError, match=r"avatar\.max_duration: .* \(from .*liba\.toml tavus\.max_duration\)"
     ):
         sources.load()
+
+
+def test_the_table_of_pronunciations_has_any_keys_and_is_json_as_a_variable(sources: Sources) -> None:
+    file = sources.write("liba.toml", '[pronounce]\ngif = "jif"\n"C++" = "see plus plus"')
+    loaded = sources.load()
+    assert loaded.settings.pronounce == {"gif": "jif", "C++": "see plus plus"}
+    assert loaded.origins["pronounce"] == str(file)
+    loaded = sources.load({"LIBA_PRONOUNCE": '{"SQL": "sequel"}'})
+    assert loaded.settings.pronounce == {"SQL": "sequel"}
+    assert loaded.origins["pronounce"] == "environment LIBA_PRONOUNCE"
+
+
+@pytest.mark.parametrize("value", ["gif=jif", "[1]", '{"gif": 5}', '"jif"', "[" * 100_000])
+def test_a_variable_that_is_no_table_is_an_error_that_repeats_none_of_it(
+    sources: Sources, value: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"^pronounce: .* \(from environment LIBA_PRONOUNCE\)$") as caught:
+        sources.load({"LIBA_PRONOUNCE": value})
+    assert value not in str(caught.value)
 
 
 def test_an_unknown_variable_names_the_nearest(sources: Sources) -> None:
@@ -315,13 +369,20 @@ def test_values_of_the_environment_become_what_they_mean(sources: Sources) -> No
 
 
 def test_no_secret_is_in_any_representation(sources: Sources) -> None:
-    secrets = {variable_name(field): CANARY for field in Settings.model_fields if is_secret(field)}
+    secrets = {variable_name(field): a_secret(field) for field in Settings.model_fields if is_secret(field)}
     keys = {"LIVEKIT_URL": "ws://x", "LIVEKIT_API_KEY": "key", "LIVEKIT_PREVIOUS_API_KEY": "old"}
     loaded = sources.load(secrets | keys)
     shown = [loaded, loaded.settings, loaded.settings.livekit(), loaded.settings.model_dump()]
     assert "canary" not in f"{shown!r} {shown} {loaded.settings.model_dump_json()}"
     named = {"LIVEKIT_API_SECRET", "LIVEKIT_PREVIOUS_API_SECRET", "OPENAI_API_KEY", "TAVUS_API_KEY"}
-    assert secrets.keys() == named | {"LIBA_SERVE_OWNER_KEY"}
+    others = {
+        "LIBA_SERVE_OWNER_KEY",
+        "OPENAI_HEADERS",
+        "OPENAI_QUERY",
+        "LIBA_VOICE_OPTIONS",
+        "LIVEKIT_E2EE_KEY",
+    }
+    assert secrets.keys() == named | others
 
 
 def test_a_key_that_is_being_replaced_is_known_with_its_secret_or_not_at_all(sources: Sources) -> None:
@@ -385,6 +446,30 @@ def test_one_address_serves_calls_and_media(
     assert credentials.is_loopback is is_loopback
 
 
+def test_f5_livekit_may_have_another_address_for_others(sources: Sources) -> None:
+    variables = {
+        "LIVEKIT_URL": "ws://livekit:7880",
+        "LIVEKIT_PUBLIC_URL": "wss://lk.example.org/",
+        "LIVEKIT_API_KEY": "key",
+        "LIVEKIT_API_SECRET": CANARY,
+    }
+    credentials = sources.load(variables).settings.livekit()
+    assert (credentials.ws_url, credentials.outside.ws_url) == ("ws://livekit:7880", "wss://lk.example.org")
+    assert credentials.outside.outside == credentials.outside
+    assert (credentials.outside.api_key, CANARY not in repr(credentials)) == ("key", True)
+    del variables["LIVEKIT_PUBLIC_URL"]
+    credentials = sources.load(variables).settings.livekit()
+    assert credentials.outside is credentials
+
+
+@pytest.mark.parametrize("url", ["lk.example.org", "ftp://lk.example.org", "wss://ann:pass@lk.example.org"])
+def test_an_address_for_others_that_nobody_can_use_is_told(sources: Sources, url: str) -> None:
+    variables = {"LIVEKIT_URL": "ws://livekit:7880", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": CANARY}
+    with pytest.raises(ConfigError, match="LIVEKIT_PUBLIC_URL") as caught:
+        sources.load(variables | {"LIVEKIT_PUBLIC_URL": url}).settings.livekit()
+    assert "pass@" not in str(caught.value)
+
+
 def test_every_setting_has_a_variable_of_its_own() -> None:
     assert len({variable_name(field) for field in Settings.model_fields}) == len(Settings.model_fields)
 
@@ -394,7 +479,8 @@ def test_the_example_holds_every_setting_with_its_default(sources: Sources) -> N
         line.removeprefix("# ") for line in example().splitlines() if line.startswith("[") or " = " in line
     )
     tables = tomllib.loads(uncommented)
-    named = {f"{section}.{key}" for section, table in tables.items() for key in table}
+    own_tables = {section for section, table in tables.items() if not table}
+    named = {f"{section}.{key}" for section, table in tables.items() for key in table} | own_tables
     assert named == {toml_name(field) for field in Settings.model_fields}
     sources.write("liba.toml", uncommented)
     assert sources.load().settings == Settings()

@@ -22,23 +22,34 @@ OF_THE_USER = {"OPENAI_API_KEY": CANARY}
 
 ATTEMPTS: dict[str, Any] = {
     "livekit_url": "wss://evil.example",
+    "livekit_public_url": "wss://evil.example",
     "livekit_api_key": "evil",
     "livekit_api_secret": "evil-secret-evil-secret-evil-secret",
     "livekit_previous_api_key": "evil",
     "livekit_previous_api_secret": "evil-secret-evil-secret-evil-secret",
+    "livekit_e2ee_key": "evil",
     "openai_api_key": "evil",
     "openai_base_url": "https://evil.example/v1",
+    "openai_headers": "authorization=evil",
+    "openai_query": "code=evil",
+    "openai_org_id": "evil",
+    "openai_project_id": "evil",
     "tavus_api_key": "evil",
     "tavus_base_url": "https://evil.example",
     "avatar_join_timeout": 3600,
     "avatar_idle_timeout": 3600,
     "avatar_renew_before": 3600,
+    "avatar_overlap": True,
     "avatar_max_minutes_per_day": 0,
+    "voice_extra": '{"provider": "evil"}',
+    "voice_pronounce_file": "evil.toml",
+    "pronounce": {"yes": "no"},
     "say_accept": "anyone",
     "say_rate_per_minute": 0,
     "say_max_chars_per_hour": 0,
     "avatar_silent_timeout": 0,
     "avatar_can_subscribe": True,
+    "avatar_check_public": False,
     "agent_max_rooms": 1000,
     "metrics_keep_days": 1,
     "metrics_keep_mb": 1,
@@ -55,14 +66,16 @@ ATTEMPTS: dict[str, Any] = {
     "serve_tls_cert": "evil.pem",
     "serve_tls_key": "evil.pem",
     "server_binary": "./evil",
+    "voice_options": '{"livekit:openai": {"base_url": "https://evil.example/v1"}}',
     "log_level": "debug",
+    "voice_cache_mb": 1000,
 }
 """What a stranger's file would set, of all that is not harmless."""
 
 LOOSEST = {"avatar_max_duration", "avatar_begin", "avatar_max_minutes_per_room"}
 """Limits whose default is the loosest that there may be."""
 
-FILES = ("liba.toml", ".env")
+FILES = ("liba.toml", ".env", ".env.local")
 
 
 @pytest.fixture
@@ -71,14 +84,22 @@ def sources(tmp_path: Path) -> Sources:
 
 
 def write(sources: Sources, name: str, fields: Mapping[str, Any]) -> Path:
-    if name == ".env":
+    if name.startswith(".env"):
         lines = [f"{variable_name(field)}={_variable(value)}" for field, value in fields.items()]
     else:
-        lines = [f"{toml_name(field)} = {json.dumps(value)}" for field, value in fields.items()]
+        lines = [f"{toml_name(field)} = {_toml(value)}" for field, value in fields.items()]
     return sources.write(name, "\n".join(lines))
 
 
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {json.dumps(inner)}" for key, inner in value.items()) + "}"
+    return json.dumps(value)
+
+
 def _variable(value: Any) -> str:
+    if isinstance(value, dict):
+        return json.dumps(value)
     return ",".join(value) if isinstance(value, list) else str(value)
 
 
@@ -95,7 +116,7 @@ def test_a_setting_that_nobody_has_classed_is_taken_for_the_worst() -> None:
 def test_no_secret_address_or_path_is_harmless() -> None:
     for field, info in Settings.model_fields.items():
         if is_secret(field):
-            assert CLASSES[field] is Trust.CREDENTIAL
+            assert CLASSES[field] in (Trust.CREDENTIAL, Trust.PROGRAM)
         if field.endswith("_url") or "Path" in str(info.annotation) or field.endswith("_host"):
             assert CLASSES[field] is not Trust.HARMLESS, field
 
@@ -116,7 +137,7 @@ def test_what_is_not_harmless_is_left_out_where_the_user_has_a_secret(
     assert getattr(loaded.settings, field) == Settings.model_fields[field].default
     assert (loaded.origins[field], loaded.settings.say_room) == ("default", "hall")
     assert [one.field for one in loaded.left_out] == [field]
-    spelled = variable_name(field) if name == ".env" else toml_name(field)
+    spelled = variable_name(field) if name.startswith(".env") else toml_name(field)
     with pytest.raises(ConfigError, match=f"{file} sets {spelled} \\(.*you have not trusted it") as caught:
         loaded.check_nothing_is_left_out()
     assert caught.value.hint == "read it, then: liba config trust"
@@ -131,6 +152,7 @@ def test_what_is_harmless_counts_beside_the_users_secrets(sources: Sources, name
         "voice_name": "nova",
         "voice_speed": 1.5,
         "voice_instructions": "softly",
+        "voice_language": "de",
         "speech_captions": False,
         "tavus_face_id": "face",
         "speech_max_chunk_chars": 80,
@@ -223,7 +245,7 @@ def test_what_stands_below_something_that_is_left_out_is_left_out_as_well(source
         write(sources, name, {"openai_base_url": f"https://evil.example/{name}"})
     loaded = sources.load(OF_THE_USER)
     assert loaded.settings.openai_base_url == "http://mine/v1"
-    assert [Path(one.file).name for one in loaded.left_out] == [".env", "liba.toml"]
+    assert [Path(one.file).name for one in loaded.left_out] == [".env.local", ".env", "liba.toml"]
 
 
 def test_a_limit_may_be_made_tighter_by_anybody(sources: Sources) -> None:
@@ -276,6 +298,12 @@ def test_an_untrusted_env_takes_nothing_out_of_the_environment(
     assert sources.load().settings.livekit_url == f"wss://evil/{CANARY}"
 
 
+@pytest.mark.parametrize("level", ["INFO", "warning", "CRITICAL"])
+def test_a_log_without_the_spoken_text_may_be_asked_for_by_anybody(sources: Sources, level: str) -> None:
+    sources.write(".env.local", f"LIVEKIT_LOG_LEVEL={level}")
+    sources.load(OF_THE_USER).check_nothing_is_left_out()
+
+
 def test_many_settings_are_told_in_one_line(sources: Sources) -> None:
     write(sources, "liba.toml", ATTEMPTS)
     with pytest.raises(ConfigError, match=r"^\S+liba.toml sets .*, .* and \d+ more, and you have") as caught:
@@ -283,8 +311,8 @@ def test_many_settings_are_told_in_one_line(sources: Sources) -> None:
     assert len(str(caught.value)) < 400
 
 
-PLACES = ("flag", "environment", ".env", "liba.toml", "user")
-UNTRUSTED = (".env", "liba.toml")
+PLACES = ("flag", "environment", ".env.local", ".env", "liba.toml", "user", "lk")
+UNTRUSTED = (".env.local", ".env", "liba.toml")
 
 FIELDS = (
     "livekit_url",

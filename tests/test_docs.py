@@ -16,6 +16,7 @@ from libacli import errors
 from libacli.cli.main import app
 from libacli.config import Settings, example
 from libacli.config_sources import load
+from tests.speech_peers import PEERS, Peer
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -93,3 +94,10 @@ def test_the_gate_tests_what_the_readme_says() -> None:
     assert "pip install -e '.[dev]' && .venv/bin/pytest" in README
     assert "install --quiet --disable-pip-version-check -e '.[dev]'" in GATE
     assert GATE.rstrip().endswith("pytest")
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.__name__)
+def test_the_readme_says_what_each_tried_server_wants_set(peer: type[Peer]) -> None:
+    row = next(line for line in README.splitlines() if line.startswith(f"  | {peer.title} |"))
+    wanted = {"the key" if name == "openai_api_key" else name.replace("_", ".", 1) for name in peer.settings}
+    assert [name for name in wanted if name not in row] == []

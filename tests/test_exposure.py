@@ -42,7 +42,9 @@ ADDRESSES = [
 ]
 
 
-@pytest.mark.parametrize("field", ["livekit_url", "openai_base_url", "tavus_base_url", "serve_public_url"])
+@pytest.mark.parametrize(
+    "field", ["livekit_url", "livekit_public_url", "openai_base_url", "tavus_base_url", "serve_public_url"]
+)
 @pytest.mark.parametrize(("address", "is_exposed"), ADDRESSES)
 def test_what_goes_to_another_machine_in_the_clear_is_told(
     field: str, address: str, is_exposed: bool

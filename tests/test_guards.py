@@ -19,7 +19,7 @@ from tests.leftover_processes import MARK
 
 ROOT = Path(__file__).parent.parent
 
-CONFTEST = "from tests.conftest import *\nfrom tests.conftest import _no_task_is_leaked"
+CONFTEST = "from tests.conftest import *\nfrom tests.conftest import _nothing_is_leaked"
 PLANTED = """
 import asyncio, os, signal, subprocess, sys
 

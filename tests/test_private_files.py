@@ -19,6 +19,7 @@ from libacli.private_files import (
     private_file,
     private_folder,
     replace_file,
+    write_private,
 )
 
 
@@ -152,3 +153,11 @@ def test_a_lock_that_somebody_keeps_is_waited_for_so_long_and_no_longer(tmp_path
     with locked(path, timeout_s=0.1):
         pass
     assert mode(path) == 0o600
+
+
+def test_what_is_written_whole_is_for_nobody_else_and_leaves_no_part(tmp_path: Path) -> None:
+    path = tmp_path / "counts.json"
+    for text in ("longer than the next one", "{}"):
+        write_private(path, text)
+        assert (path.read_text(encoding="utf-8"), path.stat().st_mode & 0o777) == (text, 0o600)
+    assert list(tmp_path.iterdir()) == [path]

@@ -27,13 +27,14 @@ from libacli.core.protocol import (
     EVENTS_TOPIC,
     SAY_METHOD,
     SAY_TOPIC,
+    STATE_ATTRIBUTE,
     STATUS_METHOD,
 )
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.avatars.fakes import FakeAvatarService
 from libacli.edges.avatars.ledger import Ledger
 from libacli.edges.avatars.port import Invitation
-from libacli.edges.livekit.fake_streams import HANG
+from libacli.edges.livekit.fake_streams import HANG, FakeOrigin
 from libacli.edges.livekit.fakes import FakeParticipant, FakeRoom
 from libacli.edges.livekit.tokens import ON_BEHALF_ATTRIBUTE
 from libacli.edges.metrics.meter import Meter
@@ -77,12 +78,14 @@ class Voice(ScriptedVoice):
     """Its warm-up takes so long, or fails so."""
 
     warm_up_takes: float | Exception = 0.0
+    warm_since: float | None = None
 
     async def warm_up(self) -> None:
         await super().warm_up()
         if isinstance(self.warm_up_takes, Exception):
             raise self.warm_up_takes
         await asyncio.sleep(self.warm_up_takes)
+        self.warm_since = now()
 
 
 class Counts(Meter):
@@ -120,13 +123,20 @@ class Stage:
     meter: Counts = field(default_factory=Counts)
     job: LoneJob = field(default_factory=LoneJob)
     avatar_service: FakeAvatarService | None = None
+    origin: FakeOrigin = field(default_factory=FakeOrigin)
+    pronounce: dict[str, str] = field(default_factory=dict)
+    pronounce_file: Path | None = None
     parts: Parts = field(init=False)
     ledger: NotedLedger = field(init=False)
 
     def __post_init__(self) -> None:
         self.ledger = NotedLedger(self.folder)
         settings = Settings(
-            livekit_url="ws://127.0.0.1:9", livekit_api_key=API_KEY, livekit_api_secret=SecretStr(API_SECRET)
+            livekit_url="ws://127.0.0.1:9",
+            livekit_api_key=API_KEY,
+            livekit_api_secret=SecretStr(API_SECRET),
+            pronounce=self.pronounce,
+            voice_pronounce_file=self.pronounce_file,
         )
         self.parts = assemble(
             settings,
@@ -137,6 +147,7 @@ class Stage:
             track=self.track,
             avatar_service=self.avatar_service,
             characters=self.folder / "characters.json",
+            origin=self.origin,
         )
 
     @asynccontextmanager
@@ -177,6 +188,37 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
+# What it is made of
+
+
+@pytest.mark.parametrize(
+    ("service", "key", "has_avatar", "told"),
+    [
+        ("https://tavus.example", "a key", False, "encrypted"),
+        ("https://tavus.example", None, True, "not ready"),
+        ("http://127.0.0.1:1", "a key", True, "not ready"),
+    ],
+)
+async def test_in_an_encrypted_room_no_avatar_is_asked_for_that_can_be_given_no_key(
+    tmp_path: Path, service: str, key: str | None, has_avatar: bool, told: str
+) -> None:
+    settings = Settings(
+        livekit_url="ws://127.0.0.1:9",
+        livekit_api_key=API_KEY,
+        livekit_api_secret=SecretStr(API_SECRET),
+        livekit_e2ee_key=SecretStr(key) if key else None,
+        tavus_api_key=SecretStr("key"),
+        tavus_face_id="face",
+        tavus_base_url=service,
+    )
+    parts = assemble(settings, FakeRoom().as_sdk(), Voice(), ledger=NotedLedger(tmp_path))
+    assert (parts.avatar is not None) is has_avatar
+    facts = parts.desk._announcer.facts()
+    assert (facts.avatar, facts.encryption) == (told, "encrypted" if key else "")
+    if not has_avatar:
+        assert (await parts.track.start(lambda: None)).reason == "encrypted"
+
+
 # How it begins
 
 
@@ -188,8 +230,22 @@ async def test_an_agent_that_has_begun_has_its_track_and_a_warm_voice_and_is_kno
         assert on.room.local_participant.attributes == {
             AGENT_ATTRIBUTE: "liba",
             EPOCH_ATTRIBUTE: on.parts.epoch,
+            STATE_ATTRIBUTE: "listening",
         }
     assert on.left_open == []
+
+
+async def test_livekits_pages_see_when_it_speaks(stage: Any) -> None:
+    on = stage()
+    shown = on.room.local_participant.attributes
+    async with on.agent():
+        on.say("Hello.", "a")
+        await asyncio.sleep(0.05)
+        assert shown[STATE_ATTRIBUTE] == "listening"
+        await asyncio.sleep(0.15)
+        assert (on.told("a")[-1], shown[STATE_ATTRIBUTE]) == ("audible", "speaking")
+        await asyncio.sleep(5.0)
+        assert (on.told("a")[-1], shown[STATE_ATTRIBUTE]) == ("done", "listening")
 
 
 async def test_requests_are_taken_once_the_voice_is_warm_and_not_before(stage: Any) -> None:
@@ -249,6 +305,14 @@ async def test_an_agent_begins_also_when_its_voice_is_slow_or_does_not_work(
     assert told in caplog.messages
 
 
+async def test_a_warm_up_that_takes_its_time_is_not_begun_anew(stage: Any) -> None:
+    on = stage()
+    on.voice.warm_up_takes = 25.0
+    async with on.agent():
+        await asyncio.sleep(30)
+    assert (on.voice.warm_ups, on.voice.warm_since) == (1, pytest.approx(25))
+
+
 async def test_an_agent_that_cannot_begin_closes_what_it_has_opened(stage: Any) -> None:
     on = stage()
     on.room.script.play("set_attributes", RuntimeError("not connected"))
@@ -257,6 +321,30 @@ async def test_an_agent_that_cannot_begin_closes_what_it_has_opened(stage: Any) 
             pytest.fail("it cannot have begun")
     assert raised.value.subgroup(RuntimeError)
     assert on.left_open == []
+
+
+async def test_captions_and_events_keep_the_authors_spelling(stage: Any) -> None:
+    on = stage(pronounce={"gif": "jif"})
+    async with on.agent():
+        on.say("A GIF¹. [pause 500ms] That's it 🎉", "a")
+        await asyncio.sleep(5.0)
+        assert on.told("a")[-1] == "done"
+    assert [sent.text for sent in on.room.local_participant.text_writers] == ["A GIF¹. ", "That's it 🎉"]
+    assert on.voice.texts == ["A jif.", "That's it"]
+    assert {event["chars"] for event in on.events() if event.get("id") == "a"} == {
+        len("A GIF¹. That's it 🎉")
+    }
+
+
+async def test_an_agent_whose_pronunciations_are_gone_speaks_all_the_same(
+    stage: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    on = stage(pronounce_file=tmp_path / "gone.toml")
+    async with on.agent():
+        on.say("Hello.", "a")
+        await asyncio.sleep(5.0)
+        assert on.told("a")[-1] == "done"
+    assert f"no word is respelled: cannot read {tmp_path}/gone.toml" in caplog.text
 
 
 # How it ends

@@ -90,9 +90,9 @@ def test_other_texts_are_left_as_they_are(text: str) -> None:
 @pytest.mark.parametrize("filler", ["a", "\\", "%25", "c", "QUFB", "\\\\u0063", "eyJ", "liba_", "://a:"])
 def test_no_line_takes_long_to_search(filler: str) -> None:
     line = filler * (50_000 // len(filler))
-    began = time.monotonic()
+    began = time.thread_time()
     masked(line, SECRETS)
-    assert time.monotonic() - began < 5
+    assert time.thread_time() - began < 5
 
 
 def test_the_middle_of_base64_is_found_at_each_place() -> None:

@@ -23,6 +23,7 @@ from libacli.edges.avatars.ledger import Entry, Ledger, conversations_path
 from libacli.edges.avatars.minutes import AvatarMinutes
 from libacli.edges.metrics.store import MetricsStore, metrics_path
 from libacli.edges.viewer.media_file import Mp4File, Picture, WavFile
+from libacli.edges.voices.cache_files import SoundFiles, sounds_path
 from libacli.errors import LibaError, UsageError
 from libacli.local.log_files import new_log_file
 from libacli.local.server_binary import SERVER_VERSION, install_server
@@ -83,6 +84,15 @@ def lead_a_browser() -> None:
     page_link._file_that_leads_to("http://127.0.0.1/#code=x")
 
 
+def keep_a_sound() -> None:
+    async def put() -> None:
+        files = await asyncio.to_thread(SoundFiles, sounds_path(), 1_000_000)
+        files.put(b"Hello.", PCM)
+        await files.aclose()
+
+    asyncio.run(put())
+
+
 def write_settings() -> None:
     write_settings_file(user=True, force=False)
     write_settings_file(user=False, force=False)
@@ -94,6 +104,7 @@ KEPT: dict[str, Callable[[], None]] = {
     "records": keep_a_record,
     "server": start_a_server,
     "link": lead_a_browser,
+    "sound": keep_a_sound,
     "settings": write_settings,
 }
 

@@ -17,9 +17,12 @@ from livekit.agents import JobRequest
 from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials, Settings
+from libacli.core.protocol import AGENT_ATTRIBUTE
 from libacli.edges.avatars.choose import make_avatar_service
 from libacli.edges.avatars.ledger import Entry, Ledger, conversations_path
 from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.fakes import FakeRoom
+from libacli.edges.livekit.signs_of_life import show_life
 from libacli.errors import UnreachableError
 from libacli.room_job import RoomJobs
 from libacli.worker import Worker, open_worker
@@ -125,8 +128,9 @@ class Request:
     go: asyncio.Event = field(default_factory=asyncio.Event)
     answer: str = ""
 
-    async def accept(self, *, identity: str, name: str) -> None:
+    async def accept(self, *, identity: str, name: str, attributes: dict[str, str]) -> None:
         await self.go.wait()
+        assert attributes == {"lk.agent.state": "initializing"}
         self.answer = identity
 
     async def reject(self) -> None:
@@ -152,8 +156,31 @@ async def test_a_room_that_is_being_entered_counts_and_what_is_too_many_is_refus
     assert busy.supervisor.rooms == ["demo"]
 
 
+async def test_an_agent_is_well_that_shows_its_life_where_its_room_was_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with TwirpServer() as livekit:
+        settings = Settings(
+            livekit_url=livekit.url, livekit_api_key=API_KEY, livekit_api_secret=SecretStr(API_SECRET)
+        )
+        async with open_worker(settings) as watching, asyncio.TaskGroup() as tasks:
+            room = FakeRoom("demo")
+            room.local_participant.attributes[AGENT_ATTRIBUTE] = "liba"
+            address = watching._jobs.life_socket
+            assert address
+            jobs: list[Any] = []
+            watching.server = cast(Any, SimpleNamespace(active_jobs=jobs))
+            showing = tasks.create_task(show_life(room.as_sdk(), address))
+            await asyncio.sleep(0.2)
+            assert not watching.is_well("demo")  # what shows it has no job here any more
+            jobs.append(SimpleNamespace(job=SimpleNamespace(room=SimpleNamespace(name="demo"))))
+            assert watching.is_well("demo")
+            showing.cancel()
+
+
 def test_what_a_room_process_is_handed_can_be_pickled_and_stays_one_there(tmp_path: Path) -> None:
-    jobs = RoomJobs(Settings(livekit_url="ws://localhost"), tmp_path / "meter")
+    jobs = RoomJobs(Settings(livekit_url="ws://localhost"), tmp_path / "meter", tmp_path / "life")
     prewarm, enter, leave = pickle.loads(pickle.dumps((jobs.prewarm, jobs.enter, jobs.leave)))
     assert prewarm.__self__ is enter.__self__ is leave.__self__
     assert enter.__self__ == jobs

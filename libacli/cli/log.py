@@ -12,7 +12,7 @@ from libacli.config import Settings
 from libacli.exposure import exposures
 from libacli.masking import masked, secrets_of
 
-_NOISY = ("livekit", "livekit.agents", "httpx2", "httpcore2", "openai", "asyncio")
+_NOISY = ("livekit", "livekit.agents", "httpx2", "httpcore2", "openai", "websockets", "asyncio")
 
 
 def configure_log(settings: Settings) -> None:

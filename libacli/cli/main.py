@@ -5,13 +5,14 @@ import gc
 import importlib
 import os
 import sys
-from typing import Annotated, Any, NoReturn
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
-from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from libacli import __version__
+from libacli.cli.anywhere import AnywhereGroup
 from libacli.cli.options import group
 from libacli.cli.output import output
 from libacli.core_files import leave_no_core_files
@@ -29,30 +30,50 @@ COMMANDS = (
     "metrics",
     "probe",
     "record",
+    "voices",
     "reap",
     "server",
     "avatar",
+    "cache",
     "doctor",
     "config",
 )
 """Modules of `libacli.cli.commands`: each holds a group named `app`, or a function named as itself."""
 
 
-class _Liba(TyperGroup):
-    """Loads only the command that is run; turns errors into one line and an exit code, for all of them."""
+class _Commands(Mapping[str, Any]):
+    """The commands by name: of one that is asked for its module is loaded, and of no other."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        return list(COMMANDS)
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"libacli.cli.commands.{cmd_name}")
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in COMMANDS:
+            raise KeyError(name)
+        module = importlib.import_module(f"libacli.cli.commands.{name}")
         if hasattr(module, "app"):
             return get_group(module.app)
         alone = group()
-        alone.command(cmd_name)(getattr(module, cmd_name))
+        alone.command(name)(getattr(module, name))
         return get_command(alone)
+
+
+class _Liba(AnywhereGroup):
+    """Loads only the command that is run; turns errors into one line and an exit code, for all of them."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.commands = cast("Any", _Commands())
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        output.quiet = output.verbose = False
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -84,14 +105,11 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def common(
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show tracebacks of errors")] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None:
-    output.quiet = quiet
-    output.verbose = verbose
+    """What stands before the command concerns this run."""
 
 
 def main() -> None:

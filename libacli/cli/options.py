@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from libacli.cli.anywhere import AnywhereCommand, AnywhereGroup
 from libacli.cli.output import output
 from libacli.errors import UsageError
 
@@ -24,7 +25,10 @@ ApiSecret = Annotated[
     ),
 ]
 Room = Annotated[str | None, typer.Option("--room", "-r", help="Room [setting: say.room]")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON")]
+Project = Annotated[
+    str | None, typer.Option("--project", metavar="NAME", help="LiveKit project, as `lk project list` has it")
+]
+AsJson = Annotated[bool, typer.Option("--json", "-j", help="Print JSON")]
 ConfigFile = Annotated[
     Path | None,
     # The variable is config.CONFIG_VARIABLE; `--help` does not load that module.
@@ -35,41 +39,68 @@ _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
 
 
-def group(help: str = "") -> typer.Typer:
+def group(help: str = "", *, does_something_alone: bool = False) -> typer.Typer:
     """A group of commands, or a single one, in the manner of all of liba's."""
-    return typer.Typer(
+    return _Typer(
+        cls=AnywhereGroup,
         help=help,
-        no_args_is_help=bool(help),
+        no_args_is_help=bool(help) and not does_something_alone,
+        invoke_without_command=does_something_alone,
         add_completion=False,
         rich_markup_mode=None,  # rich costs as much time as all the rest, and takes [such words] for markup
     )
 
 
-def settings_from(config: Path | None = None, **flags: Any) -> "LoadedSettings":
+class _Typer(typer.Typer):
+    """One whose commands take options of all commands from wherever they stand."""
+
+    def command(self, name: str | None = None, **arguments: Any) -> Any:
+        return super().command(name, **{"cls": AnywhereCommand} | arguments)
+
+
+def settings_from(
+    config: Path | None = None, *, project: str | None = None, is_local: bool = False, **flags: Any
+) -> "LoadedSettings":
     """Settings with `flags` (fields by name, None where not given) on top.
 
-    Raises ConfigError, also where the folder sets what only the user may.
+    What `is_local` unless told otherwise takes no project of `lk` but one that is named. Raises ConfigError,
+    also where the folder sets what only the user may; UsageError.
     """
-    loaded = settings_with_left_out(config, **flags)
+    loaded = settings_with_left_out(config, project=project, is_local=is_local, **flags)
     loaded.check_nothing_is_left_out()
     return loaded
 
 
-def settings_with_left_out(config: Path | None = None, **flags: Any) -> "LoadedSettings":
+def settings_with_left_out(
+    config: Path | None = None, *, project: str | None = None, is_local: bool = False, **flags: Any
+) -> "LoadedSettings":
     """The same for a command that tells what was left out of the folder's files. Raises ConfigError."""
     from libacli.config_sources import load
 
-    loaded = load(flags=flags, config_file=config)
+    credentials = ("livekit_url", "livekit_api_key", "livekit_api_secret")
+    if project is not None and any(flags.get(name) is not None for name in credentials):
+        raise UsageError(
+            "--project brings an address, a key and a secret of its own", hint="leave out the others, or it"
+        )
+    loaded = load(flags=flags, config_file=config, project=project, with_default_project=not is_local)
     output.settings = loaded.settings
     return loaded
 
 
 def livekit_settings(
-    config: Path | None, url: str | None, api_key: str | None, api_secret: str | None
+    config: Path | None,
+    url: str | None,
+    api_key: str | None,
+    api_secret: str | None,
+    project: str | None = None,
 ) -> "Settings":
     """Settings with what was given to reach LiveKit on top."""
     return settings_from(
-        config, livekit_url=url, livekit_api_key=api_key, livekit_api_secret=api_secret
+        config,
+        project=project,
+        livekit_url=url,
+        livekit_api_key=api_key,
+        livekit_api_secret=api_secret,
     ).settings
 
 

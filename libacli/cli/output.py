@@ -111,14 +111,14 @@ def printable(text: str) -> str:
     )
 
 
-def plain_console(width: int | None = None) -> Console:
-    """Standard output for Rich's tables and screens, of `width` columns or those that it has.
+def plain_console(width: int | None = None, *, stderr: bool = False) -> Console:
+    """Standard output for Rich's tables and screens, or `stderr`, of `width` columns or those that it has.
 
     A string is what it is there: names come from outside, and Rich's markup can link, and fail.
     """
     from rich.console import Console  # noqa: TID251
 
-    return Console(width=width, markup=False, emoji=False, highlight=False)
+    return Console(width=width, stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def _escaped(document: str) -> str:

@@ -61,6 +61,13 @@ def samples(pcm: bytes) -> array[int]:
     return values
 
 
+def as_pcm(values: array[int]) -> bytes:
+    """The other way round: `values`, which may be changed by it, as PCM."""
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values.tobytes()
+
+
 def first_audible_s(pcm: bytes) -> float | None:
     """Seconds from the start of `pcm` to its first sample that can be heard; None if there is none."""
     for position, sample in enumerate(samples(pcm)):
@@ -69,9 +76,14 @@ def first_audible_s(pcm: bytes) -> float | None:
     return None
 
 
-def is_audible(pcm: bytes) -> bool:
+def peak(pcm: bytes) -> int:
+    """The loudest sample of `pcm`, without its sign; 0 when there is none."""
     values = samples(pcm)
-    return bool(values) and (max(values) >= AUDIBLE_PEAK or min(values) <= -AUDIBLE_PEAK)
+    return max(max(values), -min(values)) if values else 0
+
+
+def is_audible(pcm: bytes) -> bool:
+    return peak(pcm) >= AUDIBLE_PEAK
 
 
 def level_dbfs(pcm: bytes) -> float:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import bisect
+import math
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from libacli.core.acknowledgement import Acknowledgement
@@ -11,6 +13,7 @@ from libacli.core.audio import FRAME_MS, is_audible
 from libacli.core.event import Report
 from libacli.core.lifecycle import FINAL_STATES, State, check_move
 from libacli.core.messages import SayRequest
+from libacli.core.passage import Passage
 from libacli.core.route import RouteName
 from libacli.core.timeline import Timeline
 from libacli.errors import RefusedError
@@ -34,7 +37,23 @@ class Utterance:
     voice: str = ""
     """Name of the speaker whose voice it is."""
 
+    model: str = ""
+    provider: str = ""
+    """Whose voice it is; `voice_reason` says why it is not the one that is asked first."""
+
+    voice_reason: str = ""
+    reworded: bool = False
+    """The voice used other words, as far as it knows itself."""
+
+    hedged: bool = False
+    """For a part of it a second request to the voice was the quicker one."""
+
+    cached: bool = False
+    """It was spoken before, and kept: the voice was not asked."""
+
     chunks: int = 0
+    """Requests to the voice so far."""
+
     frames: int = 0
     """20 ms frames that the sink took, the silence at the end included."""
 
@@ -42,6 +61,12 @@ class Utterance:
     """Number of the first frame with a sound in it, from 0; `last_sound` of the last one."""
 
     last_sound: int = 0
+
+    passages: Sequence[Passage] = ()
+    """What the voice said of it, and says, in order."""
+
+    hold: float = 0.0
+    """Milliseconds for which the first sound was held back, to have the rest follow without a break."""
 
     underruns: int = 0
     """Times the sink ran dry in the middle of the utterance."""
@@ -63,6 +88,16 @@ class Utterance:
     def speech_ms(self) -> float:
         """Milliseconds from the first to the last frame with a sound in it."""
         return 0.0 if self.first_sound is None else (self.last_sound - self.first_sound + 1) * FRAME_MS
+
+    def heard_s(self, now: float) -> float:
+        """How many seconds of it have been heard at `now`, on the timeline's clock; all of it: infinite."""
+        if self.state in ("done", "unconfirmed"):
+            return math.inf
+        if (began_at := self.timeline.ta) is None or self.first_sound is None:
+            return 0.0
+        until = now if self.ended_at is None else min(now, self.ended_at)
+        played_s = self.first_sound * FRAME_MS / 1000 + until - began_at
+        return min(played_s, self.frames * FRAME_MS / 1000)
 
     def took(self, frame: bytes) -> None:
         """Counts a frame that the sink has taken."""
@@ -94,13 +129,20 @@ class Utterance:
             route=self.route,
             route_reason=self.route_reason,
             voice=self.voice,
+            provider=self.provider,
+            voice_reason=self.voice_reason,
+            reworded=self.reworded,
+            hedged=self.hedged,
+            cached=self.cached,
+            emotion=self.request.emotion or "",
             chunks=self.chunks,
             frames=self.frames,
             speech_ms=self.speech_ms,
+            hold=self.hold,
             underruns=self.underruns,
             t3_source=self.t3_source,
             replayed=self.replayed,
-            chars=len(self.request.text),
+            chars=len(self.request.words),
             **self.timeline.durations_ms(),
         )
 

@@ -37,7 +37,7 @@ class AgentFacts:
     """The name that it is dispatched by."""
 
     model: str = ""
-    """Model of its voice."""
+    """Model of the voice: of an utterance that which speaks it, else that which would speak now."""
 
     avatar: str = ""
     """`ready`, or the reason why not."""
@@ -48,8 +48,18 @@ class AgentFacts:
     epoch: str = ""
     """Which life of the agent: another one after it was started anew, and its queue is gone then."""
 
+    voice_state: str = ""
+    """Why it is not the voice that is asked first; empty when it is."""
+
+    encryption: str = ""
+    """`encrypted`: sound and picture are, from end to end; with why they cannot be read; empty: not."""
+
     def encode(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, **asdict(self)}
+        members = {"epoch": self.epoch, **asdict(self)}
+        for name in ("voice_state", "encryption"):
+            if not members[name]:
+                del members[name]
+        return members
 
     @classmethod
     def read(cls, members: Mapping[str, Any]) -> AgentFacts:
@@ -73,12 +83,35 @@ class Report:
     """Why it is not the avatar."""
 
     voice: str = ""
+    """Name of the speaker."""
+
+    provider: str = ""
+    """Whose voice it was, as in the setting `voice.providers`."""
+
+    voice_reason: str = ""
+    """Why it was not the voice that is asked first."""
+
+    reworded: bool = False
+    """The voice used other words, as far as it knows itself."""
+
+    hedged: bool = False
+    """For a part of it a second request to the voice was the quicker one."""
+
+    cached: bool = False
+    """It was spoken before, and kept: the voice was not asked."""
+
+    emotion: str = ""
+    """What the avatar's face is to show with it; empty: nothing was asked for."""
+
     chunks: int = 0
     frames: int = 0
     """20 ms frames that the sink took, the silence at the end included."""
 
     speech_ms: float = 0.0
     """From the first to the last sound in them."""
+
+    hold: float = 0.0
+    """For how long the first sound was held back, to have the rest follow without a break; part of `d12`."""
 
     underruns: int = 0
     t3_source: str = ""
@@ -220,7 +253,7 @@ class AgentStatus:
 
 
 _FACTS: Mapping[str, Reader] = {
-    **dict.fromkeys(("room", "agent", "model", "avatar"), read_text),
+    **dict.fromkeys(("room", "agent", "model", "voice_state", "avatar", "encryption"), read_text),
     "queue": read_count,
     "epoch": read_text,
 }
@@ -230,10 +263,13 @@ REPORT_READERS: Mapping[str, Reader] = {
     "reason": read_text,
     "route": read_route,
     "route_reason": read_text,
-    "voice": read_text,
+    **dict.fromkeys(("voice", "provider", "voice_reason"), read_text),
+    **dict.fromkeys(("reworded", "hedged", "cached"), read_flag),
+    "emotion": read_text,
     "chunks": read_count,
     "frames": read_count,
     "speech_ms": read_amount,
+    "hold": read_amount,
     "underruns": read_count,
     "t3_source": read_text,
     "replayed": read_flag,

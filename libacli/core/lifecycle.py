@@ -91,3 +91,8 @@ def check_move(before: State, state: State) -> bool:
 def has_reached(level: str, wanted: str) -> bool:
     """Whether a sender that was told `level` need not wait for `wanted` any longer."""
     return level == "unconfirmed" or LEVELS.index(level) >= LEVELS.index(wanted)
+
+
+def is_decided(state: str, wanted: str) -> bool:
+    """Whether whoever waits for the level `wanted` has waited enough once an agent says `state`."""
+    return state == wanted or state in SETTLED or wanted not in LEVEL_STATES

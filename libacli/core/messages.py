@@ -7,12 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from libacli.core.emotion import EMOTIONS
 from libacli.core.reasons import refusal
+from libacli.core.script import read_script, without_pauses
 from libacli.core.text import clean, is_speakable
 from libacli.errors import RefusedError
 
 MAX_REQUEST_BYTES = 16 * 1024
 MAX_ID_CHARS = 64
+MAX_WAIT_MS = 2900
+"""How late an agent answers at most: what takes 3 s LiveKit's server API hands to it a second time."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class SayRequest:
     """One text to be spoken, as it was asked for."""
 
     text: str
-    """Clean, with something to say in it."""
+    """Clean, with something to say in it, and the marks of its pauses."""
 
     id: str = ""
     """Chosen by the sender and kept over its retries; empty: the agent makes one."""
@@ -28,6 +32,8 @@ class SayRequest:
     voice: str | None = None
     speed: float | None = None
     instructions: str | None = None
+    emotion: str | None = None
+    """One of `EMOTIONS`, for the face of an avatar that can show them; None: neutral."""
 
     interrupt: bool = False
     """Stop what is being spoken and forget what waits, then say this."""
@@ -38,6 +44,11 @@ class SayRequest:
     ttl_ms: int | None = None
     """Not worth saying if it had to wait longer than this, in milliseconds."""
 
+    @property
+    def words(self) -> str:
+        """The text without the marks of pauses: what captions show, and what is counted."""
+        return without_pauses(self.text)
+
     def encode(self) -> dict[str, Any]:
         """The request as JSON members; what has its default value is left out."""
         return {
@@ -45,6 +56,23 @@ class SayRequest:
             for field in fields(self)
             if (value := getattr(self, field.name)) != field.default
         }
+
+
+@dataclass(frozen=True)
+class StatusRequest:
+    """Asks what is known of one utterance; without an id, of all that is spoken and waits."""
+
+    id: str = ""
+    level: str = ""
+    """`audible` or `done`: the answer may wait for it, or for the utterance to end without it."""
+
+    wait_s: float = 0.0
+    """... for so long; 0: it is to come at once."""
+
+    def encode(self) -> dict[str, Any]:
+        """The request as JSON members. An agent of an older version passes over what it does not know."""
+        wait = {"level": self.level, "wait_ms": round(self.wait_s * 1000)} if self.wait_s else {}
+        return {"id": self.id, **wait} if self.id else {}
 
 
 def parse_request(payload: bytes) -> tuple[dict[str, Any], str | None]:
@@ -71,7 +99,7 @@ def parse_request(payload: bytes) -> tuple[dict[str, Any], str | None]:
 def read_say(members: Mapping[str, Any], *, max_text_chars: int) -> SayRequest:
     """The say request in `members`; members that are not known, or null, are passed over.
 
-    Raises RefusedError with a reason: `malformed`, `nothing_to_say`, `text_too_long`.
+    Raises RefusedError with a reason: `malformed`, `nothing_to_say`, `text_too_long`, `unsupported_markup`.
     """
     values: dict[str, Any] = {
         name: read(name, members[name]) for name, read in _READ.items() if members.get(name) is not None
@@ -81,16 +109,28 @@ def read_say(members: Mapping[str, Any], *, max_text_chars: int) -> SayRequest:
     return SayRequest(**values | {"text": checked_text(values["text"], max_text_chars)})
 
 
+def read_status(members: Mapping[str, Any]) -> StatusRequest:
+    """The status request in `members`. Raises RefusedError: `malformed`."""
+    level, wait_ms = members.get("level"), members.get("wait_ms")
+    return StatusRequest(
+        str(members.get("id") or ""),
+        "" if level is None else _text("level", level),
+        0.0 if wait_ms is None else min(_number("wait_ms", wait_ms, 0, 86_400_000), MAX_WAIT_MS) / 1000,
+    )
+
+
 def checked_text(text: str, max_text_chars: int) -> str:
     """`text`, clean and fit to be spoken. Raises RefusedError."""
     try:
         text = clean(text)
     except ValueError as error:
         raise RefusedError("malformed", str(error)) from error
-    if not is_speakable(text):
+    words = without_pauses(text)
+    if not is_speakable(words):
         raise RefusedError("nothing_to_say", "there is no letter or digit in the text")
-    if len(text) > max_text_chars:
-        raise refusal("text_too_long", f"the text has {len(text)} characters, {max_text_chars} are allowed")
+    if len(words) > max_text_chars:
+        raise refusal("text_too_long", f"the text has {len(words)} characters, {max_text_chars} are allowed")
+    read_script(text)
     return text
 
 
@@ -107,7 +147,8 @@ def parse_object(source: str) -> dict[str, Any]:
 
 def _means_json(source: str) -> bool:
     """Whether `source` is JSON or was meant to be; anything else is bare text."""
-    if source.lstrip("\ufeff \t\r\n")[:1] in ("{", "["):
+    beginning = source.lstrip("\ufeff \t\r\n")
+    if beginning.startswith(("{", "[")) and not beginning.lower().startswith("[pause"):
         return True
     try:
         json.loads(source)
@@ -167,6 +208,12 @@ def _instructions(name: str, value: object) -> str:
         raise RefusedError("malformed", f"`{name}` holds half a character") from error
 
 
+def _emotion(name: str, value: object) -> str:
+    if _text(name, value) not in EMOTIONS:
+        raise RefusedError("malformed", f"`{name}` must be one of {', '.join(EMOTIONS)}")
+    return str(value)
+
+
 def _flag(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise RefusedError("malformed", f"`{name}` must be true or false, not {_kind(value)}")
@@ -194,6 +241,7 @@ _READ: dict[str, Callable[[str, object], Any]] = {
     "voice": _label,
     "speed": lambda name, value: float(_number(name, value, 0.25, 4.0)),
     "instructions": _instructions,
+    "emotion": _emotion,
     "interrupt": _flag,
     "priority": lambda name, value: _whole(name, value, -100, 100),
     "ttl_ms": lambda name, value: _whole(name, value, 1, 86_400_000),

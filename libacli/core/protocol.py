@@ -5,6 +5,9 @@ STATUS_METHOD = "liba.status"
 STOP_METHOD = "liba.stop"
 METHODS = (SAY_METHOD, STATUS_METHOD, STOP_METHOD)
 SAY_TOPIC = "say"
+CHAT_TOPIC = "lk.chat"
+"""LiveKit's own: what is typed on its pages comes there."""
+
 EVENTS_TOPIC = "liba.events"
 
 MAX_NAME_CHARS = 128
@@ -15,6 +18,12 @@ CAPTION_TOPIC = "lk.transcription"
 
 SIGNATURE_ATTRIBUTE = "liba.auth"
 """Of a caption: the agent's signature for it."""
+
+STATE_ATTRIBUTE = "lk.agent.state"
+"""Of an agent: LiveKit's pages and hooks show it; one without it does not start, for them."""
+
+TEXT_ATTRIBUTE = "liba.text"
+"""Of a caption: all that it is going to say, if it is not cut off; the stream itself says what is heard."""
 
 MAX_ANSWER_BYTES = 15 * 1024
 """LiveKit carries no longer answer to a call; the caller gets an error instead of it."""

@@ -52,6 +52,11 @@ _REFUSALS = (
         hint="use another voice: set OPENAI_API_KEY",
     ),
     RefusalReason(
+        "unsupported_markup",
+        "the text holds SSML other than `<break>`, or a pause that is too long",
+        hint="leave it out; [pause 500ms] makes silence with any voice",
+    ),
+    RefusalReason(
         "queue_full",
         "as many wait as `say.queue_limit` lets",
         429,
@@ -85,7 +90,7 @@ _REFUSALS = (
     ),
     RefusalReason(
         "voice_unavailable",
-        "the voice has failed three times in a row, and is tried again within 30 s",
+        "no voice is left: each has refused, or failed three times in a row, and is tried again later",
         503,
         "try again in a while; the agent's log says why the voice fails",
         passes=True,
@@ -161,13 +166,13 @@ _ROUTE_REASONS = (
     RouteReason("not ready", "The avatar is on its way.", is_coming=True),
     RouteReason("left", "The avatar has left. It is called back."),
     RouteReason("stalled", "The avatar does not keep up."),
-    RouteReason("no finish", "The avatar does not say when it has finished."),
     RouteReason("never joined", "The avatar was called and did not come."),
     RouteReason("no answer", "The avatar's service does not answer."),
     RouteReason("not reachable", "The avatar's service cannot be reached."),
     RouteReason("not available", "The avatar is not available."),
     RouteReason("spend cap", "The avatar's time for today is used up."),
     RouteReason("livekit not public", "The avatar's service cannot reach this LiveKit server."),
+    RouteReason("encrypted", "The room is encrypted, and the avatar has no key."),
 )
 ROUTE_REASONS: Mapping[str, RouteReason] = {reason.word: reason for reason in _ROUTE_REASONS}
 """By word. What a service itself answers, `402` or `400 too many conversations`, is a reason too."""

@@ -17,6 +17,7 @@ from libacli.core.utterance_record import UtteranceRecord
 KEYS: Mapping[str, Callable[[UtteranceRecord], str]] = {
     "route": lambda record: route_word(record.route, "none"),
     "voice": lambda record: record.voice or "none",
+    "provider": lambda record: record.provider or "none",
     "model": lambda record: record.model or "none",
     "room": lambda record: record.room,
     "day": lambda record: datetime.fromtimestamp(record.t0, UTC).date().isoformat(),
@@ -35,6 +36,7 @@ class Summary:
     outcomes: Counter[str] = field(default_factory=Counter)
     routes: Counter[str] = field(default_factory=Counter)
     replayed: int = 0
+    cached: int = 0
     underruns: int = 0
     chars: int = 0
     values: dict[str, Sequence[float]] = field(default_factory=dict)
@@ -48,6 +50,7 @@ class Summary:
         self.outcomes[record.outcome] += 1
         self.routes[route_word(record.route, "none")] += 1
         self.replayed += record.replayed
+        self.cached += record.cached
         self.underruns += record.underruns
         self.chars += record.chars
         for name in DURATIONS:
@@ -70,6 +73,7 @@ class Summary:
             "outcomes": dict(self.outcomes),
             "routes": dict(self.routes),
             "replayed": self.replayed,
+            "cached": self.cached,
             "underruns": self.underruns,
             "chars": self.chars,
             "durations_ms": self.statistics(),

@@ -6,8 +6,12 @@ what follows. Streams, calls and waiting are of whoever tells it.
     opening   the stream is asked for
     writing   it is open and takes frames
     closing   all frames are in it, and its close is asked for
-    playing   it is closed; the avatar owes the report of the end
+    playing   it is closed; what is in it sounds, and the avatar owes the report of the end
     over      there is a verdict, and nothing changes it
+
+What the avatar reports is a hint; what comes back of its sound is known. A line ends when it was heard to
+its end, at once if the avatar says so too; one that is not heard, from its beginning or from somewhere on, is
+lost. Reports may be early, late, of another line, or never come: no line is lost by that, no avatar given up.
 """
 
 from __future__ import annotations
@@ -17,47 +21,41 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from libacli.core.audio import FRAME_MS
+from libacli.core.return_feed import STALLED_S, SWALLOWED_S, ReturnFeed
+from libacli.core.turn_history import FINISH_MARGIN_S, TurnHistory
 
 State = Literal["opening", "writing", "closing", "playing", "over"]
-Happening = Literal["opened", "wrote", "closing", "closed", "reported", "overdue", "lost", "cleared"]
+Happening = Literal["opened", "wrote", "closing", "closed", "ended", "lost", "cleared"]
 
 # Everything that moves a turn on is here. What is not in the row of a state cannot happen in it; only when it
 # is over anything may, and changes nothing: its end may come in the middle of a call.
 _NEXT: dict[State, dict[Happening, State]] = {
     "opening": {"opened": "writing", "lost": "over", "cleared": "over"},
     "writing": {"wrote": "writing", "closing": "closing", "lost": "over", "cleared": "over"},
-    "closing": {"closed": "playing", "reported": "over", "lost": "over", "cleared": "over"},
-    "playing": {"reported": "over", "overdue": "over", "lost": "over", "cleared": "over"},
+    "closing": {"closed": "playing", "ended": "over", "lost": "over", "cleared": "over"},
+    "playing": {"ended": "over", "lost": "over", "cleared": "over"},
     "over": {},
 }
 
 LEAD_S = 2.0
 """How much sound is sent ahead of its time: what is interrupted or lost is not more than this."""
 
-FINISH_MARGIN_S = 3.0
-"""How long after the last frame was due its report may take: the way there, the picture, the call back."""
+_IN_TIME_S = 0.2
+"""A report that comes no sooner than this before the end is not early: a call is quicker than sound is heard,
+by what encoders and jitter buffers hold."""
 
-MISSES_ALLOWED = 1
-"""Turns in a row that may end without a report: one call may get lost, two mean that none will come."""
+_QUIET_S = 0.1
+"""After so much silence sound has ended whose end was reported too early: within words it is shorter."""
+
+_ECHO_S = 0.03
+"""What was heard so shortly before the end may go on for a moment."""
 
 _LIKELY_WAY = 0.8
 """What is heard sooner than in this part of the shortest way so far cannot be what was just sent: ways differ
-less than that, and what is left of a cleared turn is heard at once or not at all."""
+less than that, and what is left of another turn is heard at once or not at all."""
 
-_POSITION_TOLERANCE = 0.2
-_POSITION_TOLERANCE_S = 0.1
-"""How far, as a part and in seconds, a reported position may be from what was sent. Not in the protocol: an
-avatar may leave out silence or count pictures, while the report of another line is mostly further off."""
-
-_LEAST_PLAYED = 0.5
-"""Part of its length for which a line has run at least when its end is reported. Not in the protocol: an
-avatar may report when its pictures are made, before they are shown, and is hardly twice as fast as that."""
-
-_LEAST_PLAYED_AFTER_MISS = 0.95
-"""The same while the report of an earlier line is still due and may be as long as this one's."""
-
-_FRAME_S = FRAME_MS / 1000
+_BEHIND_S = 0.1
+"""Who asks so late was held up himself: what he has not heard may be waiting for him."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +63,8 @@ class Verdict:
     """What became of a turn."""
 
     outcome: Literal["reported", "estimated", "lost", "cleared"]
-    """`reported`: the avatar said so; `estimated`: it was heard and no report came in time; `lost`: it has to
-    be said again, by somebody else; `cleared`: it was not to be heard any more."""
+    """`reported`: the avatar said so; `estimated`: it was heard to its end, and no report came in time;
+    `lost`: it has to be said again, by somebody else; `cleared`: it was not to be heard any more."""
 
     reason: str = ""
     """Why it was lost."""
@@ -75,93 +73,87 @@ class Verdict:
     """Why the avatar is not to be given another turn; empty: it is."""
 
 
-@dataclass
-class TurnHistory:
-    """What earlier turns tell about the next one. The turns of one sink share it."""
-
-    misses: int = 0
-    """Turns in a row whose end was not reported; the report of one may still come."""
-
-    was_cleared: bool = False
-    """The last turn was cleared: what was sent of it may be heard for a moment yet."""
-
-    shortest_way_s: float = 0.0
-    """Shortest time so far from sound sent to sound heard; 0: none is known."""
+_STALLED = Verdict("lost", "stalled", gives_up="stalled")
 
 
 class Turn:
-    """One utterance's. `audible_timeout_s` is how long the avatar may take from sound sent to sound heard."""
+    """One utterance's. `audible_timeout_s` is how long the avatar may take from sound sent to sound heard.
+
+    Who is deaf to the avatar, because nothing of its track comes, cannot say that it is silent. Then it is
+    believed what it reports, as far as there was time for it; if it reports nothing either, the line is lost
+    when that is overdue.
+    """
 
     def __init__(self, history: TurnHistory, *, audible_timeout_s: float) -> None:
         self.state: State = "opening"
         self.verdict: Verdict | None = None
-        self.pushed_s = 0.0
-        """Seconds of sound and silence that are in the stream."""
-
-        self.sounded_at: float | None = None
-        """When the first frame went that is not silence."""
-
         self._history = history
         self._audible_timeout_s = audible_timeout_s
-        self._began_at: float | None = None
-        self._is_heard = False
+        self._feed = ReturnFeed()
+        self._is_deaf = self._has_started = False
+        self._reported_at: float | None = None
+        self._asked_late_at = -math.inf
         self._is_silenced = False
-        self._follows_clear = False
+        self._may_be_another = False
         self._stream: Literal["none", "open", "given up"] = "none"
 
     def opened(self) -> None:
         """The stream is there."""
         self._stream = "open"
         if self._move("opened"):
-            self._follows_clear, self._history.was_cleared = self._history.was_cleared, False
+            self._may_be_another, self._history.may_echo = self._history.may_echo, False
+            self._feed.way_s = self._history.shortest_way_s
 
     def pause_s(self, now: float) -> float:
         """Seconds that the next frame has to wait, so that no more than `LEAD_S` is sent ahead."""
-        return 0.0 if self._began_at is None else self._began_at + self.pushed_s - LEAD_S - now
+        return self._feed.sent_until - LEAD_S - now
 
-    def wrote(self, *, handed_at: float, now: float, is_audible: bool) -> None:
-        """A frame, handed over at `handed_at`, is in the stream."""
+    def wrote(self, now: float, *, loudness: int) -> None:
+        """A frame is in the stream; `loudness` is its peak."""
         if self._move("wrote"):
-            if self._began_at is None:
-                self._began_at = handed_at
-            if self.sounded_at is None and is_audible:
-                self.sounded_at = now
-            self.pushed_s += _FRAME_S
+            self._feed.sent(now, loudness=loudness)
 
-    def closing(self, now: float) -> None:
+    def closing(self) -> None:
         """All frames are in the stream, and its close is asked for, which can be done once only."""
         self._stream = "given up"
-        if self._move("closing") and self._began_at is None:
-            self._began_at = now
+        self._move("closing")
 
     def closed(self) -> None:
         """The avatar knows that this was all."""
         self._move("closed")
 
-    @property
-    def awaits_sound(self) -> bool:
-        """Whether sound has been sent and none of it heard."""
-        return self.sounded_at is not None and not self._is_heard
-
-    def heard(self, now: float) -> bool:
-        """The avatar can be heard. Whether that is the first sound of this turn: an earlier one may echo."""
-        if self.sounded_at is None or self._is_heard or self.state == "over":
+    def listened(self, now: float, seconds: float, *, is_audible: bool) -> bool:
+        """So much more came of the avatar's track. Whether that is the first sound of this turn."""
+        feed = self._feed
+        if self.state == "over":
             return False
-        way_s = now - self.sounded_at
-        if self._follows_clear:
-            if way_s < _LIKELY_WAY * self._history.shortest_way_s:
-                return False
-        else:
-            self._history.shortest_way_s = min(way_s, self._history.shortest_way_s or way_s)
-        self._is_heard = True
+        if feed.heard_at is not None:
+            hole_s = feed.listened(now, seconds, is_audible=is_audible)
+            self._history.learn_hole(hole_s)
+            return False
+        if not is_audible or not self._may_be_heard(now):
+            return False
+        feed.listened(now, seconds, is_audible=True)
+        if self._is_deaf:  # it may have been sounding for long
+            feed.way_s = self._history.shortest_way_s
         return True
 
-    def reported(self, position_s: float, now: float) -> bool:
-        """The avatar reports an end after `position_s` seconds. Whether it is the end of this turn."""
-        if self.state not in ("closing", "playing") or not self._fits(position_s, now):
+    def deaf(self, now: float) -> None:
+        """Nothing of the avatar's track comes, not even silence."""
+        if self._feed.audible_at is not None and now >= self._feed.audible_at + _IN_TIME_S:
+            self._is_deaf = True  # for this turn, whatever comes later: its beginning was missed
+
+    def started(self) -> None:
+        """The avatar says that it has begun to play."""
+        self._has_started = True
+
+    def reported(self, now: float) -> bool:
+        """The avatar reports an end. Whether it may be that of this turn."""
+        is_waited_for = self.state in ("closing", "playing") and self._reported_at is None
+        if self._history.takes_report(now) or not is_waited_for:
             return False
-        self._history.misses = 0
-        return self._end("reported", Verdict("reported"))
+        self._reported_at = now
+        return True
 
     def lost(self, reason: str, *, gives_up: str = "") -> None:
         """It cannot go on there."""
@@ -170,7 +162,7 @@ class Turn:
     def cleared(self) -> None:
         """It is not to be heard any more, also when it was lost before."""
         self._end("cleared", Verdict("cleared", "cleared"))
-        self._history.was_cleared = self._history.was_cleared or self.has_to_be_silenced
+        self._history.may_echo = self._history.may_echo or self.has_to_be_silenced
 
     @property
     def has_to_be_silenced(self) -> bool:
@@ -188,36 +180,91 @@ class Turn:
 
     def judge(self, now: float) -> Verdict | None:
         """What became of it, if that is known by now: where nothing else happens time decides."""
-        if self.verdict is None and now >= self.due_at():
-            if self.awaits_sound:  # not the same as no report of the end: it was said to nobody
-                self.lost("stalled", gives_up="stalled")
-            else:
-                self._history.misses += 1
-                gives_up = "no finish" if self._history.misses > MISSES_ALLOWED else ""
-                self._end("overdue", Verdict("estimated", gives_up=gives_up))
+        if self.verdict or self._is_well(now):
+            return self.verdict
+        due_at, verdict = self._prospect()
+        if now < due_at:
+            return None
+        if verdict.outcome != "lost":
+            self._learn_end(verdict, now)
+            self._end("ended", verdict)
+        elif now <= due_at + _BEHIND_S or due_at <= self._asked_late_at + _BEHIND_S:
+            self._end("lost", verdict)
+        else:
+            self._asked_late_at = now
         return self.verdict
 
-    def due_at(self) -> float:
-        """When time will decide, if nothing else happens before."""
-        audible_by = -math.inf if self.sounded_at is None else self.sounded_at + self._audible_timeout_s
-        if self.awaits_sound:
-            return audible_by
+    def due_at(self, now: float) -> float:
+        """When it is to be judged again, if before that no report comes, and no first sound."""
+        due_at, verdict = self._prospect()
+        if self._feed.heard_at is None or verdict.outcome != "lost":
+            return due_at
+        end_in_sight_at = self._feed.out_at - SWALLOWED_S
+        return min(due_at, max(end_in_sight_at, now + _QUIET_S))
+
+    def _is_well(self, now: float) -> bool:
+        heard_at = self._feed.heard_at
+        return self.state == "writing" and heard_at is not None and now < heard_at + STALLED_S
+
+    def _prospect(self) -> tuple[float, Verdict]:
+        """When time will decide, if nothing else happens before, and what."""
+        feed, history = self._feed, self._history
+        again_at = self._asked_late_at + _BEHIND_S
+        if feed.heard_at is not None and feed.unheard_s >= SWALLOWED_S:
+            return max(feed.silent_until(history.stalled_s), again_at), _STALLED
+        if feed.heard_at is None and feed.audible_at is not None and self._has_to_be_heard:
+            audible_by = feed.audible_at + history.audible_s(self._audible_timeout_s)
+            return max(audible_by, again_at), _STALLED
+        if self._reported_at is not None:
+            return self._reported_end(self._reported_at), Verdict("reported")
         if self.state != "playing":
-            return math.inf
-        return max(audible_by, (self._began_at or 0.0) + self.pushed_s + FINISH_MARGIN_S)
+            return math.inf, _STALLED
+        if feed.heard_at is None:
+            is_unknown = feed.has_to_be_heard and not self._has_started
+            return feed.out_at + FINISH_MARGIN_S, _STALLED if is_unknown else Verdict("estimated")
+        ended_at = min(self._heard_out_at() + history.margin_s, feed.out_late_at + FINISH_MARGIN_S)
+        return ended_at, Verdict("estimated")
 
-    def _fits(self, position_s: float, now: float) -> bool:
-        least_played = _LEAST_PLAYED_AFTER_MISS if self._history.misses else _LEAST_PLAYED
-        off_s = abs(position_s - self.pushed_s)
-        if self._began_at is None or off_s > _POSITION_TOLERANCE * self.pushed_s + _POSITION_TOLERANCE_S:
-            return False
-        return now - self._began_at >= least_played * self.pushed_s
+    @property
+    def _has_to_be_heard(self) -> bool:
+        return self._feed.has_to_be_heard and not self._is_deaf
 
-    def _end(self, happening: Happening, verdict: Verdict) -> bool:
-        if not self._move(happening):
+    def _reported_end(self, reported_at: float) -> float:
+        """When the line is over whose end is reported: at once, or, if that is early, when it is silent."""
+        feed = self._feed
+        if reported_at >= feed.out_late_at - _IN_TIME_S:
+            return reported_at
+        if feed.heard_at is None:
+            return feed.out_at
+        quiet_at = max(feed.out_late_at, feed.heard_at + _QUIET_S)
+        silent_until = feed.silent_until(self._history.stalled_s)
+        return min(quiet_at, silent_until, feed.out_late_at + FINISH_MARGIN_S)
+
+    def _heard_out_at(self) -> float:
+        """When it was heard to its end, if nothing more is heard."""
+        feed = self._feed
+        heard_out_at = max(feed.out_late_at, feed.heard_at or -math.inf)
+        return min(heard_out_at, feed.silent_until(self._history.stalled_s))
+
+    def _may_be_heard(self, now: float) -> bool:
+        """Whether what is heard can be of this turn, and not of the one before."""
+        if self._feed.audible_at is None:
             return False
-        self.verdict = verdict
-        return True
+        least_s = _LIKELY_WAY * self._history.shortest_way_s
+        return not self._may_be_another or now - self._feed.audible_at >= least_s
+
+    def _learn_end(self, verdict: Verdict, now: float) -> None:
+        feed = self._feed
+        if feed.heard_at is not None:
+            reported_at = self._reported_at if verdict.outcome == "reported" else None
+            self._history.learn_end(self._heard_out_at(), reported_at)
+            self._history.may_echo = now < max(feed.out_at, feed.heard_at + _ECHO_S)
+
+    def _end(self, happening: Happening, verdict: Verdict) -> None:
+        if self._move(happening):
+            self.verdict = verdict
+            if self._feed.heard_at is not None and not self._may_be_another and not self._is_deaf:
+                self._history.learn_way(self._feed.way_s)
 
     def _move(self, happening: Happening) -> bool:
         """Whether that changes anything. Raises RuntimeError for what cannot happen now."""

@@ -40,6 +40,15 @@ class UtteranceRecord:
     route_reason: str = ""
     voice: str = ""
     model: str = ""
+    provider: str = ""
+    """Whose voice it was, as in the setting `voice.providers`."""
+
+    voice_reason: str = ""
+    """Why it was not the voice that is asked first."""
+
+    reworded: bool = False
+    hedged: bool = False
+    cached: bool = False
     chars: int = 0
     chunks: int = 0
     frames: int = 0
@@ -47,6 +56,9 @@ class UtteranceRecord:
 
     speech_ms: float = 0.0
     """From the first to the last sound in them."""
+
+    hold: float = 0.0
+    """For how long the first sound was held back, to have the rest follow without a break; part of `d12`."""
 
     underruns: int = 0
     t3_source: str = ""
@@ -101,7 +113,7 @@ def members_of(event: Event) -> dict[str, Any]:
 
 
 _FACTS = ("room", "agent", "epoch", "model")
-_REPORTED = tuple(name for name in REPORT_READERS if name not in ("id", "state"))
+_REPORTED = tuple(name for name in REPORT_READERS if name not in ("id", "state", "emotion"))
 """Members of a report that a record has, too."""
 
 _RECORD: Mapping[str, Reader] = {

@@ -13,22 +13,24 @@ import asyncio
 import itertools
 import json
 import logging
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from livekit import rtc
+from pydantic import SecretStr
 
 from libacli.complaint_log import ComplaintLog
 from libacli.core.audio import SAMPLE_RATE, FrameSlicer
+from libacli.core.emotion import Emotion
 from libacli.core.mouth import MouthShape
+from libacli.edges.avatars.vendors import TAVUS_TOPIC
 from libacli.edges.livekit.joining import joined
 from libacli.edges.sinks.avatar import AUDIO_TOPIC, CLEAR_METHOD, FINISHED_METHOD, STARTED_METHOD
+from libacli.local.avatar_emotion import read_emotion
+from libacli.local.avatar_presence import Invitation, Presence
 from libacli.local.avatar_sound import Playout
 
 logger = logging.getLogger("liba.avatar.local")
 
-ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"
-_AGENT_KIND = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 _SOUND_LATER_S = 0.02
 """How much longer sound is on its way than a picture: its packets are longer, and a jitter buffer waits."""
 
@@ -37,25 +39,9 @@ _STREAMS_LIMIT = 8
 
 _IDLE_STREAM_S = 10.0
 _LOST_TRAILER_S = 0.5
-_NEWS_TAKE_S = 5.0
 _REPORT_TIMEOUT_S = 5.0
 _UNWATCHED_EVERY = 12  # pictures; one that comes later, or is hidden, finds a recent one
 _VIDEO_BITRATE = 1_500_000
-
-
-@dataclass(frozen=True)
-class Invitation:
-    """Where an avatar is to go, and for how long."""
-
-    url: str
-    """ws:// or wss:// address of the LiveKit server."""
-
-    token: str = field(repr=False)
-    left_timeout_s: float = 0.0
-    """How long it stays when the agent, whom it speaks for, has left."""
-
-    absent_timeout_s: float = 300.0
-    """How long it waits for an agent that was never there."""
 
 
 class Face(Protocol):
@@ -67,16 +53,20 @@ class Face(Protocol):
     def render(self, at_s: float, mouth: MouthShape, *, speaking: bool) -> bytes | bytearray | memoryview:
         """The picture at `at_s` seconds, I420."""
 
+    def express(self, emotion: Emotion) -> Face:
+        """The same face with an emotion; may take a while, and is called in a thread."""
 
-async def attend(invitation: Invitation, face: Face, *, fps: float = 25.0) -> str:
+
+async def attend(
+    invitation: Invitation, face: Face, *, fps: float = 25.0, e2ee_key: SecretStr | None = None
+) -> str:
     """Joins, speaks what the agent sends, and returns why it left again.
 
-    One of `room_closed`, `participant_left_timeout`, `participant_absent_timeout`. Raises UnreachableError
-    or CredentialsError; leaves the room when it is cancelled.
+    See `Presence.over`. Raises UnreachableError or CredentialsError; leaves the room when it is cancelled.
     """
     room = rtc.Room()
-    presence = _Presence(room)
-    async with joined(room, invitation.url, invitation.token, auto_subscribe=False):
+    presence = Presence(room)
+    async with joined(room, invitation.url, invitation.token, auto_subscribe=False, e2ee_key=e2ee_key):
         avatar = _Avatar(room, presence, face, fps)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -88,67 +78,10 @@ async def attend(invitation: Invitation, face: Face, *, fps: float = 25.0) -> st
     return reason
 
 
-class _Presence:
-    """Who is in the room."""
-
-    def __init__(self, room: rtc.Room) -> None:
-        self._room = room
-        self._is_closed = False
-        self._changed = asyncio.Event()
-        self._watched_until = 0.0
-        room.on("local_track_subscribed", self._on_subscribed)
-        room.on("participant_connected", lambda _: self._changed.set())
-        room.on("participant_disconnected", lambda _: self._changed.set())
-        room.on("disconnected", self._on_disconnected)
-
-    @property
-    def agent(self) -> str:
-        """Identity of the agent whom the avatar speaks for, or "" when it is not there."""
-        wanted = self._room.local_participant.attributes.get(ON_BEHALF_ATTRIBUTE)
-        for identity, participant in self._room.remote_participants.items():
-            if identity == wanted or (not wanted and participant.kind == _AGENT_KIND):
-                return identity
-        return ""
-
-    @property
-    def is_watched(self) -> bool:
-        """Whether somebody is there who may be looking."""
-        if asyncio.get_running_loop().time() < self._watched_until:
-            return True
-        return any(other.kind != _AGENT_KIND for other in self._room.remote_participants.values())
-
-    async def over(self, invitation: Invitation) -> str:
-        """Waits until there is nothing to stay for; says why."""
-        now = asyncio.get_running_loop().time
-        reason, timeout_s = "participant_absent_timeout", invitation.absent_timeout_s
-        alone_since = now()
-        while not self._is_closed:
-            self._changed.clear()
-            if self.agent:
-                reason, timeout_s = "participant_left_timeout", invitation.left_timeout_s
-                await self._changed.wait()
-                alone_since = now()
-                continue
-            try:
-                async with asyncio.timeout_at(alone_since + timeout_s):
-                    await self._changed.wait()
-            except TimeoutError:
-                return reason
-        return "room_closed"
-
-    def _on_subscribed(self, _: object) -> None:
-        # The server tells at once of the first subscriber, and within 3 s of those who publish nothing.
-        self._watched_until = asyncio.get_running_loop().time() + _NEWS_TAKE_S
-
-    def _on_disconnected(self, _: object) -> None:
-        self._is_closed = True
-        self._changed.set()
-
-
 class _Avatar:
     """What the avatar does while it is in the room."""
 
-    def __init__(self, room: rtc.Room, presence: _Presence, face: Face, fps: float) -> None:
+    def __init__(self, room: rtc.Room, presence: Presence, face: Face, fps: float) -> None:
         self._room = room
         self._presence = presence
         self._face = face
@@ -158,6 +91,7 @@ class _Avatar:
         self._streams: asyncio.Queue[rtc.ByteStreamReader] = asyncio.Queue(_STREAMS_LIMIT)
         self._log = ComplaintLog(logger)
         self._reports: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._emotions: asyncio.Queue[Emotion] = asyncio.Queue()
         self._utterance: asyncio.Task[None] | None = None
         self._is_interrupted = False
 
@@ -165,11 +99,13 @@ class _Avatar:
         """Publishes, then performs until cancelled."""
         self._room.register_byte_stream_handler(AUDIO_TOPIC, self._on_stream)
         self._room.local_participant.register_rpc_method(CLEAR_METHOD, self._on_clear)
+        self._room.on("data_received", self._on_packet)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._playout.run())
             await self._publish()
             tasks.create_task(self._show())
             tasks.create_task(self._report())
+            tasks.create_task(self._express())
             while True:
                 stream = await self._streams.get()
                 self._is_interrupted = False
@@ -252,14 +188,24 @@ class _Avatar:
             due_at = max(due_at + 1 / self._fps, now)
             await asyncio.sleep(due_at - loop.time())
 
+    async def _express(self) -> None:
+        """Shows what the agent asks for, until it asks for something else."""
+        face = self._face
+        while True:
+            emotion = await self._emotions.get()
+            if self._emotions.empty():  # else that one is out of date
+                self._face = await asyncio.to_thread(face.express, emotion)
+
     async def _report(self) -> None:
         """Calls the agent, in order, each once: one that came twice would count for the next utterance."""
         while True:
             method, payload = await self._reports.get()
+            if not (agent := self._presence.agent):
+                continue  # it has left, and whoever watches has not
             try:
                 async with asyncio.timeout(_REPORT_TIMEOUT_S):
                     await self._room.local_participant.perform_rpc(
-                        destination_identity=self._presence.agent, method=method, payload=payload
+                        destination_identity=agent, method=method, payload=payload
                     )
             except TimeoutError:
                 logger.warning("the agent did not answer %s", method)
@@ -270,6 +216,13 @@ class _Avatar:
     def _report_finished(self, position_s: float, *, interrupted: bool) -> None:
         payload = {"playback_position": round(position_s, 3), "interrupted": interrupted}
         self._reports.put_nowait((FINISHED_METHOD, json.dumps(payload)))
+
+    def _on_packet(self, packet: rtc.DataPacket) -> None:
+        sender = packet.participant.identity if packet.participant else ""
+        if packet.topic != TAVUS_TOPIC or not sender or sender != self._presence.agent:
+            return
+        if emotion := read_emotion(packet.data):
+            self._emotions.put_nowait(emotion)
 
     def _on_stream(self, stream: rtc.ByteStreamReader, identity: str) -> None:
         attributes = stream.info.attributes or {}

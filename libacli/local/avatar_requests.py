@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
-from libacli.local.avatar import Invitation
+from libacli.local.avatar_manners import MAX_CALL_S
+from libacli.local.avatar_presence import Invitation
 
-MAX_CALL_S = 3600
 _ABSENT_TIMEOUT_S = 300
 _MAX_TEXT_CHARS = 1000
+_MAX_PROMPT_CHARS = 20_000
+_PAGE_LIMIT = 100
 _URL_SCHEMES = ("ws://", "wss://", "http://", "https://")
+_PIPELINE_MODES = ("full", "echo", "speech-to-speech")
+
+_T = TypeVar("_T")
 
 
 class WrongRequestError(Exception):
@@ -29,14 +34,8 @@ class CreateRequest:
     """
 
     def __init__(self, body: bytes) -> None:
-        try:
-            fields = json.loads(body)
-        except (ValueError, RecursionError):
-            raise WrongRequestError("the body is not JSON") from None
-        if not isinstance(fields, dict):
-            raise WrongRequestError("the body is not a JSON object")
-        self._fields: dict[str, Any] = fields
-        properties = fields.get("properties", {})
+        self._fields = _fields_of(body)
+        properties = self._fields.get("properties", {})
         if not isinstance(properties, dict):
             raise WrongRequestError("properties must be an object")
         self._properties: dict[str, Any] = properties
@@ -65,6 +64,10 @@ class CreateRequest:
     def max_duration_s(self) -> int:
         return self._seconds("max_call_duration", MAX_CALL_S, least=1, most=MAX_CALL_S)
 
+    @property
+    def absent_timeout_s(self) -> int:
+        return self._seconds("participant_absent_timeout", _ABSENT_TIMEOUT_S)
+
     def invitation(self) -> Invitation:
         """Where the avatar is to go."""
         url = _text(self._properties, "livekit_ws_url", of="properties.")
@@ -77,7 +80,7 @@ class CreateRequest:
             url,
             token,
             left_timeout_s=self._seconds("participant_left_timeout", 0),
-            absent_timeout_s=self._seconds("participant_absent_timeout", _ABSENT_TIMEOUT_S),
+            absent_timeout_s=self.absent_timeout_s,
         )
 
     def _seconds(self, name: str, default: int, *, least: int = 0, most: int = MAX_CALL_S) -> int:
@@ -87,12 +90,69 @@ class CreateRequest:
         return value
 
 
-def number_in(query: Mapping[str, str], name: str, default: int, *, most: int = 1_000_000) -> int:
-    """A number from 1 to `most` of the query string. Raises WrongRequestError."""
+class PalRequest:
+    """The body of a request for a new pal. Fields that it does not know are passed over.
+
+    All methods raise WrongRequestError.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self._fields = _fields_of(body)
+
+    @property
+    def name(self) -> str:
+        return _text(self._fields, "pal_name") or _text(self._fields, "persona_name")
+
+    @property
+    def face_id(self) -> str:
+        return _text(self._fields, "default_face_id") or _text(self._fields, "default_replica_id")
+
+    @property
+    def pipeline_mode(self) -> str:
+        mode = _text(self._fields, "pipeline_mode") or "full"
+        if mode not in _PIPELINE_MODES:
+            raise WrongRequestError(f"pipeline_mode must be one of {', '.join(_PIPELINE_MODES)}")
+        return mode
+
+    @property
+    def system_prompt(self) -> str:
+        prompt = _text(self._fields, "system_prompt", most=_MAX_PROMPT_CHARS)
+        if self.pipeline_mode == "full" and not prompt:
+            raise WrongRequestError("system_prompt is required, unless pipeline_mode is echo")
+        return prompt
+
+    @property
+    def layers(self) -> dict[str, Any]:
+        layers = self._fields.get("layers") or {}
+        if not isinstance(layers, dict) or not isinstance(layers.get("transport", {}), dict):
+            raise WrongRequestError("layers must be an object of objects")
+        return layers
+
+
+def page_of(items: Sequence[_T], query: Mapping[str, str], *, most: int = _PAGE_LIMIT) -> list[_T]:
+    """What a list shows by its parameters `limit` and `page`, at most `most`. Raises WrongRequestError."""
+    limit = min(most, _number(query, "limit", 10, least=1, most=_PAGE_LIMIT))
+    page = max(1, _number(query, "page", 1))  # Tavus's own client asks for page 0 when it means the first
+    return list(items[(page - 1) * limit : page * limit])
+
+
+def _number(
+    query: Mapping[str, str], name: str, default: int, *, least: int = 0, most: int = 1_000_000
+) -> int:
     text = query.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or len(text) > 9 or not 1 <= int(text) <= most:
-        raise WrongRequestError(f"{name} must be a whole number, 1 to {most}")
+    if not text.isascii() or not text.isdigit() or len(text) > 9 or not least <= int(text) <= most:
+        raise WrongRequestError(f"{name} must be a whole number, {least} to {most}")
     return int(text)
+
+
+def _fields_of(body: bytes) -> dict[str, Any]:
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        raise WrongRequestError("the body is not JSON") from None
+    if not isinstance(fields, dict):
+        raise WrongRequestError("the body is not a JSON object")
+    return fields
 
 
 def _text(fields: Mapping[str, Any], name: str, *, of: str = "", most: int = _MAX_TEXT_CHARS) -> str:

@@ -2,7 +2,7 @@
 
 Paths, fields and errors: https://docs.tavus.io/api-reference/conversations (create, get, list, end, delete).
 A refused key is answered 401 `{"message"}`, everything else that is wrong 400 `{"error"}`, an unknown
-conversation included.
+conversation included; what the account does not allow 400 or 429 `{"message"}`.
 """
 
 from __future__ import annotations
@@ -10,63 +10,32 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import math
 import uuid
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from pydantic import SecretStr
 
 from libacli.errors import LibaError, UsageError
-from libacli.local.avatar import Invitation
-from libacli.local.avatar_requests import CreateRequest, WrongRequestError, number_in
+from libacli.local.avatar_conversation import Conversation
+from libacli.local.avatar_manners import Manners
+from libacli.local.avatar_pals import Pals
+from libacli.local.avatar_presence import Invitation
+from libacli.local.avatar_requests import CreateRequest, WrongRequestError, page_of
 
 logger = logging.getLogger("liba.avatar.local")
 
 _BODY_LIMIT = 64 * 1024
-_PAGE_LIMIT = 100
 _LEAVE_TIMEOUT_S = 5.0
 
 Attend = Callable[[Invitation], Awaitable[str]]
 """Takes part in a room until there is nothing to stay for; returns why it left."""
-
-
-@dataclass
-class Conversation:
-    """One conversation, as it is told to callers."""
-
-    id: str
-    name: str
-    face_id: str
-    pal_id: str
-    created_at: str
-    status: str = "active"
-    """`active` or `ended`."""
-
-    updated_at: str = ""
-    shutdown_reason: str = ""
-    task: asyncio.Task[None] | None = field(default=None, repr=False)
-
-    def told(self, base_url: str, *, verbose: bool = False) -> dict[str, Any]:
-        """What an answer says of it: the present names of fields, and the older ones."""
-        facts = {
-            "conversation_id": self.id,
-            "conversation_name": self.name,
-            "conversation_url": f"{base_url}/v2/conversations/{self.id}",
-            "status": self.status,
-            "face_id": self.face_id,
-            "pal_id": self.pal_id,
-            "replica_id": self.face_id,
-            "persona_id": self.pal_id,
-            "callback_url": "",
-            "created_at": self.created_at,
-            "updated_at": self.updated_at or self.created_at,
-        }
-        return facts | ({"shutdown_reason": self.shutdown_reason} if verbose else {})
 
 
 class AvatarService:
@@ -81,7 +50,7 @@ class AvatarService:
         attend: Attend,
         *,
         port: int = 0,
-        max_conversations: int = 10,
+        manners: Manners | None = None,
         kept_conversations: int = 1000,
         middlewares: Sequence[Middleware] = (),
     ) -> None:
@@ -91,10 +60,12 @@ class AvatarService:
         self.conversations: dict[str, Conversation] = {}
         """The last `kept_conversations`, oldest first, and all that are active."""
 
+        self._manners = manners or Manners()
+        self.pals = Pals(self._manners)
         self._api_key = api_key
         self._attend = attend
         self._port = port
-        self._max_conversations = max_conversations
+        self._asked_at: deque[float] = deque(maxlen=self._manners.requests_per_minute)
         self._kept_conversations = kept_conversations
         self._middlewares = middlewares
         self._ready = asyncio.Event()
@@ -127,8 +98,10 @@ class AvatarService:
 
     def _app(self) -> web.Application:
         app = web.Application(
-            client_max_size=_BODY_LIMIT, middlewares=[_answer_in_json, self._check_key, *self._middlewares]
+            client_max_size=_BODY_LIMIT,
+            middlewares=[_answer_in_json, self._check_key, self._check_rate, *self._middlewares],
         )
+        self.pals.add_routes(app.router)
         app.router.add_post("/v2/conversations", self._create)
         app.router.add_get("/v2/conversations", self._list)
         app.router.add_get("/v2/conversations/{id}", self._get)
@@ -143,21 +116,38 @@ class AvatarService:
             return web.json_response({"message": "Invalid access token"}, status=401)
         return await handler(request)
 
+    @web.middleware
+    async def _check_rate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        now, asked_at = asyncio.get_running_loop().time(), self._asked_at
+        if asked_at.maxlen is not None:
+            if len(asked_at) == asked_at.maxlen and (wait_s := asked_at[0] + 60 - now) > 0:
+                told, retry = {"message": "Too many requests"}, {"Retry-After": str(math.ceil(wait_s))}
+                return web.json_response(told, status=429, headers=retry)
+            asked_at.append(now)
+        return await handler(request)
+
     async def _create(self, request: web.Request) -> web.Response:
         asked = CreateRequest(await request.read())
+        if not asked.face_id and not asked.pal_id:
+            raise WrongRequestError("face_id or pal_id is required")
+        pal = self.pals.of_conversation(asked.pal_id)
+        if not (face_id := asked.face_id or pal.face_id):
+            raise WrongRequestError("face_id is required: the pal has no face of its own")
         conversation = Conversation(
             id=f"local-{uuid.uuid4().hex[:12]}",
             name=asked.name,
-            face_id=asked.face_id,
-            pal_id=asked.pal_id,
+            face_id=face_id,
+            pal_id=pal.id,
             created_at=_now(),
         )
-        if not conversation.face_id and not conversation.pal_id:
-            raise WrongRequestError("face_id or pal_id is required")
         if asked.is_test:
             conversation.status = "ended"
+        elif pal.joins_livekit:
+            self._begin(conversation, partial(self._attend, asked.invitation()), asked.max_duration_s)
         else:
-            self._begin(conversation, asked.invitation(), asked.max_duration_s)
+            logger.warning("local avatar: %s joins no LiveKit room: it is not echo and livekit", pal.id)
+            elsewhere = partial(_nobody_comes, asked.absent_timeout_s)
+            self._begin(conversation, elsewhere, asked.max_duration_s)
         self._remember(conversation)
         return web.json_response(conversation.told(self.base_url))
 
@@ -166,13 +156,11 @@ class AvatarService:
         return web.json_response(self._found(request).told(self.base_url, verbose=verbose))
 
     async def _list(self, request: web.Request) -> web.Response:
-        limit = number_in(request.query, "limit", 10, most=_PAGE_LIMIT)
-        page = number_in(request.query, "page", 1)
         status = request.query.get("status", "")
         if status not in ("", "active", "ended"):
             raise WrongRequestError("status must be active or ended")
         found = [one for one in reversed(self.conversations.values()) if status in ("", one.status)]
-        shown = found[(page - 1) * limit : page * limit]
+        shown = page_of(found, request.query, most=self._manners.page_limit)
         return web.json_response(
             {"data": [one.told(self.base_url) for one in shown], "total_count": len(found)}
         )
@@ -187,22 +175,27 @@ class AvatarService:
         del self.conversations[conversation.id]
         return web.Response(status=204)
 
-    def _begin(self, conversation: Conversation, invitation: Invitation, duration_s: float) -> None:
+    def _begin(
+        self, conversation: Conversation, attend: Callable[[], Awaitable[str]], duration_s: float
+    ) -> None:
         active = sum(one.status == "active" for one in self.conversations.values())
-        if active >= self._max_conversations:
+        if active >= self._manners.max_conversations:
             raise WrongRequestError("User has reached maximum concurrent conversations", member="message")
         assert self._tasks, "requests come while `run` runs"
-        conversation.task = self._tasks.create_task(self._hold(conversation, invitation, duration_s))
+        lasts_s = min(duration_s, self._manners.longest_call_s)
+        conversation.task = self._tasks.create_task(self._hold(conversation, attend, lasts_s))
         logger.info("local avatar: conversation %s begins", conversation.id)
 
-    async def _hold(self, conversation: Conversation, invitation: Invitation, duration_s: float) -> None:
+    async def _hold(
+        self, conversation: Conversation, attend: Callable[[], Awaitable[str]], lasts_s: float
+    ) -> None:
         """Has the avatar in the room until it leaves, is ended, or has been there long enough."""
-        reason = "error"
+        reason = "exception_encountered_during_conversation_startup"
         try:
-            async with asyncio.timeout(duration_s):
-                reason = await self._attend(invitation)
+            async with asyncio.timeout(lasts_s):
+                reason = await attend()
         except TimeoutError:
-            reason = "max_call_duration"
+            reason = "max_call_duration reached"
         except LibaError as error:
             logger.error("local avatar: %s: %s", conversation.id, error)
         except Exception:  # one room's trouble is not to end the others
@@ -259,6 +252,12 @@ async def _answer_in_json(request: web.Request, handler: Handler) -> web.StreamR
         return web.json_response({error.member: str(error)}, status=400)
     except web.HTTPException as error:  # no such path or method, body too large
         return web.json_response({"error": error.reason}, status=error.status)
+
+
+async def _nobody_comes(absent_timeout_s: float) -> str:
+    """What becomes of a conversation that is held elsewhere, in a room that nobody was told of."""
+    await asyncio.sleep(absent_timeout_s)
+    return "participant_absent_timeout reached"
 
 
 def _now() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from libacli.local.face_expression import AT_REST, Expression
 from libacli.local.face_features import FEATURE_DEFS, brows_svg, eyes_svg, mouth_svg, nose_svg
 from libacli.local.face_paint import line, linear, radial, soft
 
@@ -38,7 +39,9 @@ class Look:
     """Where the eyes look, in units right and down of straight ahead."""
 
     brows: float = 0.0
-    """0 at rest .. 1 raised."""
+    """0 at rest .. 1 raised, beyond what the expression does to them."""
+
+    expression: Expression = AT_REST
 
 
 def portrait_svg(look: Look, *, box: Box, pixels: tuple[int, int]) -> str:
@@ -62,9 +65,9 @@ def _layers(look: Look) -> list[tuple[Box, str]]:
         ((0, 392, 512, 150), _CLOTHES),
         ((168, 92, 176, 265), _head_svg(jaw)),
         ((168, 205, 176, 80), nose_svg()),
-        ((210, 265, 92, 85), mouth_svg(look.openness, look.width)),
+        ((210, 265, 92, 85), mouth_svg(look.openness, look.width, look.expression)),
         ((184, 186, 144, 45), eyes_svg(look.lids, look.gaze)),
-        ((184, 168, 144, 28), brows_svg(look.brows)),
+        ((184, 168, 144, 28), brows_svg(look.brows, look.expression)),
         (_HAIR_BOX, _HAIR_BODY),
         ((110, 40, 290, 115), _TOP_SHINE),
         ((110, 230, 50, 140), _SIDE_SHINE),

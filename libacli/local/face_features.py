@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from libacli.local.face_expression import Expression
 from libacli.local.face_paint import line, linear, points, radial, soft
 
 _MIDDLE = 256.0
@@ -111,10 +112,12 @@ def _lashes(lids: float) -> str:
     )
 
 
-def brows_svg(lift: float) -> str:
-    """Both brows; `lift` 0 at rest .. 1 raised."""
+def brows_svg(lift: float, expression: Expression) -> str:
+    """Both brows; `lift` 0 at rest .. 1 raised, beyond what the expression does to them."""
+    up = min(8.5, 4.5 * (lift + expression.raised) + 2 * abs(expression.slant))
     shape = (
-        f'<path transform="translate(0 {points(-4.5 * lift)})" fill="#4f3028" fill-opacity=".92" '
+        f'<path transform="translate(0 {points(-up)}) rotate({points(-8 * expression.slant)})" '
+        'fill="#4f3028" fill-opacity=".92" '
         'd="M-27 5C-21 -3.5 -8 -8 6 -6.4C13 -5.6 19 -3.6 23 -1C24.6 1 23.6 4.4 20.6 4.4'
         'C10 0.6 -8 -2 -27 5Z"/>'
     )
@@ -137,20 +140,23 @@ def nose_svg() -> str:
     )
 
 
-def mouth_svg(openness: float, width: float) -> str:
+def mouth_svg(openness: float, width: float, expression: Expression) -> str:
     """The mouth; `openness` 0 closed .. 1 wide open, `width` 0 round .. 1 wide."""
     half = 27.0 - 1.5 * openness + (width - 0.5) * (8 + 13 * min(1.0, 2.5 * openness))
+    half += 2.5 * expression.smile
     gap = 32.0 * openness * (1.08 - 0.16 * width)
-    smile = (5.0 + 1.4 * width) * (1 - 0.75 * openness)
+    smile = (5.0 + 1.4 * width) * (1 - 0.75 * openness) + 7.5 * expression.smile * (1 - 0.4 * openness)
     top = _MOUTH_Y - 0.2 * gap
     low = _MOUTH_Y + 0.8 * gap
     corner = _MOUTH_Y - smile + 0.24 * gap
-    return (
+    mouth = (
         soft("shade", _MIDDLE, low + 15.5 - 2 * openness, 0.62 * half + 3, 5.5)
         + _lips(half, corner, top, low, openness)
         + (_opening_svg(half, corner, top, low, gap, width) if gap > 0.8 else "")
         + _lip_lights(half, corner, top, low, gap)
     )
+    turn = points(-6 * expression.wry, _MIDDLE, _MOUTH_Y)
+    return f'<g transform="rotate({turn})">{mouth}</g>' if expression.wry else mouth
 
 
 def _opening_svg(half: float, corner: float, top: float, low: float, gap: float, width: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from libacli.core.backlog import Utterance
@@ -44,7 +45,9 @@ class Announcer:
         if utterance.state == "speaking":
             self._on_begin(utterance)
         t0 = round(self._wall_clock(utterance.timeline.t0), 3)
-        self._hand_out(Event(self.facts(), utterance.report(), t0))
+        facts = self.facts()
+        facts = replace(facts, model=utterance.model or facts.model)
+        self._hand_out(Event(facts, utterance.report(), t0))
 
     def announce_rejection(self, rejection: Rejection) -> None:
         """Tells that a request was not taken."""

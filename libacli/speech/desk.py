@@ -14,13 +14,22 @@ from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.caps import SayCaps
 from libacli.core.event import AgentStatus, Rejection
 from libacli.core.hour import Account
-from libacli.core.messages import MAX_ID_CHARS, SayRequest, parse_request, read_say
-from libacli.core.protocol import MAX_ANSWER_BYTES, STATUS_METHOD, STOP_METHOD
+from libacli.core.lifecycle import is_decided
+from libacli.core.messages import (
+    MAX_ID_CHARS,
+    SayRequest,
+    StatusRequest,
+    parse_request,
+    read_say,
+    read_status,
+)
+from libacli.core.protocol import MAX_ANSWER_BYTES, SAY_METHOD, STATUS_METHOD, STOP_METHOD
 from libacli.core.usage import Usage
 from libacli.errors import RefusedError
 from libacli.speech.announcer import Announcer
 from libacli.speech.refusals import Refusals
 from libacli.speech.speaker import Speaker
+from libacli.speech.waiters import Waiters
 
 logger = logging.getLogger("liba.desk")
 
@@ -76,18 +85,11 @@ class Say:
 
 
 @dataclass(frozen=True)
-class Status:
-    """Asks what is known of one utterance; without an id, of all that is spoken and waits."""
-
-    id: str
-
-
-@dataclass(frozen=True)
 class Stop:
     """Asks for silence."""
 
 
-DeskRequest: TypeAlias = Say | Status | Stop
+DeskRequest: TypeAlias = Say | StatusRequest | Stop
 
 
 @dataclass(frozen=True)
@@ -109,14 +111,29 @@ class Stopped:
         return {"stopped": stopped}
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """An answer, and what it is one to; None: to what was refused, or was answered before."""
+
+    answer: dict[str, Any]
+    asked: DeskRequest | None = None
+    account: str = ""
+
+    @property
+    def state(self) -> str:
+        """Of the utterance that was asked for."""
+        return str(self.answer.get("state", "unknown"))
+
+
 class Desk:
-    """Takes requests for one speaker. `answer` returns at once and raises nothing.
+    """Takes requests for one speaker. `answer` returns at once, `answer_late` may wait; neither raises.
 
     What it fails at is answered as `internal`, told and counted, and ends nothing.
     A request that is not carried out is answered with `{"rejected": reason, "message": ...}`. Every answer
     carries `epoch`, which is another one after the agent was started anew: its queue is gone then.
     `other_caps` tells which caps there are besides `caps`, which learn from the speaker what is spent.
     `ttl_s` is how long an utterance may wait whose request does not say; 0: as long as it takes.
+    `waiters` hear from the announcer what becomes of utterances.
 
     A signed request that comes again, because LiveKit delivers it up to three times or because somebody has
     recorded it, gets the first answer again and is not carried out again. A request that is refused for a
@@ -133,6 +150,7 @@ class Desk:
         caps: SayCaps,
         other_caps: Callable[[], Sequence[Usage]] = tuple,
         ttl_s: float = 0.0,
+        waiters: Waiters | None = None,
         log: ComplaintLog | None = None,
     ) -> None:
         self._speaker = speaker
@@ -142,6 +160,7 @@ class Desk:
         self._caps = caps
         self._other_caps = other_caps
         self._ttl_ms = round(ttl_s * 1000) or None
+        self._waiters = waiters or Waiters()
         self._log = log or ComplaintLog(logger)
         self._refusals = Refusals(announcer, is_known=self._is_known, log=self._log, logger=logger)
         self._answered: OrderedDict[str, dict[str, Any]] = OrderedDict()
@@ -152,23 +171,60 @@ class Desk:
         To `SAY_METHOD` it is `{"id", "epoch", "position", "duplicate"}`; to `STATUS_METHOD` the report of the
         utterance `id`, or without one the agent's status; to `STOP_METHOD` `{"stopped": [ids]}`.
         """
+        return self._outcome(method, payload, sender, received_at).answer
+
+    async def answer_late(
+        self, method: str, payload: bytes, sender: Sender, received_at: float
+    ) -> dict[str, Any]:
+        """As `answer`; but to a status request that has a level to wait for only when that is decided.
+
+        So it comes within `wait_ms`, or at once when too many wait.
+        """
+        outcome = self._outcome(method, payload, sender, received_at)
+        match outcome.asked:
+            case StatusRequest(wanted, level, wait_s) if wait_s and not is_decided(outcome.state, level):
+                await self._waiters.wait(wanted, level, account=outcome.account, within_s=wait_s)
+                return self._report(wanted)
+        return outcome.answer
+
+    def _outcome(self, method: str, payload: bytes, sender: Sender, received_at: float) -> _Outcome:
         try:
-            return self._answer(method, payload, sender, received_at)
+            return self._try(method, payload, sender, received_at)
         except Exception as error:  # whatever was sent: what others say is to be heard
             self._log.caught(sender.identity, method, error)
             message = f"the agent failed at it: {type(error).__name__}"
-            return Rejection(self._announcer.facts(), "internal", message).answer()
+            return _Outcome(Rejection(self._announcer.facts(), "internal", message).answer())
 
-    def _answer(self, method: str, payload: bytes, sender: Sender, received_at: float) -> dict[str, Any]:
+    def takes(self, sender: Sender) -> bool:
+        """Whether what this participant asks for unsigned may be spoken."""
+        try:
+            return self._authorization.authorise(SAY_METHOD, {}, None, sender).may_say
+        except Exception:  # whatever it is: the answer to what it asks tells
+            return False
+
+    @property
+    def max_text_chars(self) -> int:
+        """Most characters of one utterance."""
+        return self._max_text_chars
+
+    @property
+    def stops(self) -> int:
+        """How often silence was asked for."""
+        return self._speaker.stops
+
+    def _try(self, method: str, payload: bytes, sender: Sender, received_at: float) -> _Outcome:
         permit, given_id = Permit(""), ""
+        asked: DeskRequest | None = None
         try:
             body, auth = parse_request(payload)
             given_id = _id_of(body)
             permit = self._authorization.authorise(method, body, auth, sender)
             if first := self._answered.get(permit.nonce):
-                return first
-            answer = self._carry_out(self._read(method, body), permit, received_at)
+                return _Outcome(first)
+            asked = self._read(method, body)
+            answer = self._carry_out(asked, permit, received_at)
         except RefusedError as error:
+            asked = None
             answer = self._refusals.tell(
                 method,
                 error,
@@ -179,11 +235,11 @@ class Desk:
             ).answer()
         if permit.nonce and method != STATUS_METHOD:
             self._remember(permit.nonce, answer)
-        return answer
+        return _Outcome(answer, asked, permit.account)
 
     def _read(self, method: str, body: Mapping[str, Any]) -> DeskRequest:
         if method == STATUS_METHOD:
-            return Status(str(body.get("id") or ""))
+            return read_status(body)
         if method == STOP_METHOD:
             return Stop()
         request = read_say(body, max_text_chars=self._max_text_chars)
@@ -195,17 +251,16 @@ class Desk:
         match asked:
             case Say(request):
                 return self._say(request, permit, received_at).encode() | epoch
-            case Status(""):
+            case StatusRequest(""):
                 return self._status(permit.payer, received_at).within(MAX_ANSWER_BYTES).encode()
-            case Status(wanted):
-                utterance = self._speaker.find(wanted)
-                return epoch | (utterance.report().encode() if utterance else _unknown(wanted))
+            case StatusRequest(wanted):
+                return self._report(wanted)
             case Stop():
                 stopped = Stopped(tuple(gone.id for gone in self._speaker.stop()))
                 return epoch | stopped.encode(MAX_ANSWER_BYTES - len(json.dumps(epoch)))
 
     def _say(self, request: SayRequest, permit: Permit, received_at: float) -> Acknowledgement:
-        chars = len(request.text)
+        chars = len(request.words)
         is_known = self._is_known(request.id)
         if not is_known:
             self._caps.check(permit.payer, chars, received_at)
@@ -214,6 +269,11 @@ class Desk:
             self._caps.accept(permit.payer, acknowledgement.id, chars, received_at)
             self._refusals.forget(permit.account, request.id)
         return acknowledgement
+
+    def _report(self, utterance_id: str) -> dict[str, Any]:
+        utterance = self._speaker.find(utterance_id)
+        report = utterance.report().encode() if utterance else _unknown(utterance_id)
+        return {"epoch": self._announcer.facts().epoch} | report
 
     def _status(self, account: Account, received_at: float) -> AgentStatus:
         speaking, waiting = self._speaker.speaking, self._speaker.waiting

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 from libacli.core.audio import BYTES_PER_SECOND, FRAME_MS, SAMPLE_RATE, is_audible
 from libacli.errors import SinkError, VoiceError
-from libacli.speech.ports import Playback, Route, Style
+from libacli.speech.ports import Playback, Route, Style, Take
 
 Step = bytes | float | Exception
 """What a scripted voice does next: yield these bytes, wait so many seconds, raise this error."""
@@ -60,7 +60,9 @@ class ScriptedVoice:
         ms_per_char: float = 60.0,
         piece_ms: float = 100.0,
         objection: Callable[[str], str | None] | None = None,
+        provider: str = "scripted",
     ) -> None:
+        self.provider = provider
         self.model = "scripted"
         self.name = "tone"
         self.texts: list[str] = []
@@ -90,9 +92,13 @@ class ScriptedVoice:
     def objection(self, text: str) -> str | None:
         return self._objection(text) if self._objection else None
 
-    async def synthesize(self, text: str, style: Style) -> AsyncGenerator[bytes, None]:
+    async def synthesize(
+        self, text: str, style: Style, take: Take | None = None
+    ) -> AsyncGenerator[bytes, None]:
         self.texts.append(text)
         self.styles.append(style)
+        if take:
+            take.by(self, style)
         has_sounded = False
         try:
             for step in self._scripts.popleft() if self._scripts else self._tone(text):

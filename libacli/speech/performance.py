@@ -36,7 +36,9 @@ class Performance:
         become: Callable[[State], None],
     ) -> None:
         self.cut_off: VoiceError | None = None
-        """Why the voice broke off in the middle; what it had said until then was heard out."""
+        """Why the voice broke off in the middle; what it had said until then was heard out.
+
+        So was what followed, where another voice said it."""
 
         self._utterance = utterance
         self._reading = reading
@@ -45,6 +47,7 @@ class Performance:
         self._silence_tail_ms = silence_tail_ms
         self._become = become
         self._runs_dry_at = 0.0
+        utterance.passages = reading.passages
 
     async def run(self) -> Playback:
         """Speaks it to its end, and returns how that is known.
@@ -59,6 +62,7 @@ class Performance:
             if not self._utterance.frames:
                 raise
             self.cut_off = error
+        self.cut_off = self.cut_off or self._reading.broke_off
         for frame in FrameSlicer().push(silence(self._silence_tail_ms)):
             await self._write(frame)
         playback = await self._sink.finish()
@@ -81,6 +85,8 @@ class Performance:
                 if self._reading.first_pcm_at is not None:
                     # What the voice made ahead of its turn counts from there: it cannot be waited for before.
                     timeline.mark("t1", max(self._reading.first_pcm_at, timeline.turn or 0.0))
+                self._utterance.chunks = self._reading.chunks
+                self._utterance.hold = round(self._reading.held_s * 1000, 2)
                 for frame in slicer.push(piece):
                     await self._write(frame)
         for frame in slicer.flush():

@@ -51,14 +51,61 @@ class Playback:
     """The way it took in the end, where that is not the one `start` told."""
 
 
+class Shelf(Protocol):
+    """Keeps what one voice says in one manner. Two of the same compare equal."""
+
+    @property
+    def most_bytes(self) -> int:
+        """How long a sound may be that is kept."""
+
+    def keep(self, text: str, pcm: bytes) -> None:
+        """Keeps the sound of the whole of `text` for the next time, if it can. Returns at once."""
+
+
+@dataclass
+class Take:
+    """What is noted of one request to a voice while it is answered: who speaks, and how that came about."""
+
+    provider: str = ""
+    model: str = ""
+    voice: str = ""
+    reason: str = ""
+    """Why it is not the voice that was asked first; empty when it is."""
+
+    is_cached: bool = False
+    """It was said before, and kept."""
+
+    is_hedged: bool = False
+    """A second request for it was the quicker one."""
+
+    is_reworded: bool = False
+    """The voice said it in other words, as far as its own transcript tells."""
+
+    is_held: bool = False
+    """The voice waits until it may ask: a second request would be no sooner."""
+
+    shelf: Shelf | None = None
+    """Where a text that was said in this way may be kept, as a whole; None: nowhere."""
+
+    def by(self, voice: Voice, style: Style) -> None:
+        """Notes that `voice` speaks, as whom `style` asks for or as who it is by itself."""
+        self.provider, self.model, self.voice = voice.provider, voice.model, style.voice or voice.name
+
+
 class Voice(Protocol):
     """Turns text into PCM (24 kHz mono s16le)."""
 
-    model: str
-    """Name of the speech model, for records."""
+    @property
+    def provider(self) -> str:
+        """Whose voice it is, as in the setting `voice.providers`."""
 
-    name: str
-    """Who speaks when `Style` names nobody."""
+    @property
+    def model(self) -> str:
+        """Name of the speech model, for records."""
+
+    @property
+    def name(self) -> str:
+        """Who speaks when `Style` names nobody."""
 
     def objection(self, text: str) -> str | None:
         """Why this voice cannot say `text`, in one clause ("this voice speaks English only"), or None.
@@ -67,12 +114,15 @@ class Voice(Protocol):
         where the text is not to blame: nothing can be said for now.
         """
 
-    def synthesize(self, text: str, style: Style) -> AsyncGenerator[bytes]:
+    def synthesize(self, text: str, style: Style, take: Take | None = None) -> AsyncGenerator[bytes]:
         """Yields PCM as it comes, in pieces of any length that are not empty; an odd byte may split a sample.
 
+        Whoever speaks is noted in `take` before the first piece is yielded.
+
         Closing the iterator early ends the request. Raises VoiceRefusedError when asking again would not
-        help, VoiceStalledError when a bound passed, VoiceTruncatedError when the stream ended before its
-        end, VoiceError for the rest. It never ends normally without having yielded sound.
+        help, VoiceBusyError, before the first piece, when asking later would, VoiceStalledError when a
+        bound passed, VoiceTruncatedError when the stream ended before its end, VoiceError for the rest. It
+        never ends normally without having yielded sound.
         """
 
     async def warm_up(self) -> None:

@@ -6,35 +6,24 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.acquaintance import Acquaintances
 from libacli.core.backlog import Backlog, Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.lifecycle import State
 from libacli.core.messages import SayRequest
+from libacli.core.pronunciation import Pronunciations
 from libacli.core.route import route_word
-from libacli.core.text import is_speakable, split_chunks
 from libacli.errors import LibaError, RefusedError
+from libacli.speech.cache import is_remembered
+from libacli.speech.pace import Pace
 from libacli.speech.performance import Performance
-from libacli.speech.ports import Sink, Style, Voice
+from libacli.speech.ports import Sink, Style, Take, Voice
 from libacli.speech.reading import Reading
 
 logger = logging.getLogger("liba.speaker")
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How text is cut, and what follows it."""
-
-    max_chunk_chars: int = 120
-    """Most characters that one request to the voice gets."""
-
-    first_chunk_chars: int = 32
-    """Most characters of the first request: sound begins when it is spoken."""
-
-    silence_tail_ms: int = 120
-    """Silence after every utterance; an avatar swallows the last syllable without it."""
 
 
 class Speaker:
@@ -44,6 +33,9 @@ class Speaker:
     `on_change` is called with an utterance each time its state has changed, `on_ask` with one and a number of
     characters each time that the voice is asked for so many of it; they must not block.
     The first request of the next utterance is made while the last of the current one plays.
+    What is learned of the voice goes into `known`, which speakers may share.
+    The voice gets texts as `spoken` makes them, with the words of `pronunciations` respelled; whoever is told
+    of an utterance has the author's spelling.
     The clock is the event loop's.
     """
 
@@ -57,6 +49,8 @@ class Speaker:
         pace: Pace | None = None,
         bounds: Bounds | None = None,
         queue_limit: int = 32,
+        known: Acquaintances | None = None,
+        pronunciations: Pronunciations | None = None,
     ) -> None:
         self._voice = voice
         self._sink = sink
@@ -64,6 +58,8 @@ class Speaker:
         self._on_ask = on_ask
         self._pace = pace or Pace()
         self._bounds = bounds or Bounds()
+        self._known = known or Acquaintances()
+        self._pronunciations = pronunciations or Pronunciations()
         self._backlog = Backlog(limit=queue_limit)
         self._work = asyncio.Event()
         self._over = asyncio.Event()
@@ -73,6 +69,8 @@ class Speaker:
         self._next: tuple[Utterance, Reading] | None = None
         self._stop_reason = "the agent stopped"
         self._falls_silent = False
+        self.stops = 0
+        """How often it was told to stop: what belongs to what was stopped is not worth saying any more."""
 
     @property
     def speaking(self) -> Utterance | None:
@@ -101,7 +99,10 @@ class Speaker:
         self._drop_stale()
         if not self._backlog.find(request.id):
             self._backlog.check_open()
-            if objection := self._voice.objection(request.text):
+            words = " ".join(
+                item for item in self._pronunciations.script_of(request.text) if isinstance(item, str)
+            )
+            if objection := self._voice.objection(words):
                 raise RefusedError("unsupported_text", objection)
             if request.interrupt:
                 self.stop(reason="interrupted by a newer request")
@@ -121,6 +122,7 @@ class Speaker:
 
     def stop(self, *, reason: str = "stopped") -> list[Utterance]:
         """Stops what is being spoken and forgets what waits; returns those utterances."""
+        self.stops += 1
         stopped = self._backlog.clear(self._now(), reason=reason)
         for utterance in stopped:
             self._on_change(utterance)
@@ -151,8 +153,10 @@ class Speaker:
                 self._falls_silent = False
                 self._reading = self._take_reading(self._speaking)
                 self._task = self._tasks.create_task(self._speak(self._speaking, self._reading))
-                await asyncio.wait([self._task])
-                self._reading.cancel()
+                try:
+                    await asyncio.wait([self._task])
+                finally:
+                    self._reading.cancel()
                 # A task that is cancelled before its first step never gets to say so itself.
                 self._end(self._speaking, "interrupted", self._stop_reason)
                 self._speaking = self._task = self._reading = None
@@ -185,19 +189,25 @@ class Speaker:
 
     def _read(self, utterance: Utterance) -> Reading:
         request = utterance.request
-        pieces = split_chunks(
-            request.text, max_chars=self._pace.max_chunk_chars, first_chars=self._pace.first_chunk_chars
-        )
-        chunks = [piece.strip() for piece in pieces if is_speakable(piece)]
-        utterance.chunks = len(chunks)
+        script = self._pronunciations.script_of(request.text)
         style = Style(request.voice, request.speed, request.instructions)
+        is_at_once = all(is_remembered(self._voice, item, style) for item in script if isinstance(item, str))
+
+        def on_ask(chars: int) -> None:
+            if not is_at_once:  # what is remembered costs nothing
+                self._on_ask(utterance, chars)
+
         return Reading(
             self._tasks,
             self._voice,
-            chunks,
+            script,
             style,
-            on_ask=lambda chunk: self._on_ask(utterance, len(chunk)),
+            pace=self._pace,
+            known=self._known,
+            on_ask=on_ask,
             on_last_request=self._look_ahead,
+            on_take=lambda take: _note(utterance, take),
+            is_at_once=is_at_once,
         )
 
     async def _speak(self, utterance: Utterance, reading: Reading) -> None:
@@ -268,6 +278,17 @@ class Speaker:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _note(utterance: Utterance, take: Take) -> None:
+    """Notes down who is about to be heard: who speaks first, and why another one does, if for a part only."""
+    if not utterance.provider:
+        utterance.provider, utterance.model, utterance.voice = take.provider, take.model, take.voice
+        utterance.cached = True
+    utterance.voice_reason = utterance.voice_reason or take.reason
+    utterance.cached &= take.is_cached
+    utterance.hedged |= take.is_hedged
+    utterance.reworded |= take.is_reworded
 
 
 def _log_metrics(utterance: Utterance) -> None:

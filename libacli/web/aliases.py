@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter
 
 from libacli.web import say, token
@@ -19,10 +21,15 @@ router.post(
     summary="POST /api/say",
     responses=_PROBLEMS | {200: {"model": SayAnswer}},
 )(say.post_say)
-router.post("/token", summary="POST /api/token", responses=_PROBLEMS)(token.post_token)
+_TOKEN: dict[str, Any] = {
+    "summary": "POST /api/token",
+    "responses": _PROBLEMS,
+    "response_model_exclude_none": True,
+}
+router.post("/token", **_TOKEN)(token.post_token)
 
 
-@router.get("/token", summary="POST /api/token", responses=_PROBLEMS)
+@router.get("/token", **_TOKEN)
 async def get_token(
     services: ServicesDependency, caller: CallerDependency, room: RoomQuery = None, identity: Identity = None
 ) -> Token:

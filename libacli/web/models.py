@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from libacli.core.emotion import Emotion
 from libacli.core.event import AgentStatus
 from libacli.core.lifecycle import MOVES
 from libacli.core.messages import MAX_ID_CHARS
@@ -64,6 +65,10 @@ class SayBody(_Body):
     voice: str | None = Field(default=None, min_length=1, max_length=MAX_ID_CHARS, description="Speaker")
     speed: float | None = Field(default=None, ge=0.25, le=4.0, description="Pace, 1 is normal")
     instructions: str | None = Field(default=None, max_length=1000, description="Tone and manner")
+    emotion: Emotion | None = Field(default=None, description="What the avatar's face shows with it")
+    markdown: Literal["auto", "on", "off"] = Field(
+        default="off", description="Read Markdown as prose; auto: if there are clear signs of it"
+    )
     interrupt: bool | None = Field(
         default=None, description="Stop what is spoken, clear the queue, then say this"
     )
@@ -152,6 +157,7 @@ class AgentState(BaseModel):
 
     name: str
     model: str = Field(description="Model of its voice")
+    voice_state: str = Field(default="", description="Why it is not the voice that is asked first")
     epoch: str
 
 
@@ -192,7 +198,12 @@ def room_state(room: str, status: AgentStatus | None) -> RoomState:
     facts = status.facts
     return RoomState(
         room=room,
-        agent=AgentState(name=facts.agent, model=facts.model, epoch=facts.epoch),
+        agent=AgentState(
+            name=facts.agent,
+            model=facts.model,
+            voice_state=facts.voice_state,
+            epoch=facts.epoch,
+        ),
         avatar=facts.avatar,
         queue=facts.queue,
         speaking=status.speaking.encode() if status.speaking else None,
@@ -254,6 +265,9 @@ class Token(BaseModel):
     valid_for_s: int
     can_say: bool
     can_control: bool
+    e2ee_key: str | None = Field(
+        default=None, description="Key of sound and picture, where they are encrypted end to end"
+    )
 
 
 class LatencyBudgets(BaseModel):

@@ -43,7 +43,11 @@ LIVEKIT_CLIENT = Pin(
     "livekit-client",
     "2.23.0",
     "sha512-j9Kg86nJjBjNFUD+ukp2jwMCGa0k+YD5gU//RzAM+ZY3pbG631QCte7fQjwqWMmtBzhDJL9nKYuOLMv/9IbAxg==",
-    {"dist/livekit-client.esm.mjs": "livekit-client.esm.mjs", "LICENSE": "livekit-client.LICENSE"},
+    {
+        "dist/livekit-client.esm.mjs": "livekit-client.esm.mjs",
+        "dist/livekit-client.e2ee.worker.mjs": "livekit-client.e2ee.worker.mjs",
+        "LICENSE": "livekit-client.LICENSE",
+    },
 )
 SWAGGER_UI = Pin(
     "swagger-ui-dist",

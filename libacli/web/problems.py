@@ -21,6 +21,7 @@ from libacli.errors import (
     InterruptedSpeechError,
     LibaError,
     NoAgentError,
+    OverQuotaError,
     RefusedError,
     TimedOutError,
     UnreachableError,
@@ -133,7 +134,8 @@ def problem_of(error: LibaError) -> Problem:
         return Problem(504, "timed_out", str(error), hint=error.hint, utterance_id=error.utterance_id)
     for kind, status, reason in _ERRORS:
         if isinstance(error, kind):
-            return Problem(status, reason, str(error), hint=error.hint)
+            retry_in_s = error.retry_in_s if isinstance(error, OverQuotaError) else None
+            return Problem(status, reason, str(error), hint=error.hint, retry_in_s=retry_in_s)
     return Problem(502, "failed", str(error), hint=error.hint)
 
 

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from libacli.core.delivery import Delivery
 from libacli.core.lifecycle import LEVEL_STATES, SETTLED
+from libacli.core.markdown import as_prose
 from libacli.core.messages import MAX_ID_CHARS, SayRequest, read_say
 from libacli.core.pace import longest_speech_s
 from libacli.errors import InterruptedSpeechError, NoAgentError, TimedOutError, UnreachableError
@@ -122,7 +123,8 @@ async def get_utterance(
 
 
 def _say_request(body: SayBody, key: str | None, *, max_text_chars: int) -> SayRequest:
-    members = body.model_dump(exclude_none=True, exclude={"room"})
+    members = body.model_dump(exclude_none=True, exclude={"room", "markdown"})
+    members["text"] = as_prose(body.text, body.markdown)
     return read_say({"id": _utterance_id(key)} | members, max_text_chars=max_text_chars)
 
 

@@ -62,9 +62,10 @@ def _content_security_policy(settings: Settings) -> str:
         (
             "default-src 'none'",
             "script-src 'self'",
+            "worker-src 'self'",
             "style-src 'self'",
             "img-src 'self' data:",
-            f"connect-src 'self'{_livekit_sources(settings.livekit_url)}",
+            f"connect-src 'self'{_livekit_sources(settings.livekit_public_url or settings.livekit_url)}",
             "media-src 'self' blob:",
             "manifest-src 'self'",
             "base-uri 'none'",

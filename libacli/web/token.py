@@ -19,6 +19,7 @@ router = APIRouter(tags=["rooms"])
     "/api/token",
     summary="Join a room",
     responses=responses(401, 403, 413, 415, 422, 429),
+    response_model_exclude_none=True,
 )
 async def post_token(
     services: ServicesDependency, caller: CallerDependency, body: TokenBody | None = None
@@ -62,4 +63,5 @@ def make_token(services: Services, caller: Caller, body: TokenBody) -> Token:
         valid_for_s=valid_for_s,
         can_say=body.can_say,
         can_control=body.can_control,
+        e2ee_key=joined.e2ee_key or None,
     )

@@ -8,7 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from libacli.config import LiveKitCredentials
 from libacli.core.protocol import AGENT_ATTRIBUTE, SAY_TOPIC, STATUS_METHOD
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined
-from libacli.edges.livekit.tokens import Permissions, join_token
+from libacli.edges.livekit.tokens import Permissions, join_token, listener_token
 from libacli.local.guard import GuardedProcess
 from tests.bench.ears import Ear, Hearing
 from tests.bench.local_stack import Stack
@@ -235,7 +235,9 @@ class RunningAgents:
 
     def __init__(self, stack: Stack, base_url: str) -> None:
         self.stack = stack
-        self._env = stack.env | {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": "none"}
+        voice = {"OPENAI_BASE_URL": base_url, "OPENAI_API_KEY": "none", "LIBA_VOICE_PROVIDERS": "speech"}
+        # The same few texts are said again and again: each is to be asked of the voice.
+        self._env = stack.env | voice | {"LIBA_VOICE_CACHE_MEMORY_MB": "0"}
 
     @asynccontextmanager
     async def seats(self, kind: Kind, count: int) -> AsyncIterator[tuple[list[Seat], float]]:
@@ -248,6 +250,8 @@ class RunningAgents:
             for seat in seats:
                 stack.push_async_callback(seat.leave)
                 await seat.join()
+                if kind.heard_from:
+                    await stack.enter_async_context(self._viewer_in(seat.room))
             started_at = loop.time()
             process = stack.enter_context(self._start(kind, rooms, log_path))
             try:
@@ -255,6 +259,11 @@ class RunningAgents:
                 yield seats, started_at
             finally:
                 await asyncio.to_thread(process.terminate)
+
+    def _viewer_in(self, room: str) -> AbstractAsyncContextManager[rtc.Room]:
+        """Somebody who stays while seats are taken anew: an avatar leaves with the last who sees it."""
+        token = listener_token(self.stack.credentials, room=room, identity="bench-viewer")
+        return joined(rtc.Room(), self.stack.credentials.ws_url, token, auto_subscribe=False)
 
     async def _ready(self, kind: Kind, seats: Sequence[Seat], process: GuardedProcess) -> None:
         deadline = time.monotonic() + _READY_TIMEOUT_S

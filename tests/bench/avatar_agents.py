@@ -1,4 +1,4 @@
-"""The local avatar service as a process, for the benches, and the agents that speak through it."""
+"""Avatar services as processes, for the benches, and the agents that speak through them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from tests.bench.local_stack import Stack, clean_env, deadline
 
 @dataclass(frozen=True)
 class AvatarService:
-    """A running `liba avatar run`."""
+    """A running one."""
 
     pid: int
     base_url: str
@@ -46,15 +46,24 @@ class AvatarService:
                 await tavus.end(conversation.id)
 
 
-@contextmanager
-def avatar_service(folder: Path, *, size: int, fps: float = 25.0) -> Iterator[AvatarService]:
-    """An avatar service of our own, its picture `size` pixels wide; its log is kept in `folder`."""
+def avatar_service(folder: Path, *, size: int, fps: float = 25.0) -> AbstractContextManager[AvatarService]:
+    """`liba avatar run`, its picture `size` pixels wide; its log is kept in `folder`."""
     options = ["--json", "--size", str(size), "--fps", str(fps)]
-    command = [sys.executable, "-m", "libacli", "avatar", "run", *options]
+    return _running([sys.executable, "-m", "libacli", "avatar", "run", *options], folder)
+
+
+def plain_avatar_service(folder: Path) -> AbstractContextManager[AvatarService]:
+    """One whose avatars give back what they are sent, frame by frame, beside a grey picture."""
+    return _running([sys.executable, "-m", "tests.bench.plain_avatar"], folder)
+
+
+@contextmanager
+def _running(command: Sequence[str], folder: Path) -> Iterator[AvatarService]:
     log_path = folder / "avatar.log"
+    env = clean_env(folder) | {"PYTHONPATH": str(Path.cwd())}
     with (
         log_path.open("wb") as log,
-        GuardedProcess.start(command, env=clean_env(folder), cwd=folder, stdout=log) as process,
+        GuardedProcess.start(command, env=env, cwd=folder, stdout=log) as process,
     ):
         told = _announcement(process, log_path)
         (service,) = psutil.Process(process.pid).children()

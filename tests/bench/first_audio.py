@@ -14,7 +14,8 @@ from meeting the same point of a beat each time. What is said before the first v
 stock Tavus plugin, and as floor a participant that sends its avatar a ready tone at once. Only what avatars
 say counts; a run in which an agent speaks by itself fails. Rendering faces for many rooms is heavy on two
 processors, so these are small and slow (128 pixels, 5 pictures a second), and there are three rooms at a
-time, one for each agent. Long texts are left out.
+time, one for each agent. Long texts are left out. `--avatar plain` takes avatars that only give back what
+they are sent, so that what the agents do differently is all there is to be seen.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from tests.bench.agents_and_seats import (
     calm,
     floor,
 )
-from tests.bench.avatar_agents import avatar_floor, avatar_service, through_avatar
+from tests.bench.avatar_agents import avatar_floor, avatar_service, plain_avatar_service, through_avatar
 from tests.bench.ears import Hearing
 from tests.bench.first_audio_report import AVATAR_LIMITS, TRACK_LIMITS, Report, Scores
 from tests.bench.local_stack import local_server
@@ -234,7 +235,12 @@ async def _run_track(
 async def _run_avatar(
     arguments: argparse.Namespace, liba: Sequence[Kind], running_agents: RunningAgents, voice: VoiceProcess
 ) -> dict[str, Scores]:
-    with avatar_service(running_agents.stack.folder, size=_FACE_SIZE, fps=_FACE_FPS) as service:
+    folder = running_agents.stack.folder
+    is_plain = arguments.avatar == "plain"
+    running = (
+        plain_avatar_service(folder) if is_plain else avatar_service(folder, size=_FACE_SIZE, fps=_FACE_FPS)
+    )
+    with running as service:
         speaking = [through_avatar(kind, service) for kind in (*liba, STOCK)]
         bench = Bench(running_agents, voice, [*speaking, avatar_floor(_SHORT_MS, service)], with_longs=False)
         for number in range(arguments.rooms):
@@ -253,6 +259,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument(
         "--route", choices=("track", "avatar"), default="track", help="what speech goes through"
+    )
+    parser.add_argument(
+        "--avatar", choices=("local", "plain"), default="local", help="plain: it gives back what it is sent"
     )
     parser.add_argument("--rooms", type=int, default=4, help="times that every agent is started anew")
     parser.add_argument(

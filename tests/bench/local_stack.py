@@ -73,7 +73,7 @@ def speech_server(stack: Stack) -> Iterator[dict[str, str]]:
             assert time.monotonic() < end, "the speech server did not start"
             assert process.poll() is None, "the speech server has ended"
             time.sleep(0.05)
-        yield {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none"}
+        yield {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none", "LIBA_VOICE_PROVIDERS": "speech"}
 
 
 async def ask(stack: Stack, room: str, method: str, *arguments: Any, **options: Any) -> Any:

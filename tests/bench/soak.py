@@ -39,6 +39,7 @@ from tests.speech_server import Script, SpeechServer
 
 _ROOMS = 3
 _TROUBLE_EVERY_S = 20.0
+_MOST_UNTRACKED_PER_MIN = 1.0
 _MOST_PER_MIN = {"mb": 3.0, "files": 1.0, "tasks": 1.0}
 
 
@@ -142,11 +143,12 @@ async def main(utterances: int, seed: int, for_s: float = math.inf) -> bool:
         await asyncio.sleep(1)
         print(f"{len(tally.said)} utterances in {time.monotonic() - started:.0f} s, seed {seed}")
         print(f"troubles          {', '.join(troubles) or 'none'}")
-        return _report(tally, tavus, worker, code)
+        return _report(tally, tavus, worker, code, minutes=(time.monotonic() - started) / 60)
 
 
 def _environment(voice: FaultyVoice, tavus: FaultyAvatar) -> dict[str, str]:
     return {
+        "LIBA_VOICE_PROVIDERS": "speech",  # another voice would say no tones
         "OPENAI_BASE_URL": voice.base_url,
         "OPENAI_API_KEY": "none",
         "TAVUS_API_KEY": tavus.api_key.get_secret_value(),
@@ -158,7 +160,7 @@ def _environment(voice: FaultyVoice, tavus: FaultyAvatar) -> dict[str, str]:
     }
 
 
-def _report(tally: Tally, tavus: FaultyAvatar, worker: Worker, code: int) -> bool:
+def _report(tally: Tally, tavus: FaultyAvatar, worker: Worker, code: int, *, minutes: float) -> bool:
     growing = []
     created, left = tavus.created, len(tavus.active)
     print(f"outcomes          {dict(Counter(said.outcome or 'none' for said in tally.said))}")
@@ -171,6 +173,7 @@ def _report(tally: Tally, tavus: FaultyAvatar, worker: Worker, code: int) -> boo
         told = [f"{getattr(slopes, name):+.2f} {name}" for name in _MOST_PER_MIN]
         print(f"{kind + ' process':18}lived {slopes.life_s:.0f} s; {', '.join(told)} a minute")
         growing += [f"{kind} {name}" for name, most in _MOST_PER_MIN.items() if getattr(slopes, name) > most]
+    print(f"{'untracked':18}{len(tally.untracked)} {' '.join(tally.untracked[:8])}")
     checks = {
         "lost": tally.lost,
         "doubled": tally.doubled,
@@ -178,6 +181,9 @@ def _report(tally: Tally, tavus: FaultyAvatar, worker: Worker, code: int) -> boo
         "stuck": tally.stuck,
         "conversations left": tavus.active,
         "growing": growing,
+        "untracked too many": tally.untracked
+        if len(tally.untracked) > _MOST_UNTRACKED_PER_MIN * minutes
+        else [],
     }
     for name, found in checks.items():
         print(f"{name:18}{len(found)} {'' if not found else ' '.join(found[:8])}")

@@ -28,6 +28,7 @@ _AHEAD = 4
 """Utterances on their way in a room at a time; far fewer than `CODES`."""
 
 _SETTLE_S = 2.0
+_NEW_S = 1.5
 _SUBSCRIBE_S = 10.0
 
 
@@ -58,8 +59,8 @@ class Said:
         self.ended_at = asyncio.get_running_loop().time()
 
     def near(self, at: float) -> bool:
-        """Whether `at` is between its request and its end, or a little before."""
-        return self.at - 3 < at < self.ended_at
+        """Whether `at` is between its request and its end, or a little before or after."""
+        return self.at - 3 < at < self.ended_at + _NEW_S
 
 
 @dataclass
@@ -68,6 +69,9 @@ class Tally:
 
     said: list[Said] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    untracked: list[str] = field(default_factory=list)
+    """Not heard whole, and a track came to the listener about then: he may have been too late for it."""
+
     doubled: list[str] = field(default_factory=list)
     disordered: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
@@ -173,6 +177,10 @@ class Room:
             if event.get("state") in FINAL_STATES and waiting and not waiting.done():
                 waiting.set_result(event)
 
+    def _had_new_ear(self, said: Said) -> bool:
+        """Whether a track came here about when it was spoken: a busy listener may be too late for it."""
+        return any(abs(said.ended_at - at) < _NEW_S for at in self._tracks_at)
+
     def judge(self, tally: Tally, started: float) -> None:
         """Compares what was told with what was heard."""
         heard: dict[int, list[HeardTone]] = {said.number: [] for said in self.said}
@@ -187,11 +195,12 @@ class Room:
             if not said.outcome:
                 tally.stuck.append(said.id)
             # In pieces it was late, not lost.
-            if said.outcome == "done" and sum(tone.length_s for tone in heard[said.number]) < WHOLE_S:
-                part = "in part" if heard[said.number] else "not at all"
+            heard_s = sum(tone.length_s for tone in heard[said.number])
+            if said.outcome == "done" and heard_s < WHOLE_S:
+                part = "in part" if heard_s else "not at all"
                 when = f"said at {said.at - started:.1f} s, over at {said.ended_at - started:.1f} s"
                 tracks = ", ".join(f"{at - started:.1f}" for at in self._tracks_at if said.near(at))
-                tally.lost.append(
+                (tally.untracked if self._had_new_ear(said) else tally.lost).append(
                     f"{said.id} ({said.route}, {when}, heard {part}; new tracks: {tracks or 'none'})"
                 )
             if len(whole) > 1 and not said.replayed:

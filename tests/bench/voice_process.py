@@ -2,6 +2,7 @@
 
 As a process it prints its base URL, then takes one JSON object a line on standard input, the fields of
 `tests.speech_server.Script` for all requests from now on, and prints an empty line when they are in force.
+With `sigma` first bytes are lognormal, and `first_byte_s` is their mean.
 It ends when its standard input does. Its sound is one tone without any pause: silence is never its own.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import random
 import sys
 from array import array
 from collections.abc import AsyncIterator
@@ -38,10 +40,14 @@ def steady_tone(milliseconds: float) -> bytes:
 class SteadySpeechServer(SpeechServer):
     """Answers every request as `default` says, with a tone that has no pauses."""
 
+    sigma = 0.0
+
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         asked = await request.json()
-        body = steady_tone(self.default.ms_per_char * len(str(asked.get("input", ""))))
-        self.play(replace(self.default, body=body))
+        script = self.default
+        body = steady_tone(script.ms_per_char * len(str(asked.get("input", ""))))
+        first_s = script.first_byte_s * random.lognormvariate(-(self.sigma**2) / 2, self.sigma)
+        self.play(replace(script, body=body, first_byte_s=first_s))
         return await super()._answer(request)
 
 
@@ -52,11 +58,11 @@ class VoiceProcess:
         self.base_url = base_url
         self._process = process
 
-    async def become(self, script: Script) -> None:
+    async def become(self, script: Script, *, sigma: float = 0.0) -> None:
         """Answers all requests from now on as `script` says."""
         assert self._process.stdin and self._process.stdout
-        fields = ("first_byte_s", "per_char_s", "ms_per_char", "pace")
-        line = json.dumps({name: getattr(script, name) for name in fields})
+        fields = ("first_byte_s", "per_char_s", "ms_per_char", "pace", "piece_bytes")
+        line = json.dumps({name: getattr(script, name) for name in fields} | {"sigma": sigma})
         self._process.stdin.write(line.encode() + b"\n")
         await self._process.stdin.drain()
         if await self._process.stdout.readline() != b"\n":
@@ -87,7 +93,9 @@ async def _serve() -> None:
     async with SteadySpeechServer() as server:
         print(server.base_url, flush=True)
         while line := await reader.readline():
-            server.default = Script(**json.loads(line))
+            fields = json.loads(line)
+            server.sigma = fields.pop("sigma")
+            server.default = Script(**fields)
             print(flush=True)
 
 

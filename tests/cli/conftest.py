@@ -96,9 +96,11 @@ def bare_shell(
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     caplog.set_level("DEBUG")
-    yield Shell(
-        tmp_path, {"XDG_CONFIG_HOME": str(tmp_path / "user"), "XDG_STATE_HOME": str(tmp_path / "state")}
-    )
+    if "XDG_CACHE_HOME" not in os.environ:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    own = {"XDG_CONFIG_HOME": "user", "XDG_STATE_HOME": "state", "HOME": "home"}
+    folders = {name: str(tmp_path / folder) for name, folder in own.items()}
+    yield Shell(tmp_path, folders)
     assert API_SECRET not in caplog.text
 
 

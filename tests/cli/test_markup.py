@@ -39,10 +39,13 @@ NOON = 1_795_348_800.0
 RECORD = UtteranceRecord(
     "u1", NOON, "done", room="demo", agent="liba", epoch="e1", route="track", total=2300.5, d01=300.0
 )
-TOLD = ("id", "reason", "room", "agent", "epoch", "route_reason", "voice", "model", "t3_source")
+TOLD = (
+    "id", "reason", "room", "agent", "epoch", "route_reason", "voice", "model", "provider", "voice_reason",
+    "t3_source",
+)  # fmt: skip
 """The fields of a record that hold what others wrote."""
 
-SUMMED_UP = ("voice", "model", "room")
+SUMMED_UP = ("voice", "model", "provider", "room")
 
 canary = pytest.mark.parametrize("canary", CANARIES.values(), ids=CANARIES)
 

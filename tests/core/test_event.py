@@ -15,7 +15,16 @@ from libacli.errors import RefusedError
 texts = st.text(max_size=20)
 counts = st.integers(0, 10**6)
 durations = st.none() | st.floats(0, 1e6)
-facts = st.builds(AgentFacts, room=texts, agent=texts, model=texts, avatar=texts, queue=counts, epoch=texts)
+facts = st.builds(
+    AgentFacts,
+    room=texts,
+    agent=texts,
+    model=texts,
+    avatar=texts,
+    queue=counts,
+    epoch=texts,
+    voice_state=texts,
+)
 reports = st.builds(
     Report,
     id=st.text(min_size=1, max_size=20),
@@ -24,9 +33,16 @@ reports = st.builds(
     route=st.sampled_from([None, "avatar", "track"]),
     route_reason=texts,
     voice=texts,
+    provider=texts,
+    voice_reason=texts,
+    reworded=st.booleans(),
+    hedged=st.booleans(),
+    cached=st.booleans(),
+    emotion=texts,
     chunks=counts,
     frames=counts,
     speech_ms=st.floats(0, 1e6),
+    hold=st.floats(0, 1e6),
     underruns=counts,
     t3_source=st.sampled_from(["", "reported", "observed", "estimated"]),
     replayed=st.booleans(),

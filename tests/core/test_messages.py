@@ -49,13 +49,33 @@ def test_bare_text_is_a_request() -> None:
     assert parse("Hello, wörld".encode()) == SayRequest("Hello, wörld")
 
 
+def test_bare_text_may_begin_with_a_pause() -> None:
+    assert parse(b"[pause 1s] Hello") == SayRequest("[pause 1s] Hello")
+
+
 def test_a_full_request_is_read_whole() -> None:
     request = SayRequest(
-        "hi", id="a1", voice="nova", speed=1.5, instructions="calm", interrupt=True, priority=3, ttl_ms=500
+        "hi",
+        id="a1",
+        voice="nova",
+        speed=1.5,
+        instructions="calm",
+        emotion="surprise",
+        interrupt=True,
+        priority=3,
+        ttl_ms=500,
     )
     members, auth = parse_request(json.dumps(request.encode() | {"auth": "x.y.z"}).encode())
     assert read_say(members, max_text_chars=10) == request
     assert auth == "x.y.z"
+
+
+def test_pauses_count_as_no_characters_and_stay_in_the_text() -> None:
+    text = "x" * 99 + " [pause 500ms] y"
+    with pytest.raises(RefusedError, match="101 characters, 100 are allowed"):
+        read_say({"text": text}, max_text_chars=100)
+    request = read_say({"text": text[1:]}, max_text_chars=100)
+    assert (request.text, request.words) == (text[1:], "x" * 98 + " y")
 
 
 def test_members_nobody_knows_are_passed_over() -> None:
@@ -69,6 +89,10 @@ def test_members_nobody_knows_are_passed_over() -> None:
         (b"   ", "nothing_to_say", "no letter"),
         ("😀😀".encode(), "nothing_to_say", "no letter"),
         (b'{"text": "..."}', "nothing_to_say", "no letter"),
+        (b"[pause 1s]", "nothing_to_say", "no letter"),
+        (b"... <break/> !", "nothing_to_say", "no letter"),
+        (b"<speak>Hi</speak>", "unsupported_markup", "<speak> is not supported"),
+        (b"Wait [pause 60s] now", "unsupported_markup", "10 s"),
         (b"\xff\xfe", "malformed", "UTF-8"),
         (b'{"text": "hi"', "malformed", "not valid JSON"),
         (b'{"text": "hi"} x', "malformed", "not valid JSON"),
@@ -84,6 +108,8 @@ def test_members_nobody_knows_are_passed_over() -> None:
         (b'{"text": "hi"}\x00', "malformed", "not valid JSON"),
         (b'{"text": ["hi"]}', "malformed", "must be a string, not an array"),
         (b'{"text": ' + b"[" * 8000 + b"]" * 8000 + b"}", "malformed", "not valid JSON"),
+        (b'{"text": "hi", "emotion": "joy"}', "malformed", "must be one of neutral, happiness, sadness"),
+        (b'{"text": "hi", "emotion": 3}', "malformed", "must be a string"),
         (b"[]", "malformed", "not an array"),
         (b'["hi"]', "malformed", "not an array"),
         (b'"hi"', "malformed", "not a string"),

@@ -20,6 +20,7 @@ records = st.builds(
     route=st.sampled_from([None, "avatar", "track"]),
     voice=st.sampled_from(["", "ann", "bob"]),
     replayed=st.booleans(),
+    cached=st.booleans(),
     chars=st.integers(0, 100),
     d01=st.none() | st.floats(0, 1e6),
     total=st.none() | st.floats(0, 1e6),

@@ -12,11 +12,13 @@ from libacli.config import LiveKitCredentials, Settings
 from libacli.core.messages import SayRequest
 from libacli.edges.avatars.port import Invitation
 from libacli.edges.avatars.tavus import Tavus
-from libacli.edges.checks import server, vendors
+from libacli.edges.checks import server, voices
 from libacli.edges.livekit.agent_client import open_client as open_agent_client
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.metrics.opentelemetry import Target
-from libacli.edges.voices.openai import OpenAIVoice, open_client
+from libacli.edges.voices.livekit import livekit_voice
+from libacli.edges.voices.realtime import RealtimeVoice
+from libacli.edges.voices.speech import SpeechApiVoice, open_client
 from libacli.errors import AvatarError, LibaError, VoiceRefusedError
 from libacli.speech.ports import Style
 from tests.canaries import KEYS, WORDS
@@ -67,7 +69,31 @@ async def _list(url: str) -> None:
 
 
 async def _speak(url: str) -> None:
-    voice = OpenAIVoice(open_client(OPENAI_KEY, f"{url}/v1"), model="m", voice="v")
+    voice = SpeechApiVoice(open_client(OPENAI_KEY, f"{url}/v1"), model="m", voice="v")
+    try:
+        async for _ in voice.synthesize(WORDS, Style()):
+            pass
+    finally:
+        await voice.aclose()
+
+
+async def _talk(url: str) -> None:
+    voice = RealtimeVoice(open_client(OPENAI_KEY, f"{url}/v1"))
+    try:
+        async for _ in voice.synthesize(WORDS, Style()):
+            pass
+    finally:
+        await voice.aclose()
+
+
+async def _infer(url: str) -> None:
+    settings = Settings(
+        livekit_url="wss://project.livekit.cloud",
+        livekit_api_key="key",
+        livekit_api_secret=SecretStr(KEYS["LIVEKIT_API_SECRET"]),
+        voice_name="",
+    )
+    voice = livekit_voice(settings, "cartesia/sonic-3", {"base_url": f"{url}/v1"})
     try:
         async for _ in voice.synthesize(WORDS, Style()):
             pass
@@ -77,7 +103,7 @@ async def _speak(url: str) -> None:
 
 async def _ask_for_the_model(url: str) -> None:
     settings = Settings(openai_api_key=SecretStr(OPENAI_KEY), openai_base_url=f"{url}/v1")
-    await vendors.openai(settings)
+    await voices.openai(settings)
 
 
 async def _look_into_a_room(url: str) -> None:
@@ -103,6 +129,8 @@ CALLS: dict[str, Call] = {
     "end": _end,
     "list": _list,
     "speak": _speak,
+    "talk": _talk,
+    "infer": _infer,
     "model": _ask_for_the_model,
     "room": _look_into_a_room,
     "say": _say,
@@ -157,9 +185,17 @@ async def test_a_speech_service_that_sends_elsewhere_is_told_and_not_asked_again
     assert len(peer.asked) == 1
 
 
+async def test_a_realtime_service_that_sends_elsewhere_is_told_and_not_asked_again() -> None:
+    async with redirecting(307) as peer:
+        with pytest.raises(VoiceRefusedError, match="sends elsewhere") as caught:
+            await _talk(peer.url)
+    assert "OPENAI_BASE_URL" in caught.value.hint
+    assert len(peer.asked) == 1
+
+
 async def test_the_doctor_says_that_the_address_is_not_the_right_one() -> None:
     async with redirecting(308) as peer:
         settings = Settings(openai_api_key=SecretStr(OPENAI_KEY), openai_base_url=f"{peer.url}/v1")
-        finding = await vendors.openai(settings)
+        finding = await voices.openai(settings)
     assert finding.verdict == "fail"
     assert "OPENAI_BASE_URL" in finding.fix

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
 from libacli.core.audio import FRAME_BYTES, duration_s
+from libacli.core.emotion import Emotion
 from libacli.core.mouth import MouthShape
 from libacli.edges.livekit.joining import joined
 from libacli.edges.viewer.listener import AudioCapture
@@ -33,6 +34,9 @@ class LampFace:
         pixels = self.size * self.size
         brightness = 200 if mouth.openness >= _OPEN else 20 + int(at_s * 25) % 2 * 4
         return bytes([brightness]) * pixels + b"\x80" * (pixels // 2)
+
+    def express(self, emotion: Emotion) -> LampFace:
+        return self
 
 
 def token(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
 import time
 import uuid
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -40,6 +42,15 @@ GRACE_S = 20.0
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def garbage_is_taken_away() -> Iterator[None]:
+    """What the loops of a module leave is no failure of the next one: each test is asked for its own."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +110,8 @@ def bare_shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(vendors)}
     environment["XDG_CONFIG_HOME"] = str(folder / "config")
     environment["XDG_STATE_HOME"] = str(folder / "state")
+    environment.setdefault("XDG_CACHE_HOME", str(Path.home() / ".cache"))
+    environment["HOME"] = str(folder / "home")  # where `lk` may have projects
     return Shell(folder, environment)
 
 
@@ -166,12 +179,18 @@ class ReadyRoom:
     room: str
 
 
+@pytest.fixture(scope="module")
+def agent_name() -> str:
+    """That of `worker`: a module with a worker of its own has another one, or either would take a room."""
+    return "liba"
+
+
 @pytest.fixture
 async def ready_room(
-    credentials: LiveKitCredentials, worker: Path, room: str, listen: Listen
+    credentials: LiveKitCredentials, worker: Path, agent_name: str, room: str, listen: Listen
 ) -> AsyncIterator[ReadyRoom]:
     async with LiveKitApi(credentials) as api, listen() as listener:
-        client = AgentClient(api, AgentLocator(api, room=room, agent_name="liba"))
+        client = AgentClient(api, AgentLocator(api, room=room, agent_name=agent_name))
         await client.reach(timeout_s=READY_TIMEOUT_S)
         async with asyncio.timeout(60):
             await listener.subscribed.wait()

@@ -7,6 +7,7 @@ are heard than were said, never fewer.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy
@@ -50,3 +51,29 @@ def share_of(hertz: float, pcm: bytes | bytearray, *, width_hertz: float = 60.0)
     power = numpy.abs(numpy.fft.rfft(values * numpy.hanning(len(values)))) ** 2
     tones = numpy.arange(len(power)) * SAMPLE_RATE / len(values)
     return float(power[abs(tones - hertz) <= width_hertz].sum() / power.sum())
+
+
+_WINDOW = SAMPLE_RATE // 50  # 20 ms, in which tones 100 Hz apart are told apart
+_SILENCE = 200.0
+_PURE = 0.8
+"""Which part of a window's power a tone has. Where tones begin, end and meet, all sound a little."""
+
+
+def tones_in(pcm: bytes | bytearray, tones: Sequence[int]) -> dict[int, float]:
+    """For how many seconds each of these tones was heard by itself, in the order in which they began.
+
+    Tones are multiples of 50 Hz and 100 Hz apart or more.
+    """
+    values = numpy.frombuffer(bytes(pcm), numpy.int16).astype(float)
+    windows = values[: len(values) // _WINDOW * _WINDOW].reshape(-1, _WINDOW)
+    loud = windows[numpy.abs(windows).mean(axis=1) > _SILENCE]
+    power = numpy.abs(numpy.fft.rfft(loud * numpy.hanning(_WINDOW), axis=1)) ** 2
+    around = numpy.stack([_around(power, hertz * _WINDOW // SAMPLE_RATE) for hertz in tones], axis=1)
+    heard: dict[int, float] = {}
+    for number in around.argmax(axis=1)[around.max(axis=1) > _PURE * power.sum(axis=1)].tolist():
+        heard[tones[number]] = heard.get(tones[number], 0.0) + _WINDOW / SAMPLE_RATE
+    return heard
+
+
+def _around(power: numpy.ndarray, place: int) -> numpy.ndarray:
+    return power[:, place - 1 : place + 2].sum(axis=1)  # type: ignore[no-any-return]

@@ -213,7 +213,7 @@ async def test_fault_05_a_hidden_participant_is_never_trusted_whatever_its_token
     assert take.speech_s == 0
 
 
-async def test_fault_06_a_text_stream_is_no_way_in_whoever_it_says_has_sent_it(
+async def test_fault_06_a_text_stream_in_anothers_name_is_no_way_in(
     ready_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:
     attributes = {CAN_SAY_ATTRIBUTE: "true"}

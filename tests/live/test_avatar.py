@@ -34,6 +34,7 @@ from libacli.edges.viewer.listener import Listener
 from libacli.room_agent import agent_in_room
 from libacli.room_parts import Parts, assemble
 from libacli.speech.fakes import ScriptedVoice
+from libacli.speech.ports import Voice
 from tests.contracts import SinkContract
 from tests.faulty_avatar import FaultyAvatar, Script
 from tests.live.conftest import Listen, Shell, wait_for_line
@@ -97,7 +98,14 @@ class Air:
 
 @asynccontextmanager
 async def on_air(
-    credentials: LiveKitCredentials, room: str, listen: Listen, folder: Path, script: Script, **settings: Any
+    credentials: LiveKitCredentials,
+    room: str,
+    listen: Listen,
+    folder: Path,
+    script: Script,
+    *,
+    voice: Voice | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Air]:
     token = jwt.encode(
         {
@@ -128,7 +136,7 @@ async def on_air(
                 **(bounds | settings),
             ),
             there,
-            ScriptedVoice(first_byte_s=0.05),
+            voice or ScriptedVoice(first_byte_s=0.05),
             ledger=Ledger(folder),
             characters=folder / "characters.json",
         )
@@ -141,7 +149,8 @@ async def on_air(
         finally:
             await agent.leave()
         assert tavus.active == []
-        assert Ledger(folder).entries() == []
+        # One whose creation got no answer is looked for by whoever reaps: it may begin later.
+        assert [entry for entry in Ledger(folder).entries() if entry.id] == []
         assert len(tavus.ends) == len(set(tavus.ends))
 
 
@@ -189,7 +198,7 @@ async def test_fault_01_the_conversation_is_asked_for_with_a_bound_a_name_and_a_
     assert not grants["video"]["canSubscribe"]
 
 
-async def test_the_avatars_token_registers_no_worker(credentials: LiveKitCredentials, room: str) -> None:
+async def test_f2_the_avatars_token_registers_no_worker(credentials: LiveKitCredentials, room: str) -> None:
     entitled = jwt.encode(
         {"iss": credentials.api_key, "exp": 4_000_000_000, "video": {"agent": True}},
         credentials.api_secret.get_secret_value(),
@@ -283,9 +292,15 @@ async def test_fault_18_an_avatar_that_does_not_join_is_ended_and_what_waits_is_
         await spoken_again(on)
 
 
-@pytest.mark.parametrize("status", [401, 402])
-async def test_fault_46_a_service_that_refuses_for_good_is_asked_once_and_every_line_is_heard(
-    air: Any, status: Any, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (401, "speaking without it - check TAVUS_API_KEY"),
+        (402, "next try in 720 s - the Tavus account is out of credits"),
+    ],
+)
+async def test_fault_46_a_service_that_refuses_is_asked_once_and_every_line_is_heard(
+    air: Any, status: Any, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with air(Script(create=status)) as on:
         on.tavus.default = Script(create=status)
@@ -293,10 +308,9 @@ async def test_fault_46_a_service_that_refuses_for_good_is_asked_once_and_every_
             await spoken_without(on, str(status))
         await asyncio.sleep(1)
     assert (on.tavus.creates, on.tavus.ends) == (1, [])
-    assert [record.message for record in caplog.records if "no avatar" in record.message] == [
-        f"no avatar: the avatar service answered: {status}; speaking without it - "
-        + {401: "check TAVUS_API_KEY", 402: "the Tavus account is out of credits"}[status]
-    ]
+    (line,) = [record.message for record in caplog.records if "no avatar" in record.message]
+    assert line.startswith(f"no avatar: the avatar service answered: {status} (")
+    assert line.endswith(f"); {told}")
 
 
 @pytest.mark.parametrize(
@@ -335,24 +349,20 @@ async def test_fault_20_a_line_whose_avatar_leaves_is_repeated_whole_and_later_o
     assert on.tavus.creates == 2
 
 
-async def unconfirmed_twice(on: Air) -> None:
-    """Two lines whose end nobody reports are heard and not called done; then the avatar is made anew."""
+async def unconfirmed(on: Air) -> None:
+    """Lines whose end nobody reports are heard and not called done; only the first is waited for long."""
     await on.avatar()
-    on.tavus.default = Script()
-    for _ in range(2):
+    for longest_ms in (4500.0, 2000.0, 2000.0):
         event, heard_s = await on.heard()
         assert (event["state"], event["route"], event["t3_source"]) == ("unconfirmed", "tavus", "estimated")
         assert_heard_once(heard_s, LINE_S, edge_s=EDGE_S)
-    await spoken_without(on, "no finish")
+        assert event["d23"] < len(LINE) * 60 + longest_ms
 
 
-async def test_fault_21_an_end_that_is_not_reported_is_estimated_and_after_two_the_avatar_is_made_anew(
-    air: Any,
-) -> None:
+async def test_f6_an_end_that_is_not_reported_is_estimated_and_the_avatar_is_kept(air: Any) -> None:
     async with air(Script(report="never")) as on:
-        await unconfirmed_twice(on)
-        await spoken_again(on)
-    assert len(on.tavus.ends) == on.tavus.creates == 2
+        await unconfirmed(on)
+        assert on.tavus.creates == 1
 
 
 async def test_fault_22_a_report_that_comes_after_its_bound_does_not_end_the_next_line(air: Any) -> None:
@@ -366,7 +376,8 @@ async def test_fault_22_a_report_that_comes_after_its_bound_does_not_end_the_nex
 
 async def test_fault_23_a_report_that_cannot_be_read_is_none(air: Any) -> None:
     async with air(Script(report="malformed")) as on:
-        await unconfirmed_twice(on)
+        await unconfirmed(on)
+        assert on.tavus.creates == 1
 
 
 @pytest.mark.parametrize(
@@ -462,7 +473,7 @@ async def test_fault_01_what_a_killed_worker_left_behind_is_ended_once_by_the_ne
 
 
 async def test_a_conversation_is_renewed_before_its_end_and_no_line_is_lost(air: Any) -> None:
-    async with air(avatar_max_duration=120, avatar_renew_before=118) as on:
+    async with air(avatar_max_duration=120, avatar_renew_before=118, avatar_overlap=True) as on:
         assert await on.avatar() == "tavus-avatar-agent"
         routes = []
         while on.tavus.creates < 2 or len(on.tavus.ends) < 1:

@@ -95,6 +95,9 @@ async def test_fault_12_a_worker_tells_no_secret_whatever_becomes_of_it(
             "LIBA_LOG_LEVEL": level,
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{tavus}",
             "XDG_STATE_HOME": str(state),
+            # One voice that remembers nothing: what it refuses fails.
+            "LIBA_VOICE_PROVIDERS": "speech",
+            "LIBA_VOICE_CACHE_MEMORY_MB": "0",
         }
 
         async def say(*arguments: str) -> subprocess.CompletedProcess[str]:

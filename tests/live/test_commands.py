@@ -105,7 +105,7 @@ def test_a_wait_that_is_too_short_is_told_by_exit_code_7(shell: Shell, worker: P
         ("", "no letter or digit"),
         ("😀 😀", "no letter or digit"),
         ("a" * 100_000, "100000 characters"),
-        ("今日は", "English only"),
+        ("今日は", "the embedded voice speaks English"),
     ],
 )
 def test_what_cannot_be_said_is_refused_in_one_line(
@@ -205,7 +205,7 @@ def test_the_demo_records_picture_and_sound(bare_shell: Shell, tmp_path: Path) -
 
 
 def test_the_demo_refuses_what_it_cannot_say_and_leaves_nothing_running(bare_shell: Shell) -> None:
-    for text, words in {"😀": "no letter or digit", "你好": "English only"}.items():
+    for text, words in {"😀": "no letter or digit", "你好": "the embedded voice speaks English"}.items():
         done = bare_shell.run("demo", text, "--once")
         assert done.returncode == 6
         assert words in done.stderr

@@ -16,7 +16,7 @@ from libacli.config import LiveKitCredentials
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.local.guard import GuardedProcess
 from libacli.local.server_binary import ensure_server
-from tests.faulty_avatar import FaultyAvatar
+from tests.faulty_avatar import FaultyAvatar, Script
 from tests.live.conftest import READY_TIMEOUT_S, Listen, Shell, wait_for_line
 
 pytestmark = pytest.mark.live
@@ -69,6 +69,39 @@ async def test_a_tavus_that_takes_the_key_has_no_conversation_left_after(shell: 
         assert tavus.active == []
     assert checks(ended)["tavus"]["verdict"] == "ok"
     assert checks(ended)["public"]["verdict"] == "ok"
+
+
+async def test_paid_goes_the_whole_way_and_leaves_nothing_behind(shell: Shell) -> None:
+    async with FaultyAvatar() as tavus:
+        key = tavus.api_key.get_secret_value()
+        own = {"TAVUS_API_KEY": key, "TAVUS_BASE_URL": tavus.base_url, "TAVUS_FACE_ID": "face"}
+        ended = await asyncio.to_thread(shell.run, "doctor", "--paid", "--json", timeout=300, **own)
+        assert tavus.active == []
+        assert tavus.creates == 2  # the unbilled trial is one
+    told = json.loads(ended.stdout)
+    way = checks(ended)["whole way"]
+    assert way["verdict"] == "ok", ended.stdout
+    assert "one word was heard by the avatar" in way["message"]
+    report = told["report"]
+    assert report["report"]["route"] == "tavus"
+    assert report["timings_ms"].keys() >= {"agent_in_room", "ready", "heard", "spoken", "ended"}
+    assert len(report["conversations"]) == 1
+    assert report["utterance"] == report["report"]["id"]
+    assert report["settings"]["livekit.api_secret"] == report["settings"]["tavus.api_key"] == "********"
+    for secret in (key, shell.environment["LIVEKIT_API_SECRET"]):
+        assert secret not in ended.stdout + ended.stderr
+
+
+async def test_paid_tells_that_the_avatar_did_not_come_and_why(shell: Shell) -> None:
+    async with FaultyAvatar(Script(create=402)) as tavus:
+        key = tavus.api_key.get_secret_value()
+        own = {"TAVUS_API_KEY": key, "TAVUS_BASE_URL": tavus.base_url, "TAVUS_FACE_ID": "face"}
+        own["LIBA_AVATAR_JOIN_TIMEOUT"] = "3"
+        ended = await asyncio.to_thread(shell.run, "doctor", "--paid", timeout=300, **own)
+    way = next(line for line in ended.stdout.splitlines() if " whole way " in line)
+    assert way.startswith("! warn")
+    assert "without the avatar: 402" in way
+    assert "  system: " in ended.stdout
 
 
 async def test_fault_28_an_agent_that_was_killed_is_told_from_one_that_answers(

@@ -13,12 +13,17 @@ from livekit import rtc
 
 from libacli.config import LiveKitCredentials
 from libacli.core.audio import FRAME_BYTES, silence
+from libacli.local.avatar_manners import Manners
 from libacli.speech.fakes import tone
-from tests.faulty_avatar import Create, FaultyAvatar, Script
-from tests.live.avatar_peers import Agent, TavusClient, agent_in, viewer_in
-from tests.live.heard import assert_heard_once, quiet
+from tests.faulty_avatar import REPORTS, Create, FaultyAvatar, Script
+from tests.faulty_participant import GREETING_HZ
+from tests.live.avatar_peers import AVATAR, Agent, TavusClient, agent_in, viewer_in
+from tests.live.heard import assert_heard_once, quiet, tones_in
 
 pytestmark = pytest.mark.live
+
+PLAYER_FRAME_S = 0.1
+"""livekit-agents' player counts a frame as played when it begins to play it."""
 
 SOUND = tone(600) + silence(120)
 WAY_S = 1.0
@@ -56,6 +61,7 @@ async def agent(credentials: LiveKitCredentials, room: str) -> AsyncIterator[Age
         ("too many", 400, "maximum concurrent conversations"),
         (401, 401, "Invalid access token"),
         (402, 402, "credits"),
+        ("vague", 400, "support@tavus.io"),
         (429, 429, "Too many"),
         (500, 500, "error"),
     ],
@@ -99,6 +105,21 @@ async def test_a_lost_answer_leaves_a_conversation_behind(
         async with _create(faulty, session):
             pass
     assert (faulty.creates, len(faulty.active)) == (1, 1)
+
+
+async def test_a_conversation_that_is_late_exists_only_then_whether_or_not_somebody_waits(
+    faulty: FaultyAvatar, session: aiohttp.ClientSession
+) -> None:
+    faulty.play(Script(create="late", create_after_s=1.0, joins=False))
+    asked_at = asyncio.get_running_loop().time()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5), _create(faulty, session):
+            pass
+    assert (faulty.creates, faulty.created) == (1, 0)
+    async with asyncio.timeout(60):
+        while not faulty.active:  # noqa: ASYNC110 - it happens in the service
+            await asyncio.sleep(0.05)
+    assert asyncio.get_running_loop().time() - asked_at >= 1.0
 
 
 async def test_it_never_joins(faulty: FaultyAvatar, tavus: TavusClient, agent: Agent, room: str) -> None:
@@ -157,28 +178,32 @@ async def test_it_leaves_in_the_middle(
 
 
 @pytest.mark.parametrize(
-    ("script", "count", "earliest_s", "latest_s"),
+    ("mode", "count", "earliest_s", "latest_s", "position_s"),
     [
-        (Script(), 1, 0.0, WAY_S),
-        (Script(report_shift_s=-0.5), 1, -0.5, 0.0),
-        (Script(report_shift_s=0.5), 1, 0.5, 0.5 + WAY_S),
-        (Script(report="twice"), 2, 0.0, WAY_S),
-        (Script(report="never"), 0, 0.0, 0.0),
-        (Script(report="malformed"), 1, 0.0, WAY_S),
+        ("on time", 1, 0.0, WAY_S, 0.72),
+        ("early", 1, -0.5, 0.0, 0.72),
+        ("when all has arrived", 1, -0.72, -0.2, 0.72),
+        ("late", 1, 1.0, 1.0 + WAY_S, 0.72),
+        ("padded", 1, 1.0, 1.0 + WAY_S, 1.72),
+        ("zero", 1, 0.0, WAY_S, 0.0),
+        ("interrupted", 1, 0.0, WAY_S, 0.72),
+        ("double", 2, 0.0, WAY_S, 0.72),
+        ("missing", 0, 0.0, 0.0, 0.0),
+        ("malformed", 1, 0.0, WAY_S, None),
     ],
-    ids=["on time", "early", "late", "twice", "never", "malformed"],
 )
 async def test_it_reports_the_end_as_told(
     faulty: FaultyAvatar,
     tavus: TavusClient,
     agent: Agent,
     room: str,
-    script: Script,
+    mode: str,
     count: int,
     earliest_s: float,
     latest_s: float,
+    position_s: float | None,
 ) -> None:
-    faulty.play(script)
+    faulty.play(REPORTS[mode])
     await tavus.create(room)
     await agent.avatar_ready()
     await agent.send(SOUND)
@@ -188,28 +213,141 @@ async def test_it_reports_the_end_as_told(
     (played_at,) = faulty.played_at
     for report in reports:
         assert earliest_s <= report.came_at - played_at < latest_s
-    expected = {"playback_position": pytest.approx(0.72, abs=0.001), "interrupted": False}
+    expected = {
+        "playback_position": pytest.approx(position_s, abs=0.001),
+        "interrupted": mode == "interrupted",
+    }
     for report in reports:
-        if script.report == "malformed":
+        if position_s is None:
             assert report.payload == "not json"
         else:
             assert json.loads(report.payload) == expected
 
 
-async def test_it_can_be_interrupted(
+async def test_it_greets_though_nobody_asked(
+    faulty: FaultyAvatar, tavus: TavusClient, credentials: LiveKitCredentials, room: str
+) -> None:
+    faulty.play(Script(greets_s=2.0))
+    async with viewer_in(credentials, room) as viewer:
+        await tavus.create(room)
+        async with asyncio.timeout(60):
+            await viewer.hears.wait()
+        await quiet(viewer, for_s=1.0)
+        assert tones_in(viewer.capture.pcm, [GREETING_HZ, 450])[GREETING_HZ] > 1.0
+
+
+@pytest.mark.parametrize("moment", ["frames", "lines"])
+async def test_it_freezes_and_is_there_for_good(
+    faulty: FaultyAvatar,
+    tavus: TavusClient,
+    agent: Agent,
+    credentials: LiveKitCredentials,
+    room: str,
+    moment: str,
+) -> None:
+    faulty.play(Script(freezes_after_frames=20) if moment == "frames" else Script(freezes_after_lines=1))
+    async with viewer_in(credentials, room) as viewer:
+        await tavus.create(room)
+        await agent.avatar_ready()
+        async with asyncio.timeout(60):
+            await viewer.hears.wait()
+        if moment == "lines":
+            await agent.send(SOUND)
+            await agent.report()
+            await quiet(viewer)
+        viewer.listen_anew()
+        await agent.send(SOUND)
+        with pytest.raises(TimeoutError):
+            await agent.report(timeout_s=2.0)
+        assert viewer.capture.speech_s < 0.48
+        assert AVATAR in agent.room.remote_participants
+
+
+async def test_it_leaves_between_two_lines(
     faulty: FaultyAvatar, tavus: TavusClient, agent: Agent, room: str
 ) -> None:
+    faulty.play(Script(leaves_after_lines=1))
+    one = await tavus.create(room)
+    await agent.avatar_ready()
+    await agent.send(SOUND)
+    await agent.report()
+    assert await tavus.ended(one) == "room_closed"
+
+
+async def test_it_may_be_bound_to_the_first_agent_that_it_meets(
+    faulty: FaultyAvatar, tavus: TavusClient, agent: Agent, credentials: LiveKitCredentials, room: str
+) -> None:
+    faulty.play(Script(binds_to_first_agent=True))
     await tavus.create(room)
     await agent.avatar_ready()
-    clock = asyncio.get_running_loop().time
-    began_at = clock()
-    await agent.send(tone(4000))
-    await asyncio.sleep(0.5)
-    await agent.clear()
-    report = await agent.report()
+    async with agent_in(credentials, room, "agent-second") as second:
+        await second.avatar_ready()
+        await second.send(SOUND)
+        await agent.send(SOUND)
+        await agent.report()
+    assert second.reports.empty()
+
+
+async def test_it_leaves_with_its_last_viewer(
+    faulty: FaultyAvatar, tavus: TavusClient, agent: Agent, credentials: LiveKitCredentials, room: str
+) -> None:
+    async with viewer_in(credentials, room):
+        one = await tavus.create(room)
+        await agent.avatar_ready()
+    async with asyncio.timeout(15):
+        assert await tavus.ended(one) == "participant_left_timeout reached"
+    assert faulty.shutdown_reasons == ["participant_left_timeout reached"]
+
+
+async def test_its_account_may_have_one_stream(
+    session: aiohttp.ClientSession, credentials: LiveKitCredentials, room: str
+) -> None:
+    async with FaultyAvatar(Script(joins=False), manners=Manners(max_conversations=1)) as faulty:
+        tavus = TavusClient(session, faulty.base_url, faulty.api_key, credentials)
+        one = await tavus.create(room)
+        async with _create(faulty, session) as answer:
+            assert answer.status == 400
+        await tavus.end(one)
+        await tavus.create(room)
+
+
+async def test_the_avatar_that_vendors_embed_plays_and_reports(
+    faulty: FaultyAvatar, tavus: TavusClient, agent: Agent, credentials: LiveKitCredentials, room: str
+) -> None:
+    faulty.play(REPORTS["livekit-agents"])
+    async with viewer_in(credentials, room) as viewer:
+        await tavus.create(room)
+        await agent.avatar_ready()
+        async with asyncio.timeout(60):
+            await viewer.hears.wait()
+        await agent.send(SOUND)
+        assert (await agent.report()).position_s == pytest.approx(0.72, abs=0.1)
+        await quiet(viewer)
+        assert_heard_once(viewer.capture.speech_s, 0.48)
+
+
+@pytest.mark.parametrize("mode", ["on time", "livekit-agents"])
+async def test_it_can_be_interrupted(
+    faulty: FaultyAvatar,
+    tavus: TavusClient,
+    agent: Agent,
+    credentials: LiveKitCredentials,
+    room: str,
+    mode: str,
+) -> None:
+    faulty.play(REPORTS[mode])
+    async with viewer_in(credentials, room):
+        await tavus.create(room)
+        await agent.avatar_ready()
+        clock = asyncio.get_running_loop().time
+        began_at = clock()
+        await agent.send(tone(4000))
+        await asyncio.sleep(0.5)
+        await agent.clear()
+        report = await agent.report()
     assert report.is_interrupted
-    # No more than there was time for: the way of the sound and of the report are within it.
-    assert 0.2 < report.position_s < min(4.0, report.came_at - began_at)
+    # No more than there was time for: the way of sound and report are within it, and a frame of the player's.
+    assert 0.2 < report.position_s < min(4.0, report.came_at - began_at + PLAYER_FRAME_S)
 
 
 async def test_it_can_be_deaf_to_interruptions(

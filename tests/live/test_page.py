@@ -19,11 +19,13 @@ from livekit.api import ListParticipantsRequest, LiveKitAPI, RoomParticipantIden
 from playwright.async_api import Browser, expect
 
 from libacli.config import LiveKitCredentials
+from libacli.edges.livekit.tokens import Permissions, join_token
 from libacli.web.npm import LIVEKIT_CLIENT, VENDOR, fetch
 from tests.browser import Ear, axe, chromium, controls, sound_refused, tab_round
 from tests.live.conftest import Shell, wait_for_line
 from tests.live.visiting import AGENT, ROOM, Served, Visit, beside, fresh_context, serving
 from tests.live.wire import Wire
+from tests.livekit_hooks import entering
 
 pytestmark = pytest.mark.live
 
@@ -388,6 +390,48 @@ async def test_a_code_leaves_the_address_bar_and_no_secret_goes_into_an_address(
             late = Visit(await context.new_page())
             await late.page.goto(link)
             await late.state("key")
+
+
+async def test_f4_livekits_own_hooks_show_the_avatar_and_a_chat_message_is_spoken(
+    browser: Browser, stage: None, credentials: LiveKitCredentials
+) -> None:
+    """`useVoiceAssistant`, `useAgent`, `useTranscriptions` and `useChat`, of LiveKit's packages."""
+    token = join_token(credentials, room=ROOM, identity="hooked", permissions=Permissions(can_say=True))
+    async with (
+        fresh_context(browser) as context,
+        entering(page := await context.new_page(), credentials, token) as hooks,
+    ):
+        avatar = "tavus-avatar-agent"
+        both = {"audio": avatar, "video": avatar}
+        seen = await hooks.until(
+            lambda seen: seen.get("assistant") == both and seen["states"][-1] == "listening"
+        )
+        assert "failed" not in seen["agentStates"]
+        ear = await Ear.of(page)
+        since = await ear.now()
+        await hooks.chat(LINE)
+        await ear.hear(since)
+        await hooks.until(lambda seen: seen["states"][-2:] == ["speaking", "listening"])
+        seen = await hooks.until(lambda seen: "".join(one["text"] for one in seen["texts"]) == LINE)
+        assert seen["agentStates"][-2:] == ["speaking", "listening"]
+        assert (seen["assistant"], seen["agent"]) == (both, both)
+        assert seen["chat"] == [{"from": "hooked", "message": LINE}]
+
+
+async def test_f4_who_may_not_speak_is_told_in_the_chat_of_livekits_own_hooks(
+    browser: Browser, stage: None, credentials: LiveKitCredentials
+) -> None:
+    permissions = Permissions(can_control=True)  # data may be sent, and nothing said
+    token = join_token(credentials, room=ROOM, identity="hooked", permissions=permissions)
+    async with (
+        fresh_context(browser) as context,
+        entering(await context.new_page(), credentials, token) as hooks,
+    ):
+        await hooks.until(lambda seen: seen["states"][-1:] == ["listening"])
+        await hooks.chat(LINE)
+        seen = await hooks.until(lambda seen: len(seen["chat"]) == 2)
+        assert seen["chat"][1]["message"].startswith("Not spoken: ")
+        assert "speaking" not in seen["states"]
 
 
 def link_that_lets_in(url: str, key: str) -> str:

@@ -15,6 +15,7 @@ from livekit import rtc
 
 from libacli.config import LiveKitCredentials
 from libacli.core.audio import silence
+from libacli.edges.avatars.learned_cap import LearnedCap
 from libacli.edges.avatars.ledger import Ledger
 from libacli.edges.avatars.minutes import AvatarMinutes
 from libacli.edges.avatars.policy import AvatarPolicy
@@ -92,6 +93,7 @@ async def keeping_avatar(
             credentials=credentials,
             ledger=ledger,
             minutes=minutes,
+            cap=LearnedCap(folder / "caps.json", "account"),
             remove=lambda identity: remove(credentials, room, identity),
         )
         async with asyncio.TaskGroup() as tasks:

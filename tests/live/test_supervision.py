@@ -32,7 +32,6 @@ from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.leader import pulse
-from libacli.edges.livekit.supervised_room import RETURN_S
 from libacli.edges.livekit.tokens import listener_token
 from libacli.edges.viewer.listener import Listener, listening
 from libacli.errors import InterruptedSpeechError, LibaError, NoAgentError, RefusedError, UnreachableError
@@ -52,6 +51,7 @@ pytestmark = pytest.mark.live
 AGENT = "kept"
 REPLACED_S = 60.0
 TAKEN = "another agent took its place"
+GONE = "its queue is gone"
 LINE = "This line takes a little while to be spoken from its beginning to its end."
 
 
@@ -181,7 +181,7 @@ async def test_fault_14_a_killed_agent_is_replaced_by_one_and_who_waits_for_its_
         assert time.monotonic() - killed_at < REPLACED_S
         assert await place.say(client, listener) == "done"
         for wait in waits:
-            assert "its queue is gone" in await wait
+            assert GONE in await wait
 
 
 async def outcome(place: Place, said: Delivery) -> str:
@@ -515,12 +515,13 @@ async def test_fault_35_over_a_restart_of_the_server_the_queue_goes_on_and_the_r
                         first, last = (tasks.create_task(outcome(place, one)) for one in (said[0], said[2]))
                         await asyncio.sleep(0.5)
                         await node.restart(after_s=3.0)
-                        restarted_at = time.monotonic()
-                    assert "the connection to LiveKit was lost under it" in first.result()
                     client = await place.ready()
-                    is_back = client.identity == queued_by
-                    assert is_back or time.monotonic() - restarted_at > RETURN_S
-                    assert last.result() == ("done" if is_back else f"over-2 was interrupted: {TAKEN}")
+                    if client.identity == queued_by:
+                        assert "the connection to LiveKit was lost under it" in first.result()
+                        assert last.result() == "done"
+                    else:  # it was away for too long, or gave up, and another one serves the room
+                        assert any(why in first.result() for why in ("connection to LiveKit", TAKEN, GONE))
+                        assert any(why in last.result() for why in (TAKEN, GONE))
                     assert await place.say(client, listener) == "done"
                 elsewhere = Place(api, node.credentials, f"{room}-2")
                 async with listening(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, cast
 
 import pytest
 from livekit import rtc
 
+from libacli.core.emotion import Emotion
 from libacli.core.mouth import MouthShape
+from libacli.edges.avatars.vendors import TAVUS_TOPIC, tavus_emotion
 from libacli.edges.livekit.fakes import FakeRoom
-from libacli.local.avatar import _Avatar, _Presence
+from libacli.local.avatar import _Avatar
+from libacli.local.avatar_presence import Presence
 
 
 class Blank:
@@ -19,6 +23,9 @@ class Blank:
 
     def render(self, at_s: float, mouth: MouthShape, *, speaking: bool) -> bytes:
         return bytes(self.size * self.size * 3 // 2)
+
+    def express(self, emotion: Emotion) -> Blank:
+        return self
 
 
 class Stream:
@@ -38,7 +45,7 @@ async def test_streams_that_are_not_the_agents_or_too_many_are_closed_and_told_o
 ) -> None:
     room = FakeRoom()
     room.join("agent", is_agent=True)
-    avatar = _Avatar(room.as_sdk(), _Presence(room.as_sdk()), Blank(), 25.0)
+    avatar = _Avatar(room.as_sdk(), Presence(room.as_sdk()), Blank(), 25.0)
 
     def opened(sender: str, **attributes: str) -> Stream:
         stream = Stream(**attributes)
@@ -52,3 +59,39 @@ async def test_streams_that_are_not_the_agents_or_too_many_are_closed_and_told_o
     assert [stream.is_closed for stream in taken] == [False] * 8 + [True] * 92
     assert len(caplog.records) == 2
     await avatar.aclose()
+
+
+async def test_the_face_follows_the_emotion_that_its_agent_asks_for_and_nobody_elses() -> None:
+    room = FakeRoom()
+    room.join("agent", is_agent=True)
+    room.join("mallory")
+    shown: list[Emotion] = []
+
+    class Noting(Blank):
+        def express(self, emotion: Emotion) -> Blank:
+            shown.append(emotion)
+            return self
+
+    avatar = _Avatar(room.as_sdk(), Presence(room.as_sdk()), Noting(), 25.0)
+    room.on("data_received", avatar._on_packet)
+    expressing = asyncio.get_running_loop().create_task(avatar._express())
+
+    async def tell(sender: str | None, payload: str, topic: str = TAVUS_TOPIC) -> None:
+        room.receive_data(payload.encode(), topic=topic, sender=sender)
+        for _ in range(200):
+            await asyncio.sleep(0.01)
+            if avatar._emotions.empty():
+                break
+
+    await tell("agent", tavus_emotion("happiness"))
+    await tell("mallory", tavus_emotion("anger"))
+    await tell(None, tavus_emotion("anger"))
+    await tell("agent", tavus_emotion("anger"), topic="say")
+    await tell("agent", '{"event_type": "conversation.echo", "properties": {"emotion": "anger"}}')
+    await tell("agent", "not JSON")
+    await tell("agent", tavus_emotion("joy"))
+    await asyncio.to_thread(lambda: None)
+    expressing.cancel()
+    await asyncio.wait([expressing])
+    await avatar.aclose()
+    assert shown == ["happiness", "neutral"]  # what is not supported is neutral, as with Tavus

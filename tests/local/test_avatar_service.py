@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -13,7 +14,9 @@ import pytest
 from pydantic import SecretStr
 
 from libacli.errors import UnreachableError, UsageError
-from libacli.local.avatar import Invitation
+from libacli.local.avatar_manners import Manners
+from libacli.local.avatar_pals import STOCK_FACE, STOCK_PAL
+from libacli.local.avatar_presence import Invitation
 from libacli.local.avatar_service import AvatarService, serving
 
 KEY = "key-of-the-test"
@@ -88,11 +91,18 @@ def body(properties: dict[str, Any] | None = None, **fields: Any) -> dict[str, A
 async def client(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Client]:
     caplog.set_level(logging.DEBUG)
     rooms = PretendedRooms()
-    service = AvatarService(SecretStr(KEY), rooms.attend, max_conversations=3)
-    async with serving(service), aiohttp.ClientSession() as session:
-        yield Client(session, service, rooms)
+    async with client_of(Manners(max_conversations=3), rooms) as client:
+        yield client
     assert TOKEN not in caplog.text
     assert KEY not in caplog.text
+
+
+@asynccontextmanager
+async def client_of(manners: Manners, rooms: PretendedRooms | None = None) -> AsyncIterator[Client]:
+    rooms = rooms or PretendedRooms()
+    service = AvatarService(SecretStr(KEY), rooms.attend, manners=manners)
+    async with serving(service), aiohttp.ClientSession() as session:
+        yield Client(session, service, rooms)
 
 
 ENDPOINTS = [
@@ -102,6 +112,9 @@ ENDPOINTS = [
     ("POST", f"{CONVERSATIONS}/local-none/end"),
     ("DELETE", f"{CONVERSATIONS}/local-none"),
     ("GET", "/v2/nonsense"),
+    ("POST", "/v2/pals"),
+    ("GET", "/v2/personas"),
+    ("GET", "/v2/faces/f1"),
 ]
 
 
@@ -230,6 +243,7 @@ async def test_the_list_has_the_newest_first_by_status_and_page(client: Client) 
     assert await listed("?status=ended&limit=100") == ([ended], 1)
     assert await listed("?limit=2&page=2") == ([ended], 3)
     assert await listed("?page=9") == ([], 3)
+    assert await listed("?page=0&limit=2") == ([new, old], 3)
 
 
 @pytest.mark.parametrize(
@@ -252,7 +266,7 @@ async def test_too_many_at_a_time_are_refused_until_one_has_ended(client: Client
 
 async def test_a_conversation_ends_when_its_time_is_up(client: Client) -> None:
     one = await client.create({"max_call_duration": 1})
-    assert await client.ended(one) == "max_call_duration"
+    assert await client.ended(one) == "max_call_duration reached"
     assert client.rooms.left == 1
 
 
@@ -266,7 +280,7 @@ async def test_a_conversation_ends_when_the_avatar_leaves(client: Client) -> Non
 async def test_a_room_that_fails_ends_its_own_conversation_only(client: Client, error: Exception) -> None:
     one = await client.create()
     client.rooms.ending.set_exception(error)
-    assert await client.ended(one) == "error"
+    assert await client.ended(one) == "exception_encountered_during_conversation_startup"
     client.rooms.ending = asyncio.get_running_loop().create_future()
     await client.create()
 
@@ -289,6 +303,157 @@ async def test_a_port_that_is_taken_is_said() -> None:
         with pytest.raises(UsageError, match=f"port {port} is taken"):
             async with serving(AvatarService(SecretStr(KEY), rooms.attend, port=port)):
                 pass
+
+
+async def test_why_a_conversation_ended_is_told_to_who_wants_to_know_more(client: Client) -> None:
+    one = await client.create()
+    path = f"{CONVERSATIONS}/{one}"
+    assert (await client.call("GET", f"{path}?verbose=true"))[1]["events"] == []
+    await client.call("POST", f"{path}/end")
+    _, told = await client.call("GET", f"{path}?verbose=true")
+    (event,) = told["events"]
+    assert (event["event_type"], event["conversation_id"]) == ("system.shutdown", one)
+    assert event["properties"]["shutdown_reason"] == told["shutdown_reason"]
+    assert not {"events", "shutdown_reason"} & (await client.call("GET", path))[1].keys()
+
+
+async def test_a_cap_that_nobody_announced_ends_a_conversation_early() -> None:
+    async with client_of(Manners(longest_call_s=0.05)) as client:
+        one = await client.create({"max_call_duration": 3600})
+        assert await client.ended(one) == "max_call_duration reached"
+
+
+async def test_more_requests_than_the_account_may_make_are_refused() -> None:
+    async with client_of(Manners(requests_per_minute=2)) as client:
+        for _ in range(2):
+            assert (await client.call("GET", CONVERSATIONS))[0] == 200
+        assert await client.call("GET", CONVERSATIONS) == (429, {"message": "Too many requests"})
+        assert (await client.call("GET", CONVERSATIONS, key="another"))[0] == 401
+
+
+async def test_a_page_has_no_more_than_the_service_gives_however_much_is_asked_for() -> None:
+    async with client_of(Manners(page_limit=2)) as client:
+        ids = [await client.create() for _ in range(3)]
+        pages = [(await client.call("GET", f"{CONVERSATIONS}?limit=100&page={page}"))[1] for page in (1, 2)]
+    assert [one["conversation_id"] for page in pages for one in page["data"]] == ids[::-1]
+    assert [page["total_count"] for page in pages] == [3, 3]
+
+
+FITTING = {"pipeline_mode": "echo", "layers": {"transport": {"transport_type": "livekit"}}}
+
+
+@pytest.mark.parametrize(("pal", "face"), [("pal", "face"), ("persona", "replica")])
+async def test_a_pal_is_made_told_listed_and_deleted_in_either_spelling(
+    client: Client, pal: str, face: str
+) -> None:
+    asked = FITTING | {f"{pal}_name": "mine", f"default_{face}_id": "f1"}
+    status, made = await client.call("POST", f"/v2/{pal}s", asked)
+    assert (status, made.keys()) == (200, {f"{pal}_id", f"{pal}_name", "created_at"})
+    path = f"/v2/{pal}s/{made[f'{pal}_id']}"
+    status, told = await client.call("GET", path)
+    (whole,) = told["data"]
+    assert status == 200
+    assert {name: whole[name] for name in asked} == asked
+    assert whole[f"{pal}_id"] == made[f"{pal}_id"]
+    _, listed = await client.call("GET", f"/v2/{pal}s?limit=25&page=0&{pal}_type=user")
+    assert listed == {"data": [whole], "total_count": 1}
+    assert (await client.call("DELETE", path))[0] == 204
+    assert (await client.call("DELETE", path)) == (400, {"error": f"Invalid {pal}_id"})
+
+
+async def test_one_pal_may_be_told_by_itself() -> None:
+    async with client_of(Manners(wraps_pal=False)) as client:
+        _, told = await client.call("GET", f"/v2/pals/{STOCK_PAL.id}")
+    assert (told["pal_id"], told["pipeline_mode"]) == (STOCK_PAL.id, "echo")
+
+
+async def test_the_stock_pal_is_there_fits_and_stays(client: Client) -> None:
+    _, told = await client.call("GET", "/v2/pals?pal_type=system")
+    (stock,) = told["data"]
+    assert (stock["pal_id"], stock["default_face_id"]) == (STOCK_PAL.id, STOCK_FACE)
+    assert (stock["pipeline_mode"], stock["layers"]) == tuple(FITTING.values())
+    assert (await client.call("DELETE", f"/v2/pals/{STOCK_PAL.id}"))[0] == 400
+
+
+async def test_faces_are_told_in_either_spelling(client: Client) -> None:
+    for face in ("face", "replica"):
+        _, listed = await client.call("GET", f"/v2/{face}s?limit=1")
+        _, told = await client.call("GET", f"/v2/{face}s/{STOCK_FACE}")
+        assert listed == {"data": [told], "total_count": 1}
+        assert (told[f"{face}_id"], told["status"]) == (STOCK_FACE, "completed")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (b"{", "JSON"),
+        (FITTING, "default_face_id"),
+        ({"default_face_id": "f1"}, "system_prompt"),
+        ({"default_face_id": "f1", "pipeline_mode": "silent"}, "pipeline_mode"),
+        ({"default_face_id": 1} | FITTING, "default_face_id"),
+        ({"default_face_id": "f1", "pal_name": ["mine"]} | FITTING, "pal_name"),
+        ({"default_face_id": "f1", "pipeline_mode": "echo", "layers": ["livekit"]}, "layers"),
+        ({"default_face_id": "f1", "pipeline_mode": "echo", "layers": {"transport": "livekit"}}, "layers"),
+    ],
+)
+async def test_what_is_wrong_with_a_pal_is_named(client: Client, wrong: Any, named: str) -> None:
+    status, told = await client.call("POST", "/v2/pals", wrong)
+    assert status == 400
+    assert named in told["error"]
+
+
+WRONG_LAYERS: list[dict[str, Any]] = [
+    {"pipeline_mode": "full", "system_prompt": "Be kind.", "layers": FITTING["layers"]},
+    {"pipeline_mode": "echo", "layers": {}},
+    {"pipeline_mode": "echo", "layers": {"transport": {"transport_type": "daily"}}},
+]
+
+
+@pytest.mark.parametrize("layers", WRONG_LAYERS)
+@pytest.mark.parametrize("properties", [{}, {"livekit_ws_url": ""}], ids=["livekit", "nowhere"])
+async def test_with_a_pal_that_does_not_fit_a_conversation_runs_and_nobody_comes(
+    client: Client, layers: dict[str, Any], properties: dict[str, Any]
+) -> None:
+    _, made = await client.call("POST", "/v2/pals", layers | {"default_face_id": "f1"})
+    wanted = {"pal_id": made["pal_id"], "face_id": None}
+    one = await client.create(properties, **wanted)
+    assert (await client.call("GET", f"{CONVERSATIONS}/{one}"))[1]["status"] == "active"
+    brief = await client.create(properties | {"participant_absent_timeout": 0}, **wanted)
+    assert await client.ended(brief) == "participant_absent_timeout reached"
+    assert (await client.call("POST", f"{CONVERSATIONS}/{one}/end"))[0] == 200
+    assert not client.rooms.invitations
+
+
+async def test_a_pal_without_a_face_needs_one(client: Client) -> None:
+    _, made = await client.call("POST", "/v2/personas", FITTING)
+    faceless = {"persona_id": made["persona_id"], "pal_id": None, "face_id": None}
+    status, told = await client.call("POST", CONVERSATIONS, body(**faceless))
+    assert (status, "face_id" in told["error"]) == (400, True)
+    await client.create(persona_id=made["persona_id"], pal_id=None)
+
+
+async def test_a_pal_of_an_account_elsewhere_is_one_that_fits(client: Client) -> None:
+    await client.create(pal_id="p-of-mine")
+    await client.create(pal_id=None)
+    await asyncio.sleep(0)
+    assert len(client.rooms.invitations) == 2
+    _, told = await client.call("GET", "/v2/pals/p-of-mine")
+    assert (told["data"][0]["pipeline_mode"], told["data"][0]["layers"]) == tuple(FITTING.values())
+    assert (await client.call("GET", "/v2/faces/f-of-mine"))[0] == 200
+
+
+async def test_a_strict_account_knows_its_own_pals_and_faces_only() -> None:
+    async with client_of(Manners(takes_any_pal=False)) as client:
+        unknown = (400, {"error": "Invalid pal_id"})
+        assert await client.call("GET", "/v2/pals/p-of-mine") == unknown
+        assert await client.call("POST", CONVERSATIONS, body(pal_id="p-of-mine")) == unknown
+        assert await client.call("GET", "/v2/replicas/x") == (400, {"error": "Invalid replica_id"})
+        await client.create(pal_id=None)
+        await asyncio.sleep(0)
+        assert not client.rooms.invitations
+        await client.create(pal_id=STOCK_PAL.id)
+        await asyncio.sleep(0)
+        assert len(client.rooms.invitations) == 1
 
 
 async def test_ended_conversations_are_forgotten_in_the_long_run(client: Client) -> None:

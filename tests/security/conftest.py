@@ -1,9 +1,11 @@
 """Attackers meet the real server, worker and listener of the live tests."""
 
 from tests.live.conftest import (
+    agent_name,
     anyio_backend,
     bare_shell,
     credentials,
+    garbage_is_taken_away,
     listen,
     ready_room,
     room,
@@ -11,4 +13,15 @@ from tests.live.conftest import (
     worker,
 )
 
-__all__ = ["anyio_backend", "bare_shell", "credentials", "listen", "ready_room", "room", "shell", "worker"]
+__all__ = [
+    "agent_name",
+    "anyio_backend",
+    "bare_shell",
+    "credentials",
+    "garbage_is_taken_away",
+    "listen",
+    "ready_room",
+    "room",
+    "shell",
+    "worker",
+]

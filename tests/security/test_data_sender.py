@@ -121,11 +121,13 @@ async def test_a_flood_is_put_out_with_one_line_and_costs_the_owner_nothing(
             done = await ready_room.client.wait(said, "done", timeout_s=60)
             async with asyncio.timeout(30):
                 await gone.wait()
-    lines = lines_of(worker)[before:]
-    about = [line for line in lines if identity in line]
+    async with asyncio.timeout(30):  # the room's process tells the worker, which writes it down
+        while not any("FLOOD" in line for line in lines_of(worker)[before:]):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    about = [line for line in lines_of(worker)[before:] if identity in line]
     assert sum("FLOOD" in line and "put out of the room" in line for line in about) == 1
     assert len(about) <= 5
-    assert done.report and done.report["d01"] < 1000
+    assert done.report and done.report["d01"] < 3000  # not behind what the flood has sent
     assert max(take.gaps_s, default=0.0) < 0.5
     assert take.speech_s > 3
     assert await end_of(ready_room, f"through-{way}") == "done"

@@ -34,12 +34,22 @@ LONG = "These words are many, and nobody will ever hear all of them. " * 20
 
 
 @pytest.fixture(scope="module")
-def worker(shell: Shell, tmp_path_factory: pytest.TempPathFactory, leftovers: Leftovers) -> Iterator[Path]:
+def agent_name() -> str:
+    return "short-hour"
+
+
+@pytest.fixture(scope="module")
+def worker(
+    shell: Shell, agent_name: str, tmp_path_factory: pytest.TempPathFactory, leftovers: Leftovers
+) -> Iterator[Path]:
     """A worker whose hour is short."""
     log = tmp_path_factory.mktemp("worker") / "worker.log"
     state = {"XDG_STATE_HOME": str(tmp_path_factory.mktemp("state"))}
     with shell.running(
-        *("agent", "run", "--max-rooms", "20"), log=log, LIBA_SAY_MAX_CHARS_PER_HOUR=str(HOUR), **state
+        *("agent", "run", "--max-rooms", "20", "--agent-name", agent_name),
+        log=log,
+        LIBA_SAY_MAX_CHARS_PER_HOUR=str(HOUR),
+        **state,
     ) as process:
         leftovers.keep(process.pid)
         wait_for_line(log, "worker is ready", process)
@@ -89,7 +99,7 @@ async def test_lines_that_it_interrupts_cost_what_was_spoken_of_them(
             await asyncio.sleep(0.1)
         await asked(there, agent, STOP_METHOD)
         await asyncio.sleep(1)
-        assert await used(ready_room) - before < 25 * 200  # of 30,500
+        assert await used(ready_room) - before < 25 * 350  # of 30,500: the voice is asked for 320 at most
         assert await owner_is_heard(ready_room, "o1")
 
 
@@ -110,13 +120,13 @@ async def test_what_it_uses_up_is_never_the_owners_nor_all_of_anothers(
 
 
 async def test_to_leave_and_let_another_agent_come_gives_it_nothing_back(
-    ready_room: ReadyRoom, credentials: LiveKitCredentials, worker: Path
+    ready_room: ReadyRoom, agent_name: str, credentials: LiveKitCredentials, worker: Path
 ) -> None:
     assert await owner_is_heard(ready_room, "o4", interrupt=True)
     before = await used(ready_room)
     assert before >= len("The owner speaks.")
     async with LiveKitApi(credentials) as api:
-        elsewhere = AgentClient(api, AgentLocator(api, room=f"{ready_room.room}-2", agent_name="liba"))
+        elsewhere = AgentClient(api, AgentLocator(api, room=f"{ready_room.room}-2", agent_name=agent_name))
         await elsewhere.reach(timeout_s=60)
         caps = {cap.name: cap.used for cap in (await elsewhere.queue()).caps}
         assert caps["speech"] >= before  # what an agent before this one still speaks counts as well
@@ -147,10 +157,10 @@ async def test_it_neither_stops_nor_interrupts_nor_goes_first_without_the_right(
 
 
 async def test_as_fast_as_it_can_over_http_it_slows_nobody_but_itself_down(
-    ready_room: ReadyRoom, credentials: LiveKitCredentials
+    ready_room: ReadyRoom, agent_name: str, credentials: LiveKitCredentials
 ) -> None:
     room = ready_room.room
-    async with RoomGateway(credentials, agent_name="liba") as gateway, LiveKitApi(credentials):
+    async with RoomGateway(credentials, agent_name=agent_name) as gateway, LiveKitApi(credentials):
 
         async def flood() -> list[str]:
             told = []

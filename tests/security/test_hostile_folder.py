@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from libacli.cli.runs.child_process import running
-from tests.canaries import KEYS, secrets_in
+from tests.canaries import KEY_VARIABLES, KEYS, secrets_in
 from tests.cli.conftest import Ended, Shell
 from tests.cli.conftest import bare_shell as bare_shell
 from tests.cli.test_canaries import COMMANDS, RUNS
@@ -120,7 +120,7 @@ def victim(bare_shell: Shell, folder: Folder, tmp_path: Path) -> Shell:
     """Keys are in the environment; where they are to be sent, to nobody, is in a file that comes after the
     folder's: were one of its addresses to count, it would be taken."""
     bare_shell.folder = folder.path
-    bare_shell.env |= KEYS | {
+    bare_shell.env |= KEY_VARIABLES | {
         "LIVEKIT_API_KEY": API_KEY,
         "LIVEKIT_PREVIOUS_API_KEY": "previous",
         "TAVUS_FACE_ID": "face",

@@ -24,6 +24,7 @@ from libacli.speech.announcer import Announcer
 from libacli.speech.desk import Desk, Permit, Sender
 from libacli.speech.fakes import RecordingSink, ScriptedVoice
 from libacli.speech.speaker import Speaker
+from libacli.speech.waiters import Waiters
 from tests.virtual_time import VirtualLoop
 
 VIEWER = Sender("viewer", permission="say, control, as the owner")
@@ -60,8 +61,12 @@ class Office:
         self.asked: list[tuple[str, dict[str, Any], str | None, Sender]] = []
         self.events: list[dict[str, Any]] = []
         self.facts = FACTS
+        self.waiters = Waiters()
         announcer = Announcer(
-            lambda: self.facts, lambda at: 1_000_000_000 + at, [self], counters=[Counter(self.counted)]
+            lambda: self.facts,
+            lambda at: 1_000_000_000 + at,
+            [self, self.waiters],
+            counters=[Counter(self.counted)],
         )
         self.caps = caps
         self.announcer = announcer
@@ -80,6 +85,7 @@ class Office:
             caps=caps,
             other_caps=lambda: [Usage("avatar", 3.0, 240.0, "minutes", 3600.0)],
             ttl_s=ttl_s,
+            waiters=self.waiters,
             log=ComplaintLog(
                 logging.getLogger("liba.desk"), on_defect=lambda: self.counted.append("internal")
             ),

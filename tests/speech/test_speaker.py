@@ -10,10 +10,12 @@ from libacli.core.audio import FRAME_BYTES
 from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.messages import SayRequest
+from libacli.core.pronunciation import Pronunciations
 from libacli.errors import RefusedError, SinkError, VoiceError, VoiceStalledError
 from libacli.speech.fakes import RecordingSink, ScriptedVoice, tone
+from libacli.speech.pace import Pace
 from libacli.speech.ports import Route
-from libacli.speech.speaker import Pace, Speaker
+from libacli.speech.speaker import Speaker
 
 TAIL = bytes(6 * FRAME_BYTES)
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen"
@@ -29,13 +31,20 @@ class Stage:
         pace: Pace | None,
         bounds: Bounds | None,
         queue_limit: int,
+        pronunciations: Pronunciations | None,
     ) -> None:
         self.voice = voice
         self.sink = sink
         self.changes: list[tuple[str, str]] = []
         self._changed = asyncio.Event()
         self.speaker = Speaker(
-            voice, sink, on_change=self._on_change, pace=pace, bounds=bounds, queue_limit=queue_limit
+            voice,
+            sink,
+            on_change=self._on_change,
+            pace=pace,
+            bounds=bounds,
+            queue_limit=queue_limit,
+            pronunciations=pronunciations,
         )
 
     def say(self, text: str, id: str, **members: object) -> None:
@@ -65,8 +74,10 @@ async def on_stage(
     pace: Pace | None = None,
     bounds: Bounds | None = None,
     queue_limit: int = 32,
+    pronunciations: Pronunciations | None = None,
 ) -> AsyncIterator[Stage]:
-    stage = Stage(voice or ScriptedVoice(), sink or RecordingSink(), pace, bounds, queue_limit)
+    voice, sink = voice or ScriptedVoice(), sink or RecordingSink()
+    stage = Stage(voice, sink, pace, bounds, queue_limit, pronunciations)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(stage.speaker.run())
         await asyncio.sleep(0)
@@ -99,7 +110,7 @@ async def test_the_marks_are_exact() -> None:
 
 async def test_sound_begins_when_the_first_chunk_is_spoken_and_the_rest_follows_without_a_gap() -> None:
     voice = ScriptedVoice(first_byte_s=0.3)
-    async with on_stage(voice) as stage:
+    async with on_stage(voice, pace=Pace(first_chunk_chars=32)) as stage:
         stage.say(LONG, "a")
         spoken = await stage.spoken("a")
     assert voice.texts == [
@@ -315,6 +326,35 @@ async def test_a_text_the_voice_cannot_say_is_refused_before_it_waits() -> None:
         with pytest.raises(RefusedError, match="English only") as caught:
             stage.say("你好", "a")
         assert caught.value.reason == "unsupported_text"
+        assert stage.speaker.find("a") is None
+
+
+async def test_the_voice_gets_what_it_can_read_and_the_author_keeps_his_spelling() -> None:
+    async with on_stage(pronunciations=Pronunciations({"gif": "jif"})) as stage:
+        stage.say("A GIF¹ [pause 1s] of ½ a 🎉 cat.", "a")
+        spoken = await stage.spoken("a")
+    assert stage.voice.texts == ["A jif", "of 1/2 a cat."]
+    assert spoken.request.words == "A GIF¹ of ½ a 🎉 cat."
+    assert spoken.report().chars == len("A GIF¹ of ½ a 🎉 cat.")
+
+
+async def test_what_the_voice_objects_to_is_what_it_would_get() -> None:
+    asked: list[str] = []
+
+    def objection(text: str) -> None:
+        asked.append(text)
+
+    async with on_stage(ScriptedVoice(objection=objection)) as stage:
+        stage.say("Ａ [pause 1s] 🎉 b", "a")
+        await stage.spoken("a")
+    assert asked == ["A b"]
+
+
+async def test_markup_that_no_voice_reads_is_refused_before_it_waits() -> None:
+    async with on_stage() as stage:
+        with pytest.raises(RefusedError, match="<prosody> is not supported") as caught:
+            stage.say('<prosody rate="slow">Hello.</prosody>', "a")
+        assert caught.value.reason == "unsupported_markup"
         assert stage.speaker.find("a") is None
 
 

@@ -62,6 +62,7 @@ class FakeGateway:
         """What a method raises, by its name."""
 
         self.has_worker = True
+        self.e2ee_key = ""
         self.is_ideal = False
         self.calls: list[str] = []
         """Names of the methods that were called."""
@@ -205,7 +206,7 @@ class FakeGateway:
             raise RefusedError("reserved_identity", f"the identity {identity!r} is reserved")
         self.joined.append((room, identity, name, valid_for_s, can_say))
         self.rights.append((can_say, can_control, on_behalf))
-        return ConnectionDetails("ws://127.0.0.1:7880", f"token of {identity} for {room}")
+        return ConnectionDetails("ws://127.0.0.1:7880", f"token of {identity} for {room}", self.e2ee_key)
 
     async def put_out(self, room: str, identities: Collection[str]) -> None:
         self._called("put_out", room)

@@ -1,4 +1,4 @@
-"""Connections on a clock that does not wait; `tests/cli/runs/test_serve_connections` has real ones."""
+"""Connections on a clock that does not wait; `tests/security/test_outsider` has real ones."""
 
 from __future__ import annotations
 

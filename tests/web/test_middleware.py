@@ -348,6 +348,7 @@ async def test_the_policy_lets_the_page_reach_nothing_but_this_server_and_liveki
     assert policy(await public.get("/")) == {
         "default-src": "'none'",
         "script-src": "'self'",
+        "worker-src": "'self'",
         "style-src": "'self'",
         "img-src": "'self' data:",
         "connect-src": "'self' wss://lk.example.org https://lk.example.org",
@@ -377,6 +378,13 @@ async def test_the_policy_names_the_livekit_server_by_its_origins(
 ) -> None:
     async with connected(make_app(Settings(livekit_url=url), gateway)) as client:
         assert policy(await client.get("/"))["connect-src"] == sources
+
+
+async def test_f5_the_policy_names_livekit_as_browsers_reach_it(gateway: FakeGateway) -> None:
+    settings = Settings(livekit_url="ws://livekit:7880", livekit_public_url="wss://lk.example.org")
+    async with connected(make_app(settings, gateway)) as client:
+        sources = policy(await client.get("/"))["connect-src"]
+    assert sources == "'self' wss://lk.example.org https://lk.example.org"
 
 
 async def test_only_the_viewer_of_the_api_may_write_styles(client: httpx2.AsyncClient) -> None:

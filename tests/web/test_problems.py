@@ -11,6 +11,7 @@ from libacli.errors import (
     InstallError,
     LibaError,
     NoAgentError,
+    OverQuotaError,
     RefusedError,
     TimedOutError,
     UnreachableError,
@@ -54,6 +55,12 @@ from tests.web.fake_gateway import FakeGateway
 def test_each_error_has_its_status(error: LibaError, status: int, reason: str) -> None:
     problem = problem_of(error)
     assert (problem.status, problem.reason, problem.detail) == (status, reason, "x")
+
+
+def test_a_quota_that_is_used_up_says_when_to_come_back() -> None:
+    problem = problem_of(OverQuotaError("x", retry_in_s=7.2))
+    assert (problem.status, problem.reason) == (503, "livekit_unreachable")
+    assert problem.headers["Retry-After"] == "8"
 
 
 async def test_a_say_that_took_too_long_names_the_id_to_say_it_again_with(

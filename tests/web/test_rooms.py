@@ -16,7 +16,7 @@ async def test_a_room_tells_its_agent_and_what_is_spoken_and_waits(
     assert answer.status_code == 200
     assert answer.json() == {
         "room": "demo",
-        "agent": {"name": "liba", "model": "hibari", "epoch": "epoch1"},
+        "agent": {"name": "liba", "model": "hibari", "voice_state": "", "epoch": "epoch1"},
         "avatar": "ready",
         "queue": 1,
         "speaking": {"id": "u1", "state": "speaking"},

@@ -55,12 +55,33 @@ async def test_all_that_can_be_asked_for_comes_to_the_agent(
         "voice": "nova",
         "speed": 1.5,
         "instructions": "Calmly.",
+        "emotion": "happiness",
         "interrupt": True,
         "priority": 7,
         "ttl_ms": 5000,
     }
     assert (await say(client, room="lobby", **wishes)).status_code == 202
     assert gateway.agents["lobby"].requests == [SayRequest("Hello.", "u1", **wishes)]
+
+
+async def test_an_emotion_that_there_is_not_is_a_problem_that_names_those_that_there_are(
+    client: httpx2.AsyncClient,
+) -> None:
+    answer = await say(client, emotion="joy")
+    assert answer.status_code == 422
+    assert "contempt" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("markdown", "text"), [(None, "**Hello**"), ("off", "**Hello**"), ("on", "Hello"), ("auto", "Hello")]
+)
+async def test_markdown_is_read_as_prose_where_that_is_said(
+    client: httpx2.AsyncClient, gateway: FakeGateway, markdown: str | None, text: str
+) -> None:
+    wish = {"markdown": markdown} if markdown else {}
+    assert (await client.post("/api/say", json={"text": "**Hello**"} | wish)).status_code == 202
+    [request] = gateway.agents["demo"].requests
+    assert request.text == text
 
 
 async def test_null_means_that_nothing_is_wished(client: httpx2.AsyncClient, gateway: FakeGateway) -> None:
@@ -128,6 +149,9 @@ async def test_an_idempotency_key_that_is_none_is_refused(client: httpx2.AsyncCl
     [
         ({"text": "  ... "}, "nothing_to_say"),
         ({"text": "a" * 5000}, "text_too_long"),
+        ({"text": "[pause 1s]"}, "nothing_to_say"),
+        ({"text": "<speak>Hello.</speak>"}, "unsupported_markup"),
+        ({"markdown": "perhaps"}, "malformed"),
         ({"text": 17}, "malformed"),
         ({"text": None}, "malformed"),
         ({"id": ""}, "malformed"),

@@ -30,6 +30,14 @@ async def test_a_token_is_for_one_watcher_of_the_room_of_the_settings(client: ht
     }
 
 
+async def test_the_key_of_an_encrypted_room_comes_with_the_token(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    gateway.e2ee_key = "a key"
+    assert (await client.post("/api/token")).json()["e2ee_key"] == "a key"
+    assert (await client.get("/token")).json()["e2ee_key"] == "a key"
+
+
 async def test_what_is_asked_for_comes_to_the_gateway(
     client: httpx2.AsyncClient, gateway: FakeGateway
 ) -> None:

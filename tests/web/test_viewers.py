@@ -124,6 +124,18 @@ async def test_the_viewers_of_a_room_are_put_out_by_one_look_into_it() -> None:
     }
 
 
+async def test_of_many_rooms_whose_sessions_have_ended_each_has_its_turn_and_few_are_asked_at_once() -> None:
+    server = Server()
+    sessions = [server.enter(room=f"room-{number}") for number in range(10)]
+    for session in sessions:
+        server.sessions.end(session)
+    await server.runs(16)
+    assert len(server.gateway.calls) == 12
+    assert {room for room, _ in server.gateway.removed} == {session.room for session in sessions}
+    await server.runs(700)
+    assert server.viewers._leaving == {}
+
+
 @pytest.mark.parametrize("failure", [UnreachableError("LiveKit is gone"), KeyError("a defect")])
 async def test_while_livekit_is_gone_nobody_is_forgotten(
     failure: Exception, caplog: pytest.LogCaptureFixture

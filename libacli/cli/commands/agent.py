@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, ConfigFile, Url, group, settings_from
+from libacli.cli.options import ApiKey, ApiSecret, ConfigFile, Project, Url, group, settings_from
 from libacli.cli.output import output
 
 app = group("The worker that speaks.")
@@ -39,6 +39,7 @@ def run(
         typer.Option("--isolation", help="A process per room, or a thread, which needs less memory"),
     ] = None,
     log_level: Annotated[LogLevel | None, typer.Option("--log-level", help="How much to tell")] = None,
+    project: Project = None,
     url: Url = None,
     api_key: ApiKey = None,
     api_secret: ApiSecret = None,
@@ -54,6 +55,7 @@ def run(
 
     settings = settings_from(
         config,
+        project=project,
         livekit_url=url,
         livekit_api_key=api_key,
         livekit_api_secret=api_secret,

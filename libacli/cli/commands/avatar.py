@@ -6,7 +6,7 @@ import typer
 
 from libacli.cli.options import AsJson, ConfigFile, group, settings_from
 
-app = group("The local avatar: a stand-in for Tavus, with no account.")
+app = group("Avatars: a local one, which needs no account, and what Tavus's need to join a room.")
 
 
 @app.command()
@@ -29,5 +29,27 @@ def run(
     from libacli.cli.runs.avatar import run_avatar
 
     run_avatar(
-        settings_from(config, log_level=log_level).settings, port=port, size=size, fps=fps, as_json=as_json
+        settings_from(config, is_local=True, log_level=log_level).settings,
+        port=port,
+        size=size,
+        fps=fps,
+        as_json=as_json,
     )
+
+
+@app.command("create-pal")
+def create_pal(
+    name: Annotated[str, typer.Option(help="What it is called there")] = "liba",
+    face: Annotated[str | None, typer.Option(help="Its face [setting: tavus.face_id]")] = None,
+    as_json: AsJson = False,
+    config: ConfigFile = None,
+) -> None:
+    """Make a pal at Tavus that joins LiveKit rooms and says nothing of its own.
+
+    \b
+    Pals that are made on Tavus's pages greet in a voice of theirs, or join no LiveKit room. This one has
+    pipeline_mode echo and transport livekit, and nothing else. Making it costs nothing.
+    """
+    from libacli.cli.runs.create_pal import run_create_pal
+
+    run_create_pal(settings_from(config, tavus_face_id=face).settings, name=name, as_json=as_json)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import AsJson, ConfigFile, group, settings_with_left_out
+from libacli.cli.options import AsJson, ConfigFile, Project, group, settings_with_left_out
 
 app = group("Settings: write a file, show them, find them, trust a folder's.")
 
@@ -15,23 +15,24 @@ def init(
         bool, typer.Option("--user", help="Write this user's file instead of ./liba.toml")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write a settings file in which every setting is described."""
     from libacli.cli.runs.config import write_settings_file
 
-    write_settings_file(user=user, force=force)
+    write_settings_file(user=user, force=force, as_json=as_json)
 
 
 @app.command()
-def show(as_json: AsJson = False, config: ConfigFile = None) -> None:
+def show(as_json: AsJson = False, project: Project = None, config: ConfigFile = None) -> None:
     """Show every setting and where it came from, and what was left out; secrets are masked."""
     from libacli.cli.runs.config import show_settings
 
-    show_settings(settings_with_left_out(config), as_json=as_json)
+    show_settings(settings_with_left_out(config, project=project), as_json=as_json)
 
 
 @app.command()
-def path(config: ConfigFile = None) -> None:
+def path(as_json: AsJson = False, config: ConfigFile = None) -> None:
     """Print the settings files, first wins, and whether they are read.
 
     \b
@@ -43,14 +44,15 @@ def path(config: ConfigFile = None) -> None:
     """
     from libacli.cli.runs.config import show_settings_files
 
-    show_settings_files(config)
+    show_settings_files(config, as_json=as_json)
 
 
 @app.command()
 def trust(
     remove: Annotated[bool, typer.Option("--remove", help="Trust them no more")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Trust ./.env and ./liba.toml as they are now: all that they set counts.
+    """Trust ./.env.local, ./.env and ./liba.toml as they are now: all that they set counts.
 
     Until then they may set what is harmless: room, voice, pace, captions... Addresses, credentials, limits
     of what is spent, and who may get in count only if no secret of yours, from elsewhere, is in use with
@@ -66,6 +68,6 @@ def trust(
     from libacli.cli.runs.config_trust import forget_files, trust_files
 
     if remove:
-        forget_files()
+        forget_files(as_json=as_json)
     else:
-        trust_files()
+        trust_files(as_json=as_json)

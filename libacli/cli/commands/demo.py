@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ConfigFile, Room, settings_from
+from libacli.cli.options import AsJson, ConfigFile, Project, Room, settings_from
 
 GREETING = "Hello! This is liba, speaking in a real room, on your own machine."
 
@@ -17,19 +17,21 @@ def demo(
         Path | None, typer.Option("--record", help="Where the recording goes [default: liba-demo.wav]")
     ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser")] = False,
+    as_json: AsJson = False,
     room: Room = None,
+    project: Project = None,
     config: ConfigFile = None,
 ) -> None:
     """Speak on this machine and prove it was heard.
 
     \b
-    With LIVEKIT_URL and its key set it uses that server; with OPENAI_API_KEY set, that voice.
+    With LIVEKIT_URL and its key set, or --project, it uses that server; with OPENAI_API_KEY set, that voice.
     On a terminal it stays, prints the link of a page to watch and speak with, and speaks each line that
     you type; Ctrl-C ends it, and all it started.
     """
     from libacli.cli.runs.demo import DemoRun
 
-    settings = settings_from(config).settings
+    settings = settings_from(config, project=project, is_local=True).settings
     DemoRun(
         settings,
         room=settings.say_room if room is None else room,
@@ -38,4 +40,5 @@ def demo(
         record=record,
         open_page=open_page,
         config_file=config,
+        as_json=as_json,
     ).run()

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Url, settings_with_left_out
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Project, Url, settings_with_left_out
 from libacli.errors import ConfigError, UsageError
 
 
@@ -12,7 +12,9 @@ def doctor(
     room: Annotated[
         str | None, typer.Option("--room", "-r", help="Room that an agent should be in [setting: say.room]")
     ] = None,
-    paid: Annotated[bool, typer.Option("--paid", help="Have a paid voice say one word")] = False,
+    paid: Annotated[
+        bool, typer.Option("--paid", help="Go the whole way: voices say a word, the avatar comes")
+    ] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Check this machine only")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 for warnings too")] = False,
     token: Annotated[
@@ -20,6 +22,7 @@ def doctor(
         typer.Option("--token", metavar="-", help="Look at a viewer's token too, from standard input"),
     ] = None,
     as_json: AsJson = False,
+    project: Project = None,
     url: Url = None,
     api_key: ApiKey = None,
     api_secret: ApiSecret = None,
@@ -27,12 +30,15 @@ def doctor(
 ) -> None:
     """Check settings, credentials, services and this machine; say how to mend what is wrong.
 
-    Costs nothing without --paid. Exit code 0: nothing failed; 3: a setting or credential did; 4: LiveKit
+    Costs nothing without --paid, which has each voice say one word, and then goes the whole way: a worker, a
+    conversation with the avatar, a word that a viewer hears, the end; and prints what a report of an issue
+    needs. Exit code 0: nothing failed; 3: a setting or credential did; 4: LiveKit
     cannot be reached; 1: something else. What the folder sets and only you may is told, and left out.
 
     \b
     liba doctor
     liba doctor --room demo                      and whether an agent answers there, and who may send data
+    liba doctor --paid --json > report.json      secrets are masked
     liba token --token-only | liba doctor --token -
     """
     import sys
@@ -48,7 +54,11 @@ def doctor(
     loaded: LoadedSettings | ConfigError
     try:
         loaded = settings_with_left_out(
-            config, livekit_url=url, livekit_api_key=api_key, livekit_api_secret=api_secret
+            config,
+            project=project,
+            livekit_url=url,
+            livekit_api_key=api_key,
+            livekit_api_secret=api_secret,
         )
     except ConfigError as error:
         loaded = error
@@ -60,6 +70,7 @@ def doctor(
         is_strict=strict,
         token=sys.stdin.read().strip() if token else "",
         as_json=as_json,
+        config_file=config,
     ).run()
     if code:
         raise typer.Exit(code)

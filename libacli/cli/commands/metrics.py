@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Url, group, livekit_settings
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Project, Url, group, livekit_settings
 from libacli.cli.output import output
 
 app = group("How long speech takes: T0 to T3 of each utterance.")
@@ -24,6 +24,7 @@ class Key(enum.StrEnum):
     voice = "voice"
     model = "model"
     room = "room"
+    provider = "provider"
     day = "day"
     outcome = "outcome"
 
@@ -46,7 +47,8 @@ def watch(
     show_text: Annotated[
         bool, typer.Option("--show-text", help="Show what is said, from the room's captions")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a line each")] = False,
+    as_json: Annotated[bool, typer.Option("--json", "-j", help="Print JSON, a line each")] = False,
+    project: Project = None,
     url: Url = None,
     api_key: ApiKey = None,
     api_secret: ApiSecret = None,
@@ -61,7 +63,7 @@ def watch(
     """
     from libacli.cli.runs.metrics_watch import MetricsWatchRun
 
-    settings = livekit_settings(config, url, api_key, api_secret)
+    settings = livekit_settings(config, url, api_key, api_secret, project)
     MetricsWatchRun(settings, room=room, as_json=as_json, once=once, show_text=show_text).run()
 
 
@@ -98,7 +100,10 @@ def summary(
 
 @app.command()
 def export(
-    format: Annotated[Format, typer.Option("--format", "-f", help="How it is written")] = Format.csv,
+    format: Annotated[
+        Format | None, typer.Option("--format", "-f", help="How it is written [default: csv]")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", "-j", help="The same as --format json")] = False,
     to: Annotated[
         Path | None, typer.Option("--output", "-o", help="A new file [default: standard output]")
     ] = None,
@@ -115,11 +120,14 @@ def export(
     """
     from libacli.cli.runs.metrics_summary import Selection, export_store
 
-    export_store(Selection.read(room=room, route=route, since=since, until=until), str(format), to)
+    chosen = format or (Format.json if as_json else Format.csv)
+    export_store(Selection.read(room=room, route=route, since=since, until=until), str(chosen), to)
 
 
 @app.command()
-def dashboard() -> None:
+def dashboard(
+    as_json: Annotated[bool, typer.Option("--json", "-j", help="It is JSON anyway")] = False,
+) -> None:
     """Print a Grafana dashboard for what agents tell Prometheus.
 
     \b

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, livekit_settings
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Project, Room, Url, livekit_settings
 
 
 def probe(
@@ -25,6 +25,7 @@ def probe(
         bool, typer.Option("--require-avatar", help="Exit 9 unless the avatar spoke all of them")
     ] = False,
     as_json: AsJson = False,
+    project: Project = None,
     url: Url = None,
     api_key: ApiKey = None,
     api_secret: ApiSecret = None,
@@ -58,7 +59,7 @@ def probe(
     from libacli.core.probe_result import MEASURES
 
     thresholds = read_thresholds(conditions or (), MEASURES)
-    settings = livekit_settings(config, url, api_key, api_secret)
+    settings = livekit_settings(config, url, api_key, api_secret, project)
     settings.livekit()  # what is missing is told before the rest is loaded
 
     from libacli.cli.runs.probe import ProbeRun

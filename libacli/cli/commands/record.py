@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, livekit_settings, seconds
+from libacli.cli.options import (
+    ApiKey,
+    ApiSecret,
+    AsJson,
+    ConfigFile,
+    Project,
+    Room,
+    Url,
+    livekit_settings,
+    seconds,
+)
 from libacli.errors import UsageError
 
 
@@ -22,6 +32,7 @@ def record(
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a file that is there")] = False,
     as_json: AsJson = False,
+    project: Project = None,
     url: Url = None,
     api_key: ApiKey = None,
     api_secret: ApiSecret = None,
@@ -42,7 +53,7 @@ def record(
     if for_s == 0:
         raise UsageError("--for must be 1s at least", hint="for example: --for 30s")
     check_recording_place(path, audio_only=audio_only, force=force)
-    settings = livekit_settings(config, url, api_key, api_secret)
+    settings = livekit_settings(config, url, api_key, api_secret, project)
     credentials = settings.livekit()  # what is missing is told before the rest is loaded
 
     from libacli.cli.runs.record import RecordRun

@@ -6,14 +6,31 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, livekit_settings
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Project, Room, Url, livekit_settings
 from libacli.errors import UsageError
+
+
+class Emotion(enum.StrEnum):
+    neutral = "neutral"
+    happiness = "happiness"
+    sadness = "sadness"
+    anger = "anger"
+    fear = "fear"
+    surprise = "surprise"
+    disgust = "disgust"
+    contempt = "contempt"
 
 
 class Level(enum.StrEnum):
     accepted = "accepted"
     audible = "audible"
     done = "done"
+
+
+class Markdown(enum.StrEnum):
+    auto = "auto"
+    on = "on"
+    off = "off"
 
 
 def say(
@@ -26,11 +43,18 @@ def say(
     timeout: Annotated[
         float | None, typer.Option("--timeout", min=0.1, help="Seconds to wait [default: fits the text]")
     ] = None,
+    markdown: Annotated[
+        Markdown | None,
+        typer.Option(help="Read Markdown as prose [default: auto for standard input, else off]"),
+    ] = None,
     voice: Annotated[str | None, typer.Option("--voice", help="Voice for this utterance")] = None,
     speed: Annotated[
         float | None, typer.Option("--speed", min=0.25, max=4.0, help="Pace, 1 is normal")
     ] = None,
     instructions: Annotated[str | None, typer.Option("--instructions", help="Tone and manner")] = None,
+    emotion: Annotated[
+        Emotion | None, typer.Option("--emotion", help="What the avatar's face shows with it")
+    ] = None,
     utterance_id: Annotated[str | None, typer.Option("--id", help="Id; the same id is spoken once")] = None,
     ttl: Annotated[
         float | None, typer.Option("--ttl", min=0.001, help="Drop it after so many seconds in the queue")
@@ -43,6 +67,7 @@ def say(
         bool, typer.Option("--require-avatar", help="Exit 9 unless the avatar spoke it")
     ] = False,
     as_json: AsJson = False,
+    project: Project = None,
     url: Url = None,
     api_key: ApiKey = None,
     api_secret: ApiSecret = None,
@@ -54,19 +79,22 @@ def say(
     liba say "Hello." --room demo
     liba say "Hello." --wait done --json
     some-model | liba say -                sentence by sentence, as they come
+    liba say "Ready? [pause 1.5s] Go."     with silence in between
     """
     import asyncio
 
-    from libacli.cli.runs.say import SayRun, text_of
+    from libacli.cli.runs.say import SayRun
+    from libacli.cli.runs.text_file import text_of
 
     if (text is None) == (file is None):
         raise UsageError("give a text, or --file, or - for standard input", hint='liba say "Hello."')
-    settings = livekit_settings(config, url, api_key, api_secret)
+    settings = livekit_settings(config, url, api_key, api_secret, project)
     members = {
         "id": utterance_id,
         "voice": voice,
         "speed": speed,
         "instructions": instructions,
+        "emotion": emotion and emotion.value,
         "interrupt": interrupt or None,
         "priority": priority or None,
         "ttl_ms": None if ttl is None else max(1, round(ttl * 1000)),
@@ -75,6 +103,7 @@ def say(
         settings,
         room=settings.say_room if room is None else room,
         members={name: value for name, value in members.items() if value is not None},
+        markdown=(markdown or (Markdown.auto if text == "-" else Markdown.off)).value,
         level=Level.done if require_avatar else wait,
         timeout_s=timeout,
         require_avatar=require_avatar,

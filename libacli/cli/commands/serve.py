@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Url, settings_from
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Project, Url, settings_from
 from libacli.errors import ConfigError
 
 _EXTRA = ("fastapi", "limits", "prometheus_client", "segno", "starlette", "uvicorn")
@@ -25,6 +25,7 @@ def serve(
         bool, typer.Option("--open", help="Open the page in a browser, which may speak")
     ] = False,
     as_json: AsJson = False,
+    project: Project = None,
     url: Url = None,
     api_key: ApiKey = None,
     api_secret: ApiSecret = None,
@@ -45,6 +46,7 @@ def serve(
         raise ConfigError("the web is not installed", hint="pip install 'libacli[web]'") from error
     settings = settings_from(
         config,
+        project=project,
         livekit_url=url,
         livekit_api_key=api_key,
         livekit_api_secret=api_secret,

@@ -10,11 +10,11 @@ app = group("The local LiveKit server.")
 
 
 @app.command()
-def install(config: ConfigFile = None) -> None:
+def install(as_json: AsJson = False, config: ConfigFile = None) -> None:
     """Find livekit-server, or fetch or build it; once."""
     from libacli.cli.runs.server import install_server
 
-    install_server(settings_from(config).settings)
+    install_server(settings_from(config, is_local=True).settings, as_json=as_json)
 
 
 @app.command()
@@ -34,4 +34,4 @@ def run(
     """
     from libacli.cli.runs.server import run_local_server
 
-    run_local_server(settings_from(config).settings, port=port, as_json=as_json)
+    run_local_server(settings_from(config, is_local=True).settings, port=port, as_json=as_json)

@@ -1,12 +1,13 @@
 """liba stop"""
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, livekit_settings
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Project, Room, Url, livekit_settings
 from libacli.cli.output import output
 
 
 def stop(
     room: Room = None,
     as_json: AsJson = False,
+    project: Project = None,
     url: Url = None,
     api_key: ApiKey = None,
     api_secret: ApiSecret = None,
@@ -22,7 +23,7 @@ def stop(
     """
     from libacli.cli.runs.ask import ask
 
-    settings = livekit_settings(config, url, api_key, api_secret)
+    settings = livekit_settings(config, url, api_key, api_secret, project)
     stopped = ask(settings, room, lambda client: client.stop())
     if as_json:
         output.json({"stopped": stopped})

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Room, Url, livekit_settings
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Project, Room, Url, livekit_settings
 
 
 def token(
@@ -23,6 +23,9 @@ def token(
     can_publish: Annotated[
         bool, typer.Option("--can-publish", help="May publish camera and microphone")
     ] = False,
+    agent: Annotated[
+        bool, typer.Option("--agent", help="Bring the agent: it comes into a room that joining makes")
+    ] = False,
     as_json: AsJson = False,
     token_only: Annotated[bool, typer.Option("--token-only", help="Print the token alone")] = False,
     permission_only: Annotated[
@@ -30,6 +33,7 @@ def token(
         typer.Option("--permission-only", help="Print just what --can-say adds, for a token made elsewhere"),
     ] = False,
     open_page: Annotated[bool, typer.Option("--open", help="Open LiveKit Meet with it in a browser")] = False,
+    project: Project = None,
     url: Url = None,
     api_key: ApiKey = None,
     api_secret: ApiSecret = None,
@@ -40,6 +44,7 @@ def token(
     \b
     liba token --room demo --open          watch in a browser
     liba token --can-say --token-only      for a page that makes the agent speak
+    liba token --agent --can-say --json    for LiveKit's own pages and starters: the agent comes, too
 
     What --can-say and --can-control add is the attribute liba.say: a permission for this room and identity,
     signed, that ends with --valid-for. Alone it makes a token of another tool one that may speak:
@@ -51,7 +56,7 @@ def token(
     from libacli.cli.runs.token import TokenRun
     from libacli.edges.livekit.tokens import Permissions
 
-    settings = livekit_settings(config, url, api_key, api_secret)
+    settings = livekit_settings(config, url, api_key, api_secret, project)
     TokenRun(
         settings.livekit(),
         room=settings.say_room if room is None else room,
@@ -59,6 +64,7 @@ def token(
         name=name,
         valid_for=valid_for,
         permissions=Permissions(can_say=can_say, can_publish=can_publish, can_control=can_control),
+        brings=settings.agent_name if agent else "",
         as_json=as_json,
         token_only=token_only,
         permission_only=permission_only,

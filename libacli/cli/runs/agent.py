@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from libacli.cli.log import configure_log, warn_of_exposures
 from libacli.config import Settings
 from libacli.edges.livekit.tokens import check_name
+from libacli.edges.voices.pronunciations import pronunciations
 
 if TYPE_CHECKING:
     from libacli.worker import Worker
@@ -27,6 +28,7 @@ def run_worker(settings: Settings, *, rooms: Sequence[str]) -> None:
     """Runs until a signal: the first one drains, the second one ends it within 2 s."""
     for room in rooms:
         check_name("room", room)
+    pronunciations(settings)  # what is wrong with them is told now, and not in each room
     configure_log(settings)
     warn_of_exposures(settings)
     asyncio.run(_run(settings, rooms))

@@ -15,7 +15,8 @@ from libacli.cli.output import output
 from libacli.cli.screens.exports import show_exports
 from libacli.config import Settings
 from libacli.edges.avatars.vendors import LOCAL_KEY_PREFIX
-from libacli.local.avatar import Invitation, attend
+from libacli.local.avatar import attend
+from libacli.local.avatar_presence import Invitation
 from libacli.local.avatar_service import AvatarService, serving
 
 if TYPE_CHECKING:
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 def run_avatar(settings: Settings, *, port: int | None, size: int, fps: float, as_json: bool) -> None:
     """Serves until a signal, then ends all conversations; a second signal does not wait."""
     configure_log(settings)
-    asyncio.run(_run(settings.tavus_api_key, port=port or 0, size=size // 2 * 2, fps=fps, as_json=as_json))
+    asyncio.run(_run(settings, port=port or 0, size=size // 2 * 2, fps=fps, as_json=as_json))
 
 
-async def _run(own_key: SecretStr | None, *, port: int, size: int, fps: float, as_json: bool) -> None:
+async def _run(settings: Settings, *, port: int, size: int, fps: float, as_json: bool) -> None:
+    own_key, e2ee_key = settings.tavus_api_key, settings.livekit_e2ee_key
     key = own_key or SecretStr(f"{LOCAL_KEY_PREFIX}{secrets.token_urlsafe(24)}")
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
@@ -36,7 +38,7 @@ async def _run(own_key: SecretStr | None, *, port: int, size: int, fps: float, a
     drawing = loop.run_in_executor(None, _draw, size)
 
     async def join(invitation: Invitation) -> str:
-        return await attend(invitation, await asyncio.shield(drawing), fps=fps)
+        return await attend(invitation, await asyncio.shield(drawing), fps=fps, e2ee_key=e2ee_key)
 
     def on_signal(number: int) -> None:
         if stopped.done():

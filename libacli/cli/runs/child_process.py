@@ -52,7 +52,12 @@ def _is_object(line: str) -> bool:
 
 @contextmanager
 def running(
-    name: str, arguments: list[str], environment: Mapping[str, str], *, inherits_settings: bool = False
+    name: str,
+    arguments: list[str],
+    environment: Mapping[str, str],
+    *,
+    inherits_settings: bool = False,
+    grace_s: float = 5.0,
 ) -> Iterator[Child]:
     """`liba` with `arguments`; its log is this run's own, and nobody else's to read.
 
@@ -65,6 +70,6 @@ def running(
     env = environment_of("liba" if inherits_settings else "python", environment)
     with (
         path.open("wb") as log,
-        GuardedProcess.start(command, env=env, cwd=path.parent, stdout=log) as process,
+        GuardedProcess.start(command, env=env, cwd=path.parent, stdout=log, grace_s=grace_s) as process,
     ):
         yield Child(name, process, path)

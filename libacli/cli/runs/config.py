@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Collection
 from pathlib import Path
@@ -11,7 +12,7 @@ from libacli.cli.output import output
 from libacli.config import example, is_secret, toml_name, variable_name
 from libacli.config_files import read_file
 from libacli.config_sources import (
-    DOTENV_FILE,
+    DOTENV_FILES,
     PROJECT_FILE,
     TRUST_HINT,
     LoadedSettings,
@@ -19,6 +20,7 @@ from libacli.config_sources import (
     user_config_file,
 )
 from libacli.errors import ConfigError
+from libacli.lk_projects import lk_file
 from libacli.masking import without_password
 from libacli.private_files import new_private_file, private_folder
 from libacli.trusted_files import user_trusted_files
@@ -26,7 +28,7 @@ from libacli.trusted_files import user_trusted_files
 MASK = "********"
 
 
-def write_settings_file(*, user: bool, force: bool) -> None:
+def write_settings_file(*, user: bool, force: bool, as_json: bool = False) -> None:
     """Writes the project's file, or this user's, in which every setting is described. Raises ConfigError."""
     target = user_config_file() if user else PROJECT_FILE
     try:
@@ -45,7 +47,10 @@ def write_settings_file(*, user: bool, force: bool) -> None:
         output.status(
             "what is marked (trust) needs: liba config trust; or write it into your own file: --user"
         )
-    output.result(str(target))
+    if as_json:
+        output.json({"path": str(target)})
+    else:
+        output.result(str(target))
 
 
 def show_settings(loaded: LoadedSettings, *, as_json: bool) -> None:
@@ -65,18 +70,23 @@ def show_settings(loaded: LoadedSettings, *, as_json: bool) -> None:
         output.status(TRUST_HINT)
 
 
-def show_settings_files(config_file: Path | None) -> None:
+def show_settings_files(config_file: Path | None, *, as_json: bool) -> None:
     """Prints the files that are read, first wins, and whether they are there and trusted."""
     try:
         partly = {one.file for one in load(config_file=config_file).left_out}
     except ConfigError:  # whatever is wrong with what they hold, this tells where they are
         partly = set()
-    output.result(f"{_state(DOTENV_FILE, partly):<7}  {DOTENV_FILE.absolute()}")
-    project = config_file or PROJECT_FILE
-    state = _state(project, partly) if config_file is None else "read" if project.is_file() else "missing"
-    output.result(f"{state:<7}  {project.absolute()}")
-    user_file = user_config_file()
-    output.result(f"{'read' if user_file.is_file() else 'missing':<7}  {user_file.absolute()}")
+    states = {
+        file: _state(file, partly) for file in (*DOTENV_FILES, *([] if config_file else [PROJECT_FILE]))
+    }
+    own = [*([config_file] if config_file else []), user_config_file(), lk_file()]
+    states |= {file: "read" if file.is_file() else "missing" for file in own}
+    rows = [{"state": state, "path": str(file.absolute())} for file, state in states.items()]
+    if as_json:
+        output.json(rows)
+        return
+    for row in rows:
+        output.result(f"{row['state']:<7}  {row['path']}")
 
 
 def shown_value(field: str, value: object) -> object:
@@ -85,6 +95,8 @@ def shown_value(field: str, value: object) -> object:
         return MASK if value else None
     if value is None or isinstance(value, int | float | tuple):
         return value
+    if isinstance(value, dict):
+        value = json.dumps(value) if value else ""
     return without_password(str(value))
 
 

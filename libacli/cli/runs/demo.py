@@ -23,6 +23,7 @@ from libacli.core.lifecycle import FINAL_STATES
 from libacli.core.messages import SayRequest, read_say
 from libacli.core.pace import longest_speech_s
 from libacli.edges.livekit.agent_client import AgentClient, open_client
+from libacli.edges.livekit.agent_locator import pauses
 from libacli.edges.viewer.seat import Seat, seated
 from libacli.errors import LibaError, NoAgentError, RefusedError, TimedOutError
 
@@ -68,6 +69,7 @@ class DemoRun:
 
     open_page: bool
     config_file: Path | None
+    as_json: bool = False
     _has_spoken: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -152,7 +154,10 @@ class DemoRun:
             raise LibaError("the agent spoke but our listener heard nothing", hint=hint)
         first_sound_ms = (sound.first_audible_at - sent_at) * 1000
         result = DemoResult(report, sound, picture, first_sound_ms, self._services.avatar_name)
-        show(result, with_header=not self._has_spoken)
+        if self.as_json:
+            output.ndjson(result.encode())
+        else:
+            show(result, with_header=not self._has_spoken)
         self._has_spoken = True
 
     def _request(self, text: str) -> SayRequest:
@@ -163,6 +168,7 @@ class DemoRun:
 async def _wait_for_agent(client: AgentClient, worker: Child) -> None:
     output.status("agent    starting...")
     deadline = time.monotonic() + _WORKER_TIMEOUT_S
+    pause = pauses()
     while not await client.find():
         if worker.process.poll() is not None:
             raise worker.ended()
@@ -171,7 +177,7 @@ async def _wait_for_agent(client: AgentClient, worker: Child) -> None:
                 f"the worker did not come into the room within {_WORKER_TIMEOUT_S:g} s",
                 hint=f"its log: {worker.log_path}",
             )
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(next(pause))
 
 
 async def _typed_lines() -> AsyncIterator[str]:

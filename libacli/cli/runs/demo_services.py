@@ -16,14 +16,14 @@ from pydantic import SecretStr
 from libacli.cli.output import InstallProgress, output
 from libacli.cli.runs.child_process import Child, running
 from libacli.cli.runs.page_link import PageLink
-from libacli.config import LiveKitCredentials, Settings
+from libacli.config import LiveKitCredentials, Settings, is_loopback
 from libacli.config_sources import CONFIG_VARIABLE
 from libacli.config_variables import as_variables
 from libacli.core.connection_details import MEET, ConnectionDetails
 from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor
 from libacli.edges.avatars.vendors import LOCAL_KEY_PREFIX
 from libacli.edges.livekit.tokens import join_token
-from libacli.edges.voices.choose import uses_openai
+from libacli.edges.voices.choose import provider_words
 from libacli.local.server_binary import ensure_server
 from libacli.local.server_process import run_server
 from libacli.web.keys import new_key
@@ -61,12 +61,15 @@ class DemoServices:
             output.status(f"server   local livekit-server {binary.version} at {server.url}")
             # Nobody but this machine's own user can reach it: packets of any client are heard.
             self._settings = self._settings.model_copy(update={"say_accept": "anyone"})
-            yield LiveKitCredentials(server.url, server.api_key, SecretStr(server.api_secret))
+            secret, e2ee_key = SecretStr(server.api_secret), self._settings.livekit_e2ee_key
+            yield LiveKitCredentials(server.url, server.api_key, secret, e2ee_key=e2ee_key)
 
     @contextmanager
     def avatar(self) -> Iterator[None]:
-        """The one of the settings, else a local one."""
-        if self._settings.has_avatar:
+        """The one of the settings, if it can come here, else a local one."""
+        settings = self._settings
+        is_within_reach = bool(settings.livekit_url) or is_loopback(avatar_base_url(settings))
+        if settings.has_avatar and is_within_reach:
             output.status(f"avatar   {self.avatar_name} at {avatar_base_url(self._settings)}")
             yield
             return
@@ -81,18 +84,20 @@ class DemoServices:
             )
             yield
 
-    def worker(self, credentials: LiveKitCredentials) -> AbstractContextManager[Child]:
-        """The worker, which goes into the room at once."""
+    def worker(
+        self, credentials: LiveKitCredentials, *, grace_s: float = 5.0
+    ) -> AbstractContextManager[Child]:
+        """The worker, which goes into the room at once; it has `grace_s` seconds to end what it began."""
         environment = self.worker_environment(credentials)
         command = ["agent", "run", "--room", self._room]
-        return running("the worker", command, environment, inherits_settings=True)
+        return running("the worker", command, environment, inherits_settings=True, grace_s=grace_s)
 
     @contextmanager
     def page(self, credentials: LiveKitCredentials) -> Iterator[PageLink]:
         """The page to watch and speak with: our own, or LiveKit's where `web` is not installed."""
         if not importlib.util.find_spec("fastapi"):
             token = join_token(credentials, room=self._room, identity=f"viewer-{uuid.uuid4().hex[:6]}")
-            yield PageLink(MEET, ConnectionDetails(credentials.ws_url, token).meet_url)
+            yield PageLink(MEET, ConnectionDetails(credentials.outside.ws_url, token).meet_url)
             return
         environment = self.page_environment(credentials)
         keys, (key, entry) = self._settings.serve_keys, new_key(f"demo-{secrets.token_hex(4)}")
@@ -108,13 +113,14 @@ class DemoServices:
 
     def page_environment(self, credentials: LiveKitCredentials) -> dict[str, str]:
         """What the page has to know: it has no key for a voice, and yet names the voices that there are."""
-        provider = "openai" if uses_openai(self._settings) else "embedded"
-        own = {"LIBA_SAY_ROOM": self._room, "LIBA_VOICE_PROVIDER": provider}
+        providers = ",".join(provider_words(self._settings))
+        own = {"LIBA_SAY_ROOM": self._room, "LIBA_VOICE_PROVIDERS": providers}
         return self._environment() | _reaching(credentials) | own
 
     def avatar_environment(self, key: SecretStr) -> dict[str, str]:
         """What the local avatar has to know: it is told the server when it is asked into a room."""
-        return self._environment() | {"TAVUS_API_KEY": key.get_secret_value()}
+        own = {"TAVUS_API_KEY": key.get_secret_value()}
+        return self._environment() | own | _encrypting(self._settings.livekit_e2ee_key)
 
     def _environment(self, *, with_credentials: bool = False) -> dict[str, str]:
         """The settings that we were given; the file that was named is found from everywhere."""
@@ -142,6 +148,11 @@ def _link_that_lets_in(url: str, key: str) -> str:
 def _reaching(credentials: LiveKitCredentials) -> dict[str, str]:
     return {
         "LIVEKIT_URL": credentials.url,
+        "LIVEKIT_PUBLIC_URL": credentials.public_url,
         "LIVEKIT_API_KEY": credentials.api_key,
         "LIVEKIT_API_SECRET": credentials.api_secret.get_secret_value(),
-    }
+    } | _encrypting(credentials.e2ee_key)
+
+
+def _encrypting(e2ee_key: SecretStr | None) -> dict[str, str]:
+    return {"LIVEKIT_E2EE_KEY": e2ee_key.get_secret_value()} if e2ee_key else {}

@@ -9,12 +9,13 @@ import uuid
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from platformdirs import user_cache_path, user_state_path
 
 from libacli.cli.output import output
 from libacli.cli.runs.doctor_checks import DoctorChecks
-from libacli.cli.screens.doctor_findings import show_finding, show_json, show_sum
+from libacli.cli.screens.doctor_findings import show_finding, show_json, show_report, show_sum
 from libacli.config import LiveKitCredentials, Settings
 from libacli.config_sources import LoadedSettings
 from libacli.edges.avatars.choose import avatar_vendor, make_avatar_service
@@ -23,8 +24,13 @@ from libacli.edges.checks import machine
 from libacli.edges.checks.exposure import exposure
 from libacli.edges.checks.finding import Finding, failure
 from libacli.edges.metrics.schema import metrics_path
-from libacli.edges.voices.choose import uses_openai
+from libacli.edges.voices.cache_files import sounds_path
+from libacli.edges.voices.choose import provider_words
 from libacli.errors import ConfigError
+
+_NEEDED_ON_THE_WAY = ("livekit", "credentials", "token")
+_WHOLE_WAY_S = 240.0
+"""Longer than all waits on it together."""
 
 _OF_A_ROOM = ("version", "token", "media", "agent")
 
@@ -44,16 +50,19 @@ class DoctorRun:
     """A viewer's, to be looked at; empty when there is none."""
 
     as_json: bool
+    config_file: Path | None = None
 
     def __post_init__(self) -> None:
         self._checks = DoctorChecks(_show_nothing if self.as_json else show_finding)
+        self._report: dict[str, Any] = {}
 
     def run(self) -> int:
         """Makes all checks that make sense, and prints what they find; the exit code."""
         asyncio.run(self._run())
         if self.as_json:
-            show_json(self._checks.findings, self._checks.worst)
+            show_json(self._checks.findings, self._checks.worst, self._report)
         else:
+            show_report(self._report)
             show_sum(self._checks.findings)
         return self._checks.exit_code(is_strict=self.is_strict)
 
@@ -72,7 +81,7 @@ class DoctorRun:
         await self._check_machine()
         settings = loaded.settings
         await self._check_machine_for(settings)
-        from libacli.edges.checks import vendors
+        from libacli.edges.checks import voices
 
         credentials = self._credentials(settings)
         if self.token:
@@ -81,10 +90,24 @@ class DoctorRun:
             await self._checks.check_in_thread(
                 "given token", lambda: given_token(self.token, credentials, room=self.room)
             )
-        if not uses_openai(settings):  # before the rest: it keeps the processor busy
-            await self._checks.check("voice", vendors.voice(settings, is_paid=False))
+        if "embedded" in provider_words(settings):  # before the rest: it keeps the processor busy
+            await self._check_voice(settings, "embedded")
+        self._checks.add(voices.after_the_first(settings))
         if not self.is_offline:
             await self._check_services(settings, credentials)
+        if self.is_paid and not self.is_offline and credentials:
+            await self._go_the_whole_way(loaded, credentials)
+
+    async def _go_the_whole_way(self, loaded: LoadedSettings, credentials: LiveKitCredentials) -> None:
+        """Last of all, and alone: its times are to be those of a machine that does nothing else."""
+        if any(one.name in _NEEDED_ON_THE_WAY and one.verdict == "fail" for one in self._checks.findings):
+            self._checks.skip(("whole way",), "the server cannot be used")
+            return
+        from libacli.cli.runs.doctor_paid import NAME, WholeWay
+
+        way = WholeWay(loaded, credentials, self.config_file)
+        self._report = way.told
+        await self._checks.check(NAME, way.run(), bound_s=_WHOLE_WAY_S)
 
     async def _check_machine(self) -> None:
         state, cache = user_state_path("liba"), user_cache_path("liba")
@@ -103,6 +126,8 @@ class DoctorRun:
             "metrics.prometheus_port": (settings.metrics_prometheus_host, settings.metrics_prometheus_port),
         }
         await check("ports", lambda: machine.ports(wanted))
+        if settings.voice_cache_mb:
+            await check("voice cache", lambda: machine.voice_cache(sounds_path(), settings.voice_cache_mb))
         setting = settings.server_binary
         await check("local server", lambda: machine.local_server(setting, lambda: _find_server(setting)))
 
@@ -117,19 +142,24 @@ class DoctorRun:
     async def _check_services(self, settings: Settings, credentials: LiveKitCredentials | None) -> None:
         # Loaded before the checks begin: what takes a second to load would count as a slow answer.
         os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
-        from libacli.edges.checks import server, vendors  # noqa: F401
+        from libacli.edges.checks import server, vendors, voices  # noqa: F401
 
         if settings.has_avatar:
             make_avatar_service(settings)
-        if uses_openai(settings):
-            from libacli.edges.voices import openai  # noqa: F401
         async with asyncio.TaskGroup() as tasks:
             if credentials:
                 tasks.create_task(self._check_livekit(settings, credentials))
-            if uses_openai(settings):
-                tasks.create_task(self._checks.check("voice", vendors.voice(settings, is_paid=self.is_paid)))
-            tasks.create_task(self._checks.check("openai", vendors.openai(settings)))
+            for word in provider_words(settings):
+                if word != "embedded":
+                    tasks.create_task(self._check_voice(settings, word))
+            tasks.create_task(self._checks.check("openai", voices.openai(settings)))
             tasks.create_task(self._check_avatar(settings, credentials))
+
+    async def _check_voice(self, settings: Settings, word: str) -> None:
+        from libacli.edges.checks import voices
+
+        check = voices.one_word(settings, word, is_paid=self.is_paid)
+        await self._checks.check(voices.check_name(settings, word), check)
 
     async def _check_avatar(self, settings: Settings, credentials: LiveKitCredentials | None) -> None:
         from libacli.edges.checks import vendors
@@ -169,6 +199,8 @@ class DoctorRun:
             if is_asked:
                 senders = server.data_senders(credentials, asked)
                 tasks.create_task(self._checks.check("data senders", senders))
+            if is_asked or credentials.e2ee_key:
+                tasks.create_task(self._checks.check("encryption", server.encryption(credentials, asked)))
 
     async def _check_welcome(self, asked: Awaitable[object]) -> None:
         from libacli.edges.checks import server

@@ -33,9 +33,9 @@ class DoctorChecks:
         self.findings += [Finding(name, "skip", f"not checked: {reason}") for name in names]
         self._show(Finding("the rest", "skip", f"{reason}, so not checked: {', '.join(names)}"))
 
-    async def check(self, name: str, check: Awaitable[Finding]) -> bool:
+    async def check(self, name: str, check: Awaitable[Finding], *, bound_s: float = _BOUND_S) -> bool:
         """Makes one check and adds what it found; whether nothing failed."""
-        finding = await self.attempt(name, check)
+        finding = await self.attempt(name, check, bound_s=bound_s)
         if finding:
             self.add(finding)
         return finding is not None and finding.verdict != "fail"
@@ -44,15 +44,13 @@ class DoctorChecks:
         """A check that needs no loop, and might block one."""
         await self.check(name, asyncio.to_thread(check))
 
-    async def attempt(self, name: str, step: Awaitable[T]) -> T | None:
+    async def attempt(self, name: str, step: Awaitable[T], *, bound_s: float = _BOUND_S) -> T | None:
         """The result of a step within its bound, or None when it failed, which is added; the rest goes on."""
         try:
-            async with asyncio.timeout(_BOUND_S):
+            async with asyncio.timeout(bound_s):
                 return await step
         except TimeoutError:
-            self.add(
-                Finding(name, "fail", f"no answer within {_BOUND_S:g} s", "try again; is it overloaded?")
-            )
+            self.add(Finding(name, "fail", f"no answer within {bound_s:g} s", "try again; is it overloaded?"))
         except LibaError as error:
             self.add(failure(name, error))
         except Exception as error:  # what it says may hold anything: it is not told

@@ -1,4 +1,4 @@
-"""Runs `liba reap`: ends the conversations that crashed agents have left running."""
+"""Runs `liba reap`: ends the conversations that nobody needs any more."""
 
 from __future__ import annotations
 
@@ -7,18 +7,43 @@ import asyncio
 from libacli.cli.output import output
 from libacli.config import Settings
 from libacli.edges.avatars.choose import avatar_vendor, make_avatar_service
-from libacli.errors import CredentialsError
+from libacli.edges.avatars.ledger import Ledger, conversations_path
+from libacli.edges.avatars.reaping import LivingAgents, Reaped, end_strays, nobody
+from libacli.edges.livekit.api import LiveKitApi
+from libacli.errors import CredentialsError, UnreachableError
 
 
-def run_reap(settings: Settings, *, as_json: bool) -> None:
+def run_reap(settings: Settings, *, is_for_all: bool, is_forced: bool, as_json: bool) -> None:
     """Ends them, prints how many there were. Raises CredentialsError, or what the avatar service raises."""
     if make_avatar_service(settings) is None:
         missing = f"{avatar_vendor(settings).key_variable} is not set"
         raise CredentialsError(missing, hint="it is needed to end conversations")
     from libacli.worker import reap  # takes a second: what is missing is told before
 
-    count = asyncio.run(reap(settings))
+    ended, spared = asyncio.run(reap(settings)), 0
+    if is_for_all:
+        strays = asyncio.run(_reap_all(settings, is_forced=is_forced))
+        ended, spared = ended + strays.ended, strays.spared
     if as_json:
-        output.json({"ended": count})
-    else:
-        output.result(f"ended {count} conversation{'' if count == 1 else 's'}")
+        output.json({"ended": ended, **({"spared": spared} if is_for_all else {})})
+        return
+    output.result(f"ended {ended} conversation{'' if ended == 1 else 's'}")
+    if spared:
+        are = "1 is" if spared == 1 else f"{spared} are"
+        output.status(f"{are} left to agents that answer, or may: liba reap --all --force ends them, too")
+
+
+async def _reap_all(settings: Settings, *, is_forced: bool) -> Reaped:
+    service = make_avatar_service(settings)
+    assert service
+    ledger = Ledger(conversations_path())
+    async with service:
+        if is_forced or not settings.livekit_url:
+            return await end_strays(service, ledger, nobody)
+        credentials = settings.livekit()
+        async with LiveKitApi(credentials) as api:
+            try:
+                return await end_strays(service, ledger, LivingAgents(api, credentials).need)
+            except UnreachableError as error:
+                hint = "liba reap --all --force asks no agent whether it needs its own"
+                raise UnreachableError(str(error), hint=hint) from error

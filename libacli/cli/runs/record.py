@@ -15,6 +15,7 @@ from livekit import rtc
 
 from libacli.cli.output import output
 from libacli.config import LiveKitCredentials
+from libacli.edges.livekit.encryption import EncryptionWatch
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import check_name, listener_token
 from libacli.edges.viewer.file_writer import check_space
@@ -58,12 +59,14 @@ class RecordRun:
         check_space(self.path)
         identity = f"liba-recorder-{os.urandom(3).hex()}"
         token = listener_token(self.credentials, room=self.room, identity=identity)
-        room = rtc.Room()
-        async with joined(room, self.credentials.ws_url, token, auto_subscribe=False):
+        room, key = rtc.Room(), self.credentials.e2ee_key
+        encryption = EncryptionWatch(room, has_key=key is not None)
+        async with joined(room, self.credentials.ws_url, token, auto_subscribe=False, e2ee_key=key):
             until = f"for {self.for_s} s, or until Ctrl-C" if self.for_s else "Ctrl-C ends it"
             output.status(f"record   room {self.room!r} to {self.path}; {until}")
             self._recorder = Recorder(room, self.path, audio_only=self.audio_only, tell=output.status)
             ended = await self._record_until_end(self._recorder)
+            await encryption.look()
         if not (self._recorder.seconds or self._recorder.frames):
             raise NoAgentError(
                 f"no agent was seen or heard in room {self.room!r}; there is no recording",

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
-import os
-import threading
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from libacli.cli.output import output
 from libacli.cli.runs.say_stream import SayStream
 from libacli.config import Settings
 from libacli.core.delivery import Delivery
+from libacli.core.markdown import MarkdownChoice, as_prose
 from libacli.core.messages import SayRequest, read_say
 from libacli.core.pace import longest_speech_s
 from libacli.core.route import route_of
-from libacli.core.text import SentenceStream, is_speakable
 from libacli.edges.livekit.agent_client import talking_to
-from libacli.errors import RefusedError, TimedOutError, UsageError, WithoutAvatarError
+from libacli.errors import RefusedError, TimedOutError, WithoutAvatarError
 
 _REACH_TIMEOUT_S = 20.0
+_GRACE_S = 1.0
+"""Bringing an agent may have the same bound as all together, and says more when it passes: it goes first."""
+
 _STREAM_TIMEOUT_S = 3600.0
 
 
@@ -37,6 +35,7 @@ class SayRun:
     members: dict[str, Any]
     """What the say request holds besides its text."""
 
+    markdown: MarkdownChoice
     level: str
     """`accepted`, `audible` or `done`: what is waited for."""
 
@@ -46,13 +45,14 @@ class SayRun:
 
     async def once(self, text: str) -> None:
         """Says one text."""
-        request = self._request(text, self.members.get("id", uuid.uuid4().hex[:12]))
+        request = self._request(as_prose(text, self.markdown), self.members.get("id", uuid.uuid4().hex[:12]))
         spoken_s = 0 if self.level == "accepted" else 40 + longest_speech_s(request.text)
         bound_s = self.timeout_s or _REACH_TIMEOUT_S + spoken_s
         ends_at = asyncio.get_running_loop().time() + bound_s
         try:
             async with talking_to(self.settings, self.room) as client:
-                await client.reach(timeout_s=min(_REACH_TIMEOUT_S, bound_s))
+                async with asyncio.timeout_at(ends_at + _GRACE_S):
+                    await client.reach(timeout_s=min(_REACH_TIMEOUT_S, bound_s))
                 async with asyncio.timeout_at(ends_at):
                     said = await client.say(request)
                     said = await client.wait(said, self.level, timeout_s=bound_s)
@@ -86,7 +86,9 @@ class SayRun:
     async def _requests(self) -> AsyncIterator[SayRequest]:
         prefix = self.members.pop("id", uuid.uuid4().hex[:12])
         count = 0
-        async for sentence in _sentences(self.settings.say_max_text_chars):
+        from libacli.cli.runs.standard_input import sentences  # what finds them takes a while to load
+
+        async for sentence in sentences(self.settings.say_max_text_chars, self.markdown):
             yield self._request(sentence, f"{prefix}-{count}")
             self.members.pop("interrupt", None)  # only the first one interrupts what was before
             count += 1
@@ -106,7 +108,7 @@ class SayRun:
         if said.level == "accepted" and (known := said.acknowledgement):
             line += f"  position={known.position}" + ("  (was known already)" if known.duplicate else "")
         elif said.report:
-            marks = ("route", "route_reason", "d01", "d12", "total")
+            marks = ("route", "route_reason", "provider", "voice_reason", "d01", "d12", "total")
             line += "".join(f"  {name}={said.report[name]}" for name in marks if name in said.report)
         output.result(line)
 
@@ -124,44 +126,3 @@ class SayRun:
             )
         if said.level == "unconfirmed":
             raise TimedOutError("nobody confirmed the end of it", hint="the avatar may be stuck")
-
-
-def text_of(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise UsageError(f"cannot read {file}: {reason}", hint="it must be a text file in UTF-8") from error
-
-
-async def _sentences(max_chars: int) -> AsyncIterator[str]:
-    """Sentences of standard input, each as soon as it is complete."""
-    cutter = SentenceStream(max_chars=max_chars)
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    while data := await _standard_input():
-        for sentence in cutter.push(decoder.decode(data)):
-            if is_speakable(sentence):
-                yield sentence
-    for sentence in cutter.push(decoder.decode(b"", final=True)) + cutter.flush():
-        if is_speakable(sentence):
-            yield sentence
-
-
-async def _standard_input() -> bytes:
-    """The next bytes of it, none at its end; its thread is a daemon, so that Ctrl-C need not wait for it."""
-    loop = asyncio.get_running_loop()
-    taken: asyncio.Future[bytes] = loop.create_future()
-
-    def give(data: bytes) -> None:
-        if not taken.done():
-            taken.set_result(data)
-
-    def read() -> None:
-        data = b""
-        with suppress(OSError):  # closed from the start, or a terminal that is gone: its end too
-            data = os.read(0, 65536)
-        with suppress(RuntimeError):  # nobody waits any more, the loop is closed
-            loop.call_soon_threadsafe(give, data)
-
-    threading.Thread(target=read, daemon=True).start()
-    return await taken

@@ -12,11 +12,14 @@ from libacli.local.server_binary import ServerBinary, ensure_server
 from libacli.local.server_process import run_server
 
 
-def install_server(settings: Settings) -> None:
+def install_server(settings: Settings, *, as_json: bool) -> None:
     """Prints where livekit-server is, once it is. Raises InstallError or ConfigError."""
     binary = _ensured(settings)
     output.status(f"livekit-server {binary.version}, from: {binary.source}")
-    output.result(str(binary.path))
+    if as_json:
+        output.json({"path": str(binary.path), "version": binary.version, "source": binary.source})
+    else:
+        output.result(str(binary.path))
 
 
 def run_local_server(settings: Settings, *, port: int | None, as_json: bool) -> None:

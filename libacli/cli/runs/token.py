@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 from libacli.cli.options import seconds
 from libacli.cli.output import output
@@ -11,10 +12,12 @@ from libacli.cli.runs.page_link import PageLink
 from libacli.config import LiveKitCredentials
 from libacli.core.connection_details import MEET, ConnectionDetails
 from libacli.edges.livekit.say_permission import sign_permission
+from libacli.edges.livekit.signing import claims_of
 from libacli.edges.livekit.tokens import Permissions, join_token
 from libacli.errors import UsageError
 
 _LONGEST_S = 24 * 3600
+_OF_ANY_TOKEN = ("iss", "sub", "iat", "nbf", "exp", "jti")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,9 @@ class TokenRun:
     """As given: `90s`, `10m`."""
 
     permissions: Permissions
+    brings: str
+    """Name of the agent that comes with who joins; empty: none."""
+
     as_json: bool
     token_only: bool
     permission_only: bool
@@ -53,14 +59,30 @@ class TokenRun:
             name=self.name,
             valid_for_s=valid_for_s,
             permissions=self.permissions,
+            brings=self.brings,
         )
         if self.permission_only:
             output.result(self._permission(valid_for_s))
             return
         self._show(token, identity, valid_for_s)
         if self.open_page:
-            link = ConnectionDetails(self.credentials.ws_url, token).meet_url
+            key = self.credentials.e2ee_key
+            details = ConnectionDetails(
+                self.credentials.outside.ws_url, token, key.get_secret_value() if key else ""
+            )
+            link = details.meet_url
             PageLink(MEET, link).open(otherwise=f"join with the token at {MEET}")
+
+    def _as_lk_tells_it(self, token: str, identity: str) -> dict[str, Any]:
+        """What `lk token create --json` prints beside `room` and `identity`."""
+        claims = claims_of(token)
+        return {
+            "access_token": token,
+            "project_url": self.credentials.ws_url,
+            "name": self.name,
+            "grants": {"identity": identity}
+            | {claim: value for claim, value in claims.items() if claim not in _OF_ANY_TOKEN},
+        }
 
     def _permission(self, valid_for_s: int) -> str:
         """Raises UsageError when it would be nobody's, or to nothing."""
@@ -85,19 +107,23 @@ class TokenRun:
         elif self.as_json:
             output.json(
                 {
-                    "url": self.credentials.ws_url,
+                    "url": self.credentials.outside.ws_url,
                     "room": self.room,
                     "identity": identity,
                     "valid_for_s": valid_for_s,
                     "can_say": self.permissions.can_say,
                     "can_control": self.permissions.can_control,
                     "can_publish": self.permissions.can_publish,
+                    **({"agent": self.brings} if self.brings else {}),
                     "token": token,
                 }
+                | self._as_lk_tells_it(token, identity)
             )
         else:
-            output.result(f"url:       {self.credentials.ws_url}")
+            output.result(f"url:       {self.credentials.outside.ws_url}")
             output.result(f"room:      {self.room}")
             output.result(f"identity:  {identity}")
             output.result(f"valid for: {self.valid_for}")
+            if self.brings:
+                output.result(f"agent:     {self.brings}")
             output.result(f"token:     {token}")

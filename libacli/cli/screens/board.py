@@ -61,7 +61,7 @@ def plain_line(row: BoardRow) -> str:
         value = getattr(report, name)
         words.append(f"{name}={'-' if value is None else format(value, '.1f'):<{width}}")
     words.append(f"{report.t3_source or '-':<9}")
-    notes = [report.reason, report.route_reason if report.route == "track" else ""]
+    notes = [report.reason, report.route_reason if report.route == "track" else "", report.voice_reason]
     return printable(" ".join([*words, *filter(None, notes)]).rstrip().replace("\n", " "))
 
 
@@ -100,7 +100,7 @@ def _facts(board: Board, view: View) -> Text:
     if board.ignored:
         parts.append(("ignored", str(board.ignored), "yellow"))
     if facts.model and not view.with_rooms and board.has_agent is not False:
-        parts.append(("voice", facts.model, ""))
+        parts.append(("voice", facts.model, "yellow" if facts.voice_state else ""))
     told = [Text.assemble((name, "dim"), " ", (clean(value), style)) for name, value, style in parts]
     return Text("   ").join(told)
 

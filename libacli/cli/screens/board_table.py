@@ -15,6 +15,7 @@ from libacli.cli.screens.board_layout import gap_of, layout
 from libacli.cli.screens.cells import clean
 from libacli.core.board import Board
 from libacli.core.board_row import BoardRow, Budgets, Grade, grade
+from libacli.core.event import Report
 from libacli.core.lifecycle import WatchedState
 from libacli.core.route import route_word
 
@@ -187,12 +188,23 @@ def _route(row: BoardRow, drawing: _Drawing) -> Text:
 
 def _note(row: BoardRow, drawing: _Drawing) -> Text:
     report = row.report
-    notes = [report.reason, report.route_reason if report.route == "track" else ""]
+    notes = [report.reason, report.route_reason if report.route == "track" else "", _voice(report)]
     if report.replayed:
         notes.append("replayed")
+    if report.cached:
+        notes.append("cached")
+    if report.hold:
+        notes.append(f"held {report.hold:.0f} ms")
     if report.underruns:
         notes.append(f"{report.underruns} underrun{'s' if report.underruns > 1 else ''}")
     return Text(clean(", ".join(filter(None, notes))), "yellow")
+
+
+def _voice(report: Report) -> str:
+    """What is out of the usual about who spoke."""
+    if report.voice_reason:
+        return f"voice of {report.provider} ({report.voice_reason})"
+    return "reworded by the voice" if report.reworded else ""
 
 
 def _latency(row: BoardRow, drawing: _Drawing) -> Text:

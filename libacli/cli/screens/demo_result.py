@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from rich.table import Table
 
@@ -28,6 +29,17 @@ class DemoResult:
 
     avatar_name: str
     """What to call the avatar: `local avatar`, `Tavus`."""
+
+    def encode(self) -> dict[str, Any]:
+        """For JSON: times in ms unless their name ends with `_s`."""
+        return self.report.encode() | {
+            "avatar": self.avatar_name,
+            "first_sound": round(self.first_sound_ms, 1),
+            "speech_s": round(self.sound.speech_s, 3),
+            "level_dbfs": round(self.sound.level_dbfs, 1),
+            "frames": self.picture.frames,
+            "mouth_moved": self.picture.mouth_moved,
+        }
 
 
 def show(result: DemoResult, *, with_header: bool) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from libacli.cli.output import output
 from libacli.edges.checks.finding import Finding, Verdict
@@ -26,7 +27,18 @@ def show_sum(findings: Sequence[Finding]) -> None:
     output.status(", ".join(f"{found.count(verdict)} {verdict}" for verdict in _SYMBOLS))
 
 
-def show_json(findings: Sequence[Finding], worst: Verdict) -> None:
+def show_report(report: Mapping[str, Any]) -> None:
+    """What to put into a report of an issue; nothing where there is nothing."""
+    if not report:
+        return
+    output.status("for a report of an issue, with no secret in it:")
+    for name, value in report.items():
+        if isinstance(value, Mapping):
+            value = ", ".join(f"{key} {told}" for key, told in value.items())
+        output.result(f"  {name}: {', '.join(value) if isinstance(value, list) else value}")
+
+
+def show_json(findings: Sequence[Finding], worst: Verdict, report: Mapping[str, Any]) -> None:
     members = ("name", "verdict", "message", "fix")
     checks = [{name: getattr(finding, name) for name in members} for finding in findings]
-    output.json({"verdict": worst, "checks": checks})
+    output.json({"verdict": worst, "checks": checks} | ({"report": report} if report else {}))

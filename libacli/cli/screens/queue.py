@@ -14,6 +14,10 @@ def show_queue(status: AgentStatus) -> None:
     """Prints what an agent says of itself and its queue."""
     facts, speaking = status.facts, status.speaking
     output.result(f"agent     {facts.agent} in room {facts.room}, epoch {facts.epoch}, avatar {facts.avatar}")
+    if facts.voice_state:
+        output.result(f"voice     {facts.model}, for {facts.voice_state}")
+    if facts.encryption:
+        output.result(f"room      {facts.encryption}")
     for cap in status.caps:
         output.result(f"cap       {_cap_line(cap)}")
     if speaking:
@@ -35,4 +39,5 @@ def _cap_line(cap: Usage) -> str:
 def _utterance_line(report: Report) -> str:
     shown_id = report.id if report.id.isprintable() else repr(report.id)
     route = f"  {route_word(report.route)}" if report.route else ""
-    return f"id={shown_id}  {report.chars} characters{route}"
+    voice = f"  in the voice of {report.provider}" if report.voice_reason else ""
+    return f"id={shown_id}  {report.chars} characters{route}{voice}"

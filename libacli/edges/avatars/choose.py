@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from libacli.config import Settings
 from libacli.edges.avatars.port import AvatarService, AvatarVendor
 from libacli.edges.avatars.vendors import TAVUS
+
+if TYPE_CHECKING:
+    from libacli.edges.avatars.tavus import Tavus
 
 
 @dataclass(frozen=True)
@@ -23,8 +27,13 @@ class HalfAnAvatar:
 def make_avatar_service(settings: Settings) -> AvatarService | None:
     """The service that brings the avatars, to be used with `async with`; None without a key for it.
 
-    Needs no event loop. A key alone suffices to end conversations: `has_avatar` tells whether to begin any.
+    Needs no event loop. A key alone suffices: the service has a face for whoever names none.
     """
+    return make_tavus(settings)
+
+
+def make_tavus(settings: Settings) -> Tavus | None:
+    """The same for what Tavus alone can do."""
     if settings.tavus_api_key is None:
         return None
     from libacli.edges.avatars.tavus import Tavus  # loads livekit-agents: a second for whoever needs it not
@@ -49,9 +58,6 @@ def avatar_base_url(settings: Settings) -> str:
 
 def half_an_avatar(settings: Settings) -> HalfAnAvatar | None:
     """What the settings lack when they name an avatar in part; None when they name one, or none at all."""
-    has_ids = bool(settings.tavus_face_id or settings.tavus_pal_id)
-    if has_ids == bool(settings.tavus_api_key):
+    if settings.tavus_api_key or not (settings.tavus_face_id or settings.tavus_pal_id):
         return None
-    if has_ids:
-        return HalfAnAvatar("a face but no key", TAVUS.key_variable)
-    return HalfAnAvatar("a key but no face", "TAVUS_FACE_ID or TAVUS_PAL_ID")
+    return HalfAnAvatar("a face but no key", TAVUS.key_variable)

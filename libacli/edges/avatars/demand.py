@@ -31,6 +31,9 @@ class Demand:
         self.has_spoken = False
         """Whether anything was said since `begin`."""
 
+        self.has_served = False
+        """Whether an avatar has said something to its end since the last `call`."""
+
     @property
     def is_watched(self) -> bool:
         return is_watched(self._room)
@@ -45,6 +48,11 @@ class Demand:
         return self.is_watched and not self._waits_for_line
 
     @property
+    def goes_on(self) -> bool:
+        """Whether another avatar is to take the place of one that is about to end."""
+        return self.is_there() and self.silent_in_s > 0
+
+    @property
     def silent_in_s(self) -> float:
         """Seconds until it was silent for too long, 0 when it was; infinite when it may be silent."""
         if not self._silent_timeout_s:
@@ -55,6 +63,10 @@ class Demand:
         """Avatars are there from now on: the silence counts from here."""
         self._spoken_at, self.has_spoken = _now(), False
 
+    def call(self) -> None:
+        """The next avatar is asked for."""
+        self.has_served = False
+
     def rest(self) -> None:
         """From now on it waits for a line."""
         self._waits_for_line = True
@@ -63,6 +75,9 @@ class Demand:
         """See `Outlet`."""
         if isinstance(event, Event):
             self._spoken_at, self.has_spoken = _now(), True
+            is_heard = event.report.state in ("done", "unconfirmed")  # the latter: nobody reported its end
+            if is_heard and event.report.route == "avatar":
+                self.has_served = True
             if self._waits_for_line:
                 self._waits_for_line = False
                 self._on_change()

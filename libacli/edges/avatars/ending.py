@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 from libacli.edges.avatars.ledger import Entry, Ledger
 from libacli.edges.avatars.port import AvatarService
 from libacli.edges.livekit.joining import to_the_end
+from libacli.edges.livekit.signing import wall_clock
 from libacli.errors import AvatarError
 
 logger = logging.getLogger("liba.avatar")
+
+LAST_LOOK_S = 120.0
+"""So long after it was asked for, one that is listed nowhere was not begun: no service takes longer."""
 
 _END_TRIES = 2
 """The second one is for an answer that was lost: more than half a bound each would leave it no time."""
@@ -21,34 +27,70 @@ _END_TIMEOUT_S = 4.0
 second in which an avatar that does not go is put out."""
 
 
+class Trace(enum.Enum):
+    """What is left of a conversation whose creation got no answer."""
+
+    NONE = enum.auto()
+    """No conversation of its name runs."""
+
+    ENDED = enum.auto()
+    """It ran, and was ended."""
+
+    UNKNOWN = enum.auto()
+    """The service could not be asked, or did not end it."""
+
+
 async def end_surely(service: AvatarService, ledger: Ledger, entry: Entry) -> bool:
     """Ends a conversation, in the face of cancellation too; it stays in the ledger if that failed."""
     return await to_the_end(_end_with_retries(service, ledger, entry))
 
 
-async def end_by_name(service: AvatarService, ledger: Ledger, entry: Entry) -> None:
-    """Looks whether a conversation was begun although its answer was lost, and ends it."""
-    if service.vendor.can_find:
-        try:
-            async with asyncio.timeout(_END_TIMEOUT_S):
-                begun = await service.find(entry.name)
-        except (AvatarError, TimeoutError) as error:
-            logger.error("cannot tell whether %s was begun: %s; `liba reap` will", entry.name, error)
-            return
-        are_ended = [await end_surely(service, ledger, replace(entry, id=found)) for found in begun]
-        if not all(are_ended):  # the end of one has crossed out the entry of all
-            await asyncio.to_thread(ledger.write, entry)
-            return
-    await asyncio.to_thread(ledger.forget, entry)
+async def end_by_name(
+    service: AvatarService, ledger: Ledger, entry: Entry, *, is_last_look: bool = False
+) -> Trace:
+    """Looks whether a conversation was begun although its answer was lost, and ends it.
+
+    It stays in the ledger unless it has ended, or was not there at the last look: a service that is slow
+    begins one when nobody waits for its answer any more.
+    """
+    if not service.vendor.can_find:
+        await asyncio.to_thread(ledger.forget, entry)
+        return Trace.NONE
+    try:
+        async with asyncio.timeout(_END_TIMEOUT_S):
+            begun = await service.find(entry.name)
+    except (AvatarError, TimeoutError) as error:
+        reason = str(error) or "no answer"
+        logger.error("cannot tell whether %s was begun: %s; it is looked for again", entry.name, reason)
+        return Trace.UNKNOWN
+    are_ended = [await end_surely(service, ledger, replace(entry, id=found)) for found in begun]
+    if not all(are_ended):  # the end of one has crossed out the entry of all
+        await asyncio.to_thread(ledger.write, entry)
+        return Trace.UNKNOWN
+    if begun:
+        return Trace.ENDED
+    if is_last_look:
+        await asyncio.to_thread(ledger.forget, entry)
+    return Trace.NONE
 
 
-async def end_orphans(service: AvatarService, ledger: Ledger) -> int:
-    """Ends this service's conversations that agents which are gone have left behind; how many there were."""
+async def end_orphans(
+    service: AvatarService, ledger: Ledger, *, clock: Callable[[], float] = wall_clock
+) -> int:
+    """Ends this service's conversations that agents which are gone have left behind; returns how many.
+
+    One that may still come into being stays noted down.
+    """
     whose = (service.vendor.name, service.base_url)
     orphans = [entry for entry in ledger.orphans() if (entry.vendor, entry.base_url) == whose]
-    for entry in orphans:
-        await (end_surely if entry.id else end_by_name)(service, ledger, entry)
-    return len(orphans)
+    return sum([await _end_orphan(service, ledger, entry, clock()) for entry in orphans])
+
+
+async def _end_orphan(service: AvatarService, ledger: Ledger, entry: Entry, now: float) -> bool:
+    if entry.id:
+        return await end_surely(service, ledger, entry)
+    is_last_look = now - entry.asked_at >= LAST_LOOK_S
+    return await end_by_name(service, ledger, entry, is_last_look=is_last_look) is Trace.ENDED
 
 
 async def _end_with_retries(service: AvatarService, ledger: Ledger, entry: Entry) -> bool:
@@ -60,7 +102,7 @@ async def _end_with_retries(service: AvatarService, ledger: Ledger, entry: Entry
             async with asyncio.timeout(_END_TIMEOUT_S / _END_TRIES):
                 await service.end(entry.id)
         except (AvatarError, TimeoutError) as error:
-            logger.warning("conversation %s was not ended: %s", entry.id, error or "no answer")
+            logger.warning("conversation %s was not ended: %s", entry.id, str(error) or "no answer")
             await asyncio.sleep(0.2 * attempt)
         else:
             await asyncio.to_thread(ledger.forget, entry)

@@ -8,12 +8,19 @@ import uuid
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
+from libacli.edges.avatars.conversation_names import (
+    ConversationName,
+    project_of,
+    short_name,
+    short_name_of_room,
+)
 from libacli.edges.avatars.policy import AvatarPolicy
 from libacli.edges.avatars.port import Invitation
+from libacli.edges.livekit.signing import CLOCK_SKEW_S
 from libacli.edges.livekit.tokens import avatar_token
 
-_ENTER_WITHIN_S = 120
-"""An invitation is for entering alone: who is in the room has tokens from LiveKit, which renews them."""
+_ANSWER_S = 15
+"""What a service may take to answer an invitation, before its avatar has `join_timeout_s` to come."""
 
 
 class Inviter:
@@ -45,16 +52,28 @@ class Inviter:
             room=self._room.name,
             identity=identity,
             on_behalf_of=self._room.local_participant.identity,
-            valid_for_s=max(_ENTER_WITHIN_S, math.ceil(self._policy.join_timeout_s)),
+            # For entering alone: who is in the room has tokens from LiveKit, which renews them.
+            valid_for_s=_ANSWER_S + math.ceil(self._policy.join_timeout_s) + CLOCK_SKEW_S,
             can_subscribe=self._policy.can_subscribe,
         )
         return Invitation(
-            name=f"liba-{self._epoch}-{self._count}",
+            name=self._name(),
             room_url=self._credentials.ws_url,
             identity=identity,
             token=token,
             max_duration_s=self._policy.max_duration_s,
+            idle_timeout_s=math.ceil(self._policy.idle_timeout_s),
         )
+
+    def _name(self) -> str:
+        name = ConversationName(
+            project=project_of(self._credentials.api_key),
+            agent=short_name(self._room.local_participant.identity),
+            epoch=self._epoch,
+            number=self._count,
+            room=short_name_of_room(self._room.name),
+        )
+        return str(name)
 
     def _free_identity(self) -> str:
         # Joining with an identity that is taken would kick its holder: an avatar that is being replaced.

@@ -34,6 +34,9 @@ class Entry:
     vendor: str = "tavus"
     """Whose conversation it is. Versions that knew one vendor alone did not write it down."""
 
+    asked_at: float = 0.0
+    """When it was asked for, in POSIX seconds; 0: an earlier version has not written that down."""
+
 
 class Ledger:
     """A folder with one 0600 file per conversation. Several processes may use it at once.
@@ -68,7 +71,13 @@ class Ledger:
 
     def forget(self, entry: Entry) -> None:
         """Crosses an entry out: its conversation has ended, or never began."""
-        (self._folder / f"{entry.name}.json").unlink(missing_ok=True)
+        try:
+            (self._folder / f"{entry.name}.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise LibaError(
+                f"cannot cross out a conversation in {self._folder}: {error.strerror}",
+                hint="it has ended; make the folder writable",
+            ) from error
 
     def orphans(self) -> list[Entry]:
         """Entries whose owner is gone."""

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
@@ -20,7 +19,7 @@ from libacli.core.usage import Usage
 from libacli.edges.avatars.choose import avatar_base_url
 from libacli.edges.avatars.vendors import LOCAL_KEY_PREFIX
 from libacli.errors import LibaError
-from libacli.private_files import locked, private_file, private_folder
+from libacli.private_files import locked, private_folder, write_private
 
 logger = logging.getLogger("liba.avatar")
 
@@ -173,10 +172,7 @@ class AvatarMinutes:
             return _Used(date.min)
 
     def _write(self) -> None:
-        part = self._file.with_suffix(".part")
-        with os.fdopen(private_file(part), "w") as file:
-            json.dump(self._used.encode(), file)
-        part.replace(self._file)
+        write_private(self._file, json.dumps(self._used.encode()))
 
 
 def avatar_minutes(settings: Settings, *, room: str) -> AvatarMinutes:

@@ -12,14 +12,19 @@ class AvatarPolicy:
     """What holds for the avatar of any vendor; the settings `avatar.*` explain each."""
 
     ready_timeout_s: float = 5.0
-    join_timeout_s: float = 20.0
+    join_timeout_s: float = 45.0
     idle_timeout_s: float = 120.0
     max_duration_s: int = 3600
     renew_before_s: float = 60.0
+    may_overlap: bool = False
+    """The newer of two comes before the older one goes."""
+
     can_subscribe: bool = False
     waits_for_line: bool = False
     silent_timeout_s: float = 3600.0
     """0: it may be silent for as long as somebody watches."""
+
+    check_public: bool = True
 
 
 def avatar_policy(settings: Settings) -> AvatarPolicy:
@@ -29,7 +34,9 @@ def avatar_policy(settings: Settings) -> AvatarPolicy:
         idle_timeout_s=settings.avatar_idle_timeout,
         max_duration_s=settings.avatar_max_duration,
         renew_before_s=settings.avatar_renew_before,
+        may_overlap=settings.avatar_overlap,
         waits_for_line=settings.avatar_begin == "line",
         silent_timeout_s=settings.avatar_silent_timeout,
         can_subscribe=settings.avatar_can_subscribe,
+        check_public=settings.avatar_check_public,
     )

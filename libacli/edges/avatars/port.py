@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
+
+
+@dataclass(frozen=True)
+class Expressions:
+    """How avatars of a vendor are told what their faces are to show: by data packets."""
+
+    topic: str
+    message: Callable[[str], str]
+    """Makes the packet out of one of `core.emotion.EMOTIONS`. It holds until the next one."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,9 @@ class AvatarVendor:
     can_find: bool = True
     """Whether a conversation whose creation got no answer can be found by its name."""
 
+    expressions: Expressions | None = None
+    """None: its faces show what they like."""
+
     accepted: str = "the key"
     """What it has accepted when it takes an invitation, in the doctor's words."""
 
@@ -62,8 +74,19 @@ class Invitation:
     max_duration_s: int
     """The service ends the conversation after so many seconds, whatever happens here."""
 
+    idle_timeout_s: int = 120
+    """How long the avatar stays when the last viewer has left. How long nobody has come does not matter."""
+
     is_trial: bool = False
     """Only to see whether it would be taken. Nobody is to come, nothing to be billed, where that is known."""
+
+
+@dataclass(frozen=True)
+class ListedConversation:
+    """A conversation that runs, as its service lists it."""
+
+    id: str
+    name: str
 
 
 class AvatarService(Protocol):
@@ -94,6 +117,18 @@ class AvatarService(Protocol):
 
     async def find(self, name: str) -> Sequence[str]:
         """Ids of running conversations of this name: none or one. Only if `vendor.can_find`."""
+        ...
+
+    async def active(self) -> Sequence[ListedConversation]:
+        """All conversations that run, whoever has begun them. Only if `vendor.can_find`."""
+        ...
+
+    async def end_reason(self, conversation_id: str) -> str:
+        """Why a conversation has ended, in the service's words; empty: it runs, or that is not told."""
+        ...
+
+    async def misfit(self) -> str:
+        """Why no avatar of these settings can come, in words; empty: the service knows of no reason."""
         ...
 
     async def __aenter__(self) -> Self: ...

@@ -44,7 +44,7 @@ class RoomChanges:
         self._changed.set()
 
 
-async def within(bound_s: float, what: Awaitable[None]) -> bool:
+async def within(bound_s: float, what: Awaitable[object]) -> bool:
     """Whether `what` came about within `bound_s` seconds."""
     try:
         async with asyncio.timeout(bound_s):

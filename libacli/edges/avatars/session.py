@@ -10,48 +10,45 @@ from contextlib import suppress
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials, is_loopback
+from libacli.edges.avatars.aftermath import Aftermath
+from libacli.edges.avatars.arrival import Arrival
 from libacli.edges.avatars.conversations import Conversation, Conversations
 from libacli.edges.avatars.demand import Demand
+from libacli.edges.avatars.due import Due
+from libacli.edges.avatars.faces import Faces
 from libacli.edges.avatars.inviter import Inviter
+from libacli.edges.avatars.learned_cap import LearnedCap
 from libacli.edges.avatars.ledger import Ledger
+from libacli.edges.avatars.lifetime import Lifetime, Term
 from libacli.edges.avatars.minutes import AvatarMinutes
 from libacli.edges.avatars.policy import AvatarPolicy
 from libacli.edges.avatars.port import AvatarService
-from libacli.edges.avatars.reachability import is_public
+from libacli.edges.avatars.reachability import until_reachable
 from libacli.edges.avatars.room_changes import RoomChanges, within
-from libacli.edges.avatars.takeover_alarm import TakeoverAlarm, is_own_avatar
+from libacli.edges.avatars.takeover_alarm import TakeoverAlarm
 from libacli.edges.livekit.joining import to_the_end
 from libacli.edges.sinks.avatar_presence import AvatarPresence
 from libacli.errors import AvatarError, LibaError
 
 logger = logging.getLogger("liba.avatar")
 
-_OWN_TRACK_S = 2.0
-"""How long the agent waits for its sound after its picture: one may publish it with the first word."""
-
-_SUBSCRIBE_S = 0.3
-"""How much longer than the agent viewers may need for the avatar's tracks: sound before that nobody hears."""
-
-_PUT_OUT_S = 0.5
-"""For one call to LiveKit, which answers within a tenth of it: leaving waits for it."""
-
-_FIRST_PAUSE_S = 2.0
-"""After a failure. It doubles each time; refused requests cost nothing, so it is out of politeness alone."""
-
-_LONGEST_PAUSE_S = 60.0
-"""Who mends the account need not wait longer for the avatar to come back."""
-
 _COUNT_EVERY_S = 10.0
 """What a crash can leave uncounted of the day's minutes is not more than this."""
+
+_LEAST_WAIT_S = 0.01
+"""Between two looks at what is due: what is left of a time may be too little for any clock."""
+
+_GREETING_S = 10.0
+"""A greeting that nobody asked for is mostly over by then; lines meanwhile go without the avatar."""
 
 
 class AvatarSession:
     """Keeps an avatar in a room and tells the sink which one is there. `run` until cancelled.
 
     A conversation is begun only while a viewer is there, ended when none has been for a while or nothing was
-    said for long, renewed before its longest duration is over, and ended once, whatever the way out. When the
-    minutes of a day are used up, the one that runs is ended between two utterances, and none is begun before
-    the next day.
+    said for long, renewed before the service ends it, and ended once, whatever the way out. When the minutes
+    of a day are used up, the one that runs is ended between two utterances, and none is begun before the next
+    day. After three that did nothing none is begun any more.
     """
 
     def __init__(
@@ -65,13 +62,14 @@ class AvatarSession:
         ledger: Ledger,
         minutes: AvatarMinutes,
         remove: Callable[[str], Awaitable[None]],
+        cap: LearnedCap | None = None,
     ) -> None:
-        """`remove` puts a participant out of the room; it may raise LibaError."""
-        self._room = room
+        """`remove` puts a participant out of the room; it may raise LibaError. `cap` is what it learns."""
         self._sink = sink
         self._service = service
         self._policy = policy
         self._minutes = minutes
+        self._lifetime = Lifetime(policy, cap)
         self._changes = RoomChanges(room)
         self.demand = Demand(
             room, policy, waits_for_line=policy.waits_for_line, on_change=self._changes.notice
@@ -79,115 +77,159 @@ class AvatarSession:
         """To be told of what is said."""
 
         self._alarm = TakeoverAlarm(room)
+        self._faces = Faces(room, remove)
+        self._arrival = Arrival(room, self._changes, join_timeout_s=policy.join_timeout_s)
         self._conversations = Conversations(service, ledger, room_name=room.name)
         self._inviter = Inviter(room, credentials, identity=service.vendor.identity, policy=policy)
-        self._remove = remove
+        self._aftermath = Aftermath(sink, service, self._lifetime, self.demand)
+        self._may_overlap = policy.may_overlap
 
     async def run(self) -> None:
-        """Keeps the avatar until cancelled, or until the service refuses for good."""
-        server_url = self._inviter.server_url
-        if not is_loopback(self._service.base_url) and not await is_public(server_url):
-            self._sink.absent("livekit not public")
-            logger.error("no avatar: %s cannot reach LiveKit at %s", self._service.vendor.title, server_url)
-            return
-        pause_s = _FIRST_PAUSE_S
-        if await self._was_silent():
-            self.demand.rest()
-        while True:
-            if self._minutes.are_used_up:
-                self._sink.absent("spend cap")
-            await self._minutes.until_some_are_left()
-            if self.demand.waits_for_line:
-                self._sink.absent("resting")
-            await self._changes.until(self.demand.is_there)
-            self._sink.joining(timeout_s=self._policy.ready_timeout_s)
-            try:
-                await self._attend()
-                pause_s = _FIRST_PAUSE_S
-            except AvatarError as error:
-                self._sink.absent(error.reason)
-                if error.is_permanent:
-                    logger.error("no avatar: %s; speaking without it%s", error, _hint(error))
-                    return
-                logger.warning("no avatar: %s; next try in %g s%s", error, pause_s, _hint(error))
-            except LibaError as error:
-                self._sink.absent("not available")
-                logger.error("no avatar: %s%s", error, _hint(error))
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+        """Keeps the avatar until cancelled, or until there is no use in asking for another one."""
+        async with asyncio.TaskGroup() as tasks:
+            looking = [tasks.create_task(self._faces.run()), tasks.create_task(self._conversations.run())]
+            await self._keep()
+            await self._conversations.settled()
+            for task in looking:
+                task.cancel()
 
     @property
     def seconds(self) -> float:
         """What conversations have cost so far, in seconds of avatar time."""
         return self._conversations.seconds
 
-    async def _attend(self) -> None:
-        """One avatar after the other, without a gap, until one fails, nobody watches or the cap is met."""
-        await self._minutes.count(self.seconds)
+    async def _keep(self) -> None:
+        if self._policy.check_public and not is_loopback(self._service.base_url):
+            await until_reachable(
+                self._inviter.server_url,
+                self._service.vendor.title,
+                on_obstacle=lambda: self._sink.absent("livekit not public"),
+            )
+        if await self._was_silent():
+            self.demand.rest()
+        self.demand.begin()
+        pause_s: float | None = 0.0
+        while pause_s is not None:
+            await asyncio.sleep(pause_s)
+            await self._until_wanted()
+            self._sink.joining(timeout_s=self._policy.ready_timeout_s)
+            pause_s = await self._attend()
+
+    async def _until_wanted(self) -> None:
         if self._minutes.are_used_up:
             self._sink.absent("spend cap")
-            return
-        self.demand.begin()
+            await self._minutes.until_some_are_left()
+            self.demand.begin()
+        if not self.demand.silent_in_s:  # of avatars that left, too
+            self.demand.rest()
+        if self.demand.waits_for_line:
+            self._sink.absent("resting")
+        if not self.demand.is_there():
+            await self._changes.until(self.demand.is_there)
+            self.demand.begin()
+
+    async def _attend(self) -> float | None:
+        """One avatar, and those that take over from it; then how long to wait, None: for ever."""
+        try:
+            await self._minutes.count(self.seconds)
+            if self._minutes.are_used_up:
+                self._sink.absent("spend cap")
+                return 0.0
+            while (due := await self._stay_with_one()) is Due.RENEWAL and self.demand.goes_on:
+                self._aftermath.of_visit(due)
+        except LibaError as error:
+            return await self._aftermath.of_error(error)
+        if due is Due.RENEWAL:
+            self._sink.absent("resting" if self.demand.is_watched else "not watched")
+        return self._aftermath.of_visit(due)
+
+    async def _stay_with_one(self) -> Due:
+        """Begins a conversation and ends it, or the one that took over from it meanwhile."""
+        self.demand.call()
         avatar = await self._begin()
         try:
-            while True:
-                await self._joined(avatar)
-                self._sink.present(avatar.identity)
-                logger.info("the avatar is in the room: %s", avatar.identity)
-                if not await self._until_renewal(avatar):
-                    return
-                newer = await self._begin()
-                older, avatar = avatar, newer
-                try:
-                    await self._joined(newer)
-                    await self._sink.idle()
-                    self._sink.present(newer.identity)
-                finally:
+            await self._arrive(avatar)
+            self._present(avatar)
+            term = await self._lifetime.term(avatar.asked_at)
+            while (due := await self._until_due(term.renew_at)) is Due.RENEWAL and self._may_overlap:
+                if newer := await self._newer_one():
+                    older, avatar = avatar, newer
                     await self._end(older)
+                    term = await self._lifetime.term(avatar.asked_at)
+                else:  # the older one is kept as long as possible
+                    self._may_overlap = False
+                    term = Term(term.last_call_at, term.last_call_at)
+            if due is Due.RENEWAL:
+                await self._sink.idle()
+                self._sink.absent("not ready")  # that the older one leaves is no trouble any more
+                self._sink.joining(timeout_s=self._policy.ready_timeout_s)
+            return due if due is not Due.LOST else await self._aftermath.of_loss(avatar)
         finally:
             await self._end(avatar)
 
-    async def _until_renewal(self, avatar: Conversation) -> bool:
-        """Waits until the avatar has to be renewed (True), or is gone or not wanted any more (False)."""
-        renew_at = avatar.ends_at - self._policy.renew_before_s
+    async def _newer_one(self) -> Conversation | None:
+        """One that speaks from now on in the place of the present one; None if it did not come."""
+        has_come = False
+        try:
+            newer = await self._begin()
+            try:
+                await self._arrive(newer)
+                await self._sink.idle()
+                self._present(newer)
+                has_come = True
+            finally:
+                if not has_come:
+                    await self._end(newer)
+        except AvatarError as error:
+            logger.warning("the avatar is not renewed yet: %s", error)
+            return None
+        return newer
+
+    async def _until_due(self, renew_at: float) -> Due:
+        """Waits until the avatar has to be renewed, or is gone, or not wanted any more."""
         while _now() < renew_at:
             await self._minutes.count(self.seconds)
             if self._minutes.are_used_up:
-                await self._sink.idle()
-                self._sink.absent("spend cap")
-                return False
+                return await self._retire("spend cap")
             if self._is_lost():
-                logger.warning("the avatar %s is given up; another one is asked for", avatar.identity)
-                return False
-            if not self.demand.is_watched and not await self._is_watched_again():
-                await self._sink.idle()
-                self._sink.absent("not watched")
+                return Due.LOST
+            if not self.demand.is_watched and not await self._is_watched_again(renew_at):
                 logger.info("nobody watches any more: the avatar is ended")
-                return False
+                return await self._retire("not watched")
             if not self.demand.silent_in_s:
-                await self._sink.idle()
-                self._sink.absent("resting")
-                self.demand.rest()
                 logger.info("nothing was said for %g s: the avatar rests", self._policy.silent_timeout_s)
-                return False
+                self.demand.rest()
+                return await self._retire("resting")
             wait_s = min(renew_at - _now(), self._minutes.left_s, self.demand.silent_in_s, _COUNT_EVERY_S)
-            await within(max(0.0, wait_s), self._changes.next_or(self._sink.trouble))
-        return True
+            await within(max(_LEAST_WAIT_S, wait_s), self._changes.next_or(self._sink.trouble))
+        return Due.RENEWAL
+
+    async def _retire(self, reason: str) -> Due:
+        """Lets it finish what it says. Returns that it is not wanted."""
+        await self._sink.idle()
+        self._sink.absent(reason)
+        return Due.UNWANTED
 
     async def _begin(self) -> Conversation:
+        await self._faces.make_room()
         invitation = self._inviter.next_invitation()
         self._alarm.guard(invitation.identity)
-        return await self._conversations.begin(invitation)
+        self._faces.admit(invitation.identity)
+        try:
+            return await self._conversations.begin(invitation)
+        except BaseException:
+            await to_the_end(self._faces.dismiss(invitation.identity))
+            raise
 
-    async def _joined(self, avatar: Conversation) -> None:
-        """Waits until the avatar is in the room with its picture, and viewers take it. Raises AvatarError."""
+    async def _arrive(self, avatar: Conversation) -> None:
         self._sink.expect(avatar.identity)
-        is_there = self._changes.until(lambda: self._shows_itself(avatar.identity))
-        if not await within(self._policy.join_timeout_s, is_there):
-            raise AvatarError("never joined", is_permanent=False)
-        # On a busy machine tracks take their time to everybody: what has come here is on its way to viewers.
-        await within(_OWN_TRACK_S, self._changes.until(lambda: self._has_sound_of(avatar.identity)))
-        await asyncio.sleep(_SUBSCRIBE_S)
+        await self._arrival.of(avatar.identity)
+        # What it says by itself would be heard together with the first line.
+        await self._sink.quiet(within_s=_GREETING_S)
+
+    def _present(self, avatar: Conversation) -> None:
+        self._sink.present(avatar.identity)
+        logger.info("the avatar is in the room: %s", avatar.identity)
 
     async def _end(self, avatar: Conversation) -> None:
         try:
@@ -195,7 +237,7 @@ class AvatarSession:
         finally:
             # Who is still there, as when the agent is started anew, has not come and gone for nothing.
             was_silent = not (self.demand.has_spoken or self.demand.is_watched)
-            await to_the_end(self._put_out(avatar.identity))
+            await to_the_end(self._faces.dismiss(avatar.identity))
             with suppress(LibaError):  # it is told when the next one is asked for
                 await self._minutes.count(self.seconds, was_silent=was_silent)
 
@@ -204,37 +246,10 @@ class AvatarSession:
             await self._minutes.count(self.seconds)
         return self._minutes.was_silent()
 
-    async def _put_out(self, identity: str) -> None:
-        """Who does not go when its conversation is over could still say and show what it likes."""
-        if identity in self._room.remote_participants:
-            try:
-                async with asyncio.timeout(_PUT_OUT_S):
-                    await self._remove(identity)
-            except (LibaError, TimeoutError) as error:
-                logger.warning("the avatar %s was not put out: %s", identity, error or "no answer")
-
-    async def _is_watched_again(self) -> bool:
+    async def _is_watched_again(self, renew_at: float) -> bool:
         """Whether somebody comes in time, or the avatar is lost meanwhile."""
         is_changed = self._changes.until(lambda: self.demand.is_watched or self._is_lost())
-        return await within(self._policy.idle_timeout_s, is_changed)
-
-    def _shows_itself(self, identity: str) -> bool:
-        participant = self._room.remote_participants.get(identity)
-        return (
-            participant is not None
-            and is_own_avatar(self._room, participant)
-            and any(
-                publication.kind == rtc.TrackKind.KIND_VIDEO
-                for publication in participant.track_publications.values()
-            )
-        )
-
-    def _has_sound_of(self, identity: str) -> bool:
-        participant = self._room.remote_participants.get(identity)
-        return participant is not None and any(
-            publication.kind == rtc.TrackKind.KIND_AUDIO and publication.track is not None
-            for publication in participant.track_publications.values()
-        )
+        return await within(min(self._policy.idle_timeout_s, renew_at - _now()), is_changed)
 
     def _is_lost(self) -> bool:
         return self._sink.trouble.is_set()
@@ -242,7 +257,3 @@ class AvatarSession:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _hint(error: LibaError) -> str:
-    return f" - {error.hint}" if error.hint else ""

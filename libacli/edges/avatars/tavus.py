@@ -1,23 +1,26 @@
 """Tavus's conversations: created once and never twice, ended once and surely.
 
-API: https://docs.tavus.io/api-reference/conversations
+API: https://docs.tavus.io/api-reference/conversations, https://docs.tavus.io/api-reference/pals
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import aiohttp
-from livekit.agents import APIConnectionError, APIConnectOptions, APIStatusError
-from livekit.plugins.tavus.api import TavusAPI
+from livekit.agents import APIConnectionError, APIConnectOptions
+from livekit.plugins.tavus.api import DEFAULT_FACE_ID, DEFAULT_PAL_ID, TavusAPI
 from pydantic import SecretStr
 
-from libacli.edges.avatars.port import Invitation
+from libacli.edges.avatars.port import Invitation, ListedConversation
+from libacli.edges.avatars.tavus_errors import refusal
+from libacli.edges.avatars.tavus_pal import misfit_of
 from libacli.edges.avatars.vendors import TAVUS
 from libacli.edges.no_redirects import SentElsewhereError, no_redirects
 from libacli.errors import AvatarError
@@ -25,25 +28,20 @@ from libacli.errors import AvatarError
 _CONNECT_TIMEOUT_S = 5.0
 """A third of what a call has in all: a server that is there takes a connection within a second or two."""
 
-_PERMANENT = {301, 308, 400, 401, 402, 403, 404, 422}
-"""Statuses that another try does not change: the key, the money, or what was asked for."""
+_LONGEST_COMPLAINT = 16_384
+"""Bytes of a refusal that are read."""
 
-_CONCURRENCY = "concurrent"
-"""Of "User has reached maximum concurrent conversations", which is a 400 like a wrong face, but passes."""
+_ID = re.compile(r"[\w-]{1,100}", re.ASCII)
 
-
-@dataclass(frozen=True)
-class ListedConversation:
-    """A conversation as Tavus lists it."""
-
-    id: str
-    name: str
+_PAGE_ROWS, _MOST_PAGES = 100, 100
+"""How many conversations are asked for at a time; whoever gives fewer is asked for more."""
 
 
 class Tavus:
     """An AvatarService: Tavus, or a service that speaks the same.
 
-    A conversation is with the face `face_id`, the pal `pal_id`, or both. Every call has `timeout_s` seconds.
+    A conversation is with the face `face_id`, the pal `pal_id`, or both; without either with the pal and the
+    face that Tavus has for all. Every call has `timeout_s` seconds.
     """
 
     vendor = TAVUS
@@ -59,17 +57,18 @@ class Tavus:
     ) -> None:
         self.base_url = base_url
         self._api_key = api_key
-        self._face_id = face_id
-        self._pal_id = pal_id
+        self._face_id = face_id or ("" if pal_id else DEFAULT_FACE_ID)
+        self._pal_id = pal_id or DEFAULT_PAL_ID
         self._timeout_s = timeout_s
         self._url = f"{base_url.rstrip('/')}/v2"
+        self._page_rows = _PAGE_ROWS
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             headers={"x-api-key": self._api_key.get_secret_value()},
             timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=_CONNECT_TIMEOUT_S),
-            middlewares=(no_redirects,),
+            middlewares=(no_redirects, _refuse),
         )
         return self
 
@@ -80,32 +79,29 @@ class Tavus:
             await self._session.close()
 
     async def create(self, invitation: Invitation) -> str:
-        api = TavusAPI(
-            api_key=self._api_key.get_secret_value(),
-            api_url=self._url,
-            conn_options=APIConnectOptions(max_retry=0, timeout=_CONNECT_TIMEOUT_S),
-            session=self._opened,
-        )
         properties = {
             "livekit_ws_url": invitation.room_url,
             "livekit_room_token": invitation.token,
             "max_call_duration": invitation.max_duration_s,
+            # Else it leaves with the last viewer, and 5 minutes after a viewer that it has not noticed.
+            "participant_left_timeout": invitation.idle_timeout_s,
+            "participant_absent_timeout": invitation.max_duration_s,
         }
         extra: dict[str, Any] = {"conversation_name": invitation.name}
         if invitation.is_trial:
             extra["test_mode"] = True
-        with _translated():
+        with self._translated(invitation.token):
             async with asyncio.timeout(self._timeout_s):
-                return await api.create_conversation(
+                return await self._plugin().create_conversation(
                     **({"face_id": self._face_id} if self._face_id else {}),
-                    **({"pal_id": self._pal_id} if self._pal_id else {}),
+                    pal_id=self._pal_id,
                     properties=properties,
                     extra_payload=extra,
                 )
 
     async def end(self, conversation_id: str) -> None:
         try:
-            async with self._call("POST", f"/conversations/{conversation_id}/end"):
+            async with self._call("POST", f"/conversations/{quote(conversation_id, safe='')}/end"):
                 pass
         except AvatarError as error:
             if error.status not in (400, 404):  # it has ended already, or is not known
@@ -115,63 +111,141 @@ class Tavus:
         return [found.id for found in await self.active() if found.name == name]
 
     async def active(self) -> list[ListedConversation]:
-        """Conversations that run."""
-        async with self._call("GET", "/conversations?status=active&limit=100") as answer:
-            listed = await answer.json()
-            return [
-                ListedConversation(str(found["conversation_id"]), str(found.get("conversation_name", "")))
+        found: dict[str, ListedConversation] = {}
+        for number in range(1, _MOST_PAGES + 1):
+            page, total = await self._page(number)
+            new = {one.id: one for one in page if one.id not in found}
+            found |= new
+            if not new or len(found) >= total:
+                break
+        return list(found.values())
+
+    async def end_reason(self, conversation_id: str) -> str:
+        told = await self._get(f"/conversations/{quote(conversation_id, safe='')}?verbose=true")
+        return str(told.get("shutdown_reason") or _reason_among(told.get("events")) or "")
+
+    async def misfit(self) -> str:
+        try:
+            told = await self._get(f"/pals/{quote(self._pal_id, safe='')}")
+        except AvatarError:  # that it does not tell says nothing
+            return ""
+        return misfit_of(self._pal_id, told)
+
+    async def create_pal(self, name: str) -> str:
+        """Makes a pal for avatars in LiveKit rooms, which says nothing of its own; returns its id."""
+        face_id = self._face_id or DEFAULT_FACE_ID
+        with self._translated():
+            async with asyncio.timeout(self._timeout_s):
+                pal_id = await self._plugin().create_pal(name, default_face_id=face_id)
+            if not _ID.fullmatch(pal_id):  # it is for a shell
+                raise ValueError("that is no id")
+            return pal_id
+
+    async def _page(self, number: int) -> tuple[list[ListedConversation], int | float]:
+        """Some of the conversations that run, and how many there are in all."""
+        rows = f"&limit={self._page_rows}" if self._page_rows else ""
+        try:
+            listed = await self._get(f"/conversations?status=active{rows}&page={number}")
+        except AvatarError as error:
+            if error.status not in (400, 422) or not self._page_rows:
+                raise
+            self._page_rows = 0  # how many may be asked for is not documented
+            return await self._page(number)
+        with self._translated():
+            total = listed.get("total_count")
+            page = [
+                ListedConversation(str(found["conversation_id"]), str(found.get("conversation_name") or ""))
                 for found in listed.get("data", [])
             ]
+        return page, total if isinstance(total, int) else float("inf")
+
+    def _plugin(self) -> TavusAPI:
+        """It sends what Tavus documents for LiveKit; each call is made once."""
+        return TavusAPI(
+            api_key=self._api_key.get_secret_value(),
+            api_url=self._url,
+            conn_options=APIConnectOptions(max_retry=0, timeout=_CONNECT_TIMEOUT_S),
+            session=self._opened,
+        )
 
     @property
     def _opened(self) -> aiohttp.ClientSession:
         assert self._session, "use `async with`"
         return self._session
 
+    async def _get(self, path: str) -> Mapping[str, Any]:
+        async with self._call("GET", path) as answer:
+            told = await answer.json()
+            if not isinstance(told, dict):
+                raise TypeError("the answer is no object")
+            return told
+
     @asynccontextmanager
     async def _call(self, method: str, path: str) -> AsyncIterator[aiohttp.ClientResponse]:
-        with _translated():
+        with self._translated():
             async with self._opened.request(method, self._url + path) as response:
-                if not response.ok:
-                    raise _refusal(response.status, await response.text())
                 yield response
 
+    @contextmanager
+    def _translated(self, *secrets: str) -> Iterator[None]:
+        try:
+            yield
+        except _RefusedError as error:
+            told = (self._api_key.get_secret_value(), *secrets)
+            raise refusal(error.status, error.body, retry_after=error.retry_after, secrets=told) from error
+        except TimeoutError as error:
+            raise AvatarError("no answer", is_permanent=False, is_unsure=True) from error
+        except SentElsewhereError as error:
+            raise refusal(error.status, "") from error
+        except APIConnectionError as error:
+            if isinstance(error.__cause__, SentElsewhereError):
+                raise refusal(error.__cause__.status, "") from error
+            raise _unreachable(error.__cause__) from error
+        except (
+            aiohttp.ClientError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
+            raise _unreachable(error) from error
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except APIStatusError as error:
-        raise _refusal(error.status_code, str(error.body)) from error
-    except TimeoutError as error:
-        raise AvatarError("no answer", is_permanent=False, is_unsure=True) from error
-    except SentElsewhereError as error:
-        raise _refusal(error.status, "") from error
-    except APIConnectionError as error:
-        if isinstance(error.__cause__, SentElsewhereError):
-            raise _refusal(error.__cause__.status, "") from error
-        is_unsure = not isinstance(error.__cause__, aiohttp.ClientConnectorError)
-        raise AvatarError("not reachable", is_permanent=False, is_unsure=is_unsure) from error
-    except (aiohttp.ClientError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        is_unsure = not isinstance(error, aiohttp.ClientConnectorError)
-        raise AvatarError("not reachable", is_permanent=False, is_unsure=is_unsure) from error
+
+class _RefusedError(Exception):
+    """An answer that is no success."""
+
+    def __init__(self, status: int, body: str, retry_after: str) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+        self.body = body
+        self.retry_after = retry_after
 
 
-def _refusal(status: int, body: str) -> AvatarError:
-    elsewhere = "the service sends elsewhere, where the key is not taken: check TAVUS_BASE_URL"
-    hints = {
-        **dict.fromkeys((301, 302, 303, 307, 308), elsewhere),
-        401: "check TAVUS_API_KEY",
-        402: "the Tavus account is out of credits",
-        400: "check TAVUS_FACE_ID and TAVUS_PAL_ID",
-    }
-    if status == 400 and _CONCURRENCY in body.lower():
-        reason, hint = "400 too many conversations", "end others: liba reap"
-        return AvatarError(reason, status=status, is_permanent=False, hint=hint)
-    return AvatarError(
-        str(status),
-        status=status,
-        is_permanent=status in _PERMANENT,
-        is_unsure=status >= 500,
-        hint=hints.get(status, ""),
-    )
+async def _refuse(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Middleware: raises _RefusedError, for the plugin's calls too, which would keep the headers back."""
+    response = await handler(request)
+    if response.ok:
+        return response
+    async with response:
+        body = await response.content.read(_LONGEST_COMPLAINT)
+    retry_after = response.headers.get("Retry-After", "")
+    raise _RefusedError(response.status, body.decode(errors="replace"), retry_after)
+
+
+def _unreachable(cause: BaseException | None) -> AvatarError:
+    """No answer that could be read came; nobody may have taken the request."""
+    is_unsure = not isinstance(cause, aiohttp.ClientConnectorError)
+    return AvatarError("not reachable", is_permanent=False, is_unsure=is_unsure)
+
+
+def _reason_among(events: Any) -> str:
+    """The reason that the event of the end has, in a conversation's verbose form."""
+    for event in events if isinstance(events, list) else ():
+        if isinstance(event, dict) and event.get("event_type") == "system.shutdown":
+            properties = event.get("properties")
+            if isinstance(properties, dict):
+                return str(properties.get("shutdown_reason") or "")
+    return ""

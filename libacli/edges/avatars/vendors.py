@@ -1,7 +1,19 @@
 """The vendors of avatars that liba knows."""
 
-from libacli.edges.avatars.port import AvatarVendor
+import json
+
+from libacli.edges.avatars.port import AvatarVendor, Expressions
 from libacli.edges.livekit.tokens import AVATAR_IDENTITIES
+
+TAVUS_TOPIC = "app_messages"
+SET_EMOTION = "conversation.set_emotion"
+
+
+def tavus_emotion(emotion: str) -> str:
+    """As `AvatarSession.set_emotion` of livekit-plugins-tavus 1.8.9 sends it, on `TAVUS_TOPIC`."""
+    properties = {"emotion": emotion}
+    return json.dumps({"message_type": "conversation", "event_type": SET_EMOTION, "properties": properties})
+
 
 TAVUS = AvatarVendor(
     name="tavus",
@@ -10,6 +22,7 @@ TAVUS = AvatarVendor(
     sample_rate=24_000,  # the rate that Tavus's plugin for livekit-agents sends
     key_variable="TAVUS_API_KEY",
     url_variable="TAVUS_BASE_URL",
+    expressions=Expressions(TAVUS_TOPIC, tavus_emotion),
     accepted="the key, the face and the pal",
     refusals={
         400: ("does not accept this face or pal", "check TAVUS_FACE_ID and TAVUS_PAL_ID"),

@@ -20,6 +20,7 @@ from libacli.config import is_secret, toml_name
 from libacli.config_files import SECTIONS
 from libacli.config_sources import TRUST_HINT, LoadedSettings, told
 from libacli.edges.checks.finding import WRONG_SETTING, Finding, Verdict
+from libacli.edges.voices.cache_files import usage
 from libacli.errors import ConfigError
 
 _FREE_WARN_MB, _FREE_FAIL_MB = 200, 20
@@ -60,7 +61,8 @@ def folder(loaded: LoadedSettings) -> Finding:
 
 def files(loaded: LoadedSettings) -> Finding:
     """Whether the files that hold secrets are for their owner alone."""
-    holding = {Path(_source(loaded.origins[field])) for field in loaded.origins if is_secret(field)}
+    origins = (loaded.origins[field] for field in loaded.origins if is_secret(field))
+    holding = {Path(_source(origin).partition(" (project ")[0]) for origin in origins}
     open_to_all = sorted(str(file) for file in holding if _is_open_to_all(file))
     if open_to_all:
         names = " ".join(open_to_all)
@@ -94,6 +96,17 @@ def packages(requirements: Iterable[str] | None = None) -> Finding:
         return Finding("packages", "fail", f"not what liba was made for: {', '.join(wrong)}", fix)
     told = ", ".join(f"{name} {_version(name)}" for name in ("livekit", "livekit-agents") if _version(name))
     return Finding("packages", "ok", f"Python {platform.python_version()}, {told}")
+
+
+def voice_cache(folder: Path, most_mb: int) -> Finding:
+    """What is kept of the voice, of `most_mb` megabytes."""
+    try:
+        found = usage(folder)
+    except OSError as error:
+        message = f"{folder} cannot be used: {error.strerror or error}"
+        return Finding("voice cache", "fail", message, f"make it a folder of this user: {folder}")
+    message = f"{found.sounds} lines, {found.bytes / 1e6:.1f} of {most_mb} MB, in {folder}"
+    return Finding("voice cache", "ok", message)
 
 
 def disk(folders: Mapping[str, Path]) -> Finding:
@@ -181,7 +194,7 @@ def local_parts() -> Finding:
 
 
 def _source(origin: str) -> str:
-    """The file that `origin` tells of, or what it is instead: `environment`, `flag`."""
+    """The file that `origin` tells of, with a project in it, or what it is instead: `environment`, `flag`."""
     source, _, name = origin.rpartition(" ")
     is_named = name.isupper() or name.partition(".")[0] in SECTIONS
     return source if source and is_named else origin

@@ -20,6 +20,7 @@ from libacli.core.protocol import CAN_SAY_ATTRIBUTE
 from libacli.edges.checks.finding import WRONG_SETTING, Finding, Verdict
 from libacli.edges.livekit.agent_client import open_client
 from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.encryption import ANOTHER_KEY, NO_KEY
 from libacli.edges.no_redirects import no_redirects
 from libacli.errors import LibaError, NoAgentError, RefusedError, UnreachableError
 
@@ -28,6 +29,7 @@ NO_LOSS_SINCE = (1, 13, 7)
 
 _TIMEOUT_S = 8.0
 _SHOWN = 5  # names in one line
+_KEY_FIX = "set LIVEKIT_E2EE_KEY to the room's key, for the agent and here"
 _SKEW_OK_S, _SKEW_WARN_S = 5.0, 30.0
 
 
@@ -189,6 +191,9 @@ async def agent(credentials: LiveKitCredentials, room: str, agent_name: str, *, 
         except RefusedError as error:
             return Finding("agent", "fail", str(error), error.hint)
     told = f"avatar: {facts.avatar or 'unknown'}, {facts.queue} waiting"
+    if facts.encryption in (NO_KEY, ANOTHER_KEY):
+        message = f"{facts.agent or 'one'} in room {room!r} answers, and the room is {facts.encryption}"
+        return Finding("agent", "fail", message, _KEY_FIX, WRONG_SETTING)
     return Finding("agent", "ok", f"{facts.agent or 'one'} in room {room!r} answers; {told}")
 
 
@@ -209,6 +214,26 @@ async def data_senders(credentials: LiveKitCredentials, room: str) -> Finding:
     more = f" and {len(senders) - _SHOWN} more" if len(senders) > _SHOWN else ""
     message = f"{shown}{more} may send data in room {room!r}, which can slow speech, and not speak"
     return Finding("data senders", "warn", message, "give viewers tokens without canPublishData: liba token")
+
+
+async def encryption(credentials: LiveKitCredentials, room: str) -> Finding:
+    """Whether `room` is encrypted from end to end, and there is a key here."""
+    async with LiveKitApi(credentials) as api:
+        present = await api.participants(room)
+    shown = ", ".join(repr(one.identity) for one in present if one.encrypts)
+    in_the_clear = [one for one in present if one.is_agent and one.publishes and not one.encrypts]
+    if credentials.e2ee_key is None:
+        if not shown:
+            return Finding(
+                "encryption", "skip", f"nobody in room {room!r} encrypts end to end; no key is set"
+            )
+        message = f"room {room!r} is encrypted end to end ({shown}), and there is no key here"
+        return Finding("encryption", "fail", message, _KEY_FIX, WRONG_SETTING)
+    if in_the_clear:
+        agents = ", ".join(repr(one.identity) for one in in_the_clear)
+        message = f"a key is set, and {agents} in room {room!r} publishes in the clear"
+        return Finding("encryption", "warn", message, "start it with LIVEKIT_E2EE_KEY, or unset it here")
+    return Finding("encryption", "ok", f"a key is set; it encrypts in room {room!r}: {shown or 'nobody yet'}")
 
 
 def _beyond_watching(permission: ParticipantPermission) -> Iterator[str]:

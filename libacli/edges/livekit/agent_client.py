@@ -14,10 +14,10 @@ from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.delivery import Delivery
 from libacli.core.event import AgentStatus
 from libacli.core.lifecycle import LEVEL_STATES, SETTLED, has_reached
-from libacli.core.messages import SayRequest, parse_object
+from libacli.core.messages import SayRequest, StatusRequest, parse_object
 from libacli.core.protocol import SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD
 from libacli.core.reasons import refusal
-from libacli.edges.livekit.agent_locator import POLL_S, AgentLocator
+from libacli.edges.livekit.agent_locator import AgentLocator, pauses
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.tokens import check_name, sign_request
 from libacli.errors import (
@@ -31,6 +31,21 @@ from libacli.errors import (
 
 _PATIENCE_S = 10.0
 """How long an agent that is gone, or LiveKit, may take to come back: a queue may live meanwhile."""
+
+_LATE_S = 2.8
+"""How late the agent is to answer a question that waits: what takes LiveKit 3 s it makes a second call of."""
+
+_LATE_STEP = 0.85
+"""An answer that did not come may have been too late: the next one is to be so much sooner, down to 1 s."""
+
+_SPARE_S = 3.0
+"""How much later than the agent was to answer LiveKit gives a call up."""
+
+_LAST_S = 0.2
+"""Before its time is over a wait asks once more how far it has come."""
+
+_LEAST_PAUSE_S = 1.0
+"""Between two questions to an agent that answers at once: it is an older one, or too many wait there."""
 
 
 class Locator(Protocol):
@@ -64,6 +79,7 @@ class AgentClient:
         self._locator = locator
         self._patience_s = patience_s
         self._on_behalf = on_behalf
+        self._late_s = _LATE_S
 
     @property
     def identity(self) -> str:
@@ -85,6 +101,7 @@ class AgentClient:
         """
         body = request.encode()
         give_up_at = _now() + self._patience_s
+        pause = pauses()
         while True:
             try:
                 answer = await self._ask(SAY_METHOD, body)
@@ -93,7 +110,7 @@ class AgentClient:
                 # It may have left, or taken the request: its id keeps it from being spoken twice.
                 if _now() > give_up_at:
                     raise
-                await asyncio.sleep(POLL_S)
+                await asyncio.sleep(next(pause))
                 await self.reach(timeout_s=10.0)
             except RefusedError as error:
                 if error.reason != "unsupported_server":
@@ -116,10 +133,15 @@ class AgentClient:
         """
         if said.level == "sent":
             return said
+        ends_at = _now() + timeout_s
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout_at(ends_at):
                 while not has_reached(said.level, level):
-                    said = await self._poll(said)
+                    asked_at = _now()
+                    late_s = min(self._late_s, max(0.0, ends_at - _LAST_S - asked_at))
+                    said = await self._poll(said, level, late_s)
+                    if not has_reached(said.level, level):
+                        await asyncio.sleep(max(0.0, asked_at + _LEAST_PAUSE_S - _now()))
         except TimeoutError as error:
             raise TimedOutError(
                 f"{said.id} was {said.level} but not {level} after {timeout_s:g} s",
@@ -154,14 +176,17 @@ class AgentClient:
 
     async def report(self, utterance_id: str) -> dict[str, Any]:
         """What the agent knows of one utterance: `id`, `epoch`, `state` (`unknown` too), route, durations."""
-        answer = await self._ask(STATUS_METHOD, {"id": utterance_id})
+        return await self._report(StatusRequest(utterance_id))
+
+    async def _report(self, asked: StatusRequest) -> dict[str, Any]:
+        answer = await self._ask(STATUS_METHOD, asked.encode(), late_s=asked.wait_s)
         if not (isinstance(answer.get("epoch"), str) and isinstance(answer.get("state"), str)):
             raise _not_understood("it is no report")
         return answer
 
-    async def _poll(self, said: Delivery) -> Delivery:
-        started = _now()
-        report = await self._patient_report(said.id)
+    async def _poll(self, said: Delivery, level: str, late_s: float) -> Delivery:
+        """`said` as the agent knows it when it has reached `level`, or after `late_s`; see `wait`."""
+        report = await self._patient_report(StatusRequest(said.id, level, late_s))
         if report.pop("epoch") != said.epoch:
             raise InterruptedSpeechError(
                 "the agent was started anew and its queue is gone", hint="say it again"
@@ -172,25 +197,29 @@ class AgentClient:
             return replace(said, level=state)
         if state in SETTLED:
             raise InterruptedSpeechError(f"{said.id} was {state}: {report.get('reason', 'no reason given')}")
-        await asyncio.sleep(max(0.0, POLL_S - (_now() - started)))
         return said
 
-    async def _patient_report(self, utterance_id: str) -> dict[str, Any]:
+    async def _patient_report(self, asked: StatusRequest) -> dict[str, Any]:
         """The agent's report, or that of the one that came in its place: each may come back for a while."""
-        give_up_at = _now() + self._patience_s
+        give_up_at: float | None = None
+        pause = pauses()
         while True:
             try:
                 if self._locator.identity or await self.find():
-                    return await self.report(utterance_id)
+                    return await self._report(asked)
                 failure: LibaError = _left()
             except (NoAgentError, UnreachableError) as error:
                 failure = error if isinstance(error, UnreachableError) else _deaf()
                 self._locator.identity = ""
+            if give_up_at is None:
+                self._late_s = max(_LEAST_PAUSE_S, _LATE_STEP * self._late_s)
+                asked = replace(asked, wait_s=min(asked.wait_s, self._late_s))
+            give_up_at = give_up_at or _now() + self._patience_s
             if _now() > give_up_at:
                 raise failure
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(next(pause))
 
-    async def _ask(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def _ask(self, method: str, body: dict[str, Any], *, late_s: float = 0.0) -> dict[str, Any]:
         """The answer of the agent that was found, or is found now. Raises NoAgentError, RefusedError."""
         locator = self._locator
         if not locator.identity and not await locator.find():
@@ -198,8 +227,9 @@ class AgentClient:
                 f"there is no agent named {locator.agent_name!r} in room {locator.room!r}",
                 hint="start one: liba agent run",
             )
+        payload = self._signed(method, body)
         reply = await self._api.perform_rpc(
-            locator.room, locator.identity, method, self._signed(method, body)
+            locator.room, locator.identity, method, payload, timeout_s=_SPARE_S + late_s
         )
         try:
             answer = parse_object(reply)
@@ -226,8 +256,9 @@ class AgentClient:
 async def talking_to(settings: Settings, room: str) -> AsyncIterator[AgentClient]:
     """A client for the agent of `room`, as `settings` name it. Raises UsageError, ConfigError."""
     check_name("room", room)
-    async with open_client(settings.livekit(), room=room, agent_name=settings.agent_name) as client:
-        yield client
+    stays_s = settings.departure_timeout_s
+    async with LiveKitApi(settings.livekit(), departure_timeout_s=stays_s) as api:
+        yield AgentClient(api, AgentLocator(api, room=room, agent_name=settings.agent_name))
 
 
 @asynccontextmanager

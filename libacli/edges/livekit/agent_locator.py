@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
 
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.errors import LibaError, NoAgentError, TimedOutError
 
-POLL_S = 0.1
-"""Between two looks: the server has no call that waits, and a tenth of a second is not noticed."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
+_GROWTH = 1.1
+
+
+def pauses() -> Iterator[float]:
+    """Seconds between looks where nobody tells: a tenth of the time waited so far goes unnoticed."""
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        yield pause_s
+        pause_s = min(_GROWTH * pause_s, _LONGEST_PAUSE_S)
 
 
 class AgentLocator:
@@ -35,12 +44,13 @@ class AgentLocator:
         """
         dispatch_id = ""
         try:
-            async with asyncio.timeout(timeout_s):
+            async with self._api.timeout(timeout_s):
                 if await self.find():
                     return
                 dispatch_id = await self._api.dispatch(self.room, self.agent_name)
+                pause = pauses()
                 while not await self.find():  # noqa: ASYNC110 - the server has no call that waits
-                    await asyncio.sleep(POLL_S)
+                    await asyncio.sleep(next(pause))
         except asyncio.CancelledError:
             await self._withdraw(dispatch_id)
             raise

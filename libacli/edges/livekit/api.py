@@ -5,10 +5,11 @@ Calls: https://docs.livekit.io/reference/server/server-apis/
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -18,7 +19,8 @@ import httpx2
 from libacli.config import LiveKitCredentials
 from libacli.core.protocol import AGENT_ATTRIBUTE
 from libacli.core.reasons import refusal
-from libacli.edges.livekit.tokens import admin_token, list_token
+from libacli.edges.livekit.quota import PATIENCE_S, Quota
+from libacli.edges.livekit.tokens import admin_token, list_token, room_token
 from libacli.errors import CredentialsError, LibaError, NoAgentError, RefusedError, UnreachableError
 
 _CONNECT_TIMEOUT_S = 5.0
@@ -45,6 +47,12 @@ class Participant:
     may_send_data: bool = False
     """To everybody in the room, as its token says."""
 
+    publishes: bool = False
+    """It publishes sound or picture."""
+
+    encrypts: bool = False
+    """It publishes something that is encrypted from end to end."""
+
     sid: str = ""
     """Names this one stay in the room, which no other participant can have."""
 
@@ -54,20 +62,47 @@ class Participant:
         return self.is_agent and agent_name in names
 
 
+@dataclass(frozen=True)
+class RoomRow:
+    """A room, as the server lists it; the numbers may be some seconds old."""
+
+    name: str
+    sid: str = ""
+    """Names this one life of the room."""
+
+    people: int = 0
+    """Who is there; agents and recorders do not count."""
+
+    publishers: int = 0
+    """Who has published a track, whoever that is."""
+
+
 class LiveKitApi:
     """Calls to one LiveKit server. Use it as an async context manager.
 
     Every method raises UnreachableError, CredentialsError, or LibaError for an answer nobody expects.
-    No call is retried.
+    A call is made again only where LiveKit has said that it came too soon, after as long as it said;
+    OverQuotaError is raised when that is longer than `patience_s`. `transport` is for tests.
     """
 
-    def __init__(self, credentials: LiveKitCredentials) -> None:
+    def __init__(
+        self,
+        credentials: LiveKitCredentials,
+        *,
+        departure_timeout_s: int = 0,
+        patience_s: float = PATIENCE_S,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        """Rooms it makes stay open `departure_timeout_s` when the last has left; 0: as the server has it."""
         self.credentials = credentials
+        self._departure_timeout_s = departure_timeout_s
+        self._quota = Quota(patience_s=patience_s)
         with _translated(credentials.http_url):
             self._client = httpx2.AsyncClient(
                 base_url=credentials.http_url,
                 timeout=httpx2.Timeout(_READ_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
                 trust_env=not credentials.is_loopback,
+                transport=transport,
             )
 
     async def __aenter__(self) -> LiveKitApi:
@@ -77,6 +112,10 @@ class LiveKitApi:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._client.aclose()
+
+    def timeout(self, seconds: float) -> AbstractAsyncContextManager[None]:
+        """As `asyncio.timeout`; that LiveKit may not be asked for a while takes nothing from it."""
+        return self._quota.timeout(seconds)
 
     async def participants(self, room: str) -> list[Participant]:
         """Everybody in `room` who is not hidden; empty when there is no such room."""
@@ -89,6 +128,10 @@ class LiveKitApi:
                 attributes=found.get("attributes") or {},
                 joined_at_ms=int(found.get("joined_at_ms") or 0),
                 may_send_data=bool((found.get("permission") or {}).get("can_publish_data")),
+                publishes=bool(found.get("tracks")),
+                encrypts=any(
+                    track.get("encryption", "NONE") != "NONE" for track in found.get("tracks") or []
+                ),
                 sid=str(found.get("sid", "")),
             )
             for found in answer.get("participants", [])
@@ -114,13 +157,21 @@ class LiveKitApi:
             request = {"room": room, "identity": identity}
             await self._call("RoomService", "RemoveParticipant", room, request)
 
-    async def rooms_sent_for(self, agent_name: str) -> list[str]:
-        """Rooms for which an agent of that name was asked for at some time, by whomsoever."""
-        answer = await self._call("RoomService", "ListRooms", "", {})
-        names = [str(room["name"]) for room in answer.get("rooms", [])]
-        return [name for name in names if await self._was_sent_for(name, agent_name)]
+    async def rooms(self, names: Collection[str] = ()) -> list[RoomRow]:
+        """The rooms that there are: all, or those of these names."""
+        answer = await self._call("RoomService", "ListRooms", "", {"names": list(names)} if names else {})
+        return [
+            RoomRow(
+                name=str(found["name"]),
+                sid=str(found.get("sid", "")),
+                people=int(found.get("num_participants") or 0),
+                publishers=int(found.get("num_publishers") or 0),
+            )
+            for found in answer.get("rooms", [])
+        ]
 
-    async def _was_sent_for(self, room: str, agent_name: str) -> bool:
+    async def was_sent_for(self, room: str, agent_name: str) -> bool:
+        """Whether an agent of that name was asked for in `room` at some time, by whomsoever."""
         try:
             answer = await self._call("AgentDispatchService", "ListDispatch", room, {"room": room})
         except NoAgentError:  # closed a moment ago
@@ -129,6 +180,9 @@ class LiveKitApi:
 
     async def dispatch(self, room: str, agent_name: str) -> str:
         """Asks the server to send an agent of that name into `room`, which is made if need be; its id."""
+        if self._departure_timeout_s:  # a room that is there keeps what it was made with
+            made = {"name": room, "departure_timeout": self._departure_timeout_s}
+            await self._call("RoomService", "CreateRoom", room, made)
         request = {"room": room, "agent_name": agent_name}
         answer = await self._call("AgentDispatchService", "CreateDispatch", room, request)
         return str(answer["id"])
@@ -177,14 +231,14 @@ class LiveKitApi:
         }
         await self._call("RoomService", "SendData", room, request)
 
+    def _token(self, method: str, room: str) -> str:
+        """For this call alone."""
+        if method == "CreateRoom":
+            return room_token(self.credentials, room=room)
+        return admin_token(self.credentials, room=room) if room else list_token(self.credentials)
+
     async def _call(self, service: str, method: str, room: str, request: dict[str, Any]) -> dict[str, Any]:
-        token = admin_token(self.credentials, room=room) if room else list_token(self.credentials)
-        with _translated(self.credentials.http_url):
-            response = await self._client.post(
-                f"/twirp/livekit.{service}/{method}",
-                json=request,
-                headers={"Authorization": f"Bearer {token}"},
-            )
+        response = await self._post(service, method, room, request)
         answer = _object(response.text)
         if answer is None and response.status_code in (200, 404):
             raise UnreachableError(
@@ -194,6 +248,23 @@ class LiveKitApi:
         if answer is None or response.status_code != 200:
             raise _error(response, method)
         return answer
+
+    async def _post(self, service: str, method: str, room: str, request: dict[str, Any]) -> httpx2.Response:
+        """The answer, as soon as the quota lets it be had; what is refused for it was not carried out."""
+        asked_at, tries = asyncio.get_running_loop().time(), 0
+        while True:
+            await self._quota.wait()
+            token = self._token(method, room)
+            with _translated(self.credentials.http_url):
+                response = await self._client.post(
+                    f"/twirp/livekit.{service}/{method}",
+                    json=request,
+                    headers={"Authorization": f"Bearer {token}"},
+                )
+            if not _is_over_quota(response):
+                return response
+            tries += 1
+            self._quota.met(response.headers, tries=tries, asked_at=asked_at)
 
 
 @contextmanager
@@ -212,6 +283,13 @@ def _translated(url: str) -> Iterator[None]:
         ) from error
 
 
+def _is_over_quota(response: httpx2.Response) -> bool:
+    # Twirp before 7 had 403 for it: https://twitchtv.github.io/twirp/docs/spec_v7.html#error-codes
+    return response.status_code == 429 or (
+        response.status_code == 403 and (_object(response.text) or {}).get("code") == "resource_exhausted"
+    )
+
+
 def _error(response: httpx2.Response, method: str) -> LibaError:
     """What an answer other than 200 means. The server's words may hold a token: they are not passed on."""
     status, failure = response.status_code, _object(response.text) or {}
@@ -220,10 +298,11 @@ def _error(response: httpx2.Response, method: str) -> LibaError:
         return _credentials_error(response.text)
     if rpc_error := _RPC_ERROR.search(message):
         return _rpc_error(int(rpc_error[1]), method)
-    # 503: no node of the server holds the participant; 500: it has no way to it, as while it rejoins.
-    if method == "PerformRpc" and status in (500, 503):
+    # 503: no node of the server holds the participant; 500: it has no way to it, as while it rejoins;
+    # 408 and 504: it took longer than the server waits.
+    if method == "PerformRpc" and status in (408, 500, 503, 504):
         return NoAgentError("the agent is not there any more", hint="is `liba agent run` still running?")
-    if status == 404 and code == "bad_route":
+    if status == 501 or (status == 404 and code == "bad_route"):
         return refusal("unsupported_server", f"this LiveKit server has no {method}")
     if status == 404:
         return NoAgentError("there is no such room or participant", hint="start an agent: liba agent run")
@@ -254,6 +333,8 @@ def _rpc_error(code: int, method: str) -> LibaError:
     # Codes: https://docs.livekit.io/transport/data/rpc/#errors
     if code == 1402:
         return RefusedError("too_large", "the request is too large for one call")
+    if code in (1403, 1404):
+        return refusal("unsupported_server", f"this LiveKit server has no {method}")
     if code == 1400:
         return RefusedError("unsupported_method", "the participant does not take such requests")
     return NoAgentError(

@@ -8,10 +8,10 @@ from libacli.edges.livekit.tokens import sign_request, verify_request
 
 
 def sign_caption(
-    credentials: LiveKitCredentials, *, room: str, agent: str, utterance_id: str, text: str
+    credentials: LiveKitCredentials, *, room: str, agent: str, segment_id: str, text: str
 ) -> str:
-    """The signature of `agent`, an identity, for what an utterance of its says; valid for a minute."""
-    body = {"id": utterance_id, "text": text}
+    """The signature of `agent`, an identity, for what a segment of its speech says; valid for a minute."""
+    body = {"id": segment_id, "text": text}
     return sign_request(credentials, room=room, method=CAPTION_TOPIC, body=body, agent=agent)
 
 
@@ -21,7 +21,7 @@ def check_caption(
     *,
     room: str,
     agent: str,
-    utterance_id: str,
+    segment_id: str,
     text: str,
     previous: LiveKitCredentials | None = None,
 ) -> None:
@@ -29,7 +29,7 @@ def check_caption(
 
     `previous` is a key that is accepted too.
     """
-    body = {"id": utterance_id, "text": text}
+    body = {"id": segment_id, "text": text}
     verify_request(
         credentials, signature, room=room, method=CAPTION_TOPIC, body=body, agent=agent, previous=previous
     )

@@ -11,7 +11,16 @@ from typing import Any, Literal
 from livekit import rtc
 
 Call = Literal[
-    "connect", "stream_bytes", "write", "aclose", "perform_rpc", "publish_data", "send_text", "set_attributes"
+    "connect",
+    "stream_bytes",
+    "write",
+    "aclose",
+    "perform_rpc",
+    "publish_data",
+    "send_text",
+    "stream_text",
+    "write_text",
+    "set_attributes",
 ]
 """What of the SDK takes time and may fail; `write` and `aclose` are those of a byte stream."""
 
@@ -82,6 +91,36 @@ class ScriptedWriter:
             yield piece
 
 
+class ScriptedTextWriter:
+    """The sending end of a text stream; `attributes` are those of its head, once it is closed of its end."""
+
+    def __init__(self, script: Script, topic: str, attributes: Mapping[str, str]) -> None:
+        self.topic = topic
+        self.attributes = dict(attributes)
+        self.head = dict(attributes)
+        self.pieces: list[tuple[float, str]] = []
+        """What was written, and when, on the loop's clock."""
+
+        self.is_closed = False
+        self._script = script
+
+    @property
+    def text(self) -> str:
+        return "".join(piece for _, piece in self.pieces)
+
+    async def write(self, text: str) -> None:
+        if self.is_closed:
+            raise RuntimeError("Cannot write after stream is closed")
+        await self._script.perform("write_text")
+        self.pieces.append((asyncio.get_running_loop().time(), text))
+
+    async def aclose(self, *, reason: str = "", attributes: Mapping[str, str] | None = None) -> None:
+        if self.is_closed:
+            raise RuntimeError("Stream already closed")
+        self.is_closed = True
+        self.attributes |= attributes or {}
+
+
 class ScriptedTextReader(rtc.TextStreamReader):
     """A text stream that brings `pieces` at once; a number among them is so many seconds, an exception is
     raised there."""
@@ -133,3 +172,16 @@ def sound_of(track: Any) -> AsyncGenerator[bytes]:
     """PCM of a FakeTrack, where a function of an SDK's track is asked for."""
     assert isinstance(track, FakeTrack)
     return track.sound()
+
+
+class FakeOrigin:
+    """Knows which text streams are `forged`, by their ids."""
+
+    def __init__(self) -> None:
+        self.forged: set[str] = set()
+
+    async def is_own(self, stream_id: str) -> bool:
+        return stream_id not in self.forged
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()

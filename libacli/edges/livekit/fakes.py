@@ -20,6 +20,7 @@ from libacli.edges.livekit.fake_streams import (
     FakeTrack,
     Script,
     ScriptedTextReader,
+    ScriptedTextWriter,
     ScriptedWriter,
     Step,
 )
@@ -33,6 +34,7 @@ _AGENT = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
 @dataclass(frozen=True)
 class Permissions:
     can_update_metadata: bool = False
+    hidden: bool = False
 
 
 class FakePublication:
@@ -45,9 +47,11 @@ class FakePublication:
         *,
         subscribe_s: float,
         on_subscribed: Callable[[FakeTrack, FakePublication], None],
+        is_encrypted: bool = False,
     ) -> None:
         self.kind = kind
         self.sid = sid
+        self.encryption_type = rtc.EncryptionType.GCM if is_encrypted else rtc.EncryptionType.NONE
         self.subscribed = False
         self.track: FakeTrack | None = None
         self._subscribe_s = subscribe_s
@@ -77,11 +81,12 @@ class FakeParticipant:
         kind: rtc.ParticipantKind.ValueType = rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD,
         attributes: Mapping[str, str] | None = None,
         can_update_metadata: bool = False,
+        hidden: bool = False,
     ) -> None:
         self.identity = identity
         self.kind = kind
         self.attributes = dict(attributes or {})
-        self.permissions = Permissions(can_update_metadata)
+        self.permissions = Permissions(can_update_metadata, hidden)
         self.track_publications: dict[str, FakePublication] = {}
         self.rpc_methods: dict[str, Answer] = {}
         """How it answers calls; a method that is not there is refused as the SDK does."""
@@ -102,6 +107,7 @@ class SentText:
     text: str
     topic: str
     attributes: dict[str, str]
+    to: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -114,6 +120,7 @@ class FakeLocalParticipant:
     writers: list[ScriptedWriter] = field(default_factory=list)
     data: list[SentData] = field(default_factory=list)
     texts: list[SentText] = field(default_factory=list)
+    text_writers: list[ScriptedTextWriter] = field(default_factory=list)
     calls: list[tuple[str, str, str]] = field(default_factory=list)
     """Identity, method and payload of the RPC calls made."""
 
@@ -179,10 +186,22 @@ class FakeLocalParticipant:
         self.data.append(SentData(data, topic, destination_identities or []))
 
     async def send_text(
-        self, text: str, *, topic: str = "", attributes: dict[str, str] | None = None
+        self,
+        text: str,
+        *,
+        topic: str = "",
+        attributes: dict[str, str] | None = None,
+        destination_identities: list[str] | None = None,
     ) -> None:
         await self._perform("send_text", rtc.StreamError)
-        self.texts.append(SentText(text, topic, attributes or {}))
+        self.texts.append(SentText(text, topic, attributes or {}, destination_identities or []))
+
+    async def stream_text(
+        self, *, topic: str = "", attributes: dict[str, str] | None = None
+    ) -> ScriptedTextWriter:
+        await self._perform("stream_text", rtc.StreamError)
+        self.text_writers.append(ScriptedTextWriter(self.room.script, topic, attributes or {}))
+        return self.text_writers[-1]
 
     async def set_attributes(self, attributes: dict[str, str]) -> None:
         await self.room.script.perform("set_attributes")
@@ -206,9 +225,15 @@ class FakeRoom(rtc.EventEmitter[str]):
         self.subscribe_s = 0.0
         """How long a track takes that somebody has subscribed to."""
 
+        self.state_when_connected = rtc.ConnectionState.CONN_CONNECTED
+        """Or CONN_RECONNECTING."""
+
         self.local_participant = FakeLocalParticipant(self, identity)
         self.remote_participants: dict[str, FakeParticipant] = {}
         self._is_connected = is_connected
+        self.options: rtc.RoomOptions | None = None
+        """Those that it was joined with."""
+
         self.readers: list[ScriptedTextReader] = []
         """Of the text streams that came, those that are open, and the last one."""
 
@@ -222,8 +247,15 @@ class FakeRoom(rtc.EventEmitter[str]):
     def isconnected(self) -> bool:
         return self._is_connected
 
+    @property
+    def connection_state(self) -> rtc.ConnectionState.ValueType:
+        if not self._is_connected:
+            return rtc.ConnectionState.CONN_DISCONNECTED
+        return self.state_when_connected
+
     async def connect(self, url: str, token: str, options: rtc.RoomOptions | None = None) -> None:
         await self.script.perform("connect")
+        self.options = options
         self._is_connected = True
 
     async def disconnect(self) -> None:
@@ -260,7 +292,9 @@ class FakeRoom(rtc.EventEmitter[str]):
         participant.attributes |= attributes
         self.emit("participant_attributes_changed", attributes, participant)
 
-    def publish(self, identity: str, kind: rtc.TrackKind.ValueType) -> FakePublication:
+    def publish(
+        self, identity: str, kind: rtc.TrackKind.ValueType, *, is_encrypted: bool = False
+    ) -> FakePublication:
         """The participant publishes a track; who wants it has to subscribe."""
         participant = self.remote_participants[identity]
         self._tracks += 1
@@ -269,6 +303,7 @@ class FakeRoom(rtc.EventEmitter[str]):
             f"TR_{self._tracks}",
             subscribe_s=self.subscribe_s,
             on_subscribed=lambda *track: self.emit("track_subscribed", *track, participant),
+            is_encrypted=is_encrypted,
         )
         participant.track_publications[publication.sid] = publication
         self.emit("track_published", publication, participant)
@@ -306,11 +341,22 @@ class FakeRoom(rtc.EventEmitter[str]):
         self.emit("data_received", packet)
 
     def receive_text(
-        self, *pieces: str | Step, topic: str, sender: str, attributes: dict[str, str] | None = None
+        self,
+        *pieces: str | Step,
+        topic: str,
+        sender: str,
+        attributes: dict[str, str] | None = None,
+        stream_id: str = "",
+        size: int = 0,
     ) -> None:
-        """A text stream comes, see `ScriptedTextReader`; without a handler for its topic the SDK drops it."""
+        """A text stream comes, see `ScriptedTextReader`; without a handler for its topic the SDK drops it.
+
+        `size` is what its sender said of it, in bytes; 0: nothing.
+        """
         if handler := self._text_handlers.get(topic):
-            info = rtc.TextStreamInfo(f"text-{sender}", "text/plain", topic, 0, None, attributes or {}, [])
+            info = rtc.TextStreamInfo(
+                stream_id or f"text-{sender}", "text/plain", topic, 0, size, attributes or {}, []
+            )
             reader = ScriptedTextReader(info, pieces)
             self.readers = [one for one in self.readers if not one.closed.is_set()] + [reader]
             handler(reader, sender)

@@ -12,9 +12,10 @@ from livekit import rtc
 
 from libacli.config import LiveKitCredentials
 from libacli.core.event import AgentStatus
-from libacli.core.room_update import RECONNECTING, Caption, RoomUpdate
+from libacli.core.room_update import RECONNECTING, RoomUpdate
 from libacli.edges.livekit.agent_client import open_client
 from libacli.edges.livekit.caption_signature import check_caption
+from libacli.edges.livekit.captions import CaptionSegment
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.room_visit import AskStatus, RoomVisit
 from libacli.edges.livekit.tokens import listener_token
@@ -96,14 +97,14 @@ class RoomFollower:
             async for update in updates:
                 yield update
 
-    def _check_caption(self, identity: str, caption: Caption, signature: str) -> None:
+    def _check_caption(self, identity: str, segment: CaptionSegment, signature: str) -> None:
         check_caption(
             self._credentials,
             signature,
             room=self._room_name,
             agent=identity,
-            utterance_id=caption.utterance_id,
-            text=caption.text,
+            segment_id=segment.id,
+            text=segment.text,
             previous=self._previous,
         )
 

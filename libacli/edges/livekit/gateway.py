@@ -156,7 +156,10 @@ class RoomGateway:
             permissions=Permissions(can_say=can_say, can_control=can_control),
             on_behalf=on_behalf,
         )
-        return ConnectionDetails(self._credentials.ws_url, token)
+        key = self._credentials.e2ee_key
+        return ConnectionDetails(
+            self._credentials.outside.ws_url, token, key.get_secret_value() if key else ""
+        )
 
     async def put_out(self, room: str, identities: Collection[str]) -> None:
         """Removes these from `room` where they are in it; a token that is valid lets them in again."""

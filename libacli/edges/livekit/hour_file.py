@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from libacli.core.hour import Hour, Spent
 from libacli.core.hour_count import HourCount
 from libacli.edges.livekit.joining import to_the_end
 from libacli.edges.livekit.signing import wall_clock
-from libacli.private_files import locked, private_file, private_folder
+from libacli.private_files import locked, private_folder, write_private
 
 logger = logging.getLogger("liba.agent")
 
@@ -152,10 +151,7 @@ class HourFile:
         return found
 
     def _write(self, keys: Mapping[str, Any]) -> None:
-        part = self._path.with_suffix(".part")
-        with os.fdopen(private_file(part), "w", encoding="utf-8") as file:
-            json.dump(keys, file)
-        part.replace(self._path)
+        write_private(self._path, json.dumps(keys))
 
 
 def hour_path() -> Path:

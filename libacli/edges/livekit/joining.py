@@ -10,7 +10,9 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from livekit import rtc
+from pydantic import SecretStr
 
+from libacli.edges.livekit.encryption import room_options
 from libacli.edges.livekit.sdk_log import bound_sdk_log
 from libacli.errors import CredentialsError, UnreachableError
 from libacli.masking import TokenMask
@@ -43,9 +45,16 @@ async def to_the_end(step: Coroutine[Any, Any, T]) -> T:
 
 @asynccontextmanager
 async def joined(
-    room: rtc.Room, url: str, token: str, *, auto_subscribe: bool = True
+    room: rtc.Room,
+    url: str,
+    token: str,
+    *,
+    auto_subscribe: bool = True,
+    e2ee_key: SecretStr | None = None,
 ) -> AsyncIterator[rtc.Room]:
     """Connects `room`, and leaves it at the end. Raises UnreachableError or CredentialsError.
+
+    Sound and picture are encrypted with `e2ee_key`, if there is one.
 
     A connect that is cancelled half-way makes the SDK end this process 15 s later, so it is let land first:
     https://github.com/livekit/python-sdks/issues/784
@@ -53,7 +62,7 @@ async def joined(
     logging.getLogger("livekit").addFilter(_MASK)
     bound_sdk_log()
     try:
-        await _connect(room, url, token, rtc.RoomOptions(auto_subscribe=auto_subscribe))
+        await _connect(room, url, token, room_options(e2ee_key, auto_subscribe=auto_subscribe))
         yield room
     finally:
         await room.disconnect()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from typing import Literal
@@ -28,7 +27,7 @@ async def pulse(api: LiveKitApi, credentials: LiveKitCredentials, room: str, ide
     auth = sign_request(credentials, room=room, method=STATUS_METHOD, body=body, agent=identity)
     payload = json.dumps(body | {"auth": auth})
     try:
-        async with asyncio.timeout(_ANSWER_TIMEOUT_S + 1):
+        async with api.timeout(_ANSWER_TIMEOUT_S + 1):
             await api.perform_rpc(room, identity, STATUS_METHOD, payload, timeout_s=_ANSWER_TIMEOUT_S)
     except (NoAgentError, TimeoutError):
         return "silent"

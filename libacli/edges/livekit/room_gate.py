@@ -57,9 +57,14 @@ class RoomGate(rtc.RpcInterceptor):
     def admits(self, identity: str) -> bool:
         """Whether one more request of this participant is read; empty: of somebody whom nobody can name."""
         passage = self._senders.take(identity, asyncio.get_running_loop().time())
-        if passage == "flooding" and identity and not self._floods.full():
-            self._floods.put_nowait(identity)
+        if passage == "flooding":
+            self.put_out(identity)
         return self._is_in(passage == "admitted", identity)
+
+    def put_out(self, identity: str) -> None:
+        """Has `run` put this participant out; empty: nobody."""
+        if identity and not self._floods.full():
+            self._floods.put_nowait(identity)
 
     async def intercept_incoming(self, invocation: rtc.RpcInvocationData, next: Next) -> str | None:
         """Answers a call that is not let through; the SDK has every call pass here."""
@@ -78,7 +83,7 @@ class RoomGate(rtc.RpcInterceptor):
                 async with asyncio.timeout(_PUT_OUT_TIMEOUT_S):
                     await self._put_out(identity)
             except Exception as error:  # whatever it is: the room goes on with the one who floods
-                outcome = f"not put out of the room: {error or type(error).__name__}"
+                outcome = f"not put out of the room: {str(error) or type(error).__name__}"
             self._flood_log.tell(identity, "FLOOD", f"of {_MESSAGE} for {FLOOD_S} s: {outcome}")
 
     def _admits_call(self, call: rtc.RpcInvocationData) -> bool:

@@ -1,4 +1,4 @@
-"""The agent's side of a room: requests come in by RPC and data packet, events and captions go out."""
+"""The agent's side of a room: requests come in by RPC, data packet and text stream, events go out."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from libacli.core.caps import Rates
 from libacli.core.event import Event, Rejection
 from libacli.core.protocol import (
     CAN_SAY_ATTRIBUTE,
-    CAPTION_TOPIC,
+    CHAT_TOPIC,
     EVENTS_TOPIC,
     METHODS,
     SAY_METHOD,
     SAY_TOPIC,
-    SIGNATURE_ATTRIBUTE,
 )
-from libacli.edges.livekit.caption_signature import sign_caption
 from libacli.edges.livekit.participants import is_agent
 from libacli.edges.livekit.room_gate import PutOut, RoomGate
+from libacli.edges.livekit.say_streams import STREAM_TOPICS, SayStreams
+from libacli.edges.livekit.stream_origin import ServerMarks, StreamOrigin
 from libacli.edges.livekit.takeover import Takeover
 from libacli.speech.desk import Desk, Sender
 
@@ -41,6 +41,9 @@ _REJECTIONS_LIMIT = 100
 _REPLIES_PER_MINUTE = 60
 _REPLIES_AT_ONCE = 5
 """Refusals of its packets that one sender is told of by an event of its own."""
+
+_CHAT_REPLIES_PER_MINUTE = 1
+"""The same in a chat: people may be talking to each other there."""
 
 _SEND_TIMEOUT_S = 60.0
 """Longer than the SDK goes on reconnecting: until then it holds what is sent, and sends it after that."""
@@ -72,12 +75,12 @@ class RoomTransport:
         credentials: LiveKitCredentials,
         *,
         put_out: PutOut,
+        origin: StreamOrigin | None = None,
         log: ComplaintLog | None = None,
         on_takeover: Callable[[], None] = lambda: None,
         on_left_out: Callable[[], None] = lambda: None,
     ) -> None:
         self._room = room
-        self._credentials = credentials
         self._takeover = Takeover(room, credentials, on_takeover)
         self._desk: Desk | None = None
         self._log = log or ComplaintLog(logger)
@@ -88,6 +91,10 @@ class RoomTransport:
         """Events that everybody was to be told."""
 
         self._replies = Rates(_REPLIES_PER_MINUTE, burst=_REPLIES_AT_ONCE)
+        self._chat_replies = Rates(_CHAT_REPLIES_PER_MINUTE, burst=1)
+        self._origin = origin or ServerMarks(STREAM_TOPICS)
+        self._on_left_out = on_left_out
+        self._is_serving = asyncio.Event()
 
     def serve(self, desk: Desk) -> None:
         """Takes requests from now on. The room must be connected."""
@@ -97,6 +104,7 @@ class RoomTransport:
         self._room.local_participant.add_rpc_interceptor(self._gate)
         for method in METHODS:
             self._room.local_participant.register_rpc_method(method, self._answering(desk, method))
+        self._is_serving.set()
 
     def _on_packet(self, packet: rtc.DataPacket) -> None:
         with self._log.net("", "packet"):
@@ -112,7 +120,7 @@ class RoomTransport:
             with self._log.net(call.caller_identity, f"call of {method}"):
                 sender = self._sender(self._room.remote_participants.get(call.caller_identity))
                 payload = call.payload.encode(errors="surrogatepass")
-                return json.dumps(desk.answer(method, payload, sender, received_at))
+                return json.dumps(await desk.answer_late(method, payload, sender, received_at))
             return _FAILED
 
         return on_call
@@ -125,32 +133,12 @@ class RoomTransport:
         payload = json.dumps(event.encode(), ensure_ascii=False)
         self._queue(lambda: self._room.local_participant.publish_data(payload, topic=EVENTS_TOPIC))
 
-    def caption(self, text: str, *, utterance_id: str, track_sid: str) -> None:
-        """Queues `text` as a standard LiveKit transcription, so that any client can show it.
-
-        It is signed: liba's own watchers believe no other one.
-        """
-        me, room = self._room.local_participant, self._room.name
-        attributes = {
-            "lk.transcription_final": "true",
-            "lk.segment_id": utterance_id,
-            "lk.transcribed_track_id": track_sid,
-        }
-
-        async def send() -> None:
-            signature = sign_caption(
-                self._credentials, room=room, agent=me.identity, utterance_id=utterance_id, text=text
-            )
-            signed = attributes | {SIGNATURE_ATTRIBUTE: signature}
-            await me.send_text(text, topic=CAPTION_TOPIC, attributes=signed)
-
-        self._queue(send)
-
     async def run(self) -> None:
         """Reads what came and sends what is queued, each in order, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._gate.run())
             tasks.create_task(self._read_packets())
+            tasks.create_task(self._read_streams())
             tasks.create_task(self._send())
 
     async def _read_packets(self) -> None:
@@ -159,6 +147,21 @@ class RoomTransport:
             with self._log.net(packet.sender.identity, "packet"):
                 self._read(packet)
             await asyncio.sleep(0)  # the SDK hands over all packets of a burst at once: sound goes first
+
+    async def _read_streams(self) -> None:
+        await self._is_serving.wait()
+        if self._desk:
+            streams = SayStreams(
+                self._room,
+                self._desk,
+                self._origin,
+                sender_of=lambda identity: self._sender(self._room.remote_participants.get(identity)),
+                tell=self._tell_of_stream,
+                put_out=self._gate.put_out,
+                on_left_out=self._on_left_out,
+                log=self._log,
+            )
+            await streams.run()
 
     def _read(self, packet: _Packet) -> None:
         if not self._desk:
@@ -186,6 +189,23 @@ class RoomTransport:
                 payload, topic=EVENTS_TOPIC, destination_identities=[identity]
             )
         )
+
+    def _tell_of_stream(self, identity: str, topic: str, answer: dict[str, Any]) -> None:
+        """The same for a text stream; on LiveKit's pages it stands in the chat where it was typed."""
+        now = asyncio.get_running_loop().time()
+        self._tell_sender(identity, answer, now)
+        participant = self._room.remote_participants.get(identity)
+        # Agents do not chat with each other: neither would have the last word.
+        if topic != CHAT_TOPIC or participant is None or is_agent(participant):
+            return
+        if not self._chat_replies.fits_in_s(identity, now):
+            self._chat_replies.take(identity, now)
+            words = f"Not spoken: {answer['message']}."
+            self._queue(
+                lambda: self._room.local_participant.send_text(
+                    words, topic=CHAT_TOPIC, destination_identities=[identity]
+                )
+            )
 
     async def _send(self) -> None:
         while True:

@@ -1,7 +1,8 @@
 """What a supervisor knows of one room, and what follows from what it finds there. No clock, no network.
 
-Three things, each with its own rule:
+Four things, each with its own rule:
 
+- whether it has to be looked into at all: only where something is odd, as each look costs calls;
 - whether an agent is wanting: `Stage`, and the table below it;
 - whether an agent that is there still lives: it is dead when its process was killed, or when it has missed
   so many calls in a row;
@@ -10,9 +11,11 @@ Three things, each with its own rule:
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from libacli.edges.livekit.api import RoomRow
 from libacli.edges.livekit.leader import Pulse
 
 FIRST_PAUSE_S = 10.0
@@ -104,8 +107,23 @@ class SupervisedRoom:
     identity: str = ""
     """Who went there from this worker last."""
 
+    is_ours: bool = False
+    """That one is there, is on its way, or was not seen to be gone yet."""
+
+    agent: str = ""
+    """Who was found there last, alive; empty: nobody."""
+
+    asked_at: float = 0.0
+    """When that agent was last asked for a sign of life."""
+
     dispatch_id: str = ""
     """Of the agent that was sent for and has not been seen yet."""
+
+    row: RoomRow | None = None
+    """As LiveKit listed it at the last look; None: it was not listed, and is not there."""
+
+    _is_unseen: bool = True
+    """It was not looked into yet, or could not be."""
 
     _misses: dict[str, float] = field(default_factory=dict)
     """By identity: how often in a row an agent did not answer."""
@@ -116,6 +134,38 @@ class SupervisedRoom:
     @classmethod
     def pinned(cls) -> SupervisedRoom:
         return cls(is_pinned=True, stage=Stage.NEW)
+
+    @property
+    def has_missed(self) -> bool:
+        """Whether an agent of it did not answer its last call."""
+        return bool(self._misses)
+
+    def is_odd(self, row: RoomRow | None, now: float, *, has_job: bool) -> bool:
+        """Whether it has to be looked into, where nobody shows that he lives; else all is as it was.
+
+        `has_job`: an agent of this worker should be there.
+        """
+        self.is_ours = self.is_ours or has_job
+        if self.is_ours or self._is_unseen or self.has_missed or row != self.row:
+            return True
+        is_wanting = self.stage is not Stage.SETTLED
+        return is_wanting and (self.looks_without < _LOOKS_WITHOUT or now >= self._next_dispatch_at)
+
+    def expect(self, identity: str) -> None:
+        """An agent of this worker goes there."""
+        self.identity, self.is_ours = identity, True
+
+    def shows_life(self, now: float) -> None:
+        """It is there, and shows that it lives."""
+        self.agent, self.is_ours = self.identity, True
+        self.found(Finding.AGENT, now)
+
+    def was_seen(self, row: RoomRow | None, agents: Collection[str], *, has_job: bool) -> None:
+        """It was looked into, and these agents are there."""
+        self.row, self._is_unseen = row, False
+        self.agent = next(iter(agents), "")
+        self._misses = {identity: misses for identity, misses in self._misses.items() if identity in agents}
+        self.is_ours = has_job or self.identity in agents
 
     def found(self, finding: Finding, now: float) -> Step:
         """Notes down what a look has found; what follows from it."""
@@ -134,6 +184,7 @@ class SupervisedRoom:
     def not_seen(self) -> None:
         """LiveKit did not let itself be asked: who cannot be seen need not be gone."""
         self._misses.clear()
+        self._is_unseen = True
         if self.stage is Stage.LACKING:
             self.stage = Stage.SETTLED
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
-from libacli.edges.livekit.api import Participant
+from libacli.edges.livekit.api import Participant, RoomRow
 from libacli.edges.livekit.leader import Pulse
 from libacli.edges.livekit.supervised_room import Finding, Stage, Step, SupervisedRoom
 from libacli.errors import LibaError, NoAgentError
@@ -24,6 +24,15 @@ _LOOK_TIMEOUT_S = 10.0
 _SIDE_BY_SIDE = 16
 """Rooms that are looked into at once: a worker of many rooms is not to flood LiveKit with calls."""
 
+_ASKED_A_ROUND = 3
+_ASK_EVERY_S = 10.0
+"""Agents that seem well are asked, too: one may be deaf. With the list of rooms that makes four calls in
+5 s, 48 a minute, however many rooms there are; LiveKit Cloud gives a project 1000 for everything."""
+
+_ADOPTED_AT_ONCE = 50
+_ADOPTED_A_ROUND = 3
+"""Rooms of which is asked, when a worker starts, whether they had an agent of its name."""
+
 
 class Rooms(Protocol):
     """What is asked of LiveKit, as `LiveKitApi` has it."""
@@ -32,7 +41,8 @@ class Rooms(Protocol):
     async def remove(self, room: str, identity: str) -> None: ...
     async def dispatch(self, room: str, agent_name: str) -> str: ...
     async def withdraw(self, room: str, dispatch_id: str) -> None: ...
-    async def rooms_sent_for(self, agent_name: str) -> list[str]: ...
+    async def rooms(self, names: Collection[str] = ()) -> list[RoomRow]: ...
+    async def was_sent_for(self, room: str, agent_name: str) -> bool: ...
 
 
 class Agents(Protocol):
@@ -44,12 +54,19 @@ class Agents(Protocol):
     def has_job(self, room: str) -> bool:
         """Whether this worker has a job in that room."""
 
+    def is_well(self, room: str) -> bool:
+        """Whether this worker's agent in that room shows that it lives and is connected, without LiveKit."""
+
     async def clean_up(self) -> None:
         """Agents were replaced: ends what they may have left behind. Raises nothing."""
 
 
 class Supervisor:
-    """Looks every 5 s into each room that it was told of. `run` until cancelled: then it sends for nobody."""
+    """Looks every 5 s after the rooms that it was told of. `run` until cancelled: then it sends for nobody.
+
+    LiveKit is asked little, and no more for many rooms than for few: an agent of this worker shows by itself
+    that it is well; all other rooms are listed by one call, and those looked into that are odd.
+    """
 
     def __init__(self, api: Rooms, agents: Agents, agent_name: str) -> None:
         self._api = api
@@ -58,7 +75,11 @@ class Supervisor:
         self._rooms: dict[str, SupervisedRoom] = {}
         self._gate = asyncio.Semaphore(_SIDE_BY_SIDE)
         self._trouble = ""
+        self._was_told_of = ""
+        self._was_reached = False
         self._has_replaced = False
+        self._strangers: list[str] | None = None
+        """Rooms that may have had an agent before this worker ran; None: they were not listed."""
 
     @property
     def rooms(self) -> list[str]:
@@ -72,7 +93,7 @@ class Supervisor:
 
     def supervise(self, room: str, identity: str) -> None:
         """An agent of this worker goes into `room` under that identity."""
-        self._rooms.setdefault(room, SupervisedRoom()).identity = identity
+        self._rooms.setdefault(room, SupervisedRoom()).expect(identity)
 
     def send_again(self) -> None:
         """The worker has registered anew: what was dispatched before that is never served."""
@@ -81,7 +102,6 @@ class Supervisor:
 
     async def run(self) -> None:
         """Looks after the rooms, also after those that had an agent of that name before this worker ran."""
-        await self._adopt()
         while True:
             next_look_at = self._now() + LOOK_EVERY_S
             await self._look_around()
@@ -90,37 +110,121 @@ class Supervisor:
                 await self._agents.clean_up()
             await asyncio.sleep(max(0.0, next_look_at - self._now()))
 
-    async def _adopt(self) -> None:
-        with suppress(LibaError, TimeoutError):  # the rooms that it is told of it looks after all the same
-            async with asyncio.timeout(_LOOK_TIMEOUT_S):
-                for name in await self._api.rooms_sent_for(self._agent_name):
-                    self._rooms.setdefault(name, SupervisedRoom())
-
     async def _look_around(self) -> None:
-        before, self._trouble = self._trouble, ""
-        async with asyncio.TaskGroup() as tasks:
-            for name, room in list(self._rooms.items()):
-                tasks.create_task(self._look_into(name, room))
-        if self._trouble and not before:
-            logger.warning("cannot look after the rooms: %s; trying again", self._trouble)
-        elif before and not self._trouble:
-            logger.info("looking after the rooms again")
+        self._trouble, self._was_reached = "", False
+        try:
+            async with asyncio.timeout(_LOOK_TIMEOUT_S):
+                rows = await self._list()
+        except (LibaError, TimeoutError) as error:
+            self._met(error)
+            for name, room in self._rooms.items():
+                if not self._is_well(name, room):
+                    room.not_seen()
+        except Exception as error:  # as in one room: the next look may find better
+            logger.error("cannot look after the rooms", exc_info=error)
+        else:
+            await self._adopt(rows)
+            await self._look_after(rows)
+        self._tell()
 
-    async def _look_into(self, name: str, room: SupervisedRoom) -> None:
+    async def _list(self) -> dict[str, RoomRow]:
+        """The rooms that have to be listed, by name, as far as they are there."""
+        wanted = [name for name, room in self._rooms.items() if not self._is_well(name, room)]
+        is_first = self._strangers is None
+        if not wanted and not is_first:
+            return {}
+        rows = await self._api.rooms(() if is_first else wanted)
+        self._was_reached = True
+        return {row.name: row for row in rows}
+
+    async def _adopt(self, rows: Mapping[str, RoomRow]) -> None:
+        """Takes over the rooms that had an agent of that name: at the start, and more of them each round."""
+        at_once = _ADOPTED_A_ROUND
+        if self._strangers is None:
+            at_once = _ADOPTED_AT_ONCE
+            self._strangers = sorted(rows, key=lambda name: not rows[name].people)
+        asked, self._strangers = self._strangers[:at_once], self._strangers[at_once:]
+        async with asyncio.TaskGroup() as tasks:
+            for name in asked:
+                if name not in self._rooms:
+                    tasks.create_task(self._adopt_one(name, self._strangers))
+
+    async def _adopt_one(self, name: str, untold: list[str]) -> None:
         try:
             async with self._gate, asyncio.timeout(_LOOK_TIMEOUT_S):
-                await self._follow_up(name, room, await self._find(name, room))
+                was_sent_for = await self._api.was_sent_for(name, self._agent_name)
+        except (LibaError, TimeoutError):
+            untold.append(name)
+            return
+        if was_sent_for:
+            self._rooms.setdefault(name, SupervisedRoom())
+
+    async def _look_after(self, rows: Mapping[str, RoomRow]) -> None:
+        now = self._now()
+        seem_well: list[tuple[str, SupervisedRoom]] = []
+        async with asyncio.TaskGroup() as tasks:
+            for name, room in list(self._rooms.items()):
+                if self._is_well(name, room):
+                    room.shows_life(now)
+                    if now >= room.asked_at + _ASK_EVERY_S:
+                        seem_well.append((name, room))
+                elif room.is_odd(rows.get(name), now, has_job=self._agents.has_job(name)):
+                    tasks.create_task(self._look_into(name, room, rows.get(name)))
+                elif room.agent:
+                    seem_well.append((name, room))
+            seem_well.sort(key=lambda one: one[1].asked_at)
+            for name, room in seem_well[:_ASKED_A_ROUND]:
+                tasks.create_task(self._ask(name, room))
+
+    def _is_well(self, name: str, room: SupervisedRoom) -> bool:
+        return self._agents.is_well(name) and not room.has_missed
+
+    def _met(self, error: Exception) -> None:
+        self._trouble = str(error) or "LiveKit did not answer in time"
+
+    def _tell(self) -> None:
+        """Says once that LiveKit is away, and once that it is back."""
+        if self._trouble and not self._was_told_of:
+            logger.warning("cannot look after the rooms: %s; trying again", self._trouble)
+            self._was_told_of = self._trouble
+        elif self._was_told_of and self._was_reached and not self._trouble:
+            logger.info("looking after the rooms again")
+            self._was_told_of = ""
+
+    async def _ask(self, name: str, room: SupervisedRoom) -> None:
+        """Asks an agent that seems well; if it does not answer, the next looks are into its room."""
+        agent, asked_at = room.agent, self._now()
+        try:
+            async with self._gate:
+                answer = await self._agents.pulse(name, agent)
+        except LibaError as error:
+            self._met(error)
+            return
+        except Exception as error:
+            logger.error("cannot ask %s in room %s", agent, name, exc_info=error)
+            return
+        self._was_reached = True
+        room.asked_at = asked_at
+        room.is_dead(agent, answer)
+
+    async def _look_into(self, name: str, room: SupervisedRoom, row: RoomRow | None) -> None:
+        try:
+            async with self._gate, asyncio.timeout(_LOOK_TIMEOUT_S):
+                await self._follow_up(name, room, await self._find(name, room, row))
+                self._was_reached = True
         except (LibaError, TimeoutError) as error:
-            self._trouble = str(error) or "LiveKit did not answer in time"
+            self._met(error)
             room.not_seen()
         except Exception as error:  # a defect met in one room must not leave the others alone
             logger.error("cannot look after room %s", name, exc_info=error)
 
-    async def _find(self, name: str, room: SupervisedRoom) -> Finding:
+    async def _find(self, name: str, room: SupervisedRoom, row: RoomRow | None) -> Finding:
         """What is in the room, after the dead have been put out."""
         present = await self._api.participants(name)
         agents = [found for found in present if found.is_named(self._agent_name)]
         living = [agent for agent in agents if not await self._is_put_out(name, room, agent)]
+        room.asked_at = self._now()
+        room.was_seen(row, [agent.identity for agent in living], has_job=self._agents.has_job(name))
         if living:
             return Finding.AGENT
         if agents:

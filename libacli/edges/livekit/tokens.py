@@ -24,6 +24,7 @@ AVATAR_IDENTITIES = {"tavus": "tavus-avatar-agent"}
 """Vendor of avatars → the identity its avatar joins with, alone or with an ending (`-2`); reserved for it."""
 
 ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"
+AGENT_IDENTITY_PREFIX = "liba-agent-"
 SIGNATURE_VALID_S = 60
 _MAX_NONCE_CHARS = 64
 """Twice what `sign_request` makes: they are remembered."""
@@ -57,10 +58,14 @@ def join_token(
     valid_for_s: int = 600,
     permissions: Permissions | None = None,
     on_behalf: str = "",
+    brings: str = "",
 ) -> str:
     """A token for one participant and one room: join and subscribe, and what `permissions` add.
 
-    What it has spoken is on the account of `on_behalf`, if that is given. Never the right to change its own
+    What it has spoken is on the account of `on_behalf`, if that is given. Where joining makes the room,
+    LiveKit sends an agent of the name `brings` into it; into one that is there already it sends none:
+    https://docs.livekit.io/agents/server/agent-dispatch/#dispatch-on-participant-connection
+    Never the right to change its own
     name, metadata or attributes. Raises UsageError for a room or identity that is no name, RefusedError for
     an identity that belongs to liba itself.
     """
@@ -79,6 +84,8 @@ def join_token(
             on_behalf=on_behalf,
         )
         claims["attributes"] = {CAN_SAY_ATTRIBUTE: permission}
+    if brings:
+        claims["roomConfig"] = {"agents": [{"agentName": brings}]}
     return encode(credentials, claims, valid_for_s)
 
 
@@ -127,6 +134,11 @@ def avatar_token(
 def admin_token(credentials: LiveKitCredentials, *, room: str) -> str:
     """A token for calls to LiveKit's server API about one room, valid for a minute."""
     return encode(credentials, {"video": {"roomAdmin": True, "room": room}}, 60)
+
+
+def room_token(credentials: LiveKitCredentials, *, room: str) -> str:
+    """A token for making one room, valid for a minute."""
+    return encode(credentials, {"video": {"roomCreate": True, "room": room}}, 60)
 
 
 def list_token(credentials: LiveKitCredentials) -> str:

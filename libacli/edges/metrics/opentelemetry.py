@@ -36,8 +36,9 @@ Signal = Literal["traces", "metrics"]
 CLOSE_TIMEOUT_S = 2.0
 
 _TOLD = (
-    "id", "room", "agent", "epoch", "route", "route_reason", "outcome", "reason", "voice", "model", "chars",
-    "chunks", "frames", "underruns", "t3_source", "replayed",
+    "id", "room", "agent", "epoch", "route", "route_reason", "outcome", "reason", "voice", "model",
+    "provider", "voice_reason", "reworded", "hedged", "cached", "hold", "chars", "chunks", "frames",
+    "underruns", "t3_source", "replayed",
 )  # fmt: skip
 """Members of a record that a trace tells, each as `liba.` and its name."""
 

@@ -58,6 +58,10 @@ class PrometheusMeter:
         self._avatar = Counter("liba_avatar_seconds", "Seconds of avatar conversations", registry=own)
         self._underruns = Counter("liba_underruns", "Times that speech broke off in its middle", registry=own)
         self._replayed = Counter("liba_replayed", "Utterances begun again on the track", registry=own)
+        self._cached = Counter("liba_voice_cache_hits", "Utterances said from memory", registry=own)
+        self._hedged = Counter(
+            "liba_voice_hedges", "Utterances for which a second request was the quicker one", registry=own
+        )
         rooms = Gauge("liba_rooms", "Rooms with an agent of this worker", registry=own)
         rooms.set_function(lambda: len(self._queues))
         waiting = Gauge("liba_queue_length", "Utterances that wait, in all rooms", registry=own)
@@ -71,10 +75,12 @@ class PrometheusMeter:
         for name, histogram in self._seconds.items():
             if (milliseconds := getattr(record, name)) is not None:
                 histogram.labels(route).observe(milliseconds / 1000)
-        if record.chunks:  # without one it never came to its turn
+        if record.chunks and not record.cached:  # without a chunk it never came to its turn
             self._characters.inc(record.chars)
         self._underruns.inc(record.underruns)
         self._replayed.inc(record.replayed)
+        self._cached.inc(record.cached)
+        self._hedged.inc(record.hedged)
 
     def refuse(self, reason: str) -> None:
         """A request was rejected; a reason that is not one of `REASONS` counts as `other`."""

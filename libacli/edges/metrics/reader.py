@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 _PAGE = 500
+_FLAGS = ("reworded", "hedged", "cached", "replayed")
 _PATIENCE_S = 2.0
 
 
@@ -98,7 +99,7 @@ class MetricsReader:
 
     def _record(self, members: list[Any]) -> UtteranceRecord:
         known = dict(zip(self._columns, members, strict=True))
-        known["replayed"] = bool(known["replayed"])
+        known |= {name: bool(known[name]) for name in _FLAGS if name in known}
         known["route"] = route_of(known["route"])
         return UtteranceRecord(**known)
 

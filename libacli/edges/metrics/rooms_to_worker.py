@@ -12,7 +12,6 @@ import asyncio
 import json
 import logging
 import socket
-import tempfile
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any, cast
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.meter import Meter
 from libacli.edges.metrics.prometheus import PrometheusMeter
+from libacli.edges.socket_folder import socket_folder
 
 logger = logging.getLogger("liba.metrics")
 
@@ -29,7 +29,6 @@ _LINE_BYTES = 64 * 1024
 
 _LAST_WORDS_TIMEOUT_S = 1.0
 """What a room has sent lies in the socket already: reading it takes milliseconds."""
-_LONGEST_FOLDER = 80  # characters; the address of a socket may have about 100
 
 
 @asynccontextmanager
@@ -38,9 +37,8 @@ async def gathering(prometheus: PrometheusMeter, *others: Meter) -> AsyncIterato
 
     Of the `others`, `observe` and `refuse` are called, for all rooms; who opened them closes them.
     """
-    folder = None if len(tempfile.gettempdir()) < _LONGEST_FOLDER else "/tmp"
     lines: set[_Line] = set()
-    with tempfile.TemporaryDirectory(prefix="liba-", dir=folder, ignore_cleanup_errors=True) as own:
+    with socket_folder() as own:
         address = Path(own) / "meter"
         server = await asyncio.get_running_loop().create_unix_server(
             lambda: _Line(prometheus, others, lines), address

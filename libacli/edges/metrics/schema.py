@@ -47,6 +47,14 @@ MIGRATIONS = (
     )
     """,
     "CREATE INDEX record_by_t0 ON record (t0)",
+    """
+    ALTER TABLE record ADD COLUMN provider TEXT NOT NULL DEFAULT '';
+    ALTER TABLE record ADD COLUMN voice_reason TEXT NOT NULL DEFAULT '';
+    ALTER TABLE record ADD COLUMN reworded INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE record ADD COLUMN hedged INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE record ADD COLUMN cached INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE record ADD COLUMN hold REAL NOT NULL DEFAULT 0
+    """,
 )
 """What makes version n of the schema from version n-1; `PRAGMA user_version` is n.
 

@@ -2,7 +2,8 @@
 
 The protocol is that of livekit-agents' `DataStreamAudioOutput`: one byte stream per utterance on topic
 `lk.audio_stream`, its close is the end of the utterance; the avatar reports `lk.playback_finished` by RPC and
-takes `lk.clear_buffer`. What each of these means for an utterance is in `core.turn`; here it is carried out.
+takes `lk.clear_buffer`. What each of these means for an utterance, and what is heard of the avatar's track,
+is in `core.turn`; here it is carried out.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from dataclasses import dataclass, field
 from livekit import rtc
 
 from libacli.complaint_log import ComplaintLog
-from libacli.core.audio import SAMPLE_RATE, is_audible
+from libacli.core.audio import SAMPLE_RATE, duration_s, is_audible, peak
 from libacli.core.bounds import Bounds
 from libacli.core.complaints import Complaints
-from libacli.core.turn import Turn, TurnHistory, Verdict, played_s
+from libacli.core.turn import Turn, Verdict, played_s
+from libacli.core.turn_history import TurnHistory
 from libacli.edges.sinks.avatar_presence import AvatarPresence
 from libacli.edges.sinks.avatar_tracks import AvatarTracks, SoundOf, sound_of
 from libacli.errors import SinkError
@@ -32,6 +34,16 @@ AUDIO_TOPIC = "lk.audio_stream"
 FINISHED_METHOD = "lk.playback_finished"
 STARTED_METHOD = "lk.playback_started"
 CLEAR_METHOD = "lk.clear_buffer"
+
+_CLEAR_TRIES = 2
+_CLEAR_TRY = 0.4
+"""Part of the time for falling silent that one call may take: two of them, and then the stream is closed."""
+
+_GONE = (rtc.RpcError.ErrorCode.RECIPIENT_DISCONNECTED, rtc.RpcError.ErrorCode.RECIPIENT_NOT_FOUND)
+
+_LOOK_EVERY_S = 0.1
+_SILENT_S = 0.3
+"""Who was not heard for so long has fallen silent: who speaks pauses mostly for less."""
 
 _COMPLAINTS_PER_MINUTE = 2
 
@@ -46,8 +58,17 @@ class _Delivery:
 
     on_audible: Callable[[], None]
     writer: rtc.ByteStreamWriter | None = None
-    over: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the turn has ended while somebody may be waiting for something else."""
+    stirred: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when something has happened that whoever waits has to look at."""
+
+    heard_at: float | None = None
+    """When something was heard of that avatar last."""
+
+    def may_be_heard(self, now: float) -> bool:
+        return self.heard_at is None or self.is_heard(now)
+
+    def is_heard(self, now: float) -> bool:
+        return self.heard_at is not None and now < self.heard_at + _SILENT_S
 
 
 class AvatarSink(AvatarPresence):
@@ -97,19 +118,21 @@ class AvatarSink(AvatarPresence):
 
     def present(self, identity: str) -> None:
         super().present(identity)
-        self._history.misses = 0
+        self._history.meet_another()
         self._tracks.take(identity)
 
     def absent(self, reason: str) -> None:
         super().absent(reason)
         if self._delivery:
             self._delivery.turn.lost(reason)
-            self._delivery.over.set()
+            self._delivery.stirred.set()
 
     async def start(self, on_audible: Callable[[], None]) -> Route:
         if self._absence:
             raise SinkError(self._absence)
         self._idle.clear()  # from here on: whoever changes the avatar waits for this utterance too
+        if self._tracks.is_deaf_to(self._identity):
+            self._tracks.take(self._identity)  # asks for it once more
         turn = Turn(self._history, audible_timeout_s=self._audible_timeout_s)
         self._delivery = delivery = _Delivery(turn, self._identity, on_audible)
         try:
@@ -131,27 +154,24 @@ class AvatarSink(AvatarPresence):
     async def write(self, frame: bytes) -> None:
         delivery, writer = self._current()
         turn = delivery.turn
-        if (pause_s := turn.pause_s(self._now())) > 0:
+        while self._verdict_on(delivery) is None and (pause_s := turn.pause_s(self._now())) > 0:
             await self._until(delivery, self._now() + pause_s)
-        self._verdict_on(delivery)
-        handed_at = self._now()
         with self._delivering(delivery):
             async with asyncio.timeout(self._bounds.stream_s):
                 await writer.write(frame)
-        sounds = turn.sounded_at is None and is_audible(frame)
-        turn.wrote(handed_at=handed_at, now=self._now(), is_audible=sounds)
+        turn.wrote(self._now(), loudness=peak(frame))
 
     async def finish(self) -> Playback:
         delivery, writer = self._current()
         turn = delivery.turn
         self._verdict_on(delivery)
-        turn.closing(self._now())
+        turn.closing()
         with self._delivering(delivery):
             async with asyncio.timeout(self._bounds.stream_s):
                 await writer.aclose()
         turn.closed()
         while (verdict := self._verdict_on(delivery)) is None:
-            await self._until(delivery, turn.due_at())
+            await self._until(delivery, turn.due_at(self._now()))
         self._release(delivery)
         return Playback("reported" if verdict.outcome == "reported" else "estimated")
 
@@ -159,10 +179,10 @@ class AvatarSink(AvatarPresence):
         if (delivery := self._delivery) is None:
             return
         delivery.turn.cleared()
-        delivery.over.set()
+        delivery.stirred.set()
         async with self._clearing:  # one at a time; when one is given up the next takes over
-            # One that was given up is not waited for, and its successor has nothing to fall silent with.
-            if self._delivery is delivery and self._takes_calls(delivery.identity):
+            # Also one that was given up, or is not wanted any more, could go on as long as it is there.
+            if self._delivery is delivery and delivery.identity in self._room.remote_participants:
                 await self._silence(delivery)
             self._release(delivery)
 
@@ -174,20 +194,44 @@ class AvatarSink(AvatarPresence):
         turn = delivery.turn
         try:
             async with asyncio.timeout(self._bounds.clear_s):
-                if turn.has_to_be_silenced:
-                    await self._room.local_participant.perform_rpc(
-                        destination_identity=delivery.identity, method=CLEAR_METHOD, payload=""
-                    )
+                is_silent = not turn.has_to_be_silenced or await self._takes_clear(delivery.identity)
+                if is_silent:
                     turn.silenced()
                 if turn.has_open_stream and delivery.writer:
-                    turn.closing(self._now())
+                    turn.closing()
                     await delivery.writer.aclose()
-        except (TimeoutError, rtc.RpcError) as error:
-            logger.warning("the avatar did not take `clear`: %s", error or "no answer")
-            if delivery.identity == self._identity:
+                if not is_silent:
+                    await self._until_silent(delivery)
+        except TimeoutError:
+            logger.warning("the avatar took longer than %g s to fall silent", self._bounds.clear_s)
+            if delivery.identity == self._identity and delivery.is_heard(self._now()):
                 self._give_up("stalled")
         except Exception as error:  # the avatar is silent; that it is not told of the end too does no harm
             logger.warning("the avatar's stream was not closed: %s", error)
+
+    async def _takes_clear(self, identity: str) -> bool:
+        """Whether the avatar drops what it has, or is gone; one call may get lost, so it is called twice."""
+        for _ in range(_CLEAR_TRIES):
+            if identity not in self._room.remote_participants:
+                return True
+            try:
+                async with asyncio.timeout(self._bounds.clear_s * _CLEAR_TRY):
+                    await self._room.local_participant.perform_rpc(
+                        destination_identity=identity, method=CLEAR_METHOD, payload=""
+                    )
+            except Exception as error:  # RpcError, and what else the SDK may raise
+                if isinstance(error, rtc.RpcError) and error.code in _GONE:
+                    return True
+                logger.warning("the avatar did not take `clear`: %s", str(error) or "no answer")
+            else:
+                return True
+        return False
+
+    async def _until_silent(self, delivery: _Delivery) -> None:
+        """What was sent and was not heard yet may still come, unless that was waited for already."""
+        is_stalled = delivery.turn.verdict and delivery.turn.verdict.reason == "stalled"
+        while delivery.may_be_heard(self._now()) and not is_stalled:  # noqa: ASYNC110 - silence is no event
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     @contextmanager
     def _delivering(self, delivery: _Delivery) -> Iterator[None]:
@@ -203,6 +247,8 @@ class AvatarSink(AvatarPresence):
 
     def _verdict_on(self, delivery: _Delivery, *, cause: Exception | None = None) -> Verdict | None:
         """What became of the turn, if that is known. Raises SinkError when it was not heard to its end."""
+        if self._tracks.is_deaf_to(delivery.identity):
+            delivery.turn.deaf(self._now())
         verdict = delivery.turn.judge(self._now())
         if verdict and verdict.gives_up and delivery.identity == self._identity:
             self._give_up(verdict.gives_up)
@@ -211,13 +257,11 @@ class AvatarSink(AvatarPresence):
         return verdict
 
     async def _until(self, delivery: _Delivery, when: float) -> None:
-        """Waits until then, or until the turn has ended."""
+        """Waits until then, or until something happens that has to be looked at."""
         with suppress(TimeoutError):
             async with asyncio.timeout_at(when):
-                await delivery.over.wait()
-
-    def _takes_calls(self, identity: str) -> bool:
-        return identity == self._identity and identity in self._room.remote_participants
+                await delivery.stirred.wait()
+        delivery.stirred.clear()
 
     def _current(self) -> tuple[_Delivery, rtc.ByteStreamWriter]:
         if self._delivery is None or self._delivery.writer is None:
@@ -231,10 +275,18 @@ class AvatarSink(AvatarPresence):
 
     def _on_pcm(self, pcm: bytes, identity: str) -> None:
         delivery = self._delivery
-        if delivery is None or identity != delivery.identity:
+        is_ours = delivery is not None and identity == delivery.identity
+        sounds = is_audible(pcm)
+        if sounds:
+            self._overhear(identity, duration_s(len(pcm)), is_ours=is_ours)
+        if delivery is None or not is_ours:
             return
-        if delivery.turn.awaits_sound and is_audible(pcm) and delivery.turn.heard(self._now()):
+        now = self._now()
+        if sounds:
+            delivery.heard_at = now
+        if delivery.turn.listened(now, duration_s(len(pcm)), is_audible=sounds):
             delivery.on_audible()
+            delivery.stirred.set()
 
     async def _on_finished(self, call: rtc.RpcInvocationData) -> str:
         position_s = played_s(call.payload)
@@ -243,15 +295,19 @@ class AvatarSink(AvatarPresence):
                 call.caller_identity, "report of the end", "passed over: not its own, or malformed"
             )
             return "reject"
-        if self._delivery and self._delivery.turn.reported(position_s, self._now()):
-            self._delivery.over.set()
-        else:
-            told = f"passed over: at {position_s:.2f} s it fits no utterance"
-            self._log.tell(self._identity, "report of the end", told, level=logging.INFO)
+        if self._delivery is None:
+            self._history.takes_report(self._now())
+        elif self._delivery.turn.reported(self._now()):
+            self._delivery.stirred.set()
+            return "ok"
+        told = f"passed over: no utterance waits for one, at {position_s:.2f} s"
+        self._log.tell(self._identity, "report of the end", told, level=logging.INFO)
         return "ok"
 
     async def _on_started(self, call: rtc.RpcInvocationData) -> str:
-        return "ok"  # what counts is what is heard on its track
+        if self._delivery and call.caller_identity == self._delivery.identity:
+            self._delivery.turn.started()
+        return "ok"  # what counts, where anything is heard, is what is heard on its track
 
     def _on_left(self, participant: rtc.RemoteParticipant) -> None:
         if participant.identity == self._identity:

@@ -1,4 +1,4 @@
-"""What the avatar publishes, heard by the agent: only so it knows when its own sound has arrived."""
+"""What the avatar publishes, heard by the agent: only so it knows what of its own sound has arrived."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ class AvatarTracks:
         self._sound_of = sound_of
         self._tracks: asyncio.Queue[tuple[rtc.Track, str]] = asyncio.Queue()
         self._log = log
+        self._heard: set[str] = set()
 
     def open(self) -> None:
         """From now on. The room must be connected."""
@@ -57,6 +58,12 @@ class AvatarTracks:
             for publication in participant.track_publications.values():
                 self._on_published(publication, participant)
 
+    def is_deaf_to(self, identity: str) -> bool:
+        """Whether the participant has published sound, and none of it, not even silence, comes here."""
+        if identity in self._heard or not (participant := self._room.remote_participants.get(identity)):
+            return False
+        return any(one.kind == rtc.TrackKind.KIND_AUDIO for one in participant.track_publications.values())
+
     async def listen(self) -> None:
         """Hears them, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
@@ -64,10 +71,12 @@ class AvatarTracks:
                 tasks.create_task(self._hear(*await self._tracks.get()))
 
     async def _hear(self, track: rtc.Track, identity: str) -> None:
-        with self._log.net(identity, "sound"):  # one that is not heard is spoken on the track, in the end
+        with self._log.net(identity, "sound"):  # whoever is not heard is believed what he reports
             async with aclosing(self._sound_of(track)) as sound:
+                self._heard.add(identity)
                 async for pcm in sound:
                     self._on_pcm(pcm, identity)
+        self._heard.discard(identity)
 
     def _on_published(
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant

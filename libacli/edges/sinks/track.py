@@ -27,8 +27,10 @@ class TrackSink:
     What it plays is `observed`: the end is when the source has given its last sample to the encoder.
     """
 
-    def __init__(self, room: rtc.Room, *, reason: str) -> None:
+    def __init__(self, room: rtc.Room, *, reason: str, is_spare: bool = False) -> None:
+        """`is_spare`: there is an avatar, whose microphone is the one that pages show for the agent's."""
         self._room = room
+        self._source_kind = rtc.TrackSource.SOURCE_UNKNOWN if is_spare else rtc.TrackSource.SOURCE_MICROPHONE
         self._route = Route("track", reason=reason, target=TRACK_NAME)
         self._source: rtc.AudioSource | None = None
         self._publication: rtc.LocalTrackPublication | None = None
@@ -46,7 +48,8 @@ class TrackSink:
         track = rtc.LocalAudioTrack.create_audio_track(TRACK_NAME, self._source)
         # No packets in silence (DTX): a listener's jitter buffer runs empty, and what comes first is played
         # at once; packets of silence would keep it filled, which costs up to 10 ms.
-        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=True)
+        # LiveKit's hooks take an agent's own microphone before its avatar's; what has no source they play.
+        options = rtc.TrackPublishOptions(source=self._source_kind, dtx=True)
         self._publication = await self._room.local_participant.publish_track(track, options)
 
     async def subscribed(self, *, within_s: float) -> None:

@@ -160,6 +160,6 @@ class FileWriter:
 def _known(error: Exception, path: Path) -> LibaError:
     if isinstance(error, LibaError):
         return error
-    known = LibaError(f"cannot write {path}: {error or type(error).__name__}")
+    known = LibaError(f"cannot write {path}: {str(error) or type(error).__name__}")
     known.__cause__ = error
     return known

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from livekit import rtc
+from pydantic import SecretStr
 
 from libacli.complaint_log import ComplaintLog
 from libacli.core.audio import SAMPLE_RATE, duration_s, first_audible_s, is_audible, level_dbfs, samples
 from libacli.core.messages import parse_object
 from libacli.core.protocol import EVENTS_TOPIC
 from libacli.edges.livekit.background import in_background
+from libacli.edges.livekit.encryption import EncryptionWatch
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.participants import epoch_of_agent, is_agent
 from libacli.errors import RefusedError
@@ -197,9 +199,15 @@ async def _removed_samples(track: rtc.RemoteAudioTrack) -> int:
 
 
 @asynccontextmanager
-async def listening(url: str, token: str, *, agent_name: str | None = None) -> AsyncIterator[Listener]:
+async def listening(
+    url: str, token: str, *, agent_name: str | None = None, e2ee_key: SecretStr | None = None
+) -> AsyncIterator[Listener]:
     """A listener in the token's room. Raises UnreachableError or CredentialsError, and what breaks it."""
     room = rtc.Room()
+    encryption = EncryptionWatch(room, has_key=e2ee_key is not None)
     listener = Listener(room, agent_name=agent_name)
-    async with joined(room, url, token), in_background(listener.run()):
-        yield listener
+    async with joined(room, url, token, e2ee_key=e2ee_key), in_background(listener.run()):
+        try:
+            yield listener
+        finally:
+            await encryption.look()

@@ -10,6 +10,7 @@ from livekit import rtc
 
 from libacli.config import LiveKitCredentials
 from libacli.edges.livekit.background import in_background
+from libacli.edges.livekit.encryption import EncryptionWatch
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import listener_token
 from libacli.edges.viewer.listener import Listener
@@ -34,11 +35,15 @@ async def seated(
     Raises UnreachableError or CredentialsError. When listening or watching breaks, the context is ended with
     that error: what was heard from then on would be less than there was.
     """
-    there = rtc.Room()
+    there, key = rtc.Room(), credentials.e2ee_key
+    encryption = EncryptionWatch(there, has_key=key is not None)
     seat = Seat(there, Listener(there, agent_name=agent_name), VideoWatcher(there))
     token = listener_token(credentials, room=room, identity=identity)
     async with (
-        joined(there, credentials.ws_url, token),
+        joined(there, credentials.ws_url, token, e2ee_key=key),
         in_background(seat.listener.run(), seat.video.run()),
     ):
-        yield seat
+        try:
+            yield seat
+        finally:
+            await encryption.look()

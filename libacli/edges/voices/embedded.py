@@ -18,13 +18,16 @@ import re
 import unicodedata
 from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from libacli.core.audio import AUDIBLE_PEAK, SAMPLE_RATE
-from libacli.core.text import split_chunks
-from libacli.edges.voices.openai import OpenAIVoice, open_client
+from libacli.core.chunks import split_chunks
+from libacli.core.sentences import sentence_ends
+from libacli.core.spoken import spoken
+from libacli.edges.voices.embedded_sound import trimmed
+from libacli.edges.voices.speech import SpeechApiVoice, open_client
 from libacli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,7 +42,6 @@ _SLOWEST, _FASTEST = 0.5, 2.0
 """What the model was made for; a request may ask for 0.25 to 4.0, as with OpenAI, and gets the nearest."""
 
 _GAIN = 1.6
-_FULL_SCALE = 32_767
 _MOST_CHARS = 4_096
 _PIECE_CHARS = 200
 """The model is at its best below this length."""
@@ -47,9 +49,11 @@ _PIECE_CHARS = 200
 _FIRST_CLAUSE = re.compile(r"""^.{12,64}?[,;:!?…—]["'”’)]*\s+""", re.DOTALL)
 _FIRST_CLAUSE_FROM_CHARS = 64
 
-_LEAD_S = 0.010
-_SENTENCE_PAUSE_S, _CLAUSE_PAUSE_S, _WORD_PAUSE_S = 0.15, 0.10, 0.03
-"""Silence left at the end of a piece, by its last mark; the model itself leaves 0.3 to 0.5 s."""
+_MOST_PHONEMES = 400
+"""Beyond it the model is asked in pieces."""
+
+_MIXED_NUMBER = re.compile(r"(\d) (\d{1,2}/\d{1,2})(?!\w)")
+"""2 1/2, which is two and a half."""
 
 
 def embedded_voice(
@@ -57,7 +61,7 @@ def embedded_voice(
     speed: float = 1.0,
     first_pcm_timeout_s: float = 10.0,
     stall_timeout_s: float = 5.0,
-) -> OpenAIVoice:
+) -> SpeechApiVoice:
     """A `Voice` that needs no network, account or key. Speaks English only; `speed` is held to 0.5..2.0.
 
     Loads nothing yet: the first synthesis or `warm_up` does, in its thread (about half a second, 200 MB).
@@ -66,10 +70,11 @@ def embedded_voice(
     if not (importlib.util.find_spec("hibari") and importlib.util.find_spec("numpy")):
         raise ConfigError("the embedded voice is not installed", hint="pip install 'libacli[local]'")
     http_client = httpx2.AsyncClient(transport=EmbeddedSpeech())
-    return OpenAIVoice(
+    return SpeechApiVoice(
         open_client("none", "http://embedded.invalid/v1", http_client=http_client),
         model=MODEL,
         voice=VOICE,
+        provider="embedded",
         speed=speed,
         first_pcm_timeout_s=first_pcm_timeout_s,
         stall_timeout_s=stall_timeout_s,
@@ -161,15 +166,33 @@ def _model() -> Hibari:
 def _pieces(text: str, speed: float) -> Iterator[bytes]:
     """PCM of `text`, as soon as each part of it is ready; the first part is short."""
     model = _model()
-    for part in _parts(_with_plain_digits(text)):
-        for sentence in model.split_sentences(part):
-            if pcm := _pcm(model(sentence, speed=speed, seed=0), sentence):
+    for part in _parts(_readable(text)):
+        for start, end in pairwise((0, *sentence_ends(part), len(part))):
+            sentence = part[start:end]
+            if pcm := trimmed(_wave(model, sentence, speed), sentence, gain=_GAIN):
                 yield pcm
 
 
-def _with_plain_digits(text: str) -> str:
-    """`text` with 2 for ², ② and the like: hibari takes them for numbers, and cannot read them."""
-    return "".join(str(unicodedata.digit(char)) if char.isdigit() else char for char in text)
+def _readable(text: str) -> str:
+    """`text` as hibari reads it: it drops the minus sign, and fails at digits of other scripts and at İ."""
+    text = _MIXED_NUMBER.sub(r"\1 and \2", spoken(text).replace("−", " minus ").replace("İ", "I"))
+    return "".join(str(unicodedata.digit(char)) if _is_odd_digit(char) else char for char in text)
+
+
+def _is_odd_digit(character: str) -> bool:
+    return not character.isascii() and character.isdigit() and character not in "²³"
+
+
+def _wave(model: Hibari, sentence: str, speed: float) -> numpy.typing.NDArray[numpy.float32]:
+    """What `model` says, not cut further by its own rules, where it can take so much at once."""
+    phonemes = model.g2p(sentence)
+    is_short = len(phonemes) <= _MOST_PHONEMES
+    wave: numpy.typing.NDArray[numpy.float32] = (
+        model.from_phonemes(phonemes, speed=speed, seed=0)
+        if is_short
+        else model(sentence, speed=speed, seed=0)
+    )
+    return wave
 
 
 def _parts(text: str) -> Iterator[str]:
@@ -178,25 +201,3 @@ def _parts(text: str) -> Iterator[str]:
         yield first.group()
         text = text[first.end() :]
     yield from split_chunks(text, max_chars=_PIECE_CHARS, first_chars=_PIECE_CHARS)
-
-
-def _pcm(wave: numpy.typing.NDArray[numpy.float32], text: str) -> bytes:
-    """s16le of a wave (-1..1), louder, and without the silence that the model puts around it."""
-    import numpy
-
-    level = numpy.abs(wave)
-    peak = float(level.max(initial=0.0))
-    gain = min(_GAIN, 1.0 / peak) if peak else 1.0
-    audible = numpy.flatnonzero(level * gain * _FULL_SCALE >= AUDIBLE_PEAK)
-    if not audible.size:
-        return b""
-    start = max(0, int(audible[0]) - round(_LEAD_S * SAMPLE_RATE))
-    end = int(audible[-1]) + 1 + round(_pause_after(text) * SAMPLE_RATE)
-    return (wave[start:end] * (gain * _FULL_SCALE)).astype("<i2").tobytes()
-
-
-def _pause_after(text: str) -> float:
-    text = text.rstrip().rstrip("\"'”’)")
-    if text.endswith((".", "!", "?", "…")):
-        return _SENTENCE_PAUSE_S
-    return _CLAUSE_PAUSE_S if text.endswith((",", ";", ":", "—", "–")) else _WORD_PAUSE_S

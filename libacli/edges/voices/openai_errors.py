@@ -1,6 +1,6 @@
 """What the errors of OpenAI's client mean for whoever wanted to hear something.
 
-Format of the errors: https://platform.openai.com/docs/guides/error-codes
+Format of the errors: https://platform.openai.com/docs/guides/error-codes; others': `core.server_words`.
 """
 
 from __future__ import annotations
@@ -12,33 +12,38 @@ import httpx2
 import openai
 
 from libacli.core.audio import duration_s
-from libacli.errors import VoiceError, VoiceRefusedError, VoiceTruncatedError
+from libacli.core.server_words import presentable, reason_in
+from libacli.edges.retry_after import retry_after_s
+from libacli.edges.voices.openai_address import azure_hint, told_address
+from libacli.errors import VoiceBusyError, VoiceError, VoiceRefusedError, VoiceTruncatedError
 from libacli.masking import masked
 
 _RETRY_PAUSE_S = 0.1
 _RATE_LIMIT_PAUSE_S = 0.5
-_LONGEST_RETRY_AFTER_S = 2.0
-"""Nobody waits longer than this for a voice; a service that asks for more has refused."""
+_LONGEST_PAUSE_S = 2.0
+"""A request is not held back for longer: whoever asked for it knows whether it can wait."""
 
-_HARMLESS_PARAMS = frozenset({"voice", "model", "speed", "response_format"})
-"""Fields of a request whose complaint can be repeated: it quotes a setting, not the text."""
+_NEXT_TRY_S = 2.0
+"""Where even the second try came too early."""
+
+_SHORTEST_SECRET = 8
 
 
 def pause_before_retry(error: openai.APIError | httpx2.TransportError) -> float | None:
-    """Seconds until a second try, or None where it would not help."""
-    if isinstance(error, openai.RateLimitError) and not _is_quota(error):
-        pause_s = _retry_after_s(error)
-        return pause_s if pause_s <= _LONGEST_RETRY_AFTER_S else None
+    """Seconds until a second try, or None where it would not help, or not soon."""
+    if isinstance(error, openai.APIStatusError) and (after_s := _busy_s(error)) is not None:
+        return after_s if after_s <= _LONGEST_PAUSE_S else None
     if isinstance(error, (openai.InternalServerError, openai.APIConnectionError, httpx2.TransportError)):
         return _RETRY_PAUSE_S
     return None
 
 
-def _retry_after_s(error: openai.RateLimitError) -> float:
-    try:
-        return max(0.0, float(error.response.headers["retry-after"]))
-    except (KeyError, ValueError):
-        return _RATE_LIMIT_PAUSE_S
+def _busy_s(error: openai.APIStatusError) -> float | None:
+    """Seconds until a server that has too much to do can be asked again; None: it is something else."""
+    told = retry_after_s(error.response.headers, reason_in(error.body))
+    if error.status_code == 429 and not _is_quota(error):
+        return _RATE_LIMIT_PAUSE_S if told is None else told
+    return told if error.status_code == 503 else None
 
 
 def _is_quota(error: openai.APIStatusError) -> bool:
@@ -67,26 +72,37 @@ def translated(text: str, yielded: Callable[[], int], secrets: Sequence[str] = (
         ) from error
 
 
-def _refusal(error: openai.APIStatusError, text: str, secrets: Sequence[str]) -> VoiceError:
-    """What a status means for the user. The server's words may quote the text or the key: they stay out."""
-    status = error.status_code
-    if status == 429 and not _is_quota(error):
-        return VoiceError("the speech service limits the rate of requests (429)", hint="try again in a while")
-    if status >= 500:
-        return VoiceError(f"the speech service failed ({status})", hint="try again in a while")
-    complaint, hint = _REFUSALS.get(
-        status,
-        (
-            "did not accept the request",
-            "check the settings voice.model, voice.name, voice.speed and voice.instructions",
-        ),
-    )
-    words = ""
-    if status in (400, 404, 422) and error.param in _HARMLESS_PARAMS and isinstance(error.body, dict):
-        words = masked(str(error.body.get("message", "")), secrets)
-    words = f": {words[:300]}" if words and text not in words else ""
-    return VoiceRefusedError(f"the speech service {complaint} ({status}){words}", status=status, hint=hint)
+def safe_words(words: str, text: str, secrets: Sequence[str]) -> str:
+    """A server's `words`, without the text and the secrets that it may quote."""
+    told = [secret for secret in secrets if len(secret) >= _SHORTEST_SECRET]
+    return masked(presentable(masked(words, told), [text, *told]), told)
 
+
+def _refusal(error: openai.APIStatusError, text: str, secrets: Sequence[str]) -> VoiceError:
+    """What a status means for the user, with the server's own reason."""
+    status = error.status_code
+    reason = safe_words(reason_in(error.body), text, secrets)
+    words = f" ({status}): {reason}" if reason else f" ({status})"
+    if (after_s := _busy_s(error)) is not None:
+        what = "limits the rate of requests" if status == 429 else "is busy"
+        after_s = max(after_s, _NEXT_TRY_S)
+        hint = "try again in a while"
+        return VoiceBusyError(f"the speech service {what}{words}", retry_after_s=after_s, hint=hint)
+    if status >= 500:
+        return VoiceError(f"the speech service failed{words}", hint="try again in a while")
+    complaint, hint = _REFUSALS.get(status, ("did not accept the request", _CHECK_SETTINGS))
+    hint = azure_hint(status, error.request) or hint.format(address=told_address(error.request.url))
+    return VoiceRefusedError(f"the speech service {complaint}{words}", status=status, hint=hint)
+
+
+_CHECK_SETTINGS = (
+    "check the settings voice.model, voice.name, voice.speed, voice.instructions and voice.extra"
+)
+_NO_CREDIT = (
+    "has no quota left for this key",
+    "add credit: for OpenAI at https://platform.openai.com/settings/organization/billing",
+)
+_NOTHING_THERE = "check the setting voice.model, and OPENAI_BASE_URL: {address} was asked"
 
 _REFUSALS = {
     **dict.fromkeys(
@@ -94,10 +110,9 @@ _REFUSALS = {
         ("sends elsewhere, where key and text are not taken", "set OPENAI_BASE_URL to what answers there"),
     ),
     401: ("refused the API key", "check OPENAI_API_KEY, and that it belongs to OPENAI_BASE_URL"),
+    402: _NO_CREDIT,
     403: ("does not allow this", "check what the key in OPENAI_API_KEY may do, and from which country"),
-    404: ("knows no such model or address", "check the setting voice.model, and OPENAI_BASE_URL"),
-    429: (
-        "has no quota left for this key",
-        "add credit at https://platform.openai.com/settings/organization/billing",
-    ),
+    404: ("knows no such model or address", _NOTHING_THERE),
+    405: ("has no speech at this address", _NOTHING_THERE),
+    429: _NO_CREDIT,
 }

@@ -111,7 +111,7 @@ export class Board {
   /** Takes what an agent told. Returns whether it was something new of an utterance. */
   event(told) {
     this.version += 1;
-    this.agent = { name: told.agent, model: told.model, epoch: told.epoch };
+    this.agent = { name: told.agent, model: told.model, voice_state: told.voice_state ?? "", epoch: told.epoch };
     [this.avatar, this.#queue] = [told.avatar, told.queue];
     this.#learnEpoch(told.agent, told.epoch);
     if (told.state === "rejected" || !this.#states[told.state]) return false;

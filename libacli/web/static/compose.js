@@ -57,8 +57,9 @@ export class Compose {
     byId("stop").addEventListener("click", () => this._stop());
     byId("voice").addEventListener("input", (event) => this._setManner({ voice: event.target.value.trim() }));
     byId("speed").addEventListener("input", (event) => this._setManner({ speed: Number(event.target.value) }));
+    byId("emotion").addEventListener("input", (event) => this._setManner({ emotion: event.target.value }));
     byId("as-set").addEventListener("click", () => {
-      this._setManner({ voice: "", speed: null });
+      this._setManner({ voice: "", speed: null, emotion: "" });
       byId("voice").focus();
     });
   }
@@ -70,8 +71,9 @@ export class Compose {
       this._refuse("There is nothing to say yet. Write a line first.");
       return this._text.focus();
     }
-    const { voice, speed } = this._manner;
-    const body = { text, room: this._room, ...(voice && { voice }), ...(speed && { speed }) };
+    const { voice, speed, emotion } = this._manner;
+    const manner = { ...(voice && { voice }), ...(speed && { speed }), ...(emotion && { emotion }) };
+    const body = { text, room: this._room, ...manner };
     this._setSending(true);
     try {
       const key = this._keyOf(JSON.stringify(body));
@@ -140,22 +142,28 @@ export class Compose {
   }
 
   _showManner() {
-    const { voice, speed } = this._manner;
+    const { voice, speed, emotion } = this._manner;
     if (byId("voice").value.trim() !== voice) byId("voice").value = voice;
     byId("speed").value = String(speed ?? 1);
     const words = speed ? `${speed.toFixed(2).replace(/0$/, "")}×` : "as set";
     write(byId("speed-words"), words);
     byId("speed").setAttribute("aria-valuetext", speed ? `${speed} times` : "as set");
-    show(byId("as-set"), Boolean(voice || speed));
+    byId("emotion").value = emotion;
+    show(byId("as-set"), Boolean(voice || speed || emotion));
   }
 }
 
 function readManner() {
   try {
-    const { voice = "", speed = null } = JSON.parse(localStorage.getItem(KEPT) ?? "{}");
-    return { voice: String(voice).slice(0, 64), speed: speed >= 0.5 && speed <= 2 ? Number(speed) : null };
+    const { voice = "", speed = null, emotion = "" } = JSON.parse(localStorage.getItem(KEPT) ?? "{}");
+    const isOffered = [...byId("emotion").options].some((option) => option.value === emotion);
+    return {
+      voice: String(voice).slice(0, 64),
+      speed: speed >= 0.5 && speed <= 2 ? Number(speed) : null,
+      emotion: isOffered ? emotion : "",
+    };
   } catch {
-    return { voice: "", speed: null };
+    return { voice: "", speed: null, emotion: "" };
   }
 }
 

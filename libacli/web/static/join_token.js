@@ -5,7 +5,7 @@ const MARGIN_MS = 30_000; // to join in, and for clocks that differ
 
 export class JoinToken {
   /**
-   * @param {() => Promise<{url: string, token: string, valid_for_s: number}>} ask the server for one
+   * @param {() => Promise<{url: string, token: string, e2ee_key?: string, valid_for_s: number}>} ask the server for one
    * @param {() => string} bearer what lets us in: a token of another session is another viewer's
    */
   constructor(ask, bearer) {
@@ -13,12 +13,12 @@ export class JoinToken {
     this._kept = load();
   }
 
-  /** @returns {Promise<{url: string, token: string}>} */
+  /** @returns {Promise<{url: string, token: string, key: string}>} key: of what is encrypted end to end, or empty */
   async get() {
-    const { bearer, until } = this._kept ?? {};
-    if (bearer === this._bearer() && Date.now() < until) return this._kept;
-    const { url, token, valid_for_s: seconds } = await this._ask();
-    this._kept = { url, token, bearer: this._bearer(), until: Date.now() + seconds * 1000 - MARGIN_MS };
+    const { key, bearer, until } = this._kept ?? {};
+    if (key !== undefined && bearer === this._bearer() && Date.now() < until) return this._kept;
+    const { url, token, e2ee_key, valid_for_s: seconds } = await this._ask();
+    this._kept = { url, token, key: e2ee_key ?? "", bearer: this._bearer(), until: Date.now() + seconds * 1000 - MARGIN_MS };
     store(this._kept);
     return this._kept;
   }

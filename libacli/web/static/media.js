@@ -3,6 +3,7 @@
 import { pause } from "./event_stream.js";
 
 const CLIENT = "/static/vendor/livekit-client.esm.mjs";
+const WORKER = "/static/vendor/livekit-client.e2ee.worker.mjs";
 const LONGEST_PAUSE_MS = 20_000; // as for events: both come back together
 const HUSH_MS = 1000; // longer than what a browser has still to play of a line that was stopped
 
@@ -24,7 +25,7 @@ export class Media {
 
   /**
    * @param {object} parts
-   * @param {{get: () => Promise<{url: string, token: string}>, forget: () => void}} parts.joinToken
+   * @param {{get: () => Promise<{url: string, token: string, key: string}>, forget: () => void}} parts.joinToken
    * @param {HTMLVideoElement} parts.video
    * @param {HTMLElement} parts.sounds where audio elements go
    * @param {() => void} parts.onChange
@@ -71,10 +72,11 @@ export class Media {
 
   /** One stay in the room. Returns why it ended, a DisconnectReason. */
   async _stay(livekit, signal) {
-    const { url, token } = await this._joinToken.get();
+    const { url, token, key } = await this._joinToken.get();
     const trouble = reachTrouble(url);
     if (trouble) throw new Error(trouble);
-    const room = new livekit.Room();
+    const worker = key ? new Worker(WORKER, { type: "module" }) : null;
+    const room = await makeRoom(livekit, key, worker);
     const left = new Promise((resolve) => room.once(livekit.RoomEvent.Disconnected, resolve));
     this._listenTo(room, livekit.RoomEvent);
     this._room = room;
@@ -90,6 +92,7 @@ export class Media {
     } finally {
       signal.removeEventListener("abort", leave);
       room.removeAllListeners();
+      worker?.terminate();
       this._clear();
     }
   }
@@ -98,6 +101,7 @@ export class Media {
     room
       .on(events.TrackSubscribed, (track, _, participant) => participant.isAgent && this._take(track))
       .on(events.TrackUnsubscribed, (track) => this._drop(track))
+      .on(events.EncryptionError, () => this._become("off", "It is encrypted with another key"))
       .on(events.AudioPlaybackStatusChanged, () => this._update())
       .on(events.Reconnecting, () => this._become("reconnecting", ""))
       .on(events.SignalReconnecting, () => this._become("reconnecting", ""))
@@ -152,6 +156,17 @@ export class Media {
     this.isBlocked = Boolean(this._room && this.hasSound && !this._room.canPlaybackAudio);
     this._onChange();
   }
+}
+
+/** A room whose sound and picture are encrypted end to end, if there is a key. */
+async function makeRoom(livekit, key, worker) {
+  if (!key) return new livekit.Room();
+  if (!livekit.isE2EESupported()) throw new Error("The room is encrypted, which this browser cannot read");
+  const keyProvider = new livekit.ExternalE2EEKeyProvider();
+  const room = new livekit.Room({ encryption: { keyProvider, worker } });
+  await keyProvider.setKey(key);
+  await room.setE2EEEnabled(true);
+  return room;
 }
 
 /** What keeps this browser from LiveKit, as far as the addresses tell; else empty. @param {string} url */

@@ -7,21 +7,26 @@ const ABSENCES = {
   "not ready": "The avatar is on its way.",
   left: "The avatar has left. It is called back.",
   stalled: "The avatar does not keep up.",
-  "no finish": "The avatar does not say when it has finished.",
   "never joined": "The avatar was called and did not come.",
   "no answer": "The avatar's service does not answer.",
   "not reachable": "The avatar's service cannot be reached.",
   "not available": "The avatar is not available.",
   "spend cap": "The avatar's time for today is used up.",
   "livekit not public": "The avatar's service cannot reach this LiveKit server.",
+  encrypted: "The room is encrypted, and the avatar has no key.",
 };
 
 /** Why there is no avatar, as a sentence. */
 export const absence = (reason) => ABSENCES[reason] ?? (reason ? `The avatar says: ${reason}.` : "");
 
-/** The route that a line takes or would take. @param {any} board */
+/** The route that a line takes or would take, and whose voice where it is not the usual one. @param {any} board */
 export function route(board) {
   if (!board.agent) return "";
+  const standIn = board.agent.voice_state ? `, in another voice: ${board.agent.model}` : "";
+  return way(board) + standIn;
+}
+
+function way(board) {
   const now = board.speaking;
   if (now?.route) return isByAvatar(now) ? "avatar" : soundOnly(now.route_reason);
   return board.avatar === "ready" ? "avatar" : soundOnly(board.avatar);
@@ -60,7 +65,8 @@ export function noteWords(row, parts, ahead) {
   if (row.state === "speaking") return "Its turn";
   const heard = parts.latency === null ? "" : `Heard after ${ms(parts.latency)}`;
   if (row.state === "audible") return heard;
-  if (row.state === "done") return heard ? `Done. ${heard}` : "Done";
+  const voice = row.voice_reason ? `In the voice of ${row.provider}` : "";
+  if (row.state === "done") return ["Done", heard, voice].filter(Boolean).join(". ");
   return [ENDS[row.state], row.reason].filter(Boolean).join(": ");
 }
 

@@ -55,6 +55,19 @@ def test_no_secret_is_shown_wherever_it_stands(bare_shell: Shell, variable: str)
         assert "********" in bare_shell.run(*arguments).stdout
 
 
+def test_headers_and_parameters_are_masked_and_fields_are_shown(bare_shell: Shell) -> None:
+    write(
+        bare_shell,
+        "liba.toml",
+        f'[openai.headers]\nx-key = "{API_SECRET}"\n[openai.query]\ncode = "{API_SECRET}"\n'
+        '[voice.extra]\nlang_code = "a"\n',
+    )
+    rows = {row["setting"]: row["value"] for row in bare_shell.run("config", "show", "--json").json}
+    assert (rows["openai.headers"], rows["openai.query"]) == ("********", "********")
+    assert rows["voice.extra"] == '{"lang_code": "a"}'
+    assert API_SECRET not in bare_shell.run("config", "show").stdout
+
+
 def test_the_table_has_one_line_for_each_setting(shell: Shell) -> None:
     ended = shell.run("config", "show")
     assert (ended.code, ended.stderr) == (0, "")
@@ -116,10 +129,16 @@ def test_the_files_are_listed_in_the_order_they_are_read(bare_shell: Shell) -> N
     write(bare_shell, "liba.toml", "")
     folder = bare_shell.folder
     assert bare_shell.run("config", "path").stdout.splitlines() == [
+        f"missing  {folder}/.env.local",
         f"missing  {folder}/.env",
         f"read     {folder}/liba.toml",
         f"missing  {folder}/user/liba/config.toml",
+        f"missing  {folder}/home/.livekit/cli-config.yaml",
     ]
+    assert bare_shell.run("config", "path", "--json").json[2] == {
+        "state": "read",
+        "path": f"{folder}/liba.toml",
+    }
 
 
 EVIL = """
@@ -218,13 +237,13 @@ def test_a_copy_of_a_trusted_folder_is_another_folder(
 def test_where_there_is_nothing_to_trust_that_is_told(bare_shell: Shell) -> None:
     ended = bare_shell.run("config", "trust")
     assert (ended.code, ended.stdout) == (3, "")
-    assert ended.stderr.startswith("liba: there is neither .env nor liba.toml in this folder - ")
+    assert ended.stderr.startswith("liba: there is none of .env.local, .env, liba.toml in this folder - ")
 
 
-@pytest.mark.parametrize("name", ["liba.toml", ".env"])
+@pytest.mark.parametrize("name", ["liba.toml", ".env", ".env.local"])
 def test_a_file_that_is_not_the_users_alone_or_not_understood_is_not_trusted(shell: Shell, name: str) -> None:
     file = write(shell, name, "nonsense = 1\nLIBA_NONSENSE=1")
-    write(shell, "liba.toml" if name == ".env" else ".env", "")
+    write(shell, "liba.toml" if name.startswith(".env") else ".env", "")
     assert shell.run("config", "trust").code == 3
     file.write_text("")
     file.chmod(0o606)
@@ -247,11 +266,11 @@ def test_the_list_of_files_tells_which_are_trusted_and_which_count_in_part(shell
 
     write(shell, ".env", "LIBA_SAY_ROOM=hall")
     file = write(shell, "liba.toml", "[server]\nbinary = './evil'")
-    assert states() == ["read", "partly", "missing"]
+    assert states() == ["missing", "read", "partly", "missing", "missing"]
     shell.run("config", "trust")
-    assert states() == ["trusted", "trusted", "missing"]
+    assert states() == ["missing", "trusted", "trusted", "missing", "missing"]
     file.chmod(0o666)
-    assert states() == ["trusted", "refused", "missing"]
+    assert states() == ["missing", "trusted", "refused", "missing", "missing"]
 
 
 def test_a_new_file_describes_every_setting_and_is_for_its_owner_alone(bare_shell: Shell) -> None:

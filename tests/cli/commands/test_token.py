@@ -36,6 +36,10 @@ def test_the_token_comes_with_all_that_is_needed_to_join(shell: Shell, server: T
 def test_as_json_it_says_what_it_grants(shell: Shell, server: TwirpServer) -> None:
     made = shell.run("token", "-r", "news", "-i", "vera", "-n", "Vera", "--can-say", "--json").json
     token = made.pop("token")
+    # What `lk token create --json` prints: https://github.com/livekit/livekit-cli, cmd/lk/token.go
+    of_lk = {name: made.pop(name) for name in ("access_token", "project_url", "name", "grants")}
+    assert (of_lk["access_token"], of_lk["project_url"], of_lk["name"]) == (token, server.url, "Vera")
+    assert of_lk["grants"]["video"] == claims(token)["video"]
     assert made == {
         "url": server.url,
         "room": "news",
@@ -47,6 +51,15 @@ def test_as_json_it_says_what_it_grants(shell: Shell, server: TwirpServer) -> No
     }
     SayPermissions([server.credentials], "news").read("vera", claims(token)["attributes"]["liba.say"])
     assert (claims(token)["name"], claims(token)["video"]["room"]) == ("Vera", "news")
+
+
+def test_f5_who_joins_is_told_the_address_for_others(shell: Shell) -> None:
+    public = {"LIVEKIT_PUBLIC_URL": "https://lk.example.org"}
+    assert "url:       wss://lk.example.org\n" in shell.run("token", env=public).stdout
+    assert shell.run("token", "--json", env=public).json["url"] == "wss://lk.example.org"
+    browser = FakeBrowser(shell.folder)
+    shell.spawn("token", "--token-only", "--open", env=public | browser.env)
+    assert parse_qs(urlsplit(browser.led_to()).query)["liveKitUrl"] == ["wss://lk.example.org"]
 
 
 def test_the_token_alone_is_one_line(shell: Shell) -> None:
@@ -179,3 +192,11 @@ def test_durations_are_read_as_they_are_written(duration: str, expected: int) ->
 def test_what_is_no_duration_is_told(duration: str) -> None:
     with pytest.raises(UsageError, match="is not a duration"):
         seconds(duration)
+
+
+def test_it_brings_the_agent_where_that_is_asked_for(shell: Shell) -> None:
+    made = shell.run("token", "--agent", "--json", env={"LIBA_AGENT_NAME": "host"}).json
+    assert made["agent"] == "host"
+    assert claims(made["token"])["roomConfig"] == {"agents": [{"agentName": "host"}]}
+    assert "agent:     liba" in shell.run("token", "--agent").stdout.splitlines()
+    assert "roomConfig" not in claims(shell.run("token", "--token-only").stdout.strip())

@@ -53,7 +53,11 @@ def test_each_child_has_the_settings_of_the_folder_and_no_key_that_is_not_for_it
     worker = elsewhere.load(services.worker_environment(CREDENTIALS)).settings
     assert worker.openai_api_key == settings.openai_api_key
     page = elsewhere.load(services.page_environment(CREDENTIALS)).settings
-    assert (page.openai_api_key, page.voice_provider, page.say_room) == (None, "openai", "hall")
+    assert (page.openai_api_key, page.voice_providers, page.say_room) == (
+        None,
+        ("speech", "realtime", "embedded"),
+        "hall",
+    )
     avatar = elsewhere.load(services.avatar_environment(SecretStr("local"))).settings
     assert (avatar.openai_api_key, avatar.livekit_api_secret) == (None, None)
     for child in (worker, page):

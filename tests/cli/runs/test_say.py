@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from libacli.core.emotion import EMOTIONS
 from libacli.core.protocol import SAY_METHOD
 from tests.cli.conftest import Shell
 from tests.twirp_server import (
@@ -20,7 +22,9 @@ from tests.twirp_server import (
     UNKNOWN_KEY,
     WRONG_SECRET,
     Answer,
+    TokenBucket,
     TwirpServer,
+    over_quota,
     reply,
     twirp_error,
 )
@@ -60,6 +64,7 @@ def test_an_id_said_twice_is_spoken_once(shell: Shell, server: TwirpServer) -> N
 def test_every_flag_reaches_the_agent(shell: Shell, server: TwirpServer) -> None:
     shell.run(
         *("say", "Hello.", "--id", "u1", "--voice", "nova", "--speed", "1.5", "--instructions", "calm"),
+        *("--emotion", "anger"),
         *("--ttl", "2.5", "--interrupt", "--priority", "-3", "--room", "news"),
     )
     assert said(server) == [
@@ -69,12 +74,19 @@ def test_every_flag_reaches_the_agent(shell: Shell, server: TwirpServer) -> None
             "voice": "nova",
             "speed": 1.5,
             "instructions": "calm",
+            "emotion": "anger",
             "ttl_ms": 2500,
             "interrupt": True,
             "priority": -3,
         }
     ]
     assert {asked.body["room"] for asked in server.requests} == {"news"}
+
+
+def test_an_emotion_that_there_is_not_is_told_with_those_that_there_are(shell: Shell) -> None:
+    ended = shell.run("say", "Hello.", "--emotion", "joy")
+    assert (ended.code, ended.stdout) == (2, "")
+    assert all(f"'{emotion}'" in ended.stderr for emotion in EMOTIONS)
 
 
 def test_a_file_is_said_as_it_stands(shell: Shell, server: TwirpServer) -> None:
@@ -226,6 +238,30 @@ def test_a_server_that_is_ill_counts_as_not_reachable(
     assert shell.run("say", "Hello.").code == 4
 
 
+def test_f3_a_quota_that_others_have_used_up_makes_no_command_fail(shell: Shell, server: TwirpServer) -> None:
+    server.bucket = TokenBucket(1000)
+    server.bucket.drain()
+    server.speech_s = 1.0
+    ended = shell.run("say", CANARY, "--wait", "done")
+    assert (ended.code, server.bucket.refused > 0) == (0, True)
+    assert CANARY not in ended.stderr
+
+
+def test_f3_a_quota_that_does_not_come_back_in_time_is_a_bound_that_passed(
+    shell: Shell, server: TwirpServer
+) -> None:
+    server.play("ListParticipants", over_quota("50"))
+    started = time.monotonic()
+    ended = shell.run("say", CANARY, "--timeout", "0.5")
+    assert (ended.code, time.monotonic() - started < 10) == (7, True)
+
+
+def test_f3_a_quota_that_stays_used_up_is_told_as_what_it_is(shell: Shell, server: TwirpServer) -> None:
+    server.play("ListParticipants", over_quota("3600"))
+    ended = shell.run("say", CANARY)
+    assert (ended.code, "quota is used up" in ended.stderr) == (4, True)
+
+
 def test_a_wait_that_is_too_long_times_out_and_names_the_id(shell: Shell, server: TwirpServer) -> None:
     server.status = {"state": "speaking"}
     ended = shell.run("say", CANARY, "--id", "u1", "--wait", "done", "--timeout", "2")
@@ -318,6 +354,92 @@ def test_standard_input_is_said_sentence_by_sentence(shell: Shell, server: Twirp
     assert [line["id"] for line in ended.ndjson] == ["s-0", "s-1", "s-2", "s-3"]
     assert [request["text"] for request in said(server)] == ["One.", "Two!", "Grüße, 世界。", "🎉 Last one"]
     assert ended.code == 0
+
+
+DOCUMENT = "# Plan\n\n**Buy** milk. See [the shop](https://a.b).\n- one\n- two\n"
+
+
+def test_markdown_on_standard_input_is_read_as_prose(shell: Shell, server: TwirpServer) -> None:
+    assert shell.spawn("say", "-", input=DOCUMENT.encode()).code == 0
+    assert [request["text"] for request in said(server)] == [
+        "Plan.",
+        "Buy milk.",
+        "See the shop.",
+        "one.",
+        "two.",
+    ]
+
+
+def test_markdown_on_standard_input_can_be_read_as_it_stands(shell: Shell, server: TwirpServer) -> None:
+    assert shell.spawn("say", "-", "--markdown", "off", input=b"**Buy** milk.").code == 0
+    assert [request["text"] for request in said(server)] == ["**Buy** milk."]
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        ((), "**Buy** milk"),
+        (("--markdown", "off"), "**Buy** milk"),
+        (("--markdown", "on"), "Buy milk"),
+        (("--markdown", "auto"), "Buy milk"),
+    ],
+)
+def test_a_text_is_markdown_where_that_is_said(
+    shell: Shell, server: TwirpServer, flags: tuple[str, ...], text: str
+) -> None:
+    (shell.folder / "line.md").write_text("**Buy** milk")
+    assert shell.run("say", "**Buy** milk", *flags).code == 0
+    assert shell.run("say", "--file", "line.md", *flags).code == 0
+    assert [request["text"] for request in said(server)] == [text, text]
+
+
+def test_a_text_that_is_all_code_has_nothing_to_say(shell: Shell, server: TwirpServer) -> None:
+    ended = shell.run("say", "--markdown", "on", "```\na = 1\nb = 2\n```")
+    assert (ended.code, said(server)) == (6, [])
+
+
+def test_pauses_go_to_the_agent_and_other_ssml_goes_nowhere(shell: Shell, server: TwirpServer) -> None:
+    assert shell.run("say", "Ready? [pause 1s] Go.").code == 0
+    assert said(server)[0]["text"] == "Ready? [pause 1s] Go."
+    ended = shell.run("say", "<speak>Go.</speak>")
+    assert (ended.code, len(said(server))) == (6, 1)
+    assert ended.stderr == (
+        "liba: <speak> is not supported: of SSML only <break> is"
+        " - leave it out; [pause 500ms] makes silence with any voice\n"
+    )
+    assert shell.run("say", "[pause 1s]").code == 6
+
+
+def test_lines_of_windows_are_lines(shell: Shell, server: TwirpServer) -> None:
+    assert shell.spawn("say", "-", input=b"# One\r\n\r\ntwo\r\nlines\r\n").code == 0
+    assert [request["text"] for request in said(server)] == ["One.", "two\nlines"]
+
+
+def test_wrapped_lines_are_one_sentence_and_a_pause_goes_with_the_next(
+    shell: Shell, server: TwirpServer
+) -> None:
+    text = "A sentence that\nis wrapped. Mr. Smith\nsays so.\n[pause:2s]\nBye.\n"
+    assert shell.spawn("say", "-", input=text.encode()).code == 0
+    assert [request["text"] for request in said(server)] == [
+        "A sentence that\nis wrapped.",
+        "Mr. Smith\nsays so.",
+        "[pause:2s]\nBye.",
+    ]
+
+
+def test_a_sentence_is_said_in_a_silence_though_nothing_follows_it(shell: Shell, server: TwirpServer) -> None:
+    sentence = "यह पहला वाक्य है। "
+    program = f"printf '{sentence}'; sleep 20"
+    piped = f"({program}) | {sys.executable} -m libacli say -"
+    process = subprocess.Popen(["/bin/sh", "-c", piped], env=os.environ | shell.env, start_new_session=True)
+    try:
+        give_up_at = time.monotonic() + 15
+        while not said(server) and time.monotonic() < give_up_at:
+            time.sleep(0.05)
+        assert [request["text"] for request in said(server)] == [sentence.strip()]
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def test_only_the_first_sentence_interrupts(shell: Shell, server: TwirpServer) -> None:

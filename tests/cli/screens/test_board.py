@@ -108,6 +108,12 @@ def test_where_notes_have_no_column_the_bar_gives_the_reason(board: Board) -> No
     assert "the voice b…" in row_of(shown(board, 60), "✗ failed")
 
 
+def test_a_line_whose_sound_was_held_back_says_so() -> None:
+    board = Board()
+    tell(board, done(hold=612.4, route="tavus"), 1.0)
+    assert "held 612 ms" in row_of(shown(board, 200), "✓ done")
+
+
 def test_a_bar_shows_in_proportion_where_the_time_goes() -> None:
     board = Board()
     tell(board, done(waited=0.0, d01=400.0, d12=200.0, d2a=400.0, route="tavus"), 1.0)

@@ -8,12 +8,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from livekit import rtc
 from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
 from libacli.edges.avatars.fakes import FakeAvatarService
+from libacli.edges.avatars.learned_cap import LearnedCap
 from libacli.edges.avatars.ledger import Entry, Ledger
 from libacli.edges.avatars.minutes import AvatarMinutes
 from libacli.edges.avatars.policy import AvatarPolicy
@@ -25,7 +27,7 @@ from libacli.edges.sinks.avatar import AvatarSink
 
 CREDENTIALS = LiveKitCredentials("ws://127.0.0.1:7880", "key", SecretStr("secret-of-32-characters-or-more-0"))
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-SUBSCRIBED_S = 0.3
+SUBSCRIBED_S = 0.5
 """Seconds from an avatar's sound and picture until the agent speaks through it."""
 
 
@@ -90,8 +92,8 @@ def avatar_of(room: FakeRoom, identity: str) -> FakeParticipant:
 class LedgerAtCreation(FakeAvatarService):
     """Remembers what was noted down each time that a conversation was asked for."""
 
-    def __init__(self, ledger: Ledger, avatars: Avatars, *, base_url: str) -> None:
-        super().__init__(base_url=base_url, on_begun=avatars.come, on_ended=avatars.leave)
+    def __init__(self, ledger: Ledger, avatars: Avatars, **service: Any) -> None:
+        super().__init__(on_begun=avatars.come, on_ended=avatars.leave, **service)
         self.noted: list[list[Entry]] = []
         self._ledger = ledger
 
@@ -134,41 +136,53 @@ async def staged(
     max_minutes_per_room: float = 0,
     is_watched: bool = True,
     base_url: str = "http://127.0.0.1:1",
+    credentials: LiveKitCredentials = CREDENTIALS,
+    doubts: int = 0,
+    **service: Any,
 ) -> AsyncIterator[Stage]:
-    """The agent keeps the avatar until the end; then nothing may run, and all is ended once."""
+    """The agent keeps the avatar until the end; then nothing may run, and all is ended once.
+
+    `doubts` of those that were asked for last are still looked for then. `service` is for the fake one.
+    """
     room, ledger = FakeRoom(), Ledger(folder / "conversations")
     if is_watched:
         room.join("viewer")
     avatars = Avatars(room)
-    service = LedgerAtCreation(ledger, avatars, base_url=base_url)
+    fake = LedgerAtCreation(ledger, avatars, base_url=base_url, **service)
     loop = asyncio.get_running_loop()
     began_at = loop.time()
+
+    def clock() -> datetime:
+        return NOON + timedelta(seconds=loop.time() - began_at)
+
     minutes = AvatarMinutes(
         folder / "minutes.json",
         max_minutes=max_minutes,
         max_minutes_per_room=max_minutes_per_room,
         room=room.name,
-        clock=lambda: NOON + timedelta(seconds=loop.time() - began_at),
+        clock=clock,
     )
     sink = AvatarSink(room.as_sdk())
     sink.open()
     session = AvatarSession(
         room.as_sdk(),
         sink,
-        service,
+        fake,
         policy=policy or AvatarPolicy(),
-        credentials=CREDENTIALS,
+        credentials=credentials,
         ledger=ledger,
         minutes=minutes,
+        cap=LearnedCap(folder / "caps.json", "account", clock=clock),
         remove=avatars.remove,
     )
     try:
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(session.run())
-            yield Stage(room, avatars, service, sink, session, minutes, ledger, running)
+            yield Stage(room, avatars, fake, sink, session, minutes, ledger, running)
             running.cancel()
-        assert await asyncio.to_thread(ledger.entries) == []
-        assert service.running == {}
-        assert len(service.ends) == len(set(service.ends))
+        assert len(await asyncio.to_thread(ledger.entries)) == doubts
+        assert fake.running == {}
+        assert len(fake.ends) == len(set(fake.ends))
+        assert set(fake.begun) <= {*fake.ends, *fake.ended_by_itself}
     finally:
         await asyncio.to_thread(ledger.close)

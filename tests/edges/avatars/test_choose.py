@@ -32,12 +32,14 @@ def test_without_a_key_there_is_none() -> None:
         ({}, None),
         ({"tavus_api_key": KEY, "tavus_face_id": "face"}, None),
         ({"tavus_api_key": KEY, "tavus_pal_id": "pal"}, None),
-        ({"tavus_api_key": KEY}, "TAVUS_FACE_ID or TAVUS_PAL_ID"),
+        ({"tavus_api_key": KEY}, None),
         ({"tavus_face_id": "face"}, "TAVUS_API_KEY"),
         ({"tavus_pal_id": "pal"}, "TAVUS_API_KEY"),
     ],
 )
-def test_half_an_avatar_lacks_the_other_half(fields: dict[str, Any], missing: str | None) -> None:
+def test_f14_a_key_alone_is_a_whole_avatar_and_a_face_alone_is_half_of_one(
+    fields: dict[str, Any], missing: str | None
+) -> None:
     half = half_an_avatar(Settings(**fields))
     assert (half and half.missing) == missing
 
@@ -53,8 +55,19 @@ def test_the_policy_is_what_the_settings_say() -> None:
         avatar_idle_timeout=3.5,
         avatar_max_duration=240,
         avatar_renew_before=4.5,
+        avatar_overlap=True,
         avatar_can_subscribe=True,
         avatar_begin="line",
         avatar_silent_timeout=5.5,
     )
-    assert avatar_policy(settings) == AvatarPolicy(1.5, 2.5, 3.5, 240, 4.5, True, True, 5.5)
+    assert avatar_policy(settings) == AvatarPolicy(
+        ready_timeout_s=1.5,
+        join_timeout_s=2.5,
+        idle_timeout_s=3.5,
+        max_duration_s=240,
+        renew_before_s=4.5,
+        may_overlap=True,
+        can_subscribe=True,
+        waits_for_line=True,
+        silent_timeout_s=5.5,
+    )

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from libacli.edges.avatars.conversations import Conversations
-from libacli.edges.avatars.fakes import FakeAvatarService
+from libacli.edges.avatars.fakes import FakeAvatarService, lost_answer
 from libacli.edges.avatars.ledger import Entry, Ledger
 from libacli.edges.avatars.port import Invitation
-from libacli.errors import LibaError
+from libacli.errors import AvatarError, LibaError
 
 INVITATION = Invitation("liba-1", "ws://127.0.0.1:7880", identity="avatar", token="token", max_duration_s=120)
 
@@ -62,3 +62,38 @@ async def test_a_conversation_whose_id_cannot_be_written_down_is_ended(tmp_path:
             await Conversations(service, ledger, room_name="room").begin(INVITATION)
         assert service.ends == ["c1"]
         assert await asyncio.to_thread(ledger.entries) == []
+
+
+class StuckLedger(Ledger):
+    """Crosses nothing out for the first time."""
+
+    is_stuck = True
+
+    def forget(self, entry: Entry) -> None:
+        if self.is_stuck:
+            self.is_stuck = False
+            raise LibaError("the folder is read only")
+        super().forget(entry)
+
+
+async def test_a_disk_that_takes_nothing_for_a_while_ends_no_watch_over_what_may_run(tmp_path: Path) -> None:
+    service = FakeAvatarService()
+    service.play(lost_answer())
+    service.fail_finds(AvatarError("no answer", is_permanent=False))
+    with closing(StuckLedger(tmp_path)) as ledger:
+        conversations = Conversations(service, ledger, room_name="room")
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(conversations.run())
+            with pytest.raises(AvatarError):
+                await conversations.begin(INVITATION)
+            await conversations.settled()
+            watching.cancel()
+        assert (service.running, service.ends[:1]) == ({}, ["c1"])
+        assert await asyncio.to_thread(ledger.entries) == []
+
+
+def test_what_cannot_be_crossed_out_is_told_by_its_folder(tmp_path: Path) -> None:
+    entry = Entry("liba-1", "room", "http://127.0.0.1:1", "owner")
+    (tmp_path / "liba-1.json").mkdir()  # which no user, not even root, can unlink
+    with pytest.raises(LibaError, match=f"cannot cross out a conversation in {tmp_path}"):
+        Ledger(tmp_path).forget(entry)

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from libacli.edges.avatars.ending import end_by_name, end_orphans, end_surely
+from libacli.edges.avatars.ending import Trace, end_by_name, end_orphans, end_surely
 from libacli.edges.avatars.fakes import FAKE_VENDOR, FakeAvatarService
 from libacli.edges.avatars.ledger import Entry, Ledger
 from libacli.errors import AvatarError
@@ -51,7 +52,7 @@ async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
 
 
 async def begun(
-    service: FakeAvatarService, ledger: Ledger, *, name: str = "liba-1-1", **fields: str
+    service: FakeAvatarService, ledger: Ledger, *, name: str = "liba-1-1", **fields: Any
 ) -> Entry:
     """A conversation that runs, as it is noted down while its creation is under way."""
     await service.create(invitation(name))
@@ -117,12 +118,38 @@ async def test_fault_02_what_was_begun_unheard_is_found_by_its_name_and_ended(le
     assert (service.ends, list(service.running), await noted(ledger)) == (["c2"], ["c1"], [])
 
 
-async def test_what_was_not_begun_is_crossed_out(ledger: Ledger) -> None:
+async def test_f13_what_is_not_there_yet_stays_noted_down_until_the_last_look(ledger: Ledger) -> None:
     service = FakeAvatarService()
     entry = await begun(service, ledger)
     service.running.clear()
-    await end_by_name(service, ledger, entry)
+    assert await end_by_name(service, ledger, entry) is Trace.NONE
+    assert (service.ends, await noted(ledger)) == ([], ["liba-1-1"])
+    assert await end_by_name(service, ledger, entry, is_last_look=True) is Trace.NONE
     assert (service.ends, await noted(ledger)) == ([], [])
+
+
+async def test_f13_whoever_reaps_does_not_cross_out_what_may_still_begin(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    service, left = FakeAvatarService(), Ledger(tmp_path / "conversations")
+    await begun(service, left, asked_at=1_000.0)
+    late, service.running = service.running, {}
+    await asyncio.to_thread(left.close)
+    assert await end_orphans(service, ledger, clock=lambda: 1_119.0) == 0
+    service.running = late
+    assert await end_orphans(service, ledger, clock=lambda: 1_119.5) == 1
+    assert (service.ends, await noted(ledger)) == (["c1"], [])
+
+
+async def test_f13_what_never_began_is_crossed_out_by_whoever_reaps_later(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    service, left = FakeAvatarService(), Ledger(tmp_path / "conversations")
+    await begun(service, left, asked_at=1_000.0)
+    service.running.clear()
+    await asyncio.to_thread(left.close)
+    assert await end_orphans(service, ledger, clock=lambda: 1_120.0) == 0
+    assert await noted(ledger) == []
 
 
 async def test_what_cannot_be_looked_for_stays_noted_down(

@@ -23,3 +23,10 @@ class TestFakeAvatarService(AvatarServiceContract):
         service = FakeAvatarService()
         service.play(ScriptedCreate(error=AvatarError("not reachable", is_permanent=False), is_begun=False))
         return service
+
+    @pytest.fixture
+    def one_stream(self) -> FakeAvatarService:
+        service = FakeAvatarService()
+        full = AvatarError("400 too many conversations", status=400, is_permanent=False)
+        service.play(ScriptedCreate(), ScriptedCreate(error=full, is_begun=False))
+        return service

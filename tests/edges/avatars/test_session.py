@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -96,7 +97,7 @@ async def test_nothing_is_asked_for_that_cannot_be_noted_down(tmp_path: Path) ->
 async def test_one_that_never_joins_is_ended_and_another_is_asked_for(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
         stage.avatars.joins = False
-        await asyncio.sleep(19.9)
+        await asyncio.sleep(44.9)
         assert (stage.service.ends, stage.sink.state) == ([], "not ready")
         await asyncio.sleep(0.2)
         assert (stage.service.ends, stage.sink.state) == (["c1"], "never joined")
@@ -111,7 +112,7 @@ async def test_one_that_never_joins_is_ended_and_another_is_asked_for(tmp_path: 
 async def test_one_without_a_picture_has_not_joined(tmp_path: Path) -> None:
     async with staged(tmp_path) as stage:
         stage.avatars.has_video = False
-        await asyncio.sleep(20.1)
+        await asyncio.sleep(45.1)
         assert stage.sink.state == "never joined"
 
 
@@ -122,7 +123,7 @@ async def test_somebody_with_the_avatars_identity_is_not_the_avatar(
         stage.avatars.joins = False
         await asyncio.sleep(0.5)
         stage.room.join(stage.service.vendor.identity, is_agent=True)
-        await asyncio.sleep(20)
+        await asyncio.sleep(45)
         assert stage.sink.state == "never joined"
     assert "TAKEOVER" in caplog.text
 
@@ -139,10 +140,10 @@ async def test_a_taken_identity_is_left_to_its_holder(tmp_path: Path) -> None:
 
 async def test_fault_46_a_refusal_for_good_is_the_last_word(tmp_path: Path) -> None:
     async with staged(tmp_path, is_watched=False) as stage:
-        stage.service.play(refusal(402, is_permanent=True))
+        stage.service.play(refusal(401, is_permanent=True))
         stage.room.join("viewer")
         await asyncio.sleep(1)
-        assert (stage.sink.state, stage.running.done()) == ("402", True)
+        assert (stage.sink.state, stage.running.done()) == ("401", True)
         await asyncio.sleep(3600)
         assert (len(stage.service.invitations), stage.service.ends) == (1, [])
 
@@ -173,15 +174,19 @@ async def test_fault_02_what_may_have_been_begun_is_looked_for_and_ended(
         assert stage.sink.state == create.error.reason if create.error else False
         assert stage.service.running == {}
         assert stage.service.ends == (["c1"] if create.is_begun else [])
-        assert await stage.entries() == []
         await asyncio.sleep(2)
         await ready(stage)
         first, second = stage.service.invitations
         assert first.name != second.name
+        await asyncio.sleep(120)
+        assert [entry.name for entry in await stage.entries()] == [second.name]
 
 
-async def test_an_avatar_is_renewed_without_a_gap(tmp_path: Path) -> None:
-    async with staged(tmp_path, policy=AvatarPolicy(max_duration_s=120, renew_before_s=60)) as stage:
+OVERLAPPING = AvatarPolicy(max_duration_s=120, renew_before_s=60, may_overlap=True)
+
+
+async def test_an_avatar_is_renewed_without_a_gap_where_two_may_be_there(tmp_path: Path) -> None:
+    async with staged(tmp_path, policy=OVERLAPPING) as stage:
         await ready(stage)
         first = (await stage.sink.start(lambda: None)).target
         await stage.sink.clear()
@@ -195,7 +200,7 @@ async def test_an_avatar_is_renewed_without_a_gap(tmp_path: Path) -> None:
 
 
 async def test_the_older_one_stays_until_the_newer_one_is_there_and_nothing_is_spoken(tmp_path: Path) -> None:
-    async with staged(tmp_path, policy=AvatarPolicy(max_duration_s=120, renew_before_s=60)) as stage:
+    async with staged(tmp_path, policy=OVERLAPPING) as stage:
         await ready(stage)
         await asyncio.sleep(60 - READY_S + 0.5)
         assert len(stage.service.invitations) == 2
@@ -205,15 +210,6 @@ async def test_the_older_one_stays_until_the_newer_one_is_there_and_nothing_is_s
         await stage.sink.clear()
         await asyncio.sleep(0.1)
         assert stage.service.ends == ["c1"]
-
-
-async def test_a_newer_one_that_never_joins_ends_with_the_older_one(tmp_path: Path) -> None:
-    async with staged(tmp_path, policy=AvatarPolicy(max_duration_s=120, renew_before_s=60)) as stage:
-        await ready(stage)
-        stage.avatars.joins = False
-        await asyncio.sleep(60 + 20)
-        assert stage.sink.state == "never joined"
-        assert sorted(stage.service.ends) == ["c1", "c2"]
 
 
 async def test_fault_10_an_avatar_that_nobody_watches_is_ended_after_a_while(tmp_path: Path) -> None:
@@ -304,21 +300,25 @@ async def test_each_conversation_counts_from_its_request_to_its_end(tmp_path: Pa
 async def test_a_request_that_is_cancelled_leaves_nothing_running(
     tmp_path: Path, create: ScriptedCreate, ends: list[str]
 ) -> None:
-    async with staged(tmp_path, is_watched=False) as stage:
+    async with staged(tmp_path, is_watched=False, doubts=0 if ends else 1) as stage:
         stage.service.play(create)
         stage.room.join("viewer")
         await asyncio.sleep(5)
         stage.running.cancel()
         await asyncio.wait([stage.running])
         assert (stage.running.cancelled(), stage.service.ends) == (True, ends)
-        assert await stage.entries() == []
+        assert len(await stage.entries()) == (
+            0 if ends else 1
+        )  # it may yet begin: whoever reaps looks for it
 
 
 @pytest.mark.parametrize("after_s", [0.1, 0.5, 1.2, 2.0, 60.0, 60.5, 61.2, 61.5, 100.0])
+@pytest.mark.parametrize("may_overlap", [False, True])
 async def test_whenever_it_is_cancelled_each_conversation_is_ended_once(
-    tmp_path: Path, after_s: float
+    tmp_path: Path, after_s: float, may_overlap: bool
 ) -> None:
-    async with staged(tmp_path, policy=AvatarPolicy(max_duration_s=120, renew_before_s=60)) as stage:
+    policy = replace(OVERLAPPING, may_overlap=may_overlap)
+    async with staged(tmp_path, policy=policy) as stage:
         await asyncio.sleep(after_s)
         stage.running.cancel()
         await asyncio.wait([stage.running])
@@ -360,12 +360,14 @@ async def test_an_avatar_that_cannot_be_put_out_is_told_and_the_next_one_comes(
     assert "was not put out" in caplog.text
 
 
-async def test_an_invitation_is_for_entering_soon_and_narrow(tmp_path: Path) -> None:
+async def test_f2_an_invitation_is_for_entering_soon_and_narrow(tmp_path: Path) -> None:
     async with staged(tmp_path, policy=AvatarPolicy(join_timeout_s=20, max_duration_s=3600)) as stage:
         await ready(stage)
         (invitation,) = stage.service.invitations
     claims = jwt.decode(invitation.token, options={"verify_signature": False})
-    assert claims["exp"] - claims["nbf"] <= 130
+    assert (
+        claims["exp"] - claims["nbf"] == 15 + 20 + 30
+    )  # until it is answered, to join, and clocks that differ
     assert claims["video"] == {
         "roomJoin": True,
         "room": "room",
@@ -479,5 +481,6 @@ async def test_fault_11_a_service_elsewhere_is_not_asked_into_a_private_room(
     tmp_path: Path, base_url: str
 ) -> None:
     async with staged(tmp_path, base_url=base_url) as stage:
-        await asyncio.wait([stage.running])
+        await asyncio.sleep(3600)
+        assert not stage.running.done()
         assert (stage.sink.state, stage.service.invitations) == ("livekit not public", [])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
@@ -16,11 +17,15 @@ from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials, Settings
 from libacli.config_sources import LoadedSettings, load
+from libacli.edges.avatars.fakes import FakeAvatarService, ScriptedCreate
 from libacli.edges.avatars.ledger import Entry, Ledger
-from libacli.edges.checks import grants, machine, media, server, vendors
+from libacli.edges.avatars.vendors import TAVUS
+from libacli.edges.checks import grants, machine, media, server, vendors, voices
+from libacli.edges.checks.finding import Finding
 from libacli.edges.livekit.say_permission import sign_permission
 from libacli.edges.livekit.tokens import Permissions, join_token
-from libacli.errors import LibaError, UnreachableError
+from libacli.edges.voices.cache_files import SoundFiles
+from libacli.errors import AvatarError, LibaError, UnreachableError
 from tests.faulty_avatar import Create, FaultyAvatar, Script
 from tests.speech_server import QUOTA_USED_UP, SpeechServer
 from tests.speech_server import Script as Speech
@@ -139,6 +144,24 @@ def test_a_file_in_the_place_of_a_folder_fails(tmp_path: Path) -> None:
     finding = machine.disk({"records": tmp_path / "state"})
     assert finding.verdict == "fail"
     assert str(tmp_path / "state") in finding.fix
+
+
+async def test_what_is_kept_of_the_voice_is_told(tmp_path: Path) -> None:
+    def found() -> Finding:
+        return machine.voice_cache(tmp_path / "voice", 50)
+
+    assert (await asyncio.to_thread(found)).message == f"0 lines, 0.0 of 50 MB, in {tmp_path / 'voice'}"
+    assert not (tmp_path / "voice").exists()
+    files = await asyncio.to_thread(SoundFiles, tmp_path / "voice", 50_000_000)
+    files.put(b"line", bytes(480_000))
+    await files.aclose()
+    assert (await asyncio.to_thread(found)).message.startswith("1 lines, 0.5 of 50 MB")
+
+
+def test_a_file_in_the_place_of_the_voices_cache_fails(tmp_path: Path) -> None:
+    (tmp_path / "voice").write_text("")
+    finding = machine.voice_cache(tmp_path / "voice", 50)
+    assert (finding.verdict, str(tmp_path / "voice") in finding.fix) == ("fail", True)
 
 
 def test_conversations_of_crashed_agents_are_told(tmp_path: Path) -> None:
@@ -465,6 +488,17 @@ async def test_fault_11_a_private_livekit_with_tavus_in_the_cloud_is_told(host: 
     assert "liba avatar run" in finding.fix
 
 
+async def test_f5_what_others_reach_is_looked_at_and_what_nobody_can_tell_is_no_fault() -> None:
+    inside = replace(CREDENTIALS, url="ws://10.0.0.1:7880")
+    assert (await vendors.public(settings(), replace(inside, public_url="wss://8.8.8.8"))).verdict == "ok"
+    fake = replace(inside, public_url="wss://198.18.0.5")
+    assert (await vendors.public(settings(), fake)).verdict == "warn"
+    private = await vendors.public(settings(), replace(inside, public_url="wss://10.0.0.2"))
+    assert private.verdict == "fail"
+    assert "LIVEKIT_PUBLIC_URL" in private.fix
+    assert (await vendors.public(settings(avatar_check_public=False), inside)).verdict == "skip"
+
+
 async def test_a_public_livekit_and_a_local_avatar_are_fine() -> None:
     assert (await vendors.public(settings(), replace(CREDENTIALS, url="wss://8.8.8.8"))).verdict == "ok"
     local = settings(tavus_base_url="http://127.0.0.1:1")
@@ -500,13 +534,52 @@ async def test_what_tavus_says_is_told_apart_and_costs_nothing(
     ("fields", "verdict"),
     [
         ({}, "skip"),
-        ({"tavus_api_key": SecretStr("k")}, "fail"),
+        ({"tavus_api_key": SecretStr("k")}, None),
         ({"tavus_face_id": "f"}, "fail"),
     ],
 )
-def test_half_an_avatar_in_the_settings_is_told(fields: dict[str, Any], verdict: str) -> None:
+def test_half_an_avatar_in_the_settings_is_told(fields: dict[str, Any], verdict: str | None) -> None:
     finding = vendors.avatar_settings(settings(**fields))
-    assert finding and finding.verdict == verdict
+    assert (finding and finding.verdict) == verdict
+
+
+def refused(status: int, said: str, **fields: Any) -> AvatarError:
+    return AvatarError(str(status), status=status, said=said, is_permanent=False, **fields)
+
+
+@pytest.mark.parametrize(
+    ("error", "words", "fix"),
+    [
+        (refused(400, "please reach out to support"), "did not take it (400: please reach", "in a while"),
+        (
+            refused(402, "out of credits"),
+            "no credit left on this account (402: out of credits)",
+            "add credit",
+        ),
+        (
+            AvatarError("400", status=400, said="Invalid face_id", is_permanent=True),
+            "does not accept this face or pal (400: Invalid face_id)",
+            "TAVUS_FACE_ID",
+        ),
+    ],
+)
+async def test_f10_what_tavus_says_itself_is_told(error: AvatarError, words: str, fix: str) -> None:
+    service = FakeAvatarService(vendor=TAVUS)
+    service.play(ScriptedCreate(error=error, is_begun=False))
+    finding = await vendors.avatar(settings(), CREDENTIALS, service)
+    assert words in finding.message
+    assert fix in finding.fix
+
+
+async def test_f11_a_pal_that_joins_no_livekit_room_is_told() -> None:
+    service = FakeAvatarService()
+    service.pal_misfit = "the pal p1 joins no LiveKit room: its pipeline_mode is 'full', not 'echo'"
+    finding = await vendors.avatar(settings(), CREDENTIALS, service)
+    assert (finding.verdict, finding.message, finding.fix) == (
+        "fail",
+        service.pal_misfit,
+        "liba avatar create-pal",
+    )
 
 
 @pytest.mark.parametrize(
@@ -523,14 +596,16 @@ async def test_what_the_speech_service_says_is_told_apart(
     script: Speech, verdict: str, code: int, words: str
 ) -> None:
     async with SpeechServer(script) as speech:
-        finding = await vendors.voice(settings(openai_base_url=speech.base_url), is_paid=False)
+        finding = await voices.one_word(settings(openai_base_url=speech.base_url), "speech", is_paid=False)
         assert speech.calls == 1
     assert (finding.verdict, finding.exit_code) == (verdict, code)
     assert words in finding.message
 
 
 async def test_a_voice_that_costs_is_not_heard_unless_the_user_agrees() -> None:
-    finding = await vendors.voice(settings(openai_base_url="https://speech.invalid/v1"), is_paid=False)
+    finding = await voices.one_word(
+        settings(openai_base_url="https://speech.invalid/v1"), "speech", is_paid=False
+    )
     assert (finding.verdict, finding.fix) == ("skip", "liba doctor --paid")
 
 
@@ -543,9 +618,54 @@ async def test_the_key_of_a_paid_voice_is_tried_without_cost(status: int, verdic
         return web.json_response({"id": "m", "object": "model"}, status=status)
 
     async with serving({"/v1/models/{model}": model}) as url:
-        finding = await vendors.openai(settings(openai_base_url=f"{url}/v1", openai_api_key=SecretStr("k")))
+        finding = await voices.openai(settings(openai_base_url=f"{url}/v1", openai_api_key=SecretStr("k")))
     assert asked == ["/v1/models/gpt-4o-mini-tts"]
     assert finding.verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("shutdown_date", "providers", "verdict", "words"),
+    [
+        (None, "speech,embedded", "ok", "takes the key and has"),
+        ("2027-01-06", "speech,embedded", "warn", "shuts down on 2027-01-06: embedded will speak then"),
+        ("2027-01-06T00:00:00Z", "speech", "warn", "2027-01-06: every text will be refused then"),
+        ("some day", "speech", "ok", "takes the key and has"),
+    ],
+)
+async def test_a_model_that_will_be_shut_down_is_told_with_who_speaks_then(
+    shutdown_date: str | None, providers: str, verdict: str, words: str
+) -> None:
+    async def model(request: web.Request) -> web.Response:
+        told = {"id": "m", "object": "model", "created": 1, "owned_by": "o", "shutdown_date": shutdown_date}
+        return web.json_response(told)
+
+    async with serving({"/v1/models/{model}": model}) as url:
+        finding = await voices.openai(
+            settings(
+                openai_base_url=f"{url}/v1",
+                openai_api_key=SecretStr("k"),
+                voice_providers=tuple(providers.split(",")),
+            )
+        )
+    assert finding.verdict == verdict
+    assert words in finding.message
+    assert bool(finding.fix) == ("refused" in words)
+
+
+@pytest.mark.parametrize(
+    ("providers", "verdict", "words"),
+    [
+        (("speech", "embedded"), "ok", "if speech were gone: embedded would speak"),
+        (("speech",), "warn", "if speech were gone every text would be refused"),
+        (("embedded",), "ok", "no service can take it away"),
+    ],
+)
+def test_what_happens_when_the_first_voice_is_gone_is_told(
+    providers: tuple[str, ...], verdict: str, words: str
+) -> None:
+    finding = voices.after_the_first(settings(voice_providers=providers, openai_api_key=SecretStr("k")))
+    assert finding.verdict == verdict
+    assert words in finding.message
 
 
 class serving:

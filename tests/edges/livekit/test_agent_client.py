@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -33,31 +33,27 @@ from tests.twirp_server import (
     UNKNOWN_METHOD,
     Answer,
     Asked,
-    TwirpServer,
+    TwirpPeer,
     agent,
     people,
     reply,
     twirp_error,
 )
 
+pytestmark = pytest.mark.anyio
+
 HELLO = SayRequest("Hello.", id="u1", speed=1.5)
 ACCEPTED = Delivery.accepted(Acknowledgement("u1", 0, epoch=EPOCH))
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def server() -> TwirpPeer:
+    return TwirpPeer()
 
 
 @pytest.fixture
-def server() -> Iterator[TwirpServer]:
-    with TwirpServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def client(server: TwirpServer) -> AsyncGenerator[AgentClient]:
-    async with LiveKitApi(server.credentials) as api:
+async def client(server: TwirpPeer) -> AsyncGenerator[AgentClient]:
+    async with LiveKitApi(server.credentials, transport=server) as api:
         yield AgentClient(api, AgentLocator(api, room="demo", agent_name="liba"), patience_s=0.5)
 
 
@@ -68,7 +64,7 @@ async def found(client: AgentClient) -> AgentClient:
     return client
 
 
-def calls(server: TwirpServer, method: str) -> list[Asked]:
+def calls(server: TwirpPeer, method: str) -> list[Asked]:
     return [asked for asked in server.asked("PerformRpc") if asked.body["method"] == method]
 
 
@@ -76,13 +72,13 @@ def report(state: str, *, epoch: str = EPOCH, **members: Any) -> Answer:
     return reply(**{"epoch": epoch, "id": "u1", "state": state} | members)
 
 
-async def test_an_agent_that_is_there_is_not_sent_for(server: TwirpServer, client: AgentClient) -> None:
+async def test_an_agent_that_is_there_is_not_sent_for(server: TwirpPeer, client: AgentClient) -> None:
     await client.reach(timeout_s=1)
     assert server.asked("CreateDispatch") == []
 
 
 async def test_fault_29_an_agent_is_sent_for_once_and_not_asked_while_it_is_joining(
-    server: TwirpServer, client: AgentClient
+    server: TwirpPeer, client: AgentClient
 ) -> None:
     server.play("ListParticipants", people(), people(agent(state="JOINING")), people(agent()))
     await client.reach(timeout_s=5)
@@ -92,14 +88,14 @@ async def test_fault_29_an_agent_is_sent_for_once_and_not_asked_while_it_is_join
 
 
 async def test_who_has_lost_sight_of_the_agent_looks_for_it_before_asking_it(
-    server: TwirpServer, client: AgentClient
+    server: TwirpPeer, client: AgentClient
 ) -> None:
     server.play("PerformRpc", reply(id="u1", epoch=EPOCH, position=0, duplicate=False))
     assert (await client.say(HELLO)).level == "accepted"
     assert calls(server, SAY_METHOD)[0].body["destination_identity"] == agent()["identity"]
 
 
-async def test_the_dispatch_is_withdrawn_when_nobody_came(server: TwirpServer, client: AgentClient) -> None:
+async def test_the_dispatch_is_withdrawn_when_nobody_came(server: TwirpPeer, client: AgentClient) -> None:
     server.participants = []
     with pytest.raises(
         NoAgentError, match=r"no agent named 'liba' came into room 'demo' within 0\.3 s"
@@ -110,7 +106,7 @@ async def test_the_dispatch_is_withdrawn_when_nobody_came(server: TwirpServer, c
 
 
 async def test_a_dispatch_that_cannot_be_withdrawn_does_not_hide_that_nobody_came(
-    server: TwirpServer, client: AgentClient
+    server: TwirpPeer, client: AgentClient
 ) -> None:
     server.participants = []
     server.play("DeleteDispatch", twirp_error(502, "internal", "bad gateway"))
@@ -119,13 +115,13 @@ async def test_a_dispatch_that_cannot_be_withdrawn_does_not_hide_that_nobody_cam
 
 
 async def test_a_dispatch_that_cannot_be_withdrawn_does_not_keep_a_call_from_being_cancelled(
-    server: TwirpServer, client: AgentClient
+    server: TwirpPeer, client: AgentClient
 ) -> None:
     server.participants = []
     server.play("DeleteDispatch", twirp_error(502, "internal", "bad gateway"))
     async with asyncio.TaskGroup() as tasks:
         reaching = tasks.create_task(client.reach(timeout_s=10))
-        while len(server.asked("ListParticipants")) < 2:  # noqa: ASYNC110 - it runs in another thread
+        while len(server.asked("ListParticipants")) < 2:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
         reaching.cancel()
     assert reaching.cancelled()
@@ -133,7 +129,7 @@ async def test_a_dispatch_that_cannot_be_withdrawn_does_not_keep_a_call_from_bei
 
 
 async def test_a_server_that_does_not_answer_is_no_missing_agent(
-    server: TwirpServer, client: AgentClient
+    server: TwirpPeer, client: AgentClient
 ) -> None:
     server.play("ListParticipants", Answer(delay_s=1))
     with pytest.raises(TimedOutError, match=r"did not answer within 0\.2 s"):
@@ -141,13 +137,13 @@ async def test_a_server_that_does_not_answer_is_no_missing_agent(
     assert server.asked("DeleteDispatch") == []
 
 
-async def test_what_is_said_is_acknowledged_with_its_place(server: TwirpServer, found: AgentClient) -> None:
+async def test_what_is_said_is_acknowledged_with_its_place(server: TwirpPeer, found: AgentClient) -> None:
     server.play("PerformRpc", reply(epoch="e", id="u1", position=3, duplicate=False))
     assert await found.say(HELLO) == Delivery.accepted(Acknowledgement("u1", 3, epoch="e"))
 
 
 async def test_a_request_is_signed_for_this_room_this_method_and_these_words(
-    server: TwirpServer, found: AgentClient
+    server: TwirpPeer, found: AgentClient
 ) -> None:
     await found.say(HELLO)
     sent = calls(server, SAY_METHOD)[0].rpc
@@ -156,7 +152,7 @@ async def test_a_request_is_signed_for_this_room_this_method_and_these_words(
     verify_request(server.credentials, auth, room="demo", method=SAY_METHOD, body=sent)
 
 
-async def test_an_id_said_twice_comes_back_as_known(server: TwirpServer, found: AgentClient) -> None:
+async def test_an_id_said_twice_comes_back_as_known(server: TwirpPeer, found: AgentClient) -> None:
     await found.say(HELLO)
     again = await found.say(HELLO)
     assert again.acknowledgement and again.acknowledgement.duplicate
@@ -165,7 +161,7 @@ async def test_an_id_said_twice_comes_back_as_known(server: TwirpServer, found: 
 
 @pytest.mark.parametrize("lost", [AGENT_GONE, NO_RESPONSE])
 async def test_a_lost_call_is_made_again_with_the_same_id_to_the_agent_that_is_there_now(
-    server: TwirpServer, found: AgentClient, lost: Answer
+    server: TwirpPeer, found: AgentClient, lost: Answer
 ) -> None:
     server.play("PerformRpc", lost)
     server.participants = [agent("liba-agent-2")]
@@ -176,7 +172,7 @@ async def test_a_lost_call_is_made_again_with_the_same_id_to_the_agent_that_is_t
 
 
 async def test_fault_30_a_call_is_made_again_until_the_agent_has_rejoined(
-    server: TwirpServer, found: AgentClient
+    server: TwirpPeer, found: AgentClient
 ) -> None:
     server.play("PerformRpc", twirp_error(500, "internal", "no data channel"), AGENT_GONE)
     assert (await found.say(HELLO)).id == "u1"
@@ -184,7 +180,7 @@ async def test_fault_30_a_call_is_made_again_until_the_agent_has_rejoined(
     assert {asked.rpc["id"] for asked in calls(server, SAY_METHOD)} == {"u1"}
 
 
-async def test_a_call_is_not_made_again_without_end(server: TwirpServer, found: AgentClient) -> None:
+async def test_a_call_is_not_made_again_without_end(server: TwirpPeer, found: AgentClient) -> None:
     server.play("PerformRpc", *[AGENT_GONE] * 20)
     with pytest.raises(NoAgentError):
         await found.say(HELLO)
@@ -192,7 +188,7 @@ async def test_a_call_is_not_made_again_without_end(server: TwirpServer, found: 
 
 
 async def test_a_server_that_cannot_ask_gets_a_packet_and_nothing_is_claimed(
-    server: TwirpServer, found: AgentClient
+    server: TwirpPeer, found: AgentClient
 ) -> None:
     server.play("PerformRpc", OLD_SERVER)
     assert await found.say(HELLO) == Delivery("u1", "sent")
@@ -207,7 +203,7 @@ async def test_a_server_that_cannot_ask_gets_a_packet_and_nothing_is_claimed(
 
 
 async def test_waiting_for_what_was_only_sent_claims_nothing_either(
-    server: TwirpServer, found: AgentClient
+    server: TwirpPeer, found: AgentClient
 ) -> None:
     sent = Delivery("u1", "sent")
     assert await found.wait(sent, "accepted", timeout_s=1) == sent
@@ -226,7 +222,7 @@ async def test_waiting_for_what_was_only_sent_claims_nothing_either(
     ],
 )
 async def test_a_refusal_comes_with_its_reason_and_the_next_step(
-    server: TwirpServer, found: AgentClient, reason: str, hint: str
+    server: TwirpPeer, found: AgentClient, reason: str, hint: str
 ) -> None:
     server.play("PerformRpc", reply(epoch=EPOCH, rejected=reason, message="no"))
     with pytest.raises(RefusedError, match="the agent refused: no") as caught:
@@ -237,7 +233,7 @@ async def test_a_refusal_comes_with_its_reason_and_the_next_step(
 
 
 async def test_a_participant_that_takes_no_requests_is_not_asked_again(
-    server: TwirpServer, found: AgentClient
+    server: TwirpPeer, found: AgentClient
 ) -> None:
     server.play("PerformRpc", UNKNOWN_METHOD)
     with pytest.raises(RefusedError) as caught:
@@ -246,13 +242,13 @@ async def test_a_participant_that_takes_no_requests_is_not_asked_again(
     assert server.asked("SendData") == []
 
 
-async def test_what_was_accepted_need_not_be_waited_for(server: TwirpServer, found: AgentClient) -> None:
+async def test_what_was_accepted_need_not_be_waited_for(server: TwirpPeer, found: AgentClient) -> None:
     assert await found.wait(ACCEPTED, "accepted", timeout_s=1) == ACCEPTED
     assert server.asked("PerformRpc") == []
 
 
 async def test_the_wait_ends_with_the_level_that_was_waited_for(
-    server: TwirpServer, found: AgentClient
+    server: TwirpPeer, found: AgentClient
 ) -> None:
     server.play("PerformRpc", report("accepted"), report("speaking"), report("audible", d01=12.5))
     said = await found.wait(ACCEPTED, "audible", timeout_s=5)
@@ -269,33 +265,33 @@ async def test_the_wait_ends_with_the_level_that_was_waited_for(
     assert len(calls(server, STATUS_METHOD)) == 3
 
 
-async def test_what_is_done_was_audible(server: TwirpServer, found: AgentClient) -> None:
+async def test_what_is_done_was_audible(server: TwirpPeer, found: AgentClient) -> None:
     server.play("PerformRpc", report("done"))
     assert (await found.wait(ACCEPTED, "audible", timeout_s=5)).level == "done"
 
 
-async def test_an_end_that_nobody_saw_is_unconfirmed(server: TwirpServer, found: AgentClient) -> None:
+async def test_an_end_that_nobody_saw_is_unconfirmed(server: TwirpPeer, found: AgentClient) -> None:
     server.play("PerformRpc", report("audible"), report("unconfirmed"))
     assert (await found.wait(ACCEPTED, "done", timeout_s=5)).level == "unconfirmed"
 
 
 @pytest.mark.parametrize("state", ["interrupted", "failed", "expired"])
 async def test_speech_that_ended_before_its_end_is_told_with_the_reason(
-    server: TwirpServer, found: AgentClient, state: str
+    server: TwirpPeer, found: AgentClient, state: str
 ) -> None:
     server.play("PerformRpc", report(state, reason="the voice broke off"))
     with pytest.raises(InterruptedSpeechError, match=f"u1 was {state}: the voice broke off"):
         await found.wait(ACCEPTED, "done", timeout_s=5)
 
 
-async def test_an_id_that_the_agent_forgot_is_told(server: TwirpServer, found: AgentClient) -> None:
+async def test_an_id_that_the_agent_forgot_is_told(server: TwirpPeer, found: AgentClient) -> None:
     server.play("PerformRpc", report("unknown"))
     with pytest.raises(InterruptedSpeechError, match="unknown"):
         await found.wait(ACCEPTED, "done", timeout_s=5)
 
 
 async def test_fault_34_another_epoch_means_that_the_queue_is_gone(
-    server: TwirpServer, found: AgentClient
+    server: TwirpPeer, found: AgentClient
 ) -> None:
     server.play("PerformRpc", report("unknown", epoch="epoch-2"))
     with pytest.raises(InterruptedSpeechError, match="started anew") as caught:
@@ -304,7 +300,7 @@ async def test_fault_34_another_epoch_means_that_the_queue_is_gone(
 
 
 async def test_an_agent_that_came_in_place_of_the_first_is_asked_and_found_out(
-    server: TwirpServer, found: AgentClient
+    server: TwirpPeer, found: AgentClient
 ) -> None:
     server.play("PerformRpc", NO_RESPONSE, report("unknown", epoch="epoch-2"))
     server.participants = [agent("liba-agent-2")]
@@ -314,13 +310,13 @@ async def test_an_agent_that_came_in_place_of_the_first_is_asked_and_found_out(
 
 
 async def test_a_status_call_that_was_lost_does_not_end_the_wait(
-    server: TwirpServer, found: AgentClient
+    server: TwirpPeer, found: AgentClient
 ) -> None:
     server.play("PerformRpc", AGENT_GONE, report("done"))
     assert (await found.wait(ACCEPTED, "done", timeout_s=5)).level == "done"
 
 
-async def test_an_agent_that_left_ends_the_wait(server: TwirpServer, found: AgentClient) -> None:
+async def test_an_agent_that_left_ends_the_wait(server: TwirpPeer, found: AgentClient) -> None:
     server.play("PerformRpc", NO_RESPONSE)
     server.participants = []
     with pytest.raises(InterruptedSpeechError, match="the agent left") as caught:
@@ -329,7 +325,7 @@ async def test_an_agent_that_left_ends_the_wait(server: TwirpServer, found: Agen
 
 
 async def test_an_agent_that_comes_back_with_its_queue_is_asked_again(
-    server: TwirpServer, found: AgentClient
+    server: TwirpPeer, found: AgentClient
 ) -> None:
     server.play("PerformRpc", NO_RESPONSE, report("done"))
     server.play("ListParticipants", people(), people(agent("liba-agent-1", state="JOINING")))
@@ -338,7 +334,7 @@ async def test_an_agent_that_comes_back_with_its_queue_is_asked_again(
 
 
 async def test_fault_35_livekit_that_is_away_for_a_moment_does_not_end_the_wait(
-    server: TwirpServer, found: AgentClient
+    server: TwirpPeer, found: AgentClient
 ) -> None:
     server.play("PerformRpc", twirp_error(502, "internal", "bad gateway"), report("done"))
     server.play("ListParticipants", twirp_error(502, "internal", "bad gateway"))
@@ -346,7 +342,7 @@ async def test_fault_35_livekit_that_is_away_for_a_moment_does_not_end_the_wait(
 
 
 async def test_livekit_that_does_not_come_back_ends_the_wait_as_what_it_is(
-    server: TwirpServer, found: AgentClient
+    server: TwirpPeer, found: AgentClient
 ) -> None:
     server.play("PerformRpc", twirp_error(502, "internal", "bad gateway"))
     server.play("ListParticipants", *[twirp_error(502, "internal", "bad gateway")] * 20)
@@ -355,14 +351,14 @@ async def test_livekit_that_does_not_come_back_ends_the_wait_as_what_it_is(
 
 
 async def test_an_agent_that_is_listed_and_never_answers_ends_the_wait(
-    server: TwirpServer, found: AgentClient
+    server: TwirpPeer, found: AgentClient
 ) -> None:
     server.play("PerformRpc", *[NO_RESPONSE] * 20)
     with pytest.raises(InterruptedSpeechError, match="the agent does not answer"):
         await found.wait(ACCEPTED, "done", timeout_s=5)
 
 
-async def test_a_wait_has_a_bound_and_says_how_far_it_came(server: TwirpServer, found: AgentClient) -> None:
+async def test_a_wait_has_a_bound_and_says_how_far_it_came(server: TwirpPeer, found: AgentClient) -> None:
     server.status = {"state": "speaking"}
     with pytest.raises(TimedOutError, match=r"u1 was accepted but not done after 0\.3 s") as caught:
         await found.wait(ACCEPTED, "done", timeout_s=0.3)
@@ -371,7 +367,7 @@ async def test_a_wait_has_a_bound_and_says_how_far_it_came(server: TwirpServer, 
 
 @pytest.mark.parametrize("answer", ["", "[]", "yes", '{"epoch": 1}', '{"epoch": "e", "epoch": "e"}'])
 async def test_an_answer_that_nobody_understands_is_an_error_of_ours(
-    server: TwirpServer, found: AgentClient, answer: str
+    server: TwirpPeer, found: AgentClient, answer: str
 ) -> None:
     for question in (found.say(HELLO), found.report("u1"), found.stop()):
         server.play("PerformRpc", Answer({"payload": answer}))
@@ -380,16 +376,14 @@ async def test_an_answer_that_nobody_understands_is_an_error_of_ours(
         assert type(caught.value) is LibaError
 
 
-async def test_stop_names_what_it_stopped(server: TwirpServer, found: AgentClient) -> None:
+async def test_stop_names_what_it_stopped(server: TwirpPeer, found: AgentClient) -> None:
     await found.say(HELLO)
     assert await found.stop() == ["u1"]
     sent = calls(server, STOP_METHOD)[0].rpc
     verify_request(server.credentials, sent.pop("auth"), room="demo", method=STOP_METHOD, body=sent)
 
 
-async def test_the_queue_is_asked_of_the_agent_that_is_there(
-    server: TwirpServer, client: AgentClient
-) -> None:
+async def test_the_queue_is_asked_of_the_agent_that_is_there(server: TwirpPeer, client: AgentClient) -> None:
     server.play(
         "PerformRpc", reply(epoch=EPOCH, queue=1, speaking=None, waiting=[{"id": "u1", "state": "accepted"}])
     )
@@ -400,7 +394,7 @@ async def test_the_queue_is_asked_of_the_agent_that_is_there(
 
 
 async def test_where_no_agent_is_nobody_is_asked_for_the_queue(
-    server: TwirpServer, client: AgentClient
+    server: TwirpPeer, client: AgentClient
 ) -> None:
     server.participants = []
     with pytest.raises(NoAgentError, match="no agent named 'liba' in room 'demo'") as caught:

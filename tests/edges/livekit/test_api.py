@@ -9,8 +9,15 @@ import pytest
 from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
-from libacli.edges.livekit.api import LiveKitApi, Participant
-from libacli.errors import CredentialsError, LibaError, NoAgentError, RefusedError, UnreachableError
+from libacli.edges.livekit.api import LiveKitApi, Participant, RoomRow
+from libacli.errors import (
+    CredentialsError,
+    LibaError,
+    NoAgentError,
+    OverQuotaError,
+    RefusedError,
+    UnreachableError,
+)
 from tests.twirp_server import (
     AGENT_GONE,
     API_KEY,
@@ -20,13 +27,16 @@ from tests.twirp_server import (
     NO_RESPONSE,
     OLD_SERVER,
     TOO_LARGE,
+    UNIMPLEMENTED,
     UNKNOWN_KEY,
     UNKNOWN_METHOD,
     WRONG_SECRET,
     Answer,
     TwirpServer,
     agent,
+    over_quota,
     people,
+    rpc_error,
     twirp_error,
 )
 
@@ -107,17 +117,24 @@ async def test_a_participant_is_put_out_and_one_that_has_left_is_none_of_our_bus
     assert server.requests[0].body == {"room": "demo", "identity": "liba-agent-1"}
 
 
-async def test_rooms_that_an_agent_was_sent_for_are_found(server: TwirpServer, api: LiveKitApi) -> None:
-    server.play("ListRooms", Answer({"rooms": [{"name": "one"}, {"name": "two"}, {"name": "closed"}]}))
+async def test_rooms_are_listed_all_or_those_that_are_named(server: TwirpServer, api: LiveKitApi) -> None:
+    row = {"name": "one", "sid": "RM_1", "num_participants": 2, "num_publishers": 1}
+    server.play("ListRooms", Answer({"rooms": [row, {"name": "two"}]}), Answer({}))
+    assert await api.rooms() == [RoomRow("one", "RM_1", people=2, publishers=1), RoomRow("two")]
+    assert await api.rooms(["three"]) == []
+    assert [asked.body for asked in server.requests] == [{}, {"names": ["three"]}]
+    assert server.requests[0].grants["video"] == {"roomList": True}
+
+
+async def test_whether_an_agent_was_sent_for_is_found(server: TwirpServer, api: LiveKitApi) -> None:
     server.play(
         "ListDispatch",
         Answer({"agent_dispatches": [{"agent_name": "other"}, {"agent_name": "liba"}]}),
         Answer({"agent_dispatches": [{"agent_name": "other"}]}),
         twirp_error(404, "not_found", "no such room"),
     )
-    assert await api.rooms_sent_for("liba") == ["one"]
-    assert server.requests[0].grants["video"] == {"roomList": True}
-    assert server.requests[1].grants["video"] == {"roomAdmin": True, "room": "one"}
+    assert [await api.was_sent_for(room, "liba") for room in ("one", "two", "closed")] == [True, False, False]
+    assert server.requests[0].grants["video"] == {"roomAdmin": True, "room": "one"}
 
 
 async def test_a_dispatch_is_made_and_taken_back(server: TwirpServer, api: LiveKitApi) -> None:
@@ -182,7 +199,17 @@ async def test_data_for_somebody_who_is_not_there_is_sent_to_nobody(
         (OLD_SERVER, RefusedError, "has no PerformRpc"),
         (twirp_error(404, "not_found", "participant does not exist"), NoAgentError, "no such room"),
         (twirp_error(412, "failed_precondition", "?"), LibaError, "412 .failed_precondition."),
-        (Answer("<html>", 429), LibaError, "429 .no reason given."),
+        (over_quota("3600"), OverQuotaError, "takes no more calls"),
+        (Answer("<html>", 429, headers={"Retry-After": "3600"}), OverQuotaError, "takes no more calls"),
+        (UNIMPLEMENTED, RefusedError, "has no PerformRpc"),
+        (Answer("<html>", 501), RefusedError, "has no PerformRpc"),
+        (
+            rpc_error(1403, "RPC not supported by server", status=501, kind="unimplemented"),
+            RefusedError,
+            "has no",
+        ),
+        (rpc_error(1502, "Response timeout", status=408, kind="canceled"), NoAgentError, "did not answer"),
+        (twirp_error(408, "deadline_exceeded", "request timed out"), NoAgentError, "not there any more"),
     ],
 )
 async def test_fault_62_an_answer_other_than_200_is_explained(
@@ -197,12 +224,12 @@ async def test_fault_62_an_answer_other_than_200_is_explained(
 
 async def test_the_reason_of_a_refusal_is_a_word_for_machines(server: TwirpServer, api: LiveKitApi) -> None:
     reasons = []
-    for answer in (UNKNOWN_METHOD, TOO_LARGE, OLD_SERVER):
+    for answer in (UNKNOWN_METHOD, TOO_LARGE, OLD_SERVER, UNIMPLEMENTED):
         server.play("PerformRpc", answer)
         with pytest.raises(RefusedError) as caught:
             await api.perform_rpc("demo", "liba-agent-1", "liba.say", "ping")
         reasons.append(caught.value.reason)
-    assert reasons == ["unsupported_method", "too_large", "unsupported_server"]
+    assert reasons == ["unsupported_method", "too_large", "unsupported_server", "unsupported_server"]
 
 
 @pytest.mark.parametrize(
@@ -241,3 +268,13 @@ async def test_a_proxy_is_passed_by_on_this_machine(
     server.play("ListParticipants", people(agent()))
     async with LiveKitApi(server.credentials) as api:
         assert len(await api.participants("demo")) == 1
+
+
+async def test_f7_a_room_that_it_makes_stays_open_as_long_as_its_avatar(server: TwirpServer) -> None:
+    server.play("CreateRoom", Answer({"name": "demo"}))
+    async with LiveKitApi(server.credentials, departure_timeout_s=130) as api:
+        await api.dispatch("demo", "liba")
+    made, dispatched = server.requests
+    assert (made.method, made.body) == ("CreateRoom", {"name": "demo", "departure_timeout": 130})
+    assert made.grants["video"] == {"roomCreate": True, "room": "demo"}
+    assert dispatched.method == "CreateDispatch"

@@ -21,6 +21,7 @@ from libacli.core.protocol import (
     EVENTS_TOPIC,
     SAY_METHOD,
     SIGNATURE_ATTRIBUTE,
+    TEXT_ATTRIBUTE,
 )
 from libacli.core.room_update import (
     RECONNECTING,
@@ -81,7 +82,7 @@ class House:
     ) -> None:
         """A caption of `u1` comes, with a signature for the text `signed`; None: for its own."""
         text = "".join(piece for piece in pieces if isinstance(piece, str)) if signed is None else signed
-        signature = sign_caption(CREDENTIALS, room="demo", agent="agent-1", utterance_id="u1", text=text)
+        signature = sign_caption(CREDENTIALS, room="demo", agent="agent-1", segment_id="u1", text=text)
         attributes = {"lk.segment_id": "u1", SIGNATURE_ATTRIBUTE: signature} | changes
         self.room.receive_text(*pieces, topic=CAPTION_TOPIC, sender=sender, attributes=attributes)
 
@@ -177,7 +178,7 @@ ANOTHER_KEY = LiveKitCredentials("ws://127.0.0.1:1", "other", SecretStr("another
 
 
 def signature(credentials: LiveKitCredentials = CREDENTIALS, **changes: str) -> str:
-    said = {"room": "demo", "agent": "agent-1", "utterance_id": "u1", "text": "Forged."} | changes
+    said = {"room": "demo", "agent": "agent-1", "segment_id": "u1", "text": "Forged."} | changes
     return sign_caption(credentials, **said)
 
 
@@ -187,7 +188,7 @@ def signature(credentials: LiveKitCredentials = CREDENTIALS, **changes: str) -> 
         "",
         "e30.e30.e30",
         signature(text="Hello."),
-        signature(utterance_id="u2"),
+        signature(segment_id="u2"),
         signature(room="another"),
         signature(agent="agent-2"),
         signature(ANOTHER_KEY),
@@ -287,6 +288,51 @@ async def test_a_text_that_is_still_coming_holds_up_nothing_else(house: House) -
         house.speak("Hel", 1.0, "lo.")
         house.tell(DONE)
         assert await take(updates, 2) == [DONE, Caption("u1", "Hello.")]
+
+
+def announced(number: int, text: str, **changes: str) -> dict[str, str]:
+    """The head of a segment of `u1`."""
+    segment_id = f"u1/{number}"
+    auth = signature(segment_id=segment_id, text=text)
+    return {"lk.segment_id": segment_id, TEXT_ATTRIBUTE: text, SIGNATURE_ATTRIBUTE: auth} | changes
+
+
+async def test_a_segment_that_says_at_its_head_what_it_is_comes_at_once_and_with_those_before(
+    house: House,
+) -> None:
+    async with house.followed(with_captions=True) as updates:
+        await take(updates, 2)
+        house.speak("One ", 5.0, "two. ", **announced(1, "One two. "))
+        assert await take(updates, 1) == [Caption("u1", "One two. ")]
+        await asyncio.sleep(6.0)
+        house.speak("Three.", **announced(2, "Three."))
+        assert await take(updates, 1) == [Caption("u1", "One two. Three.")]
+        await asyncio.sleep(1.0)
+        house.tell(DONE)
+        assert await take(updates, 1) == [DONE]
+
+
+async def test_where_a_segment_was_cut_off_less_of_it_is_left(house: House) -> None:
+    async with house.followed(with_captions=True) as updates:
+        await take(updates, 2)
+        head = announced(1, "One two. ")
+        house.speak("One ", 1.0, **head)
+        assert await take(updates, 1) == [Caption("u1", "One two. ")]
+        reader = house.room.readers[-1]
+        assert reader.info.attributes
+        reader.info.attributes[SIGNATURE_ATTRIBUTE] = signature(segment_id="u1/1", text="One ")
+        assert await take(updates, 1) == [Caption("u1", "One ")]
+
+
+async def test_a_head_that_was_copied_or_changed_adds_nothing(house: House) -> None:
+    async with house.followed(with_captions=True) as updates:
+        await take(updates, 2)
+        house.speak("One ", 5.0, "two. ", **announced(1, "One two. "))
+        assert await take(updates, 1) == [Caption("u1", "One two. ")]
+        house.speak("Forged.", **announced(1, "One two. "))
+        house.speak("Forged.", **announced(2, "Forged.", **{TEXT_ATTRIBUTE: "Other words."}))
+        house.speak("Forged.", **announced(2, "Forged.", **{"lk.segment_id": "u1/3"}))
+        assert await is_silent(updates)
 
 
 async def test_the_agent_is_asked_again_when_another_one_is_there_and_not_for_others(house: House) -> None:

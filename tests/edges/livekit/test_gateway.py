@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Iterator
+from dataclasses import replace
 
 import jwt
 import pytest
@@ -234,6 +235,16 @@ async def test_so_many_rooms_are_remembered_and_no_more(server: TwirpServer) -> 
     assert looked_for == ["first", "second", "third", "second"]
 
 
+async def test_who_may_watch_an_encrypted_room_gets_its_key_with_the_token(server: TwirpServer) -> None:
+    credentials = replace(server.credentials, e2ee_key=SecretStr("a key & more"))
+    async with RoomGateway(credentials, agent_name="liba") as gateway:
+        join = gateway.join("demo", "viewer-1", name="", valid_for_s=60, can_say=False)
+    assert join.e2ee_key == "a key & more"
+    assert "key" not in repr(join)
+    # LiveKit Meet takes a key from behind the `#`: https://github.com/livekit-examples/meet
+    assert join.meet_url.partition("#")[2] == "a%20key%20%26%20more"
+
+
 @pytest.mark.parametrize("can_say", [False, True])
 async def test_a_token_lets_join_one_room_and_watch(gateway: RoomGateway, can_say: bool) -> None:
     join = gateway.join("demo", "viewer-1", name="Viewer", valid_for_s=60, can_say=can_say)
@@ -249,6 +260,14 @@ async def test_a_token_lets_join_one_room_and_watch(gateway: RoomGateway, can_sa
     assert (claims["sub"], claims["name"]) == ("viewer-1", "Viewer")
     assert claims["exp"] - claims["nbf"] == 60
     assert join.token not in repr(join)
+
+
+async def test_f5_browsers_are_given_the_address_that_they_reach(server: TwirpServer) -> None:
+    credentials = replace(server.credentials, public_url="https://lk.example.org")
+    async with RoomGateway(credentials, agent_name="liba") as gateway:
+        assert gateway.join("demo", "v", name="", valid_for_s=60, can_say=False).url == "wss://lk.example.org"
+        await gateway.check()
+    assert len(server.asked("ListParticipants")) == 1
 
 
 async def test_an_identity_of_libas_own_is_not_given_away(gateway: RoomGateway) -> None:

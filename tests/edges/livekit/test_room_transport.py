@@ -19,18 +19,15 @@ from libacli.core.caps import SayCaps
 from libacli.core.event import AgentFacts, Event, Rejection, Report
 from libacli.core.protocol import (
     CAN_SAY_ATTRIBUTE,
-    CAPTION_TOPIC,
     EPOCH_ATTRIBUTE,
     EVENTS_TOPIC,
     METHODS,
     SAY_METHOD,
     SAY_TOPIC,
-    SIGNATURE_ATTRIBUTE,
     STATUS_METHOD,
     STOP_METHOD,
 )
-from libacli.edges.livekit.caption_signature import check_caption
-from libacli.edges.livekit.fake_streams import HANG
+from libacli.edges.livekit.fake_streams import HANG, FakeOrigin
 from libacli.edges.livekit.fakes import FakeParticipant, FakeRoom
 from libacli.edges.livekit.room_transport import RoomTransport
 from libacli.errors import RefusedError, UnreachableError
@@ -54,12 +51,14 @@ class Booth:
         self.defects = 0
         self.left_out = 0
         self.put_out: list[tuple[str, float]] = []
+        self.origin = FakeOrigin()
         self.put_out_fails: Exception | None = None
         self.log = ComplaintLog(logging.getLogger("liba.room"), on_defect=self._on_defect)
         self.transport = RoomTransport(
             self.room.as_sdk(),
             CREDENTIALS,
             put_out=self._put_out,
+            origin=self.origin,
             log=self.log,
             on_takeover=self._on_takeover,
             on_left_out=self._on_left_out,
@@ -197,6 +196,9 @@ class BrokenDesk:
     def answer(self, method: str, payload: bytes, sender: Sender, received_at: float) -> dict[str, Any]:
         self.asked += 1
         raise RecursionError("a canary")
+
+    async def answer_late(self, *request: Any) -> dict[str, Any]:
+        return self.answer(*request)
 
 
 async def test_a_reader_that_fails_reads_on(caplog: pytest.LogCaptureFixture) -> None:
@@ -480,27 +482,6 @@ async def test_what_the_room_does_not_take_is_bounded(caplog: pytest.LogCaptureF
         await booth.transport.flush()
     assert len(booth.told) == 1000
     assert "events from agent left out" in caplog.text
-
-
-async def test_a_caption_is_a_transcription_that_any_client_shows() -> None:
-    async with working() as booth:
-        booth.transport.caption("Hello.", utterance_id="a", track_sid="TR_1")
-        await booth.transport.flush()
-    (sent,) = booth.room.local_participant.texts
-    assert (sent.text, sent.topic) == ("Hello.", CAPTION_TOPIC)
-    check_caption(
-        CREDENTIALS,
-        sent.attributes.pop(SIGNATURE_ATTRIBUTE),
-        room="demo",
-        agent="agent",
-        utterance_id="a",
-        text="Hello.",
-    )
-    assert sent.attributes == {
-        "lk.transcription_final": "true",
-        "lk.segment_id": "a",
-        "lk.transcribed_track_id": "TR_1",
-    }
 
 
 async def test_one_who_takes_the_agents_identity_is_told_once(caplog: pytest.LogCaptureFixture) -> None:

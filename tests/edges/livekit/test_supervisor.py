@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from libacli.edges.livekit.api import Participant
+from libacli.edges.livekit.api import Participant, RoomRow
 from libacli.edges.livekit.leader import Pulse
 from libacli.edges.livekit.supervisor import LOOK_EVERY_S, Supervisor
 from libacli.errors import NoAgentError, UnreachableError
@@ -31,7 +31,8 @@ class Someone:
     identity: str
     is_agent: bool = False
     pulse: Pulse = "ready"
-    job_runs: bool = True
+    shows_life: bool = True
+    """Its process works; what it hears over LiveKit is another matter."""
 
     @property
     def row(self) -> Participant:
@@ -47,7 +48,9 @@ class World:
     """None: no worker has room for another agent."""
 
     is_reachable: bool = True
-    rooms: dict[str, list[Someone]] = field(default_factory=dict)
+    present: dict[str, list[Someone]] = field(default_factory=dict)
+    """Who is in each room."""
+
     jobs: dict[str, str] = field(default_factory=dict)
     """Rooms with a job of this worker, and its identity."""
 
@@ -56,6 +59,12 @@ class World:
 
     log: list[tuple[float, str, str]] = field(default_factory=list)
     clean_ups: int = 0
+    broken: set[str] = field(default_factory=set)
+    """Rooms of which LiveKit answers what it never would."""
+
+    calls: list[tuple[float, str]] = field(default_factory=list)
+    """What LiveKit was asked, and when."""
+
     sent_for: list[str] = field(default_factory=list)
     supervisor: Supervisor = field(init=False)
 
@@ -70,7 +79,7 @@ class World:
         return [at for at, done, _ in self.log if done == what]
 
     def agents(self, room: str = "demo") -> list[Someone]:
-        return [one for one in self.rooms.get(room, []) if one.is_agent]
+        return [one for one in self.present.get(room, []) if one.is_agent]
 
     def living(self, room: str = "demo") -> list[Someone]:
         return [agent for agent in self.agents(room) if agent.pulse == "ready"]
@@ -79,12 +88,12 @@ class World:
 
     def open(self, room: str = "demo") -> Someone:
         """A viewer and an agent of this worker are in `room`; the agent."""
-        self.rooms[room] = [Someone("viewer")]
+        self.present[room] = [Someone("viewer")]
         return self.enter(room)
 
     def enter(self, room: str = "demo") -> Someone:
         agent = Someone(f"liba-agent-{len(self.log)}-{self.now:g}", is_agent=True)
-        self.rooms.setdefault(room, []).append(agent)
+        self.present.setdefault(room, []).append(agent)
         self.jobs[room] = agent.identity
         self.supervisor.supervise(room, agent.identity)
         return agent
@@ -96,69 +105,85 @@ class World:
         asyncio.get_running_loop().call_later(LISTED_S, self.leave, agent, room)
 
     def leave(self, agent: Someone, room: str = "demo") -> None:
-        if agent in self.rooms.get(room, []):
-            self.rooms[room].remove(agent)
+        if agent in self.present.get(room, []):
+            self.present[room].remove(agent)
 
     def crash(self, agent: Someone, room: str = "demo") -> None:
         self.jobs.pop(room, None)
         self.leave(agent, room)
 
     def delete(self, room: str = "demo") -> None:
-        self.rooms.pop(room, None)
+        self.present.pop(room, None)
         self.jobs.pop(room, None)
 
     # What the supervisor asks
 
+    async def rooms(self, names: Collection[str] = ()) -> list[RoomRow]:
+        self.reach("list")
+        return [
+            RoomRow(name, people=sum(not one.is_agent for one in present), publishers=len(self.agents(name)))
+            for name, present in self.present.items()
+            if not names or name in names
+        ]
+
+    async def was_sent_for(self, room: str, agent_name: str) -> bool:
+        self.reach("dispatches")
+        return room in self.sent_for
+
     async def participants(self, room: str) -> list[Participant]:
-        self.reach()
-        return [one.row for one in self.rooms.get(room, [])]
+        self.reach("look")
+        if room in self.broken:
+            raise KeyError("identity")
+        return [one.row for one in self.present.get(room, [])]
 
     async def remove(self, room: str, identity: str) -> None:
-        self.reach()
+        self.reach("remove")
         self.log.append((self.now, "remove", identity))
-        self.rooms[room] = [one for one in self.rooms[room] if one.identity != identity]
+        self.present[room] = [one for one in self.present[room] if one.identity != identity]
         if self.jobs.get(room) == identity:
             del self.jobs[room]
 
     async def dispatch(self, room: str, agent_name: str) -> str:
-        self.reach()
+        self.reach("dispatch")
         assert agent_name == "liba"
         assert room not in self.outstanding.values(), "two dispatches for one room"
         self.log.append((self.now, "dispatch", room))
         number = f"AD_{len(self.log)}"
         self.outstanding[number] = room
-        self.rooms.setdefault(room, [])
+        self.present.setdefault(room, [])
         if self.serve_after_s is not None:
             asyncio.get_running_loop().call_later(self.serve_after_s, self.serve, number)
         return number
 
     def serve(self, number: str) -> None:
-        if (room := self.outstanding.pop(number, None)) in self.rooms:
+        if (room := self.outstanding.pop(number, None)) in self.present:
             self.enter(str(room))
 
     async def withdraw(self, room: str, dispatch_id: str) -> None:
-        self.reach()
+        self.reach("withdraw")
         self.log.append((self.now, "withdraw", room))
         if self.outstanding.pop(dispatch_id, None) is None:
             raise NoAgentError("no such dispatch")
 
-    async def rooms_sent_for(self, agent_name: str) -> list[str]:
-        self.reach()
-        return self.sent_for
-
     async def pulse(self, room: str, identity: str) -> Pulse:
-        self.reach()
-        answer = next(one.pulse for one in self.rooms[room] if one.identity == identity)
+        self.reach("pulse")
+        pulses: list[Pulse] = [one.pulse for one in self.present.get(room, []) if one.identity == identity]
+        answer = pulses[0] if pulses else "silent"
         await asyncio.sleep(2.0 if answer == "silent" else 0.01)
         return answer
 
     def has_job(self, room: str) -> bool:
         return room in self.jobs
 
+    def is_well(self, room: str) -> bool:
+        identity = self.jobs.get(room)
+        return any(one.identity == identity and one.shows_life for one in self.present.get(room, []))
+
     async def clean_up(self) -> None:
         self.clean_ups += 1
 
-    def reach(self) -> None:
+    def reach(self, what: str) -> None:
+        self.calls.append((self.now, what))
         if not self.is_reachable:
             raise UnreachableError("cannot reach LiveKit")
 
@@ -179,11 +204,17 @@ def deafen(world: World, agent: Someone) -> None:
     agent.pulse = "silent"
 
 
+def stop(world: World, agent: Someone) -> None:
+    agent.pulse = "silent"
+    agent.shows_life = False
+
+
 DEATHS: dict[str, Callable[[World, Someone], None]] = {
     "its process is killed": World.kill,
     "a process of another worker is killed": kill_of_another_worker,
     "it crashes and leaves": World.crash,
     "it is deaf": deafen,
+    "its process hangs": stop,
 }
 
 
@@ -224,6 +255,104 @@ async def test_an_agent_that_misses_two_calls_in_a_row_is_left_alone() -> None:
     assert world.log == []
 
 
+def a_minute(world: World) -> int:
+    """Calls in the last five minutes, for one of them."""
+    return round(sum(at > world.now - 300 for at, _ in world.calls) / 5)
+
+
+@pytest.mark.parametrize(("rooms", "most"), [(0, 0), (1, 6), (10, 36), (100, 36)])
+async def test_f3_quiet_rooms_of_this_worker_cost_a_few_calls_however_many_they_are(
+    rooms: int, most: int
+) -> None:
+    world = World()
+    for number in range(rooms):
+        world.open(f"room-{number}")
+    async with world.supervised():
+        await asyncio.sleep(400)
+    assert a_minute(world) <= most
+    assert world.log == []
+
+
+async def test_f3_quiet_rooms_of_another_worker_are_listed_by_one_call(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world = World()
+    for number in range(100):
+        name = f"room-{number}"
+        world.present[name] = [Someone("viewer"), Someone("theirs", is_agent=True)]
+        world.sent_for.append(name)
+    async with world.supervised():
+        await asyncio.sleep(700)
+    assert len(world.supervisor.rooms) == 100
+    assert a_minute(world) <= 48
+    assert world.log == []
+
+
+async def test_f3_rooms_without_an_agent_that_nobody_serves_cost_ever_less() -> None:
+    world = World(serve_after_s=None)
+    for number in range(20):
+        name = f"room-{number}"
+        world.present[name] = [Someone("viewer")]
+        world.sent_for.append(name)
+    async with world.supervised():
+        await asyncio.sleep(600)
+    assert a_minute(world) <= 12 + 20 * 3
+
+
+async def test_an_agent_that_was_sent_for_and_is_not_there_yet_is_asked_under_its_name_later() -> None:
+    world = World(present={"demo": [Someone("viewer")]})
+    world.supervisor.supervise("demo", "on-its-way")
+    async with world.supervised():
+        await asyncio.sleep(4)  # its process takes so long to begin
+        world.present["demo"].append(Someone("on-its-way", is_agent=True))
+        world.jobs["demo"] = "on-its-way"
+        await asyncio.sleep(60)
+        assert len(world.agents()) == 1
+        assert [agent.identity for agent in world.agents()] == ["on-its-way"]
+        deafen(world, world.agents()[0])
+        await asyncio.sleep(BOUND_S)
+    assert len(world.living()) == 1
+
+
+async def test_f3_a_room_that_people_leave_and_that_closes_costs_no_call_more() -> None:
+    world = World()
+    world.open()
+    async with world.supervised():
+        await asyncio.sleep(20)
+        world.delete()
+        await asyncio.sleep(20)
+        before = len(world.calls)
+        await asyncio.sleep(300)
+    assert world.supervisor.rooms == []
+    assert len(world.calls) == before
+
+
+async def test_a_hundred_agents_that_die_at_once_are_replaced_in_time() -> None:
+    world = World()
+    agents = {f"room-{number}": world.open(f"room-{number}") for number in range(100)}
+    async with world.supervised():
+        await asyncio.sleep(7)
+        for name, agent in agents.items():
+            world.kill(agent, name)
+        await asyncio.sleep(BOUND_S)
+    assert all(len(world.living(name)) == 1 for name in agents)
+    assert len(world.moments("dispatch")) == 100
+
+
+async def test_rooms_that_earlier_workers_had_are_asked_for_a_few_at_a_time() -> None:
+    world = World()
+    for number in range(200):
+        world.present[f"room-{number}"] = [Someone("viewer")]
+    world.sent_for = ["room-199"]
+    async with world.supervised():
+        await asyncio.sleep(1)
+        assert len(world.calls) == 51
+        await asyncio.sleep(60)
+        assert len(world.calls) <= 51 + 12 * 3 + 12
+        await asyncio.sleep(300)
+    assert len(world.living("room-199")) == 1
+
+
 async def test_an_agent_that_starts_slowly_is_given_time_and_one_that_never_does_is_replaced() -> None:
     world = World()
     world.open().pulse = "starting"
@@ -252,7 +381,7 @@ async def test_fault_35_an_agent_that_reconnects_is_waited_for_as_long_as_its_jo
         await asyncio.sleep(1)
         world.leave(agent)
         await asyncio.sleep(14)
-        world.rooms["demo"].append(agent)
+        world.present["demo"].append(agent)
         await asyncio.sleep(60)
         assert world.log == []
         world.leave(agent)
@@ -281,7 +410,7 @@ async def test_fault_38_a_pinned_room_is_served_again_when_somebody_comes_back()
         world.delete()
         await asyncio.sleep(600)
         assert world.moments("dispatch") == [0]
-        world.rooms["demo"] = [Someone("viewer")]
+        world.present["demo"] = [Someone("viewer")]
         await asyncio.sleep(BOUND_S)
         assert len(world.living()) == 1
     assert len(world.moments("dispatch")) == 2
@@ -291,7 +420,7 @@ async def test_fault_38_a_pinned_room_is_served_again_when_somebody_comes_back()
 async def test_fault_15_a_pinned_room_is_sent_for_at_once_whoever_is_in_it_already(
     people: list[Someone],
 ) -> None:
-    world = World(rooms={"demo": people} if people else {})
+    world = World(present={"demo": people} if people else {})
     world.supervisor.pin(["demo"])
     async with world.supervised():
         await asyncio.sleep(300)
@@ -309,7 +438,7 @@ async def test_a_room_that_has_its_agent_is_not_sent_for_when_it_is_pinned() -> 
 
 
 async def test_a_room_that_an_earlier_worker_left_alone_is_served_again() -> None:
-    world = World(rooms={"demo": [Someone("viewer")]}, sent_for=["demo"])
+    world = World(present={"demo": [Someone("viewer")]}, sent_for=["demo"])
     async with world.supervised():
         await asyncio.sleep(BOUND_S)
     assert len(world.living()) == 1
@@ -317,7 +446,7 @@ async def test_a_room_that_an_earlier_worker_left_alone_is_served_again() -> Non
 
 
 async def test_a_dispatch_that_nobody_serves_is_withdrawn_before_the_next_and_these_come_ever_later() -> None:
-    world = World(serve_after_s=None, rooms={"demo": [Someone("viewer")]}, sent_for=["demo"])
+    world = World(serve_after_s=None, present={"demo": [Someone("viewer")]}, sent_for=["demo"])
     async with world.supervised():
         await asyncio.sleep(300)
     sent = world.moments("dispatch")
@@ -333,7 +462,7 @@ async def test_a_dispatch_that_nobody_serves_is_withdrawn_before_the_next_and_th
 
 
 async def test_a_worker_that_registers_anew_has_what_it_missed_sent_for_again_at_the_next_look() -> None:
-    world = World(serve_after_s=None, rooms={"demo": [Someone("viewer")]}, sent_for=["demo"])
+    world = World(serve_after_s=None, present={"demo": [Someone("viewer")]}, sent_for=["demo"])
     async with world.supervised():
         await asyncio.sleep(16)
         world.serve_after_s = 2.0
@@ -344,7 +473,7 @@ async def test_a_worker_that_registers_anew_has_what_it_missed_sent_for_again_at
 
 
 async def test_a_dispatch_that_is_being_served_slowly_is_not_withdrawn() -> None:
-    world = World(serve_after_s=24.0, rooms={"demo": [Someone("viewer")]}, sent_for=["demo"])
+    world = World(serve_after_s=24.0, present={"demo": [Someone("viewer")]}, sent_for=["demo"])
     async with world.supervised():
         await asyncio.sleep(6)
         world.jobs["demo"] = "starting"
@@ -376,7 +505,8 @@ async def test_a_defect_met_in_one_room_does_not_leave_the_others_alone() -> Non
     world = World()
     world.open("bad")
     agent = world.open("demo")
-    world.rooms["bad"].append(None)  # type: ignore[arg-type] # what LiveKit would never answer
+    world.broken.add("bad")
+    world.kill(world.agents("bad")[0], "bad")
     async with world.supervised():
         await asyncio.sleep(1)
         world.kill(agent)
@@ -416,7 +546,7 @@ class Events:
         self._world.delete()
 
     def view(self) -> None:
-        people = self._world.rooms.setdefault("demo", [])
+        people = self._world.present.setdefault("demo", [])
         if all(one.is_agent for one in people):
             people.append(Someone("viewer"))
 
@@ -424,7 +554,7 @@ class Events:
         """Somebody else has an agent sent: what was asked for and not served then never is."""
         if not self._world.agents():
             self._world.outstanding.clear()
-            self._world.rooms.setdefault("demo", []).append(Someone("of-say", is_agent=True))
+            self._world.present.setdefault("demo", []).append(Someone("of-say", is_agent=True))
 
     def go_away(self) -> None:
         self._world.is_reachable = False

@@ -34,7 +34,7 @@ from libacli.errors import ConfigError
 T0 = 1_800_000_000.125
 DONE = UtteranceRecord(
     "u1", T0, "done", room="demo", agent="liba", epoch="e1", route="track", route_reason="402",
-    voice="alloy", model="tts", chars=40, chunks=2, frames=100, underruns=1, t3_source="observed",
+    voice="alloy", model="tts", chars=40, chunks=2, frames=100, hold=40.0, underruns=1, t3_source="observed",
     replayed=True, waited=20.0, d01=250.5, d12=4.0, d2a=180.0, d23=2000.0, total=2254.5,
 )  # fmt: skip
 
@@ -180,6 +180,7 @@ async def test_an_utterance_is_one_trace_with_its_marks_as_spans(
         "liba.outcome": "done", "liba.route": "fallback", "liba.route_reason": "402",
         "liba.voice": "alloy", "liba.model": "tts", "liba.chars": 40, "liba.chunks": 2,
         "liba.frames": 100, "liba.underruns": 1, "liba.replayed": True, "liba.t3_source": "observed",
+        "liba.reworded": False, "liba.hedged": False, "liba.cached": False, "liba.hold": 40.0,
     }  # fmt: skip
 
 

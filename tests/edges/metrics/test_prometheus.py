@@ -31,7 +31,8 @@ DONE = UtteranceRecord(
     chunks=2, frames=100, underruns=1, t3_source="reported",
     waited=1.0, d01=250.0, d12=4.0, d2a=180.0, d23=2000.0, total=2254.0,
 )  # fmt: skip
-FELL_BACK = replace(DONE, id="u2", route="track", route_reason="402", replayed=True, underruns=2)
+FELL_BACK = replace(DONE, id="u2", route="track", route_reason="402", replayed=True, underruns=2, hedged=True)
+CACHED = replace(DONE, id="u4", cached=True)
 EXPIRED = UtteranceRecord("u3", 1_800_000_000.0, "expired", chars=7)
 
 CHILD = """
@@ -90,7 +91,7 @@ def get(url: str, accept: str = "") -> str:
 
 
 async def test_a_scrape_tells_what_was_observed(meter: PrometheusMeter) -> None:
-    for record in (DONE, replace(DONE, d01=950.0), FELL_BACK, EXPIRED):
+    for record in (DONE, replace(DONE, d01=950.0), FELL_BACK, EXPIRED, replace(CACHED, d01=None)):
         meter.observe(record)
     meter.refuse("queue_full")
     async with exposing(meter, "127.0.0.1", 0) as port:
@@ -104,15 +105,19 @@ async def test_a_scrape_tells_what_was_observed(meter: PrometheusMeter) -> None:
     assert seen["liba_sink_seconds_sum|fallback"] == pytest.approx(0.004)
     assert seen["liba_audible_seconds_sum|fallback"] == pytest.approx(0.18)
     assert seen["liba_utterance_seconds_sum|fallback"] == pytest.approx(2.254)
-    assert seen["liba_utterances_total|done|tavus"] == 2
+    assert seen["liba_utterances_total|done|tavus"] == 3
     assert seen["liba_utterances_total|done|fallback"] == 1
     assert seen["liba_utterances_total|expired|none"] == 1
     assert seen["liba_utterances_total|rejected|none"] == 1
     assert seen["liba_utterances_total|failed|tavus"] == 0  # it is there before it happens
     assert seen["liba_rejected_total|queue_full"] == 1
-    assert seen["liba_characters_total"] == 120  # what expired was never handed to the voice
-    assert seen["liba_underruns_total"] == 4
+    assert (
+        seen["liba_characters_total"] == 120
+    )  # what expired or was said from memory was never handed to the voice
+    assert seen["liba_underruns_total"] == 5
     assert seen["liba_replayed_total"] == 1
+    assert seen["liba_voice_cache_hits_total"] == 1
+    assert seen["liba_voice_hedges_total"] == 1
 
 
 async def test_a_scrape_for_openmetrics_is_valid_and_says_the_same(meter: PrometheusMeter) -> None:

@@ -10,8 +10,10 @@ import pytest
 
 from libacli.config import Settings
 from libacli.config_sources import load
-from libacli.edges.voices.choose import make_voice, voice_names
-from libacli.errors import CredentialsError, RefusedError, VoiceStalledError
+from libacli.edges.voices.choose import is_hedged, make_voice, provider_words, speakers_of, voice_names
+from libacli.edges.voices.embedded_languages import speakers as embedded_speakers
+from libacli.edges.voices.realtime import SPEAKERS as REALTIME
+from libacli.errors import ConfigError, CredentialsError, RefusedError, VoiceStalledError
 from libacli.speech.fakes import tone
 from libacli.speech.ports import Voice
 from tests.contracts import pcm_of
@@ -19,6 +21,7 @@ from tests.speech.test_speaker import TAIL, Stage, on_stage
 from tests.speech_server import QUOTA_USED_UP, Script, SpeechServer
 
 KEY = "canary-key-of-a-user"
+EMBEDDED = embedded_speakers()
 
 
 @pytest.fixture
@@ -63,7 +66,28 @@ async def test_the_voice_is_openais_where_there_is_a_key_or_address_and_not_told
 def test_openai_without_a_key_is_told_with_a_way_out(nowhere: Path) -> None:
     with pytest.raises(CredentialsError, match="OPENAI_API_KEY is not set") as caught:
         make_voice(settings_of(nowhere, LIBA_VOICE_PROVIDER="openai"))
-    assert "LIBA_VOICE_PROVIDER=embedded" in caught.value.hint
+    assert "LIBA_VOICE_PROVIDERS=embedded" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("environment", "word", "hedged"),
+    [
+        ({"OPENAI_API_KEY": KEY}, "speech", True),
+        ({"OPENAI_API_KEY": KEY}, "realtime", True),
+        ({}, "livekit:cartesia/sonic-3", True),
+        ({}, "of-somebody-else", False),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}, "speech", False),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "LIBA_VOICE_HEDGE": "true"}, "speech", True),
+        ({"LIBA_VOICE_HEDGE": "true"}, "of-somebody-else", True),
+        ({"OPENAI_API_KEY": KEY, "LIBA_VOICE_HEDGE": "false"}, "speech", False),
+        ({"LIBA_VOICE_HEDGE": "true"}, "embedded", False),
+        ({}, "embedded", False),
+    ],
+)
+def test_a_second_request_is_made_in_the_cloud_or_as_the_settings_say(
+    nowhere: Path, environment: dict[str, str], word: str, hedged: bool
+) -> None:
+    assert is_hedged(settings_of(nowhere, **environment), word) == hedged
 
 
 def test_a_voice_needs_no_loop_to_be_made(nowhere: Path) -> None:
@@ -75,7 +99,7 @@ def test_a_voice_needs_no_loop_to_be_made(nowhere: Path) -> None:
 async def test_the_embedded_voice_objects_to_what_it_cannot_say(nowhere: Path) -> None:
     voice = await voice_of(nowhere)
     assert voice.objection("Hello.") is None
-    assert voice.objection("你好") == "the embedded voice speaks English only"
+    assert "the embedded voice speaks English, German" in (voice.objection("你好") or "")
     await voice.aclose()
 
 
@@ -103,17 +127,22 @@ async def test_the_settings_reach_the_speech_service(nowhere: Path) -> None:
 
 async def test_fault_42_the_bounds_of_the_settings_hold(nowhere: Path) -> None:
     async with SpeechServer(Script(first_byte_s=30)) as server:
-        voice = await voice_of(nowhere, OPENAI_BASE_URL=server.base_url, LIBA_VOICE_FIRST_PCM_TIMEOUT="0.2")
+        only = {"OPENAI_BASE_URL": server.base_url, "LIBA_VOICE_PROVIDERS": "speech"}
+        voice = await voice_of(nowhere, **only, LIBA_VOICE_FIRST_PCM_TIMEOUT="0.2")
         with pytest.raises(VoiceStalledError, match=r"0\.2 s"):
             await pcm_of(voice, "Hello.")
         await voice.aclose()
 
 
 @asynccontextmanager
-async def speaking(folder: Path, default: Script) -> AsyncIterator[tuple[SpeechServer, Stage]]:
-    """A speaker with the voice of the settings, on a service that answers every request like this."""
+async def speaking(
+    folder: Path, default: Script, *, providers: str = "speech"
+) -> AsyncIterator[tuple[SpeechServer, Stage]]:
+    """A speaker with these voices, the first of them on a service that answers every request like this."""
     async with SpeechServer(default) as server:
-        voice = await voice_of(folder, OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=KEY)
+        voice = await voice_of(
+            folder, OPENAI_BASE_URL=server.base_url, OPENAI_API_KEY=KEY, LIBA_VOICE_PROVIDERS=providers
+        )
         async with on_stage(voice) as stage:  # type: ignore[arg-type]
             yield server, stage
         await voice.aclose()
@@ -142,20 +171,42 @@ async def test_fault_26_a_service_that_always_breaks_off_is_not_hidden_and_nothi
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_fault_43_a_service_that_refuses_for_good_fails_each_line_at_once_with_one_call(
+async def test_fault_43_a_service_that_refuses_for_good_is_called_once_and_what_is_new_is_refused(
     nowhere: Path, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with speaking(nowhere, Script(status=status)) as (server, stage):
-        began_at = asyncio.get_running_loop().time()
-        for id in "abcd":
-            stage.say("Hello.", id)
-            spoken = await stage.spoken(id)
-            assert spoken.state == "failed"
-            assert f"({status})" in spoken.reason
-            assert caplog.text.count(spoken.reason) == "abcd".index(id) + 1
-        assert asyncio.get_running_loop().time() - began_at < 2
-    assert server.calls == 4
+        stage.say("Hello.", "a")
+        spoken = await stage.spoken("a")
+        assert spoken.state == "failed"
+        assert f"({status})" in spoken.reason
+        for id in "bcd":
+            with pytest.raises(RefusedError, match=rf"\({status}\).* and is tried again in") as refused:
+                stage.say("Hello.", id)
+            assert refused.value.reason == "voice_unavailable"
+    assert server.calls == 1
     assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("refusal", "why"),
+    [
+        (Script(status=401), "refused the API key (401)"),
+        (Script(status=404), "knows no such model or address (404)"),
+        (QUOTA_USED_UP, "has no quota left for this key (429)"),
+    ],
+    ids=["wrong key", "shut down", "no quota"],
+)
+async def test_a_service_that_refuses_for_good_leaves_every_line_to_the_embedded_voice(
+    nowhere: Path, refusal: Script, why: str
+) -> None:
+    async with speaking(nowhere, refusal, providers="speech,embedded") as (server, stage):
+        for id in "abc":
+            stage.say("Hello there.", id)
+            spoken = await stage.spoken(id)
+            assert (spoken.state, spoken.provider, spoken.model) == ("done", "embedded", "hibari")
+            assert why in spoken.voice_reason
+    assert server.calls == 1
+    assert len(stage.sink.segments) == 3
 
 
 async def test_fault_44_a_quota_that_is_used_up_costs_one_call_a_line(nowhere: Path) -> None:
@@ -168,8 +219,8 @@ async def test_fault_44_a_quota_that_is_used_up_costs_one_call_a_line(nowhere: P
 
 @pytest.mark.parametrize(
     "outage",
-    [Script(status=500), Script(status=503), Script(status=429), Script(ending="aborted")],
-    ids=["500", "503", "429", "hung up"],
+    [Script(status=500), Script(status=503), Script(ending="aborted")],
+    ids=["500", "503", "hung up"],
 )
 async def test_fault_45_after_three_lines_that_failed_the_next_is_refused_and_not_asked_for(
     nowhere: Path, outage: Script
@@ -178,9 +229,20 @@ async def test_fault_45_after_three_lines_that_failed_the_next_is_refused_and_no
         for id in "abc":
             stage.say("Hello.", id)
             assert (await stage.spoken(id)).state == "failed"
-        with pytest.raises(RefusedError, match="tried again in 30 s") as refused:
+        with pytest.raises(RefusedError, match="tried again in") as refused:
             stage.say("Hello.", "d")
         assert refused.value.reason == "voice_unavailable"
+    assert server.calls == 6
+
+
+async def test_fault_45_a_service_that_limits_its_rate_is_asked_thrice_and_then_left_alone(
+    nowhere: Path,
+) -> None:
+    async with speaking(nowhere, Script(status=429, headers={"retry-after-ms": "10"})) as (server, stage):
+        stage.say("Hello.", "a")
+        assert (await stage.spoken("a")).state == "failed"
+        with pytest.raises(RefusedError, match="tried again in"):
+            stage.say("Hello.", "b")
     assert server.calls == 6
 
 
@@ -201,7 +263,42 @@ def test_the_speakers_to_choose_from_are_those_of_the_voice_that_is_configured(
     names = voice_names(settings_of(nowhere, **environment))
     assert names[0] == first
     assert others <= set(names)
-    assert bool(others) == (len(names) > 1)
+    assert len(set(names) - set(EMBEDDED) - set(REALTIME)) >= bool(others)
     assert len(set(names)) == len(names)
-    if environment.get("LIBA_VOICE_MODEL") == "tts-1":
-        assert "verse" not in names
+
+
+def test_a_model_has_its_own_speakers(nowhere: Path) -> None:
+    assert "verse" in speakers_of(settings_of(nowhere, OPENAI_API_KEY=KEY), "speech")
+    older = settings_of(nowhere, OPENAI_API_KEY=KEY, LIBA_VOICE_MODEL="tts-1-hd")
+    assert "verse" not in speakers_of(older, "speech")
+    assert speakers_of(settings_of(nowhere, OPENAI_BASE_URL="http://127.0.0.1:9/v1"), "speech") == ()
+
+
+CLOUD = {"LIVEKIT_URL": "wss://x.livekit.cloud", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({}, ("embedded",)),
+        ({"OPENAI_API_KEY": KEY}, ("speech", "realtime", "embedded")),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_API_KEY": KEY}, ("speech", "embedded")),
+        (CLOUD, ("livekit", "embedded")),
+        (CLOUD | {"OPENAI_API_KEY": KEY}, ("livekit", "speech", "realtime", "embedded")),
+        (
+            {"LIBA_VOICE_PROVIDERS": "embedded, auto", "OPENAI_API_KEY": KEY},
+            ("embedded", "speech", "realtime"),
+        ),
+        ({"LIBA_VOICE_PROVIDER": "openai"}, ("speech",)),
+    ],
+)
+def test_automatic_voices_are_all_that_need_nothing_more(
+    nowhere: Path, environment: dict[str, str], words: tuple[str, ...]
+) -> None:
+    assert provider_words(settings_of(nowhere, **environment)) == words
+
+
+def test_a_provider_that_nobody_knows_is_told_with_those_that_there_are(nowhere: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no 'elevenlabs'") as caught:
+        make_voice(settings_of(nowhere, LIBA_VOICE_PROVIDERS="elevenlabs"))
+    assert "livekit" in caught.value.hint

@@ -1,4 +1,4 @@
-"""A stranger who opens connections and says nothing, or little: the page stays for everybody else."""
+"""An outsider: opens connections and says nothing, or little. The page stays for everybody else."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ import httpx2
 import pytest
 
 from tests.cli.conftest import Shell
+from tests.cli.conftest import bare_shell as bare_shell
+from tests.cli.conftest import server as server
+from tests.cli.conftest import shell as shell
 from tests.cli.runs.test_serve import ENTRY, Served, serving
 
 HEAD_TIMEOUT_S = 10

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -10,11 +11,20 @@ import openai
 import pytest
 
 from libacli.config import is_loopback
-from libacli.edges.voices.openai import OpenAIVoice, open_client
-from libacli.errors import VoiceError, VoiceRefusedError, VoiceStalledError, VoiceTruncatedError
+from libacli.core.audio import duration_s
+from libacli.edges.voices.speech import SpeechApiVoice, open_client
+from libacli.errors import (
+    VoiceBusyError,
+    VoiceError,
+    VoiceRefusedError,
+    VoiceStalledError,
+    VoiceTruncatedError,
+)
 from libacli.speech.fakes import tone
 from libacli.speech.ports import Style, Voice
 from tests.contracts import VoiceContract, pcm_of, speak
+from tests.sounds import encoded, hertz_of
+from tests.speech_peers import quoting
 from tests.speech_server import QUOTA_USED_UP, Script, SpeechServer, rate_limited
 
 KEY = "sk-secret-key-of-a-user"
@@ -33,7 +43,7 @@ async def server() -> AsyncGenerator[SpeechServer]:
 
 
 @pytest.fixture
-async def voice(server: SpeechServer) -> AsyncGenerator[OpenAIVoice]:
+async def voice(server: SpeechServer) -> AsyncGenerator[SpeechApiVoice]:
     voice = await voice_of(server)
     yield voice
     await voice.aclose()
@@ -48,8 +58,8 @@ async def voice_of(
     first_pcm_timeout_s: float = 5.0,
     stall_timeout_s: float = 5.0,
     total_timeout_s: float = 60.0,
-) -> OpenAIVoice:
-    return OpenAIVoice(
+) -> SpeechApiVoice:
+    return SpeechApiVoice(
         await asyncio.to_thread(open_client, KEY, server.base_url),
         model=model,
         voice="tone-440",
@@ -71,30 +81,30 @@ async def heard_before(error: type[VoiceError], voice: Voice) -> bytes:
     return bytes(heard)
 
 
-class TestOpenAIVoice(VoiceContract):
+class TestSpeechApiVoice(VoiceContract):
     @pytest.fixture
-    def voice(self, voice: OpenAIVoice) -> Voice:
+    def voice(self, voice: SpeechApiVoice) -> Voice:
         return voice
 
 
-async def test_what_the_server_sends_comes_out_byte_for_byte(voice: OpenAIVoice) -> None:
+async def test_what_the_server_sends_comes_out_byte_for_byte(voice: SpeechApiVoice) -> None:
     assert await pcm_of(voice, TEXT) == tone(60 * len(TEXT))
 
 
-async def test_fault_41_one_byte_pieces_lose_nothing(server: SpeechServer, voice: OpenAIVoice) -> None:
+async def test_fault_41_one_byte_pieces_lose_nothing(server: SpeechServer, voice: SpeechApiVoice) -> None:
     server.play(Script(piece_bytes=1, ms_per_char=30))
     assert await pcm_of(voice, "One byte") == tone(30 * len("One byte"))
 
 
 async def test_the_first_piece_comes_before_the_server_has_sent_the_second(
-    server: SpeechServer, voice: OpenAIVoice
+    server: SpeechServer, voice: SpeechApiVoice
 ) -> None:
     server.play(Script(piece_bytes=481, ending="stalled", ending_after_bytes=481))
     async with asyncio.timeout(2), aclosing(speak(voice, TEXT)) as pieces:
         assert await anext(pieces) == tone(1000)[:481]
 
 
-async def test_defaults_are_left_out_of_the_request(server: SpeechServer, voice: OpenAIVoice) -> None:
+async def test_defaults_are_left_out_of_the_request(server: SpeechServer, voice: SpeechApiVoice) -> None:
     await pcm_of(voice, TEXT)
     assert server.requests == [
         {"input": TEXT, "model": "gpt-4o-mini-tts", "voice": "tone-440", "response_format": "pcm"}
@@ -120,7 +130,7 @@ async def test_models_that_take_no_instructions_get_none(server: SpeechServer, m
 
 
 async def test_texts_one_after_the_other_share_one_connection(
-    server: SpeechServer, voice: OpenAIVoice
+    server: SpeechServer, voice: SpeechApiVoice
 ) -> None:
     await voice.warm_up()
     await pcm_of(voice, "First.")
@@ -133,7 +143,7 @@ async def test_texts_one_after_the_other_share_one_connection(
     [(400, "voice.name"), (401, "OPENAI_API_KEY"), (403, "OPENAI_API_KEY"), (404, "OPENAI_BASE_URL")],
 )
 async def test_fault_43_a_refusal_is_final_and_says_what_to_change(
-    server: SpeechServer, voice: OpenAIVoice, status: int, hint: str
+    server: SpeechServer, voice: SpeechApiVoice, status: int, hint: str
 ) -> None:
     server.play(Script(status=status))
     with pytest.raises(VoiceRefusedError) as caught:
@@ -144,7 +154,7 @@ async def test_fault_43_a_refusal_is_final_and_says_what_to_change(
 
 
 async def test_fault_44_a_quota_that_is_used_up_is_asked_for_once_and_told_apart_from_a_rate_limit(
-    server: SpeechServer, voice: OpenAIVoice
+    server: SpeechServer, voice: SpeechApiVoice
 ) -> None:
     server.play(QUOTA_USED_UP)
     with pytest.raises(VoiceRefusedError, match="no quota left") as caught:
@@ -154,7 +164,7 @@ async def test_fault_44_a_quota_that_is_used_up_is_asked_for_once_and_told_apart
 
 
 async def test_neither_the_key_nor_the_text_is_repeated_in_an_error(
-    server: SpeechServer, voice: OpenAIVoice
+    server: SpeechServer, voice: SpeechApiVoice
 ) -> None:
     server.play(
         Script(status=401, message=f"Incorrect API key provided: {KEY}"),
@@ -162,17 +172,20 @@ async def test_neither_the_key_nor_the_text_is_repeated_in_an_error(
         Script(status=400, message=f"cannot say {TEXT}", param="voice"),
         Script(status=400, message=f"{KEY} has no such model", param="model"),
         Script(status=400, message="none at http://user:opaque-word@host/v1", param="model"),
+        Script(status=400, message=quoting(TEXT)),
+        *[Script(status=500, message=f"Traceback: {quoting(TEXT)}")] * 2,  # it is asked twice
+        Script(body=f'{{"detail": "{KEY}: {TEXT.upper()}"}}'.encode()),
     )
-    for _ in range(5):
-        with pytest.raises(VoiceRefusedError) as caught:
+    for _ in range(8):
+        with pytest.raises(VoiceError) as caught:
             await pcm_of(voice, TEXT)
         told = f"{caught.value} {caught.value.hint}"
         assert KEY not in told
-        assert TEXT not in told
+        assert "brown fox" not in told.lower() and "lazy dog" not in told.lower()
         assert "opaque-word" not in told
 
 
-async def test_a_complaint_about_a_setting_is_passed_on(server: SpeechServer, voice: OpenAIVoice) -> None:
+async def test_a_complaint_about_a_setting_is_passed_on(server: SpeechServer, voice: SpeechApiVoice) -> None:
     server.play(Script(status=400, param="voice", message="There is no voice 'bob'; take 'ann'."))
     with pytest.raises(VoiceRefusedError, match="There is no voice 'bob'; take 'ann'"):
         await pcm_of(voice, TEXT)
@@ -190,7 +203,7 @@ async def test_a_complaint_about_a_setting_is_passed_on(server: SpeechServer, vo
     ids=["500", "503", "429 with Retry-After", "429", "hung up"],
 )
 async def test_fault_25_what_broke_before_its_first_sound_is_tried_a_second_time(
-    server: SpeechServer, voice: OpenAIVoice, hiccup: Script
+    server: SpeechServer, voice: SpeechApiVoice, hiccup: Script
 ) -> None:
     server.play(hiccup)
     assert await pcm_of(voice, TEXT) == tone(60 * len(TEXT))
@@ -198,7 +211,7 @@ async def test_fault_25_what_broke_before_its_first_sound_is_tried_a_second_time
 
 
 async def test_fault_44_the_second_try_waits_as_long_as_the_server_asked(
-    server: SpeechServer, voice: OpenAIVoice
+    server: SpeechServer, voice: SpeechApiVoice
 ) -> None:
     server.play(rate_limited("0.4"))
     started = asyncio.get_running_loop().time()
@@ -206,12 +219,22 @@ async def test_fault_44_the_second_try_waits_as_long_as_the_server_asked(
     assert 0.4 <= asyncio.get_running_loop().time() - started < 1.4
 
 
-async def test_fault_44_a_rate_limit_that_lasts_too_long_is_not_waited_for(
-    server: SpeechServer, voice: OpenAIVoice
+@pytest.mark.parametrize(
+    ("script", "after_s"),
+    [
+        (rate_limited("30"), 30),
+        (Script(status=429, headers={"retry-after-ms": "20000", "Retry-After": "99"}), 20),
+        (Script(status=429, message="Please retry after 45 seconds. Contact Azure support."), 45),
+        (Script(status=503, headers={"Retry-After": "12"}), 12),
+    ],
+)
+async def test_fault_44_whoever_is_to_be_asked_later_says_when(
+    server: SpeechServer, voice: SpeechApiVoice, script: Script, after_s: float
 ) -> None:
-    server.play(rate_limited("30"))
-    with pytest.raises(VoiceError, match="rate"):
+    server.play(script)
+    with pytest.raises(VoiceBusyError) as caught:
         await pcm_of(voice, TEXT)
+    assert caught.value.retry_after_s == after_s
     assert server.calls == 1
 
 
@@ -221,17 +244,19 @@ async def test_fault_44_a_rate_limit_that_lasts_too_long_is_not_waited_for(
     ids=["500", "429", "hung up"],
 )
 async def test_fault_44_there_is_no_third_try(
-    server: SpeechServer, voice: OpenAIVoice, trouble: Script
+    server: SpeechServer, voice: SpeechApiVoice, trouble: Script
 ) -> None:
     server.default = trouble
     with pytest.raises(VoiceError) as caught:
         await pcm_of(voice, TEXT)
     assert not isinstance(caught.value, VoiceRefusedError)
     assert server.calls == 2
+    if isinstance(caught.value, VoiceBusyError):
+        assert caught.value.retry_after_s == 2
 
 
 async def test_a_server_that_is_not_there_is_said_to_be_unreachable(server: SpeechServer) -> None:
-    voice = OpenAIVoice(
+    voice = SpeechApiVoice(
         await asyncio.to_thread(open_client, KEY, "http://127.0.0.1:9/v1"), model="m", voice="v"
     )
     with pytest.raises(VoiceError, match="cannot be reached"):
@@ -295,7 +320,7 @@ async def test_a_slow_listener_is_not_taken_for_a_slow_voice(server: SpeechServe
     "length", [24_000, 100_001], ids=["too short for the text", "half a sample at the end"]
 )
 async def test_fault_24_a_clean_end_before_the_text_is_spoken_is_an_error(
-    server: SpeechServer, voice: OpenAIVoice, length: int
+    server: SpeechServer, voice: SpeechApiVoice, length: int
 ) -> None:
     server.play(Script(ending="truncated", ending_after_bytes=length))
     assert await heard_before(VoiceTruncatedError, voice) == tone(60 * len(TEXT))[:length]
@@ -303,7 +328,7 @@ async def test_fault_24_a_clean_end_before_the_text_is_spoken_is_an_error(
 
 
 async def test_fault_25_a_reset_in_the_middle_is_an_error_and_the_beginning_does_not_come_again(
-    server: SpeechServer, voice: OpenAIVoice
+    server: SpeechServer, voice: SpeechApiVoice
 ) -> None:
     server.play(Script(ending="aborted", ending_after_bytes=24_000))
     assert await heard_before(VoiceTruncatedError, voice) == tone(60 * len(TEXT))[:24_000]
@@ -320,46 +345,100 @@ async def test_speech_at_the_pace_asked_for_is_not_taken_for_truncated(
     await voice.aclose()
 
 
-async def test_marks_and_spaces_are_not_expected_to_sound(server: SpeechServer, voice: OpenAIVoice) -> None:
+async def test_marks_and_spaces_are_not_expected_to_sound(
+    server: SpeechServer, voice: SpeechApiVoice
+) -> None:
     server.play(Script(body=tone(100)))
     assert await pcm_of(voice, "Hi... !!!!!!!!!!!!!!!!!!!!!!!!!!!!!! ")
 
 
 @pytest.mark.parametrize("body", [b"", bytes(48_000)], ids=["empty", "silence"])
 async def test_a_text_without_sound_is_an_error(
-    server: SpeechServer, voice: OpenAIVoice, body: bytes
+    server: SpeechServer, voice: SpeechApiVoice, body: bytes
 ) -> None:
     server.play(Script(body=body))
     with pytest.raises(VoiceRefusedError, match=r"no sound|silence"):
         await pcm_of(voice, "Hi.")
 
 
+NOISE = random.Random(5).randbytes(60_000)
+
+
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("script", "told"),
     [
-        ("application/json", "application/json"),
-        ("text/html; charset=utf-8", "text/html"),
-        ("audio/mpeg", "audio/mpeg"),
-        ("audio/pcm;rate=16000", "rate 16000"),
-        ("audio/L16; rate=24000; channels=2", "channels 2"),
+        (Script(content_type="application/json", body=b'{"ok": true}' * 5000), "JSON instead of sound"),
+        (Script(content_type="audio/pcm", body=b'{"detail": "no such voice"}'), "of sound: no such voice"),
+        (Script(content_type="text/html; charset=utf-8", body=b"<html>" * 5000), "a web page instead"),
+        (Script(content_type="audio/mpeg", body=b"not today" * 5000), "text instead of sound"),
+        (Script(content_type="text/html", body=tone(3_000)), "text/html instead of sound"),
+        (Script(content_type="audio/pcm", body=NOISE), "something that is no sound"),
+        (Script(content_type="audio/mpeg", body=NOISE), "something that is no sound"),
+        (Script(content_type="application/octet-stream", body=bytes(480) + NOISE), "something that is no"),
+        (Script(content_type="audio/pcm;rate=16000", body=NOISE), "something that is no sound"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
-async def test_fault_41_an_answer_that_is_not_pcm_of_24_khz_is_not_played(
-    server: SpeechServer, voice: OpenAIVoice, kind: str, told: str
+async def test_fault_41_what_is_no_sound_is_not_played(
+    server: SpeechServer, voice: SpeechApiVoice, script: Script, told: str
 ) -> None:
-    server.play(Script(content_type=kind, body=b'{"ok": true}' * 5000))
-    with pytest.raises(VoiceError, match=f"answered with {told} where") as caught:
-        await pcm_of(voice, TEXT)
-    assert "OPENAI_BASE_URL" in caught.value.hint
+    server.play(script)
+    heard = bytearray()
+    with pytest.raises(VoiceRefusedError, match=told):
+        async with aclosing(speak(voice, TEXT)) as pieces:
+            async for piece in pieces:
+                heard += piece
+    assert not any(heard), "something but silence was heard"
 
 
-async def test_half_a_character_never_reaches_the_network(server: SpeechServer, voice: OpenAIVoice) -> None:
+@pytest.mark.parametrize(
+    "kind", ["audio/mp3", "Audio/MPEG", "application/octet-stream", "audio/pcm", "audio/aac", ""]
+)
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [("mp3", "libmp3lame"), ("flac", "flac"), ("ogg", "libopus"), ("adts", "aac"), ("wav", "pcm_s16le")],
+)
+async def test_fault_41_sound_of_another_kind_is_heard_as_it_was_meant(
+    server: SpeechServer, voice: SpeechApiVoice, container: str, codec: str, kind: str
+) -> None:
+    rate = 48_000 if codec == "libopus" else 22_050
+    server.play(Script(content_type=kind, body=encoded(container, codec, rate, seconds=2)))
+    pcm = await pcm_of(voice, "Just a few words.")
+    assert hertz_of(pcm) == pytest.approx(440, rel=0.01)
+    assert duration_s(len(pcm)) == pytest.approx(2, abs=0.1)
+
+
+async def test_a_rate_that_was_guessed_wrong_is_told_once(
+    server: SpeechServer, voice: SpeechApiVoice, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.play(Script(ms_per_char=140), Script(ms_per_char=140), Script())
+    for _ in range(3):
+        await pcm_of(voice, f"{TEXT} {TEXT}")
+    told = [record.getMessage() for record in caplog.records if record.name == "liba.voice"]
+    assert len(told) == 1
+    assert "far too slow" in told[0] and "too low" in told[0] and "LIBA_VOICE_SAMPLE_RATE" in told[0]
+
+
+@pytest.mark.parametrize(
+    "script", [Script(content_type="audio/pcm;rate=24000", ms_per_char=140), Script(ms_per_char=70)]
+)
+async def test_a_rate_that_was_told_or_fits_is_not_doubted(
+    server: SpeechServer, voice: SpeechApiVoice, script: Script, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.play(script)
+    await pcm_of(voice, f"{TEXT} {TEXT}")
+    assert not [record for record in caplog.records if record.name == "liba.voice"]
+
+
+async def test_half_a_character_never_reaches_the_network(
+    server: SpeechServer, voice: SpeechApiVoice
+) -> None:
     with pytest.raises(VoiceRefusedError):
         await pcm_of(voice, "\ud800")
     assert server.calls == 0
 
 
-async def test_closing_early_ends_the_request_at_once(server: SpeechServer, voice: OpenAIVoice) -> None:
+async def test_closing_early_ends_the_request_at_once(server: SpeechServer, voice: SpeechApiVoice) -> None:
     server.play(Script(piece_bytes=480, pace=1))
     async with aclosing(speak(voice, TEXT)) as pieces:
         await anext(pieces)
@@ -369,7 +448,7 @@ async def test_closing_early_ends_the_request_at_once(server: SpeechServer, voic
 
 
 async def test_cancelling_before_the_first_byte_ends_the_request_at_once(
-    server: SpeechServer, voice: OpenAIVoice
+    server: SpeechServer, voice: SpeechApiVoice
 ) -> None:
     server.play(Script(first_byte_s=60))
     with pytest.raises(TimeoutError):
@@ -379,7 +458,7 @@ async def test_cancelling_before_the_first_byte_ends_the_request_at_once(
         await server.cut_off.wait()
 
 
-async def test_a_closed_request_leaves_no_task_behind(server: SpeechServer, voice: OpenAIVoice) -> None:
+async def test_a_closed_request_leaves_no_task_behind(server: SpeechServer, voice: SpeechApiVoice) -> None:
     await pcm_of(voice, "Hi.")
     async with aclosing(speak(voice, TEXT)) as pieces:
         await anext(pieces)
@@ -398,7 +477,9 @@ async def test_a_client_of_ones_own_is_used(server: SpeechServer) -> None:
         return httpx2.Response(200, content=tone(500), headers={"Content-Type": "audio/pcm"})
 
     client = httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
-    voice = OpenAIVoice(open_client("", "http://voice.invalid/v1", http_client=client), model="m", voice="v")
+    voice = SpeechApiVoice(
+        open_client("", "http://voice.invalid/v1", http_client=client), model="m", voice="v"
+    )
     assert await pcm_of(voice, "Hi.") == tone(500)
     await voice.aclose()
     assert client.is_closed
@@ -414,7 +495,7 @@ async def test_a_proxy_in_the_environment_is_passed_by_on_this_machine(
 
 
 def test_it_can_be_made_where_no_loop_runs() -> None:
-    assert OpenAIVoice(open_client(KEY), model="tts-1", voice="alloy").model == "tts-1"
+    assert SpeechApiVoice(open_client(KEY), model="tts-1", voice="alloy").model == "tts-1"
 
 
 @pytest.mark.parametrize(

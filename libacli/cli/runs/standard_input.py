@@ -1,0 +1,66 @@
+"""What comes on standard input, sentence by sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import io
+import os
+import threading
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from libacli.core.markdown import MarkdownChoice
+from libacli.core.script import without_pauses
+from libacli.core.sentence_stream import SentenceStream
+from libacli.core.sentences import LINE_LULL_S, SENTENCE_LULL_S
+from libacli.core.text import is_speakable
+
+_PIPED = ((SENTENCE_LULL_S, SENTENCE_LULL_S), (LINE_LULL_S - SENTENCE_LULL_S, LINE_LULL_S))
+_TYPED = ((0.0, LINE_LULL_S),)
+"""Seconds to wait for more, and what that means: at a terminal Enter says that a line is complete."""
+
+
+async def sentences(max_chars: int, markdown: MarkdownChoice) -> AsyncIterator[str]:
+    """Sentences of standard input, each as soon as it is complete, or likely to be as nothing else comes."""
+    async for piece in _pieces(SentenceStream(max_chars=max_chars, markdown=markdown)):
+        if is_speakable(without_pauses(piece)):
+            yield piece
+
+
+async def _pieces(stream: SentenceStream) -> AsyncIterator[str]:
+    utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
+    lulls = _TYPED if os.isatty(0) else _PIPED
+    data = b"..."
+    while data:
+        coming = _standard_input()
+        for wait_s, lull_s in lulls:
+            if not (await asyncio.wait([coming], timeout=wait_s))[0]:
+                for piece in stream.lull(lull_s):
+                    yield piece
+        data = await coming
+        for piece in stream.push(decoder.decode(data, final=not data)):
+            yield piece
+    for piece in stream.flush():
+        yield piece
+
+
+def _standard_input() -> asyncio.Future[bytes]:
+    """The next bytes of it, none at its end; its thread is a daemon, so that Ctrl-C need not wait for it."""
+    loop = asyncio.get_running_loop()
+    taken: asyncio.Future[bytes] = loop.create_future()
+
+    def give(data: bytes) -> None:
+        if not taken.done():
+            taken.set_result(data)
+
+    def read() -> None:
+        data = b""
+        with suppress(OSError):  # closed from the start, or a terminal that is gone: its end too
+            data = os.read(0, 65536)
+        with suppress(RuntimeError):  # nobody waits any more, the loop is closed
+            loop.call_soon_threadsafe(give, data)
+
+    threading.Thread(target=read, daemon=True).start()
+    return taken

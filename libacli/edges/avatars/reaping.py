@@ -1,0 +1,89 @@
+"""Ends conversations that no ledger here knows: of machines that are gone, or whose disk is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from libacli.config import LiveKitCredentials
+from libacli.edges.avatars.conversation_names import (
+    ConversationName,
+    is_ours,
+    project_of,
+    short_name,
+    short_name_of_room,
+)
+from libacli.edges.avatars.ledger import Ledger
+from libacli.edges.avatars.port import AvatarService
+from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.leader import pulse
+from libacli.errors import AvatarError
+
+
+@dataclass(frozen=True)
+class Reaped:
+    """What became of the conversations that run and were begun by liba."""
+
+    ended: int
+    spared: int
+    """Of an agent that answers, or may: it is of another LiveKit project."""
+
+
+IsNeeded = Callable[[ConversationName], Awaitable[bool]]
+"""Whether the agent of this conversation lives, or may."""
+
+
+async def end_strays(service: AvatarService, ledger: Ledger, is_needed: IsNeeded) -> Reaped:
+    """Ends those that run under a name of ours and that nobody needs.
+
+    Raises what `is_needed` raises, and AvatarError when one was not ended, after the others were.
+    """
+    entries, orphans = await asyncio.to_thread(lambda: (ledger.entries(), ledger.orphans()))
+    held = {entry.name for entry in entries} - {entry.name for entry in orphans}
+    ended = spared = 0
+    failure: AvatarError | None = None
+    for found in await service.active():
+        if not is_ours(found.name):
+            continue
+        name = ConversationName.read(found.name)
+        if found.name in held or (name and await is_needed(name)):
+            spared += 1
+            continue
+        try:
+            await service.end(found.id)
+            ended += 1
+        except AvatarError as error:
+            failure = error
+    if failure:
+        raise failure
+    return Reaped(ended, spared)
+
+
+class LivingAgents:
+    """Asks agents of one LiveKit project whether they live; one that was killed is listed for a while."""
+
+    def __init__(self, api: LiveKitApi, credentials: LiveKitCredentials) -> None:
+        self._api = api
+        self._credentials = credentials
+        self._rooms: list[str] | None = None
+
+    async def need(self, name: ConversationName) -> bool:
+        """See `IsNeeded`. Raises LibaError when LiveKit cannot be asked."""
+        if name.project != project_of(self._credentials.api_key):
+            return True
+        if self._rooms is None:
+            self._rooms = [row.name for row in await self._api.rooms()]
+        rooms = [room for room in self._rooms if short_name_of_room(room) == name.room]
+        return any([await self._answers(room, name.agent) for room in rooms])
+
+    async def _answers(self, room: str, agent: str) -> bool:
+        for found in await self._api.participants(room):
+            if found.is_agent and short_name(found.identity) == agent:
+                return await pulse(self._api, self._credentials, room, found.identity) != "silent"
+        return False
+
+
+async def nobody(_: ConversationName) -> bool:
+    """`IsNeeded` of whoever cannot ask, or does not want to."""
+    return False

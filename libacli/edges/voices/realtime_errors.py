@@ -1,0 +1,135 @@
+"""What goes wrong with OpenAI's Realtime API, and what it means for whoever wanted to hear something.
+
+A refusal comes as a status of the handshake, as an `error` event, or in the details of a failed response,
+each with OpenAI's own words for it: https://platform.openai.com/docs/guides/error-codes
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from libacli.edges.retry_after import retry_after_s
+from libacli.edges.voices.openai_errors import safe_words
+from libacli.errors import VoiceBusyError, VoiceError, VoiceRefusedError
+
+_PAUSE_S = 0.1
+_RATE_LIMIT_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 2.0
+"""A request is not held back for longer: whoever asked for it knows whether it can wait."""
+
+_NEXT_TRY_S = 2.0
+"""Where even the second try came too early."""
+
+
+class HiccupError(VoiceError):
+    """What may go well if it is asked for once more, after `pause_s` seconds."""
+
+    def __init__(
+        self, message: str, *, pause_s: float = _PAUSE_S, last: VoiceError | None = None, hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.pause_s = pause_s
+        self.last = last or self
+        """What it is when the second try has failed as well."""
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """What the service says is wrong, in its own words."""
+
+    code: str
+    kind: str
+    message: str
+    status: int | None = None
+    """HTTP status, where there was one."""
+
+
+_STATUS_OF = {
+    "invalid_api_key": 401,
+    "unsupported_country_region_territory": 403,
+    "insufficient_permissions": 403,
+    "model_not_found": 404,
+    "invalid_model": 404,
+    "insufficient_quota": 429,
+    "billing_hard_limit_reached": 429,
+}
+_REFUSALS = {
+    401: ("refused the API key", "check OPENAI_API_KEY, and that it belongs to OPENAI_BASE_URL"),
+    403: ("does not allow this", "check what the key in OPENAI_API_KEY may do, and from which country"),
+    404: ("knows no such model or address", "check the setting voice.model, and OPENAI_BASE_URL"),
+    429: (
+        "has no quota left for this key",
+        "add credit at https://platform.openai.com/settings/organization/billing",
+    ),
+}
+_NO_QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+_RATE_LIMITS = frozenset({"rate_limit_exceeded", "rate_limit_error", "requests", "tokens"})
+_EXPIRED = "session_expired"
+_CHECK_SETTINGS = "check the settings voice.model, voice.name, voice.speed and voice.instructions"
+
+
+def meaning(complaint: Complaint, text: str = "", secrets: Sequence[str] = ()) -> VoiceError:
+    """The error to raise: HiccupError where a second try may help. `text` and `secrets` are not quoted."""
+    words = {complaint.code, complaint.kind}
+    status = complaint.status or next((_STATUS_OF[word] for word in words if word in _STATUS_OF), None)
+    if not words & _NO_QUOTA and (words & _RATE_LIMITS or status == 429):
+        return _rate_limit(complaint.message)
+    if complaint.code == _EXPIRED:
+        return HiccupError("the session of the voice came to its end")
+    if "server_error" in words or (status or 0) >= 500:
+        return HiccupError("the speech service failed", hint="try again in a while")
+    told, hint = _REFUSALS.get(status or 400, ("did not accept the request", _CHECK_SETTINGS))
+    reason = safe_words(complaint.message, text, secrets)
+    reason = f": {reason}" if reason else ""
+    return VoiceRefusedError(
+        f"the speech service {told} ({status or 400}){reason}", status=status or 400, hint=hint
+    )
+
+
+def _rate_limit(message: str) -> VoiceError:
+    told, hint = "the speech service limits the rate of requests (429)", "try again in a while"
+    pause_s = retry_after_s({}, message)
+    if pause_s is not None and pause_s > _LONGEST_PAUSE_S:
+        return VoiceBusyError(told, retry_after_s=pause_s, hint=hint)
+    busy = VoiceBusyError(told, retry_after_s=_NEXT_TRY_S, hint=hint)
+    pause_s = _RATE_LIMIT_PAUSE_S if pause_s is None else pause_s
+    return HiccupError(told, pause_s=pause_s, last=busy, hint=hint)
+
+
+@contextmanager
+def translated(secrets: Sequence[str] = ()) -> Iterator[None]:
+    """Turns the errors of the socket and of `openai` into ours, the original kept as their cause."""
+    import openai
+    from websockets.exceptions import InvalidStatus, InvalidURI, SecurityError, WebSocketException
+
+    try:
+        yield
+    except InvalidStatus as error:
+        raise meaning(_of_handshake(error.response.status_code, error.response.body), "", secrets) from error
+    except (SecurityError, InvalidURI) as error:  # the client goes nowhere else with the key
+        raise VoiceRefusedError(
+            "the speech service sends elsewhere, where key and text are not taken",
+            hint="set OPENAI_BASE_URL to what answers there",
+        ) from error
+    except ValueError as error:
+        raise VoiceError(
+            "the speech service answered with what is no event", hint="check OPENAI_BASE_URL"
+        ) from error
+    except (openai.OpenAIError, WebSocketException, OSError, EOFError) as error:
+        raise HiccupError(
+            "the speech service cannot be reached, or hung up before the first sound",
+            hint="check the network and OPENAI_BASE_URL",
+        ) from error
+
+
+def _of_handshake(status: int, body: bytes | None) -> Complaint:
+    """What is said with a handshake that was refused: JSON as from OpenAI's HTTP API, or anything."""
+    try:
+        said = json.loads(body or b"")["error"]
+        code, kind, message = (str(said.get(field) or "") for field in ("code", "type", "message"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Complaint("", "", "", status=status)
+    return Complaint(code, kind, message, status=status)

@@ -1,0 +1,67 @@
+"""Keeps count of what a voice made of a text, to tell whether it can have been that text, and all of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from libacli.core.audio import BYTES_PER_SAMPLE, SAMPLE_RATE, duration_s, first_audible_s, is_audible
+from libacli.core.noise import ENOUGH_BYTES, is_noise
+from libacli.core.speaking_time import oddity, shortest_s
+from libacli.errors import VoiceRefusedError, VoiceTruncatedError
+
+_LOOKS = 8
+"""So many times 10 ms of the first sound are looked at; 20 us each."""
+
+
+class SoundCheck:
+    """Is told of each piece before anybody hears it."""
+
+    def __init__(self, text: str, speed: float) -> None:
+        self.bytes = 0
+        self._text = text
+        self._speed = speed
+        self._is_audible = False
+        self._odd_byte = b""
+        self._unjudged = b""
+        self._looks_left = _LOOKS
+
+    def add(self, piece: bytes) -> None:
+        """Raises VoiceRefusedError when it is no sound at all, which is mostly known within 10 ms of it."""
+        self.bytes += len(piece)
+        if not self._looks_left:
+            return
+        piece = self._odd_byte + piece
+        whole = len(piece) - len(piece) % BYTES_PER_SAMPLE
+        self._odd_byte, piece = piece[whole:], piece[:whole]
+        if not self._is_audible:
+            if not is_audible(piece):
+                return
+            self._is_audible = True
+            silent_s = first_audible_s(piece) or 0.0
+            piece = piece[round(silent_s * SAMPLE_RATE) * BYTES_PER_SAMPLE :]
+        self._judge(piece)
+
+    def check(self) -> None:
+        """Raises VoiceTruncatedError for sound that is too short, VoiceRefusedError for none at all."""
+        seconds = duration_s(self.bytes)
+        if not self.bytes:
+            raise VoiceRefusedError("the voice made no sound of this text")
+        if self.bytes % BYTES_PER_SAMPLE or seconds < shortest_s(self._text, self._speed):
+            raise VoiceTruncatedError(f"the sound ended after {seconds:.2f} s, before the text did")
+        if not self._is_audible:
+            raise VoiceRefusedError(f"the voice made {seconds:.2f} s of silence of this text")
+
+    def oddity(self) -> Literal["", "fast", "slow"]:
+        """Whether it was out of all reason fast or slow."""
+        return oddity(self._text, duration_s(self.bytes), self._speed)
+
+    def _judge(self, piece: bytes) -> None:
+        self._unjudged += piece[: _LOOKS * ENOUGH_BYTES]
+        while self._looks_left and len(self._unjudged) >= ENOUGH_BYTES:
+            if is_noise(self._unjudged):
+                raise VoiceRefusedError(
+                    "the speech service answered with something that is no sound",
+                    hint="check which format it sends, or ask for WAV: voice.extra, response_format = 'wav'",
+                )
+            self._looks_left -= 1
+            self._unjudged = self._unjudged[ENOUGH_BYTES:]

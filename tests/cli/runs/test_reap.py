@@ -1,0 +1,106 @@
+"""`liba reap --all` and `liba avatar create-pal`, against an avatar service over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from libacli.edges.avatars.conversation_names import ConversationName, project_of, short_name
+from libacli.edges.avatars.tavus import Tavus
+from libacli.local.avatar_manners import Manners
+from tests.avatar_contracts import invitation
+from tests.cli.conftest import Ended, Shell
+from tests.faulty_avatar import FaultyAvatar, Script
+from tests.twirp_server import API_KEY, Answer, TwirpServer, twirp_error
+
+OURS = str(ConversationName(project_of(API_KEY), "agent1", "0123abcd", 1, "demo"))
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def tavus() -> AsyncIterator[FaultyAvatar]:
+    async with FaultyAvatar(Script(joins=False), manners=Manners(takes_any_pal=False)) as tavus:
+        yield tavus
+
+
+async def run(shell: Shell, tavus: FaultyAvatar, *arguments: str) -> Ended:
+    keys = {"TAVUS_API_KEY": tavus.api_key.get_secret_value(), "TAVUS_BASE_URL": tavus.base_url}
+    return await asyncio.to_thread(shell.run, *arguments, env=keys)
+
+
+async def begin(tavus: FaultyAvatar, *names: str) -> None:
+    async with Tavus(tavus.api_key, tavus.base_url) as service:
+        for name in names:
+            await service.create(invitation(name))
+
+
+async def test_f13_conversations_of_a_machine_that_is_gone_are_ended_and_no_others(
+    shell: Shell, tavus: FaultyAvatar
+) -> None:
+    await begin(tavus, OURS, "liba-of-old", "somebody else's")
+    ended = await run(shell, tavus, "reap", "--all", "--json")
+    assert (ended.code, ended.json) == (0, {"ended": 2, "spared": 0})
+    assert len(tavus.active) == 1
+
+
+async def test_f13_without_all_nothing_is_ended_that_this_machine_did_not_begin(
+    shell: Shell, tavus: FaultyAvatar
+) -> None:
+    await begin(tavus, OURS)
+    assert (await run(shell, tavus, "reap", "--json")).json == {"ended": 0}
+    assert len(tavus.active) == 1
+
+
+async def test_f13_what_an_agent_needs_that_answers_is_ended_by_force_alone(
+    shell: Shell, server: TwirpServer, tavus: FaultyAvatar
+) -> None:
+    await begin(tavus, OURS)
+    server.play("ListRooms", Answer({"rooms": [{"name": "demo"}]}))
+    server.participants = [{"identity": "liba-agent-1", "state": "ACTIVE", "kind": "AGENT"}]
+    agent = short_name("liba-agent-1")
+    await begin(tavus, str(ConversationName(project_of(API_KEY), agent, "0123abcd", 2, "demo")))
+    ended = await run(shell, tavus, "reap", "--all")
+    assert ended.stdout == "ended 1 conversation\n"
+    assert "1 is left to agents that answer, or may" in ended.stderr
+    assert (await run(shell, tavus, "reap", "--all", "--force", "--json")).json == {"ended": 1, "spared": 0}
+
+
+async def test_f13_where_livekit_cannot_be_asked_nothing_is_ended_without_force(
+    shell: Shell, server: TwirpServer, tavus: FaultyAvatar
+) -> None:
+    await begin(tavus, OURS)
+    server.play("ListRooms", twirp_error(503, "unavailable", "away"))
+    ended = await run(shell, tavus, "reap", "--all")
+    assert ended.code == 4
+    assert "--force" in ended.stderr
+    assert len(tavus.active) == 1
+
+
+async def test_f13_where_no_livekit_is_configured_all_are_ended(
+    bare_shell: Shell, tavus: FaultyAvatar
+) -> None:
+    await begin(tavus, OURS)
+    assert (await run(bare_shell, tavus, "reap", "--all", "--json")).json == {"ended": 1, "spared": 0}
+
+
+async def test_f12_the_pal_that_is_made_is_printed_as_a_setting_and_fits(
+    bare_shell: Shell, tavus: FaultyAvatar
+) -> None:
+    made = await run(bare_shell, tavus, "avatar", "create-pal", "--name", "mine")
+    name, _, pal_id = made.stdout.strip().partition("=")
+    assert (made.code, name) == (0, "export TAVUS_PAL_ID")
+    assert f'[tavus] pal_id = "{pal_id}"' in made.stderr
+    async with Tavus(tavus.api_key, tavus.base_url, pal_id=pal_id) as service:
+        assert await service.misfit() == ""
+
+
+def test_f12_without_a_key_no_pal_is_made(bare_shell: Shell) -> None:
+    ended = bare_shell.run("avatar", "create-pal")
+    assert ended.code == 3
+    assert "TAVUS_API_KEY is not set" in ended.stderr

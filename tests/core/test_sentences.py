@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from libacli.core.sentences import certain_ends, is_likely_complete, sentence_ends
+
+PIECES = [
+    *"abcAB .!?,;:\"'()[]<>«»“”*`-•1234\n\t…。！？」「।۔։",
+    *(
+        "\u00a0",
+        "\u0301",
+        "\u2028",
+        "👍",
+        "\u200d",
+        "İ",
+        "U.S.",
+        "Dr.",
+        "p.m.",
+        "e.g.",
+        "\n\n",
+        "1.",
+        "a)",
+        "a@b.co",
+    ),
+]
+TEXTS = st.lists(st.sampled_from(PIECES) | st.characters(exclude_categories=["Cs"]), max_size=40).map("".join)
+WORDS = st.sampled_from(["Hello", "the", "world", "I", "Anna", "goes", "home", "日本", "है"])
+WHOLE = [
+    *("3.14", "1,000.50", "10:30", "$1.50", "v2.0.1", "U.S. Army", "e.g. this", "Dr. Smith", "z. B. hier"),
+    *(
+        "5 p.m. tomorrow",
+        "J. R. R. Tolkien",
+        "No. 5",
+        "Acme Inc. on",
+        "https://a.b/C.D?e=F!G",
+        "ann@example.com",
+    ),
+    *("Mr. and Mrs. Jones", "Wait... what", "Fig. 2", "Yahoo! is", "Hello.World"),
+]
+
+
+def cut(text: str) -> list[str]:
+    ends = [0, *sentence_ends(text), len(text)]
+    return [text[start:end].strip() for start, end in itertools.pairwise(ends)]
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["Hello there.", "How are you?", "Fine!"],
+        ["Meet at 5 p.m. tomorrow in the U.S. office of Acme Inc. on Jan. 5."],
+        ["It was 3.14 and $1,000.50 at 10:30 p.m. sharp.", "Dr. Smith of the U.S. Army came."],
+        ["See https://a.b/c?d=1.", "Or mail a.b@c.de.", "Version 2.0.1 is out."],
+        ["J. R. R. Tolkien wrote it.", "He died."],
+        ["1. First item.", "2. Second item."],
+        ["hello there.", "how are you.", "fine thanks"],
+        ['He said "Hello.', 'There."', "She left."],
+        ['"No!" she said.', '"Yes," he said.'],
+        ["(It is.", "Yes.)", "Really."],
+        ["**Note.**", "*Good.*", "Fine."],
+        ["Wait... what?", "Yes…", "Maybe."],
+        ["Das Treffen ist am 3. Oktober um 5 Uhr.", "Es gibt z. B. Kuchen, d. h. viel."],
+        ["It is approx. 5 km to Str. 7.", "See Vol. 3, Abb. 4."],
+        ["Dr. Müller wohnt im 3. Stock.", "Er ist nicht da."],
+        ["M. Dupont est arrivé à 10 h.", "Il est parti."],
+        ["El Sr. López no está en EE. UU. ayer.", "¿Cómo estás?", "¡Bien!"],
+        ["यह पहला वाक्य है।", "यह दूसरा है।"],
+        ["یہ پہلا جملہ ہے۔", "یہ دوسرا ہے۔"],
+        ["هل أنت هنا؟", "نعم أنا هنا."],
+        ["Սա առաջինն է։", "Սա երկրորդն է։"],
+        ["ይህ ነው።", "ያ ነው።"],
+        ["ဒါက တစ်ခု။", "ဒါက နှစ်ခု။"],
+        ["នេះគឺមួយ។", "នោះគឺពីរ។"],
+        ["ฉันชื่อสมชายและฉันเป็นครู", "วันนี้อากาศดีมากเราไปเที่ยวทะเลกัน"],
+        ["ผมใช้ iPhone 15 และ iPad ครับ"],
+    ],
+)
+def test_sentences_end_where_a_reader_ends_them(sentences: list[str]) -> None:
+    assert cut(" ".join(sentences)) == sentences
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["今日は。", "いい天気ですね！", "そうですか？", "「はい。", "そうです。」と言った。", "終わり。"],
+        ["你好！", "再见。", "我们走吧？", "好的。"],
+        ["圆周率是3.14。", "好。"],
+    ],
+)
+def test_chinese_and_japanese_need_no_space(sentences: list[str]) -> None:
+    assert cut("".join(sentences)) == sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("one two\nthree. four\nfive", ["one two\nthree.", "four\nfive"]),
+        ("Title\n\nText", ["Title", "Text"]),
+        ("Text\n\n", ["Text", ""]),
+        ("Buy:\n- milk\n- eggs\nThanks", ["Buy:", "- milk", "- eggs", "Thanks"]),
+        ("1. a\n2. b", ["1. a", "2. b"]),
+        (
+            "Done. [pause 1.5s] Next. <break time='1s'/> End",
+            ["Done.", "[pause 1.5s] Next.", "<break time='1s'/> End"],
+        ),
+        ("Great! 🎉 Now 🎉🎉", ["Great!", "🎉 Now 🎉🎉"]),
+        ("Only this. 🎉 !!", ["Only this. 🎉 !!"]),
+    ],
+)
+def test_layout_ends_sentences_too(text: str, sentences: list[str]) -> None:
+    assert cut(text) == sentences
+
+
+@given(TEXTS)
+def test_ends_are_in_order_and_inside_the_text(text: str) -> None:
+    ends = sentence_ends(text)
+    assert ends == sorted(set(ends))
+    assert all(0 < end <= len(text) for end in ends)
+    assert set(certain_ends(text)) <= set(ends)
+
+
+@given(st.lists(WORDS, max_size=5), st.sampled_from(WHOLE), st.lists(WORDS, min_size=1, max_size=5))
+def test_no_end_falls_inside_a_number_an_abbreviation_or_an_address(
+    before: list[str], whole: str, after: list[str]
+) -> None:
+    text = " ".join([*before, whole, *after])
+    start = text.index(whole)
+    assert not [end for end in sentence_ends(text) if start < end < start + len(whole)]
+
+
+@pytest.mark.parametrize(
+    ("text", "ends"),
+    [
+        ("Hello there.", []),
+        ("Hello there. ", []),
+        ("Hello there. A", [12]),
+        ("In the U.S. The", []),
+        ("In the U.S. The ", [11]),
+        ("In the U.S. Theodore ", []),
+        ("今日は。", []),
+        ("今日は。い", [4]),
+        ("「はい。", []),
+        ("para\n\n", [4]),
+        ("Buy:\n-", []),
+        ("Buy:\n- m", [4]),
+    ],
+)
+def test_an_end_is_certain_when_enough_is_seen_behind_it(text: str, ends: list[int]) -> None:
+    assert certain_ends(text) == ends
+
+
+@given(
+    st.lists(
+        st.sampled_from([*WHOLE, "Hello.", "And so", "the end.", "Really?", "日本。", "\n\n", "- a"]),
+        max_size=8,
+    )
+)
+def test_what_is_certain_stays_so_whatever_follows(parts: list[str]) -> None:
+    text = " ".join(parts)
+    for length in range(len(text)):
+        assert set(certain_ends(text[:length])) <= set(sentence_ends(text)), text[:length]
+
+
+@pytest.mark.parametrize(
+    ("text", "silent_s", "is_complete"),
+    [
+        ("Hello there.", 0.3, True),
+        ("Hello there.", 0.2, False),
+        ("यह है।", 0.3, True),
+        ("Hello there", 5.0, False),
+        ("Hello there\n", 0.3, False),
+        ("Hello there\n", 1.0, True),
+        ("Meet Dr.", 1.0, False),
+        ("", 1.0, False),
+    ],
+)
+def test_silence_tells_that_a_sentence_is_complete(text: str, silent_s: float, is_complete: bool) -> None:
+    assert is_likely_complete(text, silent_s) is is_complete
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u2028", "\x85", "\u2009"])
+def test_white_space_at_which_sentencex_panics_is_survived(space: str) -> None:
+    assert sentence_ends(f"Vitamin C{space}. And so on, said A{space}.") is not None
+
+
+def test_sentencex_is_loaded_where_a_sentence_is_looked_for_and_not_before() -> None:
+    code = (
+        "import sys; from libacli.core.sentences import sentence_ends; loaded = 'sentencex' in sys.modules;"
+        "sentence_ends('One. Two'); sys.exit(loaded or 'sentencex' not in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

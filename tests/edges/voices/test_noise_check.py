@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from libacli.edges.voices.sound_check import SoundCheck
+from libacli.errors import VoiceRefusedError
+from libacli.speech.fakes import tone
+from tests.sounds import encoded
+
+TEXT = "Just a few words."
+
+
+def checked(pcm: bytes, size: int) -> int:
+    """How many bytes pass before the check raises."""
+    check, passed = SoundCheck(TEXT, 1.0), 0
+    for start in range(0, len(pcm), size):
+        check.add(pcm[start : start + size])
+        passed += size
+    check.check()
+    return passed
+
+
+@pytest.mark.parametrize("size", [1, 99, 4_800])
+@pytest.mark.parametrize("lead", [b"", bytes(24_000), bytes(24_001)])
+def test_bytes_of_something_else_are_found_out_before_they_are_heard(size: int, lead: bytes) -> None:
+    check, passed = SoundCheck(TEXT, 1.0), 0
+    data = lead + random.Random(1).randbytes(40_000)
+    with pytest.raises(VoiceRefusedError, match="no sound"):
+        for start in range(0, len(data), size):
+            check.add(data[start : start + size])
+            passed += size
+    assert passed <= len(lead) + 600
+
+
+def test_what_begins_with_a_tag_is_found_out_as_well() -> None:
+    data = encoded("ogg", "libopus", 48_000, seconds=3)[200:]
+    with pytest.raises(VoiceRefusedError, match="no sound"):
+        checked(data, 4_800)
+
+
+@pytest.mark.parametrize("size", [1, 99, 4_800])
+def test_a_sound_passes(size: int) -> None:
+    assert checked(tone(1_000), size) >= 48_000
