@@ -39,8 +39,8 @@ class Manner:
     """So much of it is shown, and nothing from then on; not even later lines, if it does not thaw."""
 
     thaws_after_s: float | None = None
-    swallows_s: float = 0.0
-    """So much of its end is not shown, though it says that it was."""
+    swallows_from_s: float = math.inf
+    """From there on it is not shown, though it says that it was."""
 
     says_it_finished: bool = False
     """It reports also what it did not show because it was frozen."""
@@ -182,8 +182,7 @@ class _Participant:
             return _SILENCE, None
         frame = line.frames.popleft()
         line.shown_s += _FRAME_S
-        left_s = len(line.frames) * _FRAME_S
-        if line.number == manner.line and line.is_all_there and left_s < manner.swallows_s:
+        if line.number == manner.line and line.shown_s > manner.swallows_from_s:
             return _SILENCE, None
         return frame, None
 

@@ -183,7 +183,7 @@ async def test_a_short_hole_is_no_freezing(stage: Any) -> None:
 async def test_a_line_whose_last_second_is_swallowed_is_said_again_though_it_was_reported(
     stage: Any,
 ) -> None:
-    async with stage(Manner(line=1, swallows_s=1.12)) as on:
+    async with stage(Manner(line=1, swallows_from_s=LINE_MS / 1000 - 1.0)) as on:
         events = await on.say(TONES[0])
         assert events[TONES[0]]["route_reason"] == "stalled"
         on.assert_whole(TONES[0], by=AGENT, once=False)
