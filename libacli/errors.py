@@ -95,6 +95,11 @@ class TimedOutError(LibaError):
 class InterruptedSpeechError(LibaError):
     exit_code = 8
 
+    def __init__(self, message: str, *, hint: str = "", state: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.state = state
+        """What the agent says has become of it: `interrupted`, `failed`, `expired`; empty: nobody knows."""
+
 
 class WithoutAvatarError(LibaError):
     exit_code = 9

@@ -22,6 +22,7 @@ from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.avatars.ledger import Entry, Ledger, conversations_path
 from libacli.edges.avatars.minutes import AvatarMinutes
 from libacli.edges.metrics.store import MetricsStore, metrics_path
+from libacli.edges.viewer.listener import AudioCapture
 from libacli.edges.viewer.media_file import Mp4File, Picture, WavFile
 from libacli.edges.voices.cache_files import SoundFiles, sounds_path
 from libacli.errors import LibaError, UsageError
@@ -156,7 +157,7 @@ def export(path: Path) -> None:
 
 
 RECORDED: dict[str, Callable[[Path], None]] = {
-    "liba-demo.wav": lambda path: _write_wav(path, PCM),
+    "liba-demo.wav": lambda path: _write_wav(path, AudioCapture(bytearray(PCM))),
     "out.wav": record_wav,
     "out.mp4": record_mp4,
     "out.csv": export,

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from libacli.cli.output import printable
 from libacli.config import Settings
@@ -17,7 +18,21 @@ _NOISY = ("livekit", "livekit.agents", "httpx2", "httpcore2", "openai", "websock
 
 def configure_log(settings: Settings) -> None:
     """Logs to stderr from `log.level` on; libraries are quiet unless it is `debug`."""
-    handler = logging.StreamHandler(sys.stderr)
+    _log_to(logging.StreamHandler(sys.stderr), settings)
+
+
+def log_to_file(settings: Settings, name: str) -> Path:
+    """The same to a file of this user's alone, for a command whose screen is for people."""
+    from platformdirs import user_state_path
+
+    from libacli.local.log_files import new_log_file
+
+    path = new_log_file(user_state_path("liba") / "logs", name)
+    _log_to(logging.FileHandler(path, encoding="utf-8"), settings)
+    return path
+
+
+def _log_to(handler: logging.Handler, settings: Settings) -> None:
     handler.setFormatter(SafeFormatter(secrets_of(settings, os.environ)))
     logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
     if settings.log_level != "debug":

@@ -139,14 +139,14 @@ def test_a_board_and_its_lines_show_what_was_told_as_it_is(field: str, canary: s
 
 
 @canary
-@pytest.mark.parametrize("field", ["id", "route_reason", "t3_source", "avatar_name"])
+@pytest.mark.parametrize("field", ["route_reason", "t3_source", "avatar_name"])
 def test_the_result_of_a_demo_is_shown_as_it_is(
     field: str, canary: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     members = {"id": "u1", "route_reason": "", "t3_source": "reported", "avatar_name": ""} | {field: canary}
     name = members.pop("avatar_name")
     report = Report(state="done", route="avatar" if field == "avatar_name" else "track", **members)  # type: ignore[arg-type]
-    show(DemoResult(report, AudioCapture(), VideoCapture(), 80.0, name), with_header=True)
+    show(DemoResult(report, AudioCapture(), VideoCapture(), 80.0, name))
     check(capsys.readouterr().out, canary)
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import select
 import signal
 import subprocess
 import time
@@ -13,7 +11,6 @@ import wave
 from pathlib import Path
 
 import av
-import httpx2
 import pytest
 
 from libacli.config import LiveKitCredentials
@@ -210,35 +207,6 @@ def test_the_demo_refuses_what_it_cannot_say_and_leaves_nothing_running(bare_she
         assert done.returncode == 6
         assert words in done.stderr
     assert not processes_of(bare_shell)
-
-
-def test_the_demo_on_a_terminal_gives_the_link_of_a_page_that_reaches_its_agent(bare_shell: Shell) -> None:
-    near, far = os.openpty()
-    command = bare_shell.command("demo", "This is a test of the demo.")
-    with started(
-        command, env=bare_shell.environment, cwd=bare_shell.folder, stdin=far, stdout=far, stderr=far
-    ) as demo:
-        os.close(far)
-        shown = read_until("HEARD", near)
-        (page,) = re.findall(r"page +(http://127\.0\.0\.1:\d+)/#room=demo", shown)
-        with httpx2.Client(base_url=page, trust_env=False) as client:
-            assert client.get("/api/rooms/demo").json()["agent"]["name"] == "liba"
-            said = client.post("/api/say?wait=audible", json={"text": "From the page."})
-            assert (said.status_code, said.json()["report"]["route"]) == (200, "tavus")
-        demo.send_signal(signal.SIGINT)
-        assert demo.wait(60) == 130
-    os.close(near)
-    assert not processes_of(bare_shell)
-
-
-def read_until(word: str, terminal: int, *, timeout_s: float = 60.0) -> str:
-    """What a terminal shows until `word` stands there."""
-    shown, deadline = "", time.monotonic() + timeout_s
-    while word not in shown:
-        assert time.monotonic() < deadline, shown
-        if select.select([terminal], [], [], 1.0)[0]:
-            shown += os.read(terminal, 4096).decode(errors="replace")
-    return shown
 
 
 def processes_of(shell: Shell) -> list[str]:

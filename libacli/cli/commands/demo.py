@@ -7,11 +7,12 @@ import typer
 
 from libacli.cli.options import AsJson, ConfigFile, Project, Room, settings_from
 
-GREETING = "Hello! This is liba, speaking in a real room, on your own machine."
-
 
 def demo(
-    text: Annotated[str, typer.Argument(help="What to say")] = GREETING,
+    text: Annotated[
+        str,
+        typer.Argument(help="What to say [default: what is piped in, else a greeting]", show_default=False),
+    ] = "",
     once: Annotated[bool, typer.Option("--once", help="Say it, prove it, exit")] = False,
     record: Annotated[
         Path | None, typer.Option("--record", help="Where the recording goes [default: liba-demo.wav]")
@@ -27,7 +28,11 @@ def demo(
     \b
     With LIVEKIT_URL and its key set, or --project, it uses that server; with OPENAI_API_KEY set, that voice.
     On a terminal it stays, prints the link of a page to watch and speak with, and speaks each line that
-    you type; Ctrl-C ends it, and all it started.
+    you type; /help lists its commands. Ctrl-C stops what is spoken; the next one ends it, and all it started.
+    \b
+      liba demo
+      liba demo "Hello there." --once --record hello.mp4
+      cat lines.txt | liba demo
     """
     from libacli.cli.runs.demo import DemoRun
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import wave
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
 from libacli.cli.output import output
 from libacli.core.audio import BYTES_PER_SAMPLE, SAMPLE_RATE
 from libacli.edges.livekit.background import in_background
+from libacli.edges.viewer.listener import AudioCapture
 from libacli.edges.viewer.recorder import Recorder
 from libacli.edges.viewer.seat import Seat
 from libacli.errors import LibaError
@@ -19,37 +21,44 @@ from libacli.private_files import check_replaceable, replace_file
 
 
 def check_recording(path: Path | None) -> None:
-    """Raises LibaError when what is at `path` is not to be replaced by a recording: a link, for instance."""
+    """Raises LibaError when nothing can be written at `path`, or a link is there."""
     if path:
         with _writing(path):
+            path.parent.stat()
             check_replaceable(path)
 
 
 @asynccontextmanager
-async def recorded(seat: Seat, path: Path | None, *, tail_s: float) -> AsyncIterator[None]:
+async def recorded(
+    seat: Seat, path: Path | None, *, tail_s: float
+) -> AsyncIterator[Callable[[AudioCapture], None]]:
     """Records what is said meanwhile to `path`, and says so; nothing when there is none. Raises LibaError.
 
-    WAV holds the last utterance alone; `.mp4` is the room, until `tail_s` seconds after the context.
+    A WAV holds the sound that is given to what this yields; `.mp4` is the room, until `tail_s` seconds after
+    the context.
     """
     if path is None:
-        yield
+        yield _leave
         return
     if path.suffix.lower() == ".mp4":
         async with in_background(Recorder(seat.room, path).run()):
-            yield
+            yield _leave
             await asyncio.sleep(tail_s)
     else:
-        yield
-        _write_wav(path, bytes(seat.listener.capture.pcm))
+        yield partial(_write_wav, path)
     output.status(f"recorded what was heard: {path}")
 
 
-def _write_wav(path: Path, pcm: bytes) -> None:
+def _leave(sound: AudioCapture) -> None:
+    """Nothing is to be written of it."""
+
+
+def _write_wav(path: Path, sound: AudioCapture) -> None:
     with _writing(path), os.fdopen(replace_file(path), "wb") as raw, wave.open(raw) as file:
         file.setnchannels(1)
         file.setsampwidth(BYTES_PER_SAMPLE)
         file.setframerate(SAMPLE_RATE)
-        file.writeframes(pcm)
+        file.writeframes(bytes(sound.pcm))
 
 
 @contextmanager

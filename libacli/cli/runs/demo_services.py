@@ -25,7 +25,7 @@ from libacli.edges.avatars.vendors import LOCAL_KEY_PREFIX
 from libacli.edges.livekit.tokens import join_token
 from libacli.edges.voices.choose import provider_words
 from libacli.local.server_binary import ensure_server
-from libacli.local.server_process import run_server
+from libacli.local.server_process import LocalServer, run_server
 from libacli.web.keys import new_key
 
 _AVATAR_TIMEOUT_S = 20.0
@@ -39,6 +39,9 @@ class DemoServices:
     def __init__(self, settings: Settings, *, room: str, config_file: Path | None) -> None:
         self.avatar_name = avatar_vendor(settings).title
         """What to call the avatar."""
+
+        self.local_server: LocalServer | None = None
+        """Our own, where it had to be started."""
 
         self._settings = settings
         """With what was put up so far."""
@@ -58,6 +61,7 @@ class DemoServices:
             self._settings.server_binary, user_cache_path("liba"), progress=InstallProgress(output)
         )
         with run_server(binary.path, user_state_path("liba")) as server:
+            self.local_server = server
             output.status(f"server   local livekit-server {binary.version} at {server.url}")
             # Nobody but this machine's own user can reach it: packets of any client are heard.
             self._settings = self._settings.model_copy(update={"say_accept": "anyone"})

@@ -1,18 +1,19 @@
-"""What `liba demo` shows for an utterance: that it was heard and seen, and how fast."""
+"""What `liba demo` shows for an utterance: that it was heard and seen, and how fast, in 80 columns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from rich.table import Table
-
 from libacli.cli.output import output
-from libacli.cli.screens.cells import cell
+from libacli.cli.screens.cells import clean
 from libacli.core.event import Report
 from libacli.core.route import route_word
 from libacli.edges.viewer.listener import AudioCapture
 from libacli.edges.viewer.video_watcher import VideoCapture
+
+_SHORT_MS = 50.0
+"""Nobody was before it in the queue: that it went through is no waiting."""
 
 
 @dataclass(frozen=True)
@@ -42,41 +43,37 @@ class DemoResult:
         }
 
 
-def show(result: DemoResult, *, with_header: bool) -> None:
+def show(result: DemoResult) -> None:
     """Prints it."""
-    output.result(
-        f"HEARD    {result.sound.speech_s:.2f} s of speech at {result.sound.level_dbfs:.0f} dBFS, "
-        f"first sound {result.first_sound_ms:.0f} ms after it was sent"
-    )
-    picture = result.picture
+    report, sound, picture = result.report, result.sound, result.picture
+    has_waited = (report.waited or 0.0) >= _SHORT_MS
+    since = "" if has_waited else f", first sound {result.first_sound_ms:.0f} ms after it was sent"
+    output.result(f"HEARD  {sound.speech_s:.2f} s of speech at {sound.level_dbfs:.0f} dBFS{since}")
     if picture.frames:
         mouth = "mouth moved" if picture.mouth_moved else "mouth did not move"
-        output.result(
-            f"SEEN     picture: {picture.frames} frames of {picture.width}x{picture.height}, {mouth}"
-        )
-    output.table(_table(result, with_header))
+        output.result(f"SEEN   {picture.frames} frames of {picture.width}x{picture.height}, {mouth}")
+    output.result(clean(f"ROUTE  {_route(result)}, end {report.t3_source or 'unknown'}"))
+    output.result(f"TIMES  {times(report)}")
 
 
-def _table(result: DemoResult, with_header: bool) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", show_header=with_header)
-    report = result.report
-    row = {
-        "utterance": report.id,
-        "route": _route(result),
-        "T0→T1 voice": _in_ms(report.d01),
-        "T1→T2 sink": _in_ms(report.d12),
-        "T2→TA audible": _in_ms(report.d2a),
-        "T2→T3 played": _in_ms(report.d23),
-        "T0→T3 total": _in_ms(report.total),
-        "T3 is": report.t3_source,
+def times(report: Report) -> str:
+    """Where the time went, in the order of what happened."""
+    waited = report.waited or 0.0
+    voice = sink = None
+    if report.d01 is not None:
+        voice = max(0.0, report.d01 - waited)
+        sink = None if report.d12 is None else report.d01 + report.d12 - max(report.d01, waited)
+    has_waited = waited >= _SHORT_MS
+    named = {
+        "waited": waited if has_waited else None,
+        "voice": voice,
+        "sink": sink,
+        "audible": report.d2a,
+        "played": report.d23,
+        "total": None if has_waited else report.total,
     }
-    for name in row:
-        is_duration = "→" in name
-        width = 20 if name == "route" else max(len(name), 11)
-        justify = "right" if is_duration else "left"
-        table.add_column(name, justify=justify, no_wrap=True, min_width=width)  # type: ignore[arg-type]
-    table.add_row(*map(cell, row.values()))
-    return table
+    known = [f"{name} {value:.0f}" for name, value in named.items() if value is not None]
+    return ", ".join(known) + " ms" if known else "not known"
 
 
 def _route(result: DemoResult) -> str:
@@ -84,7 +81,3 @@ def _route(result: DemoResult) -> str:
     is_seen = report.route == "avatar"
     detail = result.avatar_name if is_seen else report.route_reason or "unknown"
     return f"{route_word(report.route, 'none')} ({detail})"
-
-
-def _in_ms(duration: float | None) -> str:
-    return "-" if duration is None else f"{duration:.1f} ms"

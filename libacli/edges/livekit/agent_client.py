@@ -48,6 +48,16 @@ _LEAST_PAUSE_S = 1.0
 """Between two questions to an agent that answers at once: it is an older one, or too many wait there."""
 
 
+_ENDED = {
+    "interrupted": "was interrupted",
+    "failed": "failed",
+    "expired": "has expired",
+    "rejected": "was refused",
+    "unknown": "is not known to the agent",
+}
+"""How it is said what has become of an utterance that was not spoken to its end."""
+
+
 class Locator(Protocol):
     """Knows which agent is asked; see AgentLocator."""
 
@@ -196,7 +206,8 @@ class AgentClient:
         if state in LEVEL_STATES:
             return replace(said, level=state)
         if state in SETTLED:
-            raise InterruptedSpeechError(f"{said.id} was {state}: {report.get('reason', 'no reason given')}")
+            ended = f"{said.id} {_ENDED.get(state, state)}: {report.get('reason', 'no reason given')}"
+            raise InterruptedSpeechError(ended, state=state)
         return said
 
     async def _patient_report(self, asked: StatusRequest) -> dict[str, Any]:

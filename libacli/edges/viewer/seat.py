@@ -13,8 +13,16 @@ from libacli.edges.livekit.background import in_background
 from libacli.edges.livekit.encryption import EncryptionWatch
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import listener_token
-from libacli.edges.viewer.listener import Listener
-from libacli.edges.viewer.video_watcher import VideoWatcher
+from libacli.edges.viewer.listener import AudioCapture, Listener
+from libacli.edges.viewer.video_watcher import VideoCapture, VideoWatcher
+
+
+@dataclass(frozen=True)
+class Captured:
+    """What was heard and seen there since a moment."""
+
+    sound: AudioCapture
+    picture: VideoCapture
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,10 @@ class Seat:
     room: rtc.Room
     listener: Listener
     video: VideoWatcher
+
+    def capture(self) -> Captured:
+        """Forgets what was heard and seen so far, and begins anew."""
+        return Captured(self.listener.start_capture(), self.video.start_capture())
 
 
 @asynccontextmanager

@@ -1,0 +1,237 @@
+"""Lines of a demo: handed over at once, followed one after the other, each told in its turn."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from libacli.cli.runs.say_stream import hand_over
+from libacli.cli.screens.demo_lines import DemoScreen, title
+from libacli.cli.screens.demo_result import DemoResult
+from libacli.core.delivery import Delivery
+from libacli.core.event import Report
+from libacli.core.messages import SayRequest, read_say
+from libacli.core.pace import longest_speech_s
+from libacli.edges.viewer.listener import AudioCapture
+from libacli.edges.viewer.seat import Captured
+from libacli.errors import InterruptedSpeechError, LibaError
+
+_SPEAKING_MARGIN_S = 30.0
+"""What a line may take besides being spoken: the voice, the avatar, others that somebody else has said."""
+
+NETWORK_TAIL_S = 0.3
+"""How long the last sound may be on its way after the agent played it."""
+
+_LEAST_SPEECH_S = 0.2
+"""Any word is longer; what is shorter is noise."""
+
+_PLAIN: Mapping[str, Any] = {}
+
+_QUEUE_TIMEOUT_S = 3600.0
+"""For a place in the agent's queue: an hour's lines may wait there."""
+
+
+class Agent(Protocol):
+    """Who speaks; see AgentClient."""
+
+    async def say(self, request: SayRequest) -> Delivery: ...
+
+    async def wait(self, said: Delivery, level: str, *, timeout_s: float) -> Delivery: ...
+
+    async def stop(self) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class DemoLine:
+    """A text to be spoken."""
+
+    request: SayRequest
+    place: str = ""
+    """`3/10` of those that came together; empty: it came alone."""
+
+    record: Path | None = None
+    """Gets what is heard, or heard and seen, of it."""
+
+    @property
+    def title(self) -> str:
+        return title(self.request.text, self.place)
+
+
+Recording = Callable[[Path | None], AbstractAsyncContextManager[Callable[[AudioCapture], None]]]
+"""Records meanwhile to that path; what it yields takes the sound that was heard. See `recorded`."""
+
+
+class DemoLines:
+    """Has lines spoken by `agent`; `capture` begins to listen and watch anew."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        capture: Callable[[], Captured],
+        recording: Recording,
+        screen: DemoScreen,
+        *,
+        avatar_name: str,
+        max_text_chars: int,
+        hint: str = "",
+    ) -> None:
+        self._agent = agent
+        self._screen = screen
+        self._max_text_chars = max_text_chars
+        self._capture = capture
+        self._recording = recording
+        self._avatar_name = avatar_name
+        self._hint = hint
+        """Where whoever wants to know why it was not heard can look."""
+
+        self._typed: asyncio.Queue[DemoLine] = asyncio.Queue()
+        self._taken: asyncio.Queue[tuple[DemoLine, Delivery | LibaError, float]] = asyncio.Queue()
+        self._stopped_by_us: set[str] = set()
+        self._captured: Captured | None = None
+        self._finished = asyncio.Event()
+        self._finished.set()
+        self.unfinished = 0
+        """Lines of which it is not known yet what became of them."""
+
+        self.said = 0
+        """How many there were."""
+
+        self.failure: LibaError | None = None
+        """The first one: why a line was not heard."""
+
+    def say(self, *texts: str, style: Mapping[str, Any] = _PLAIN, record: Path | None = None) -> None:
+        """Has them spoken in order, after those before, in the `style` of those members; `record` gets the
+        first one. One that cannot be spoken is told so, and the others are."""
+        for number, text in enumerate(texts, 1):
+            place = f"{number}/{len(texts)}" if len(texts) > 1 else ""
+            self.said += 1
+            try:
+                line = DemoLine(self.request(text, style), place, record if number == 1 else None)
+            except LibaError as error:
+                self._has_failed(title(text, place), error)
+            else:
+                self.unfinished += 1
+                self._finished.clear()
+                self._typed.put_nowait(line)
+
+    def request(self, text: str, style: Mapping[str, Any] = _PLAIN) -> SayRequest:
+        """The request for a text. Raises RefusedError."""
+        members = {**style, "text": text, "id": uuid.uuid4().hex[:12]}
+        return read_say(members, max_text_chars=self._max_text_chars)
+
+    async def finished(self) -> None:
+        """Waits until it is known what became of all of them."""
+        await self._finished.wait()
+
+    async def stop(self) -> tuple[list[DemoLine], list[str]]:
+        """Stops what is spoken, and clears what waits: lines that were not even handed over, ids of the rest.
+
+        Raises what `AgentClient.stop` raises.
+        """
+        dropped = []
+        while not self._typed.empty():
+            dropped.append(self._typed.get_nowait())
+        self._has_ended(len(dropped))
+        stopped = await self._agent.stop()
+        self._stopped_by_us.update(stopped)
+        return dropped, stopped
+
+    async def run(self) -> None:
+        """Has spoken what is added, until cancelled; whatever becomes of a line, the next one follows."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._hand_over())
+            tasks.create_task(self._follow())
+
+    async def _hand_over(self) -> None:
+        while True:
+            line = await self._typed.get()
+            if self.unfinished == 1:
+                self._captured = self._capture()
+            at = asyncio.get_running_loop().time()
+            try:
+                said: Delivery | LibaError = await hand_over(
+                    self._agent, line.request, timeout_s=_QUEUE_TIMEOUT_S
+                )
+            except LibaError as error:
+                said = error
+            self._taken.put_nowait((line, said, at))
+
+    async def _follow(self) -> None:
+        while True:
+            line, said, at = await self._taken.get()
+            try:
+                if isinstance(said, LibaError):
+                    raise said
+                await self._tell(line, said, at)
+            except LibaError as error:
+                self._has_failed(line.title, error)
+            self._has_ended(1)
+
+    def _has_failed(self, name: str, error: LibaError) -> None:
+        self.failure = self.failure or error
+        self._screen.failed(name, error)
+
+    def _has_ended(self, count: int) -> None:
+        self.unfinished -= count
+        if not self.unfinished:
+            self._finished.set()
+
+    async def _tell(self, line: DemoLine, said: Delivery, at: float) -> None:
+        """What becomes of it, while and after it is spoken."""
+        clock = asyncio.get_running_loop().time
+        began_at: float | None = None
+
+        def begins() -> None:
+            nonlocal began_at
+            began_at = clock()
+            self._screen.begins(line.title)
+
+        try:
+            result = await self.hear(line, said, at, on_audible=begins)
+        except InterruptedSpeechError as error:
+            if error.state != "interrupted":
+                raise
+            after_s = None if began_at is None else clock() - began_at
+            self._screen.stopped(line.title, after_s=after_s, by_us=said.id in self._stopped_by_us)
+        else:
+            self._screen.heard(line.title, result)
+
+    async def speak(self, line: DemoLine) -> DemoResult:
+        """Has it spoken, with nothing before it. Raises LibaError when it was not heard."""
+        self._captured = self._capture()
+        at = asyncio.get_running_loop().time()
+        return await self.hear(line, await self._agent.say(line.request), at)
+
+    async def hear(
+        self,
+        line: DemoLine,
+        said: Delivery,
+        at: float,
+        *,
+        on_audible: Callable[[], None] = lambda: None,
+    ) -> DemoResult:
+        """What was heard and seen of a line that was handed over at `at`, once it is its turn."""
+        captured = self._captured or self._capture()
+        self._captured = None
+        bound_s = _SPEAKING_MARGIN_S + longest_speech_s(line.request.text)
+        async with self._recording(line.record) as keep:
+            try:
+                said = await self._agent.wait(said, "audible", timeout_s=bound_s)
+                on_audible()
+                said = await self._agent.wait(said, "done", timeout_s=bound_s)
+            except LibaError as error:
+                error.hint = error.hint or self._hint
+                raise
+            if self._taken.empty():  # else the next one may be heard by then
+                await asyncio.sleep(NETWORK_TAIL_S)
+            keep(captured.sound)
+        report = Report.read(said.report or {})
+        if captured.sound.first_audible_at is None or captured.sound.speech_s < _LEAST_SPEECH_S:
+            raise LibaError("the agent spoke but our listener heard nothing", hint=self._hint)
+        first_sound_ms = (captured.sound.first_audible_at - at) * 1000
+        return DemoResult(report, captured.sound, captured.picture, first_sound_ms, self._avatar_name)
