@@ -220,8 +220,9 @@ class Turn:
         if self.state != "playing":
             return math.inf, _STALLED
         if feed.heard_at is None:
+            over_at = feed.out_at + FINISH_MARGIN_S
             is_unknown = feed.has_to_be_heard and not self._has_started
-            return feed.out_at + FINISH_MARGIN_S, _STALLED if is_unknown else Verdict("estimated")
+            return (max(over_at, again_at), _STALLED) if is_unknown else (over_at, Verdict("estimated"))
         ended_at = min(self._heard_out_at() + history.margin_s, feed.out_late_at + FINISH_MARGIN_S)
         return ended_at, Verdict("estimated")
 

@@ -396,6 +396,14 @@ def test_one_that_is_deaf_before_there_is_anything_to_hear_misses_nothing() -> N
     assert turn.judge(AUDIBLE_S) == STALLED
 
 
+def test_who_asks_late_about_a_line_that_nobody_could_hear_is_to_ask_once_more() -> None:
+    turn = deaf_turn()
+    late_at = turn.due_at(0.0) + 0.7
+    assert turn.judge(late_at) is None, "what was not heard may be waiting"
+    assert turn.due_at(late_at) > late_at
+    assert turn.judge(turn.due_at(late_at)) == STALLED
+
+
 def test_what_is_heard_of_a_line_from_its_middle_on_says_nothing_of_its_way() -> None:
     history = TurnHistory(shortest_way_s=0.2)
     turn = deaf_turn(history=history)
