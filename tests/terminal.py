@@ -9,7 +9,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,23 @@ _COLUMNS, _LINES = 80, 24
 PASTE, END_OF_PASTE = "\x1b[200~", "\x1b[201~"
 
 
+class _Screen(pyte.HistoryScreen):
+    """One that tells where the cursor is when it is asked, as terminals do."""
+
+    answer: Callable[[str], None]
+
+    def write_process_input(self, data: str) -> None:
+        self.answer(data)
+
+
 class Terminal:
     """80 columns, 24 lines, and what has scrolled away."""
 
     def __init__(self, process: subprocess.Popen[Any], near: int) -> None:
         self.process = process
         self._near = near
-        self._screen = pyte.HistoryScreen(_COLUMNS, _LINES, history=10_000, ratio=1.0)
-        self._screen.write_process_input = self.type  # it answers where the cursor is, as terminals do
+        self._screen = _Screen(_COLUMNS, _LINES, history=10_000, ratio=1.0)
+        self._screen.answer = self.type
         self._stream = pyte.ByteStream(self._screen)
 
     @property

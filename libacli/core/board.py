@@ -6,15 +6,16 @@ from collections import OrderedDict, deque
 from dataclasses import replace
 from typing import TypeAlias
 
-from libacli.core.board_row import BoardRow, audible_ms
+from libacli.core.board_row import BoardRow
 from libacli.core.event import AgentFacts, AgentStatus, Event, Rejection, Report
+from libacli.core.latency import counted
 from libacli.core.lifecycle import OUTCOMES, is_news
 from libacli.core.messages import MAX_ID_CHARS
 from libacli.core.timeline import percentile
 from libacli.core.utterance_record import UtteranceRecord
 
-SHOWN = ("d01", "d12", "total")
-"""Durations whose percentiles a board tells."""
+SHOWN = ("d01", "d12", "latency")
+"""What a board tells the percentiles of, see `core.latency`."""
 
 _MAX_AGENTS = 16
 """Names of agents whose epoch is remembered; a room has one, seldom two."""
@@ -71,8 +72,8 @@ class Board:
 
     @property
     def latencies(self) -> list[float]:
-        """Milliseconds from T0 to audible of the last ones that were heard, oldest first."""
-        return [ms for report in self._ended if (ms := audible_ms(report)) is not None]
+        """Those that count, in milliseconds, oldest first."""
+        return self._counted("latency")
 
     def text(self, row: BoardRow) -> str:
         """What it says, where that is known."""
@@ -83,10 +84,12 @@ class Board:
         if self._statistics is None:
             self._statistics = {}
             for name in SHOWN:
-                values = [value for report in self._ended if (value := getattr(report, name)) is not None]
-                if values:
+                if values := self._counted(name):
                     self._statistics[name] = {f"p{at}": percentile(values, at) for at in (50, 95, 99)}
         return self._statistics
+
+    def _counted(self, wanted: str) -> list[float]:
+        return [ms for report in self._ended for name, ms in counted(report) if name == wanted]
 
     def event(self, told: Event | Rejection, now: float) -> BoardRow | None:
         """Takes what an agent told; the row it is about, None when it was nothing new."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from libacli.core.event import Event, Report
+from libacli.core.latency import latency_ms
 from libacli.core.lifecycle import WatchedState, is_over
 
 Grade = Literal["fine", "slow", "bad"]
@@ -52,29 +53,9 @@ class BoardRow:
         return is_over(self.state)
 
     @property
-    def voice_ms(self) -> float | None:
-        """From its turn to T1: 0 when the voice began while it still waited."""
-        return None if self.report.d01 is None else max(0.0, self.report.d01 - self._turn)
-
-    @property
-    def sink_ms(self) -> float | None:
-        """From T1, or its turn where that was later, to T2."""
-        report = self.report
-        if report.d01 is None or report.d12 is None:
-            return None
-        return max(0.0, report.d01 + report.d12 - max(report.d01, self._turn))
-
-    @property
     def latency_ms(self) -> float | None:
         """From its turn to TA: what the budgets are about; None when it was not heard yet."""
-        if self.voice_ms is None or self.sink_ms is None or self.report.d2a is None:
-            return None
-        return self.voice_ms + self.sink_ms + self.report.d2a
-
-    @property
-    def audible_ms(self) -> float | None:
-        """From T0 to TA, the time in the queue included."""
-        return audible_ms(self.report)
+        return latency_ms(self.report)
 
     def playing_ms(self, now: float) -> float | None:
         """From TA to T3, or until now; from T2 where nobody heard the beginning."""
@@ -91,16 +72,5 @@ class BoardRow:
         """How long it has been its turn already without being heard; None when that is not the case."""
         return self._since_news_ms(now) if self.state == "speaking" else None
 
-    @property
-    def _turn(self) -> float:
-        return self.report.waited or 0.0
-
     def _since_news_ms(self, now: float) -> float:
         return max(0.0, now - self.heard_at) * 1000
-
-
-def audible_ms(report: Report) -> float | None:
-    """From T0 to TA; None when it was not heard."""
-    if report.d01 is None or report.d12 is None or report.d2a is None:
-        return None
-    return report.d01 + report.d12 + report.d2a

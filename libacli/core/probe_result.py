@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from libacli.core.latency import audible_ms
 from libacli.core.route import RouteName, route_word
 from libacli.core.threshold import STATISTICS
 from libacli.core.utterance_record import UtteranceRecord
@@ -42,7 +43,7 @@ class ProbeResult:
     """From before it was sent until the first picture was here in which the mouth moves."""
 
     claim: float | None = None
-    """What the agent says: d01 + d12 + d2a, from receiving it to its first sound."""
+    """What the agent says: waited + d01 + d12 + d2a, from receiving it to its first sound."""
 
     speech: float = 0.0
     """How long the agent says it is, from the first to the last sound."""
@@ -73,8 +74,6 @@ class ProbeResult:
         lag: float | None = None,
     ) -> ProbeResult:
         """What the agent says of an utterance, and what was measured."""
-        parts = (record.d01, record.d12, record.d2a)
-        known = [part for part in parts if part is not None]
         return cls(
             id=record.id,
             outcome=record.outcome,
@@ -83,7 +82,7 @@ class ProbeResult:
             reason=record.reason,
             heard=heard,
             seen=seen,
-            claim=sum(known) if len(known) == len(parts) else None,
+            claim=audible_ms(record),
             speech=record.speech_ms,
             span=span,
             caught_up=caught_up,

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from libacli.core.latency import COUNTED, counted
 from libacli.core.route import route_word
 from libacli.core.threshold import STATISTICS
-from libacli.core.timeline import DURATIONS
 from libacli.core.utterance_record import UtteranceRecord
 
 KEYS: Mapping[str, Callable[[UtteranceRecord], str]] = {
@@ -40,7 +40,7 @@ class Summary:
     underruns: int = 0
     chars: int = 0
     values: dict[str, Sequence[float]] = field(default_factory=dict)
-    """Durations by name, in milliseconds, of the records that have them."""
+    """Durations by name, in milliseconds, of the records in which they count, see `core.latency`."""
 
     @property
     def count(self) -> int:
@@ -53,15 +53,13 @@ class Summary:
         self.cached += record.cached
         self.underruns += record.underruns
         self.chars += record.chars
-        for name in DURATIONS:
-            value = getattr(record, name)
-            if value is not None:
-                self.values.setdefault(name, array("d")).append(value)  # type: ignore[attr-defined]
+        for name, value in counted(record):
+            self.values.setdefault(name, array("d")).append(value)  # type: ignore[attr-defined]
 
     def statistics(self) -> dict[str, dict[str, float]]:
         """By duration: its count, p50, p95, p99 and maximum."""
         found = {}
-        for name in DURATIONS:
+        for name in COUNTED:
             if values := sorted(self.values.get(name, ())):
                 shown = {statistic: round(STATISTICS[statistic](values), 2) for statistic in _SHOWN}
                 found[name] = {"count": len(values), **shown}

@@ -41,10 +41,14 @@ class Timeline:
             setattr(self, name, now)
 
     def durations_ms(self) -> dict[str, float]:
-        """`d01`, `d12`, `d2a`, `d23`, `total` and `waited` in milliseconds, as far as both ends are known."""
+        """`waited`, `d01`, `d12`, `d2a`, `d23` and `total` in milliseconds, as far as both ends are known.
+
+        `waited`, `d01`, `d12` and `d2a` follow each other from the request until it is heard; `d01` counts
+        from its turn, or from the request where it had to wait for none.
+        """
         spans = {
             "waited": (self.t0, self.turn),
-            "d01": (self.t0, self.t1),
+            "d01": (self.t0 if self.turn is None else self.turn, self.t1),
             "d12": (self.t1, self.t2),
             "d2a": (self.t2, self.ta),
             "d23": (self.t2, self.t3),

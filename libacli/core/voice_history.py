@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from libacli.core.latency import counted
 from libacli.core.timeline import percentile
 from libacli.core.utterance_record import UtteranceRecord
 
@@ -47,6 +48,5 @@ def histories(records: Iterable[UtteranceRecord]) -> dict[str, VoiceHistory]:
         if record.voice_reason:
             history.stood_in += 1
             history.last_reason = record.voice_reason
-        if record.d01 is not None:
-            history.first_sound_ms.append(record.d01 - (record.waited or 0.0))
+        history.first_sound_ms += [ms for name, ms in counted(record) if name == "d01"]
     return found

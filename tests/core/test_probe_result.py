@@ -44,7 +44,7 @@ def test_the_claim_is_the_way_from_the_request_to_the_first_sound() -> None:
     record = UtteranceRecord(
         "u1", 1.0, "done", waited=5.0, d01=10.0, d12=1.0, d2a=70.0, d23=900.0, speech_ms=900.0
     )
-    assert ProbeResult.of(record, heard=90.0, span=900.0, gap=0.0).claim == 81.0
+    assert ProbeResult.of(record, heard=90.0, span=900.0, gap=0.0).claim == 86.0
     assert ProbeResult.of(replace(record, d2a=None), heard=90.0, span=900.0, gap=0.0).claim is None
 
 

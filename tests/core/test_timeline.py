@@ -18,6 +18,12 @@ def test_durations_are_known_as_far_as_both_ends_are() -> None:
     assert timeline.durations_ms()["total"] == 2000.0
 
 
+def test_the_parts_from_the_request_until_it_is_heard_follow_each_other() -> None:
+    timeline = Timeline(t0=10.0, turn=13.0, t1=13.3, t2=13.31, ta=13.4, t3=15.0)
+    told = timeline.durations_ms()
+    assert told == {"waited": 3000.0, "d01": 300.0, "d12": 10.0, "d2a": 90.0, "d23": 1690.0, "total": 5000.0}
+
+
 def test_a_mark_that_is_set_does_not_move() -> None:
     timeline = Timeline(t0=0.0)
     timeline.mark("t2", 1.0)

@@ -13,7 +13,7 @@ def record(t0: float, provider: str, **members: Any) -> UtteranceRecord:
 def test_records_are_told_by_provider_with_what_was_another_ones_to_speak() -> None:
     found = histories(
         [
-            record(1, "speech", d01=500.0, waited=100.0),
+            record(1, "speech", d01=400.0, waited=20.0),
             record(2, "embedded", d01=30.0, voice_reason="speech: no quota (429)"),
             record(3, "embedded", d01=40.0, voice_reason="speech: wrong key (401)"),
             record(4, "speech", d01=900.0),

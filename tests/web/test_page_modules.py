@@ -14,11 +14,14 @@ from playwright.async_api import Browser, Page, Route
 from libacli.core.board import Board
 from libacli.core.board_row import BoardRow
 from libacli.core.event import AgentFacts, AgentStatus, Event, Rejection, Report
+from libacli.core.latency import AT_ONCE_MS
 from libacli.core.lifecycle import MOVES, State
 from libacli.core.timeline import percentile
 from libacli.web.models import room_state
 from libacli.web.page import STATIC
 from libacli.web.states import STATES
+from tests import latency_cases
+from tests.latency_cases import Case
 
 ADDRESS = "http://page.test"
 
@@ -73,8 +76,7 @@ async def test_the_page_and_the_watcher_divide_the_time_of_a_line_in_the_same_wa
     found = await run(page, "latency.js", "return given.map(m.partsOf);", cases)
     for case, parts in zip(cases, found, strict=True):
         row = BoardRow(Event(AgentFacts(), Report("u", "done", **case), t0=1.0), "done", 0.0)
-        assert parts["voice"] == pytest.approx(row.voice_ms)
-        assert parts["sink"] == pytest.approx(row.sink_ms)
+        assert (parts["voice"], parts["sink"]) == (case["d01"], case["d12"])
         assert parts["latency"] == pytest.approx(row.latency_ms)
         assert (parts["heard"], parts["played"], parts["total"]) == (case["d2a"], case["d23"], case["total"])
 
@@ -91,6 +93,18 @@ async def test_the_page_and_the_watcher_have_the_same_percentiles(page: Page) ->
     code = "return given.map(([values, percent]) => m.percentile(values, percent));"
     assert await run(page, "latency.js", code, cases) == [percentile(*case) for case in cases]
     assert await run(page, "latency.js", "return m.percentile([], 50);") is None
+
+
+@pytest.mark.parametrize("case", latency_cases.CASES, ids=lambda case: case.name)
+async def test_the_page_counts_what_everybody_counts(page: Page, case: Case) -> None:
+    parts = {"voice": "d01", "sink": "d12", "heard": "d2a", "latency": "latency", "played": "d23"}
+    code = "return given.names.map((name) => m.summaryOf(given.lines.map(m.partsOf), name));"
+    found = await run(page, "latency.js", code, {"names": list(parts), "lines": case.lines})
+    for told, name in zip(found, parts.values(), strict=True):
+        values = case.counted.get(name, [])
+        assert told["count"] == len(values)
+        assert told["p50"] == (pytest.approx(percentile(values, 50)) if values else None)
+    assert await run(page, "latency.js", "return m.AT_ONCE_MS;") == AT_ONCE_MS
 
 
 # The room

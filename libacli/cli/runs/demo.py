@@ -69,9 +69,10 @@ class DemoRun:
         Raises NoAgentError, TimedOutError, RefusedError; LibaError when it was not heard.
         """
         read_say({"text": self._text}, max_text_chars=self.settings.say_max_text_chars)
-        check_recording(self.record)
+        is_typed = not self.once and sys.stdin.isatty() and sys.stdout.isatty()
+        check_recording(self.record or (None if is_typed else _RECORDING))
         log_to_file(self.settings, "demo")
-        if not self.once and sys.stdin.isatty() and sys.stdout.isatty():
+        if is_typed:
             asyncio.run(self._stay())
         else:
             asyncio.run(self._speak(takes_input=not self.text and not self.once))

@@ -22,6 +22,7 @@ from libacli.cli.screens.board_table import (
     scale_ms,
     table,
     time_of_day,
+    with_unit,
 )
 from libacli.cli.screens.cells import clean
 from libacli.core.board import SHOWN, Board
@@ -109,13 +110,13 @@ def _numbers(board: Board, view: View) -> list[Text]:
     """Percentiles at the left, the latencies of late at the right."""
     told = board.statistics()
     names = ("p50", "p95", "p99")
-    lines = [Text(f"{'ms':5}" + "".join(f"{name:>8}" for name in names) + f"{'budget':>9}", "dim")]
+    lines = [Text(f"{'ms':7}" + "".join(f"{name:>8}" for name in names) + f"{'budget':>9}", "dim")]
     for name in SHOWN:
-        line = Text(f"{name:5}")
-        budget = getattr(view.budgets, name, None) if name != "total" else None
+        line = Text(f"{name:7}")
+        budget = view.budgets.total if name == "latency" else getattr(view.budgets, name)
         for percent in names:
             value = told.get(name, {}).get(percent)
-            style = STYLES[grade(value, budget)] if value is not None and budget else ""
+            style = STYLES[grade(value, budget)] if value is not None else ""
             line.append(f"{in_ms(value) or '–':>8}", style)
         line.append(f"{in_ms(budget, exact=True):>9}", "dim")
         lines.append(line)
@@ -134,8 +135,8 @@ def _recent(latencies: Sequence[float], view: View, width: int) -> list[Text]:
     spark = Text()
     for ms in shown:
         spark.append(_SPARKS[min(7, int(ms / top * 8))], STYLES[grade(ms, view.budgets.total)])
-    title = f"T0→audible, last {len(shown)}"
-    span = f"{in_ms(min(shown))} … {in_ms(max(shown))} ms, now {in_ms(shown[-1])}"
+    title = f"turn→audible, last {len(shown)}"
+    span = f"{with_unit(min(shown))} … {with_unit(max(shown))}, now {with_unit(shown[-1])}"
     return [Text(title[:width], "dim"), spark, Text(span if len(span) <= width else "", "dim")]
 
 

@@ -140,12 +140,13 @@ def _bar(row: BoardRow, drawing: _Drawing) -> Text:
     width, budgets = drawing.widths["bar"], drawing.view.budgets
     if (pending := row.pending_ms(drawing.now)) is not None:
         return _drawn([(PENDING, pending, "cyan")], width, drawing)
-    if row.voice_ms is None or row.sink_ms is None or row.report.d2a is None:
+    report = row.report
+    if report.d01 is None or report.d12 is None or report.d2a is None:
         return _why_no_bar(row, drawing)
     spans = (
-        (VOICE, row.voice_ms, STYLES[grade(row.voice_ms, budgets.d01)]),
-        (SINK, row.sink_ms, STYLES[grade(row.sink_ms, budgets.d12)]),
-        (AUDIBLE, row.report.d2a, STYLES[grade(row.report.d2a, budgets.d2a)]),
+        (VOICE, report.d01, STYLES[grade(report.d01, budgets.d01)]),
+        (SINK, report.d12, STYLES[grade(report.d12, budgets.d12)]),
+        (AUDIBLE, report.d2a, STYLES[grade(report.d2a, budgets.d2a)]),
     )
     return _drawn(spans, width, drawing)
 
@@ -215,13 +216,12 @@ def _latency(row: BoardRow, drawing: _Drawing) -> Text:
 
 
 def _part(name: str) -> Callable[[BoardRow, _Drawing], Text]:
-    """A cell for d01, d12 or d2a, in the colour of the part of it that is not waiting in the queue."""
-    own = {"d01": lambda row: row.voice_ms, "d12": lambda row: row.sink_ms, "d2a": lambda row: row.report.d2a}
+    """A cell for d01, d12 or d2a."""
 
     def cell(row: BoardRow, drawing: _Drawing) -> Text:
-        judged = own[name](row)
-        style = "" if judged is None else STYLES[grade(judged, getattr(drawing.view.budgets, name))]
-        return Text(in_ms(getattr(row.report, name)), style)
+        ms = getattr(row.report, name)
+        style = "" if ms is None else STYLES[grade(ms, getattr(drawing.view.budgets, name))]
+        return Text(in_ms(ms), style)
 
     return cell
 
@@ -271,6 +271,12 @@ def in_ms(ms: float | None, *, exact: bool = False) -> str:
     if exact:
         return f"{ms:g}"
     return f"{ms:.1f}" if ms < 100 else f"{ms:.0f}" if ms < 10_000 else f"{ms / 1000:.1f}s"
+
+
+def with_unit(ms: float) -> str:
+    """As `in_ms` has it, with its unit."""
+    shown = in_ms(ms)
+    return f"{shown.removesuffix('s')} s" if shown.endswith("s") else f"{shown} ms"
 
 
 def _seconds(ms: float | None, *, least_ms: float = 0.0) -> str:

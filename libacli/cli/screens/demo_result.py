@@ -8,12 +8,10 @@ from typing import Any
 from libacli.cli.output import output
 from libacli.cli.screens.cells import clean
 from libacli.core.event import Report
+from libacli.core.latency import began_at_once
 from libacli.core.route import route_word
 from libacli.edges.viewer.listener import AudioCapture
 from libacli.edges.viewer.video_watcher import VideoCapture
-
-_SHORT_MS = 50.0
-"""Nobody was before it in the queue: that it went through is no waiting."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +44,7 @@ class DemoResult:
 def show(result: DemoResult) -> None:
     """Prints it."""
     report, sound, picture = result.report, result.sound, result.picture
-    has_waited = (report.waited or 0.0) >= _SHORT_MS
-    since = "" if has_waited else f", first sound {result.first_sound_ms:.0f} ms after it was sent"
+    since = f", first sound {result.first_sound_ms:.0f} ms after it was sent" if began_at_once(report) else ""
     output.result(f"HEARD  {sound.speech_s:.2f} s of speech at {sound.level_dbfs:.0f} dBFS{since}")
     if picture.frames:
         mouth = "mouth moved" if picture.mouth_moved else "mouth did not move"
@@ -58,19 +55,13 @@ def show(result: DemoResult) -> None:
 
 def times(report: Report) -> str:
     """Where the time went, in the order of what happened."""
-    waited = report.waited or 0.0
-    voice = sink = None
-    if report.d01 is not None:
-        voice = max(0.0, report.d01 - waited)
-        sink = None if report.d12 is None else report.d01 + report.d12 - max(report.d01, waited)
-    has_waited = waited >= _SHORT_MS
     named = {
-        "waited": waited if has_waited else None,
-        "voice": voice,
-        "sink": sink,
+        "waited": None if began_at_once(report) else report.waited,
+        "voice": report.d01,
+        "sink": report.d12,
         "audible": report.d2a,
         "played": report.d23,
-        "total": None if has_waited else report.total,
+        "total": report.total if began_at_once(report) else None,
     }
     known = [f"{name} {value:.0f}" for name, value in named.items() if value is not None]
     return ", ".join(known) + " ms" if known else "not known"

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from libacli import __version__
 from libacli.config import is_loopback
+from libacli.core.latency import counted
 from libacli.core.route import route_word
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.meter import Meter
@@ -134,8 +135,8 @@ class Telemetry(Meter):
 
     def observe(self, record: UtteranceRecord) -> None:
         """An utterance has ended."""
-        for name, histogram in self._histograms.items():
-            if (milliseconds := getattr(record, name)) is not None:
+        for name, milliseconds in counted(record):
+            if histogram := self._histograms.get(name):
                 histogram.record(milliseconds / 1000, {"route": route_word(record.route, "none")})
         if self._tracer:
             _trace(self._tracer, record)
@@ -204,13 +205,14 @@ def _trace(tracer: Tracer, record: UtteranceRecord) -> None:
     from opentelemetry import trace
     from opentelemetry.context import Context
 
-    t0, t1 = 0.0, record.d01
+    t0, turn = 0.0, record.waited or 0.0
+    t1 = None if record.d01 is None else turn + record.d01
     t2 = None if t1 is None or record.d12 is None else t1 + record.d12
     spans = [
         (name, start, start + length)
         for name, start, length in (
             ("queue", t0, record.waited),
-            ("voice", t0, record.d01),
+            ("voice", turn, record.d01),
             ("sink", t1, record.d12),
             ("audible", t2, record.d2a),
             ("playback", t2, record.d23),

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from libacli.core.latency import counted
 from libacli.core.lifecycle import OUTCOMES
 from libacli.core.reasons import REFUSALS
 from libacli.core.route import ROUTE_WORDS, route_word
@@ -26,12 +27,16 @@ REASONS = (*sorted(word for word, reason in REFUSALS.items() if reason.is_counte
 """Values of the label `reason` of requests that were rejected; `takeover`: the agent was put out itself."""
 
 DURATIONS = {
-    "d01": ("liba_voice", "From the request to the first sound of the voice (T0 to T1)",
+    "waited": ("liba_waiting", "In the queue, from the request to its turn (from T0 on)",
+               (0.05, 0.1, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300)),
+    "d01": ("liba_voice", "From its turn to the first sound of the voice (to T1), of those that did not wait",
             (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.9, 1.2, 1.8, 3, 5, 10, 30, 60)),
-    "d12": ("liba_sink", "From the first sound of the voice to the first frame in the sink (T1 to T2)",
+    "d12": ("liba_sink", "From there to the first frame in the sink (T1 to T2)",
             (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)),
-    "d2a": ("liba_audible", "From the first frame in the sink until the room can hear it (T2 to TA)",
+    "d2a": ("liba_audible", "From there until the room can hear it (T2 to TA)",
             (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 5)),
+    "latency": ("liba_latency", "From its turn until the room can hear it, of those that did not wait",
+                (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.9, 1.2, 1.45, 1.8, 2.9, 5, 10, 30)),
     "total": ("liba_utterance", "From the request to the end of playback (T0 to T3)",
               (0.5, 1, 2, 3, 5, 8, 13, 20, 30, 60, 120, 300)),
 }  # fmt: skip
@@ -72,9 +77,9 @@ class PrometheusMeter:
         """An utterance has ended."""
         route = route_word(record.route, "none")
         self._utterances.labels(record.outcome, route).inc()
-        for name, histogram in self._seconds.items():
-            if (milliseconds := getattr(record, name)) is not None:
-                histogram.labels(route).observe(milliseconds / 1000)
+        for name, milliseconds in counted(record):
+            if name in self._seconds:
+                self._seconds[name].labels(route).observe(milliseconds / 1000)
         if record.chunks and not record.cached:  # without a chunk it never came to its turn
             self._characters.inc(record.chars)
         self._underruns.inc(record.underruns)

@@ -55,6 +55,8 @@ MIGRATIONS = (
     ALTER TABLE record ADD COLUMN cached INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE record ADD COLUMN hold REAL NOT NULL DEFAULT 0
     """,
+    # d01 counted from the request, and counts from the line's turn now.
+    "UPDATE record SET d01 = MAX(0, d01 - COALESCE(waited, 0)) WHERE d01 IS NOT NULL",
 )
 """What makes version n of the schema from version n-1; `PRAGMA user_version` is n.
 

@@ -1,6 +1,7 @@
 /** The chart of latencies: one stack for each line, newest at the right, p50 and p95 across. */
 
 import { draw } from "./dom.js";
+import { FEWEST } from "./latency.js";
 import { isByAvatar, ms } from "./words.js";
 
 const HEIGHT = 172;
@@ -12,7 +13,7 @@ const WIDEST_BAR = 16;
 
 /**
  * @param {{row: any, parts: any}[]} lines oldest first
- * @param {{p50: number | null, p95: number | null}} summary of the latency
+ * @param {{count: number, p50: number | null, p95: number | null}} summary of the latency
  * @param {number} width in pixels
  */
 export function chartOf(lines, summary, width) {
@@ -54,7 +55,7 @@ const axis = (value) => (value >= 1000 ? `${+(value / 1000).toFixed(1)} s` : `${
 function bar({ row, parts }, x, slot, y, top) {
   const width = Math.max(1.5, Math.min(WIDEST_BAR, slot * 0.68));
   const left = x + (slot - width) / 2;
-  const group = draw("g", { class: row.isOver ? "bar" : "bar now" }, draw("title", {}, tip(row, parts)));
+  const group = draw("g", { class: ["bar", row.isOver ? "" : "now", parts.isAtOnce ? "" : "waited"].join(" ").trim() }, draw("title", {}, tip(row, parts)));
   let from = 0;
   for (const name of ["voice", "sink", "heard"]) {
     if (parts[name] === null) continue;
@@ -76,7 +77,8 @@ function foot(row, parts, x, size) {
   return draw("circle", { class: isByAvatar(row) ? "mark" : "mark ring", cx: x, cy: y, r: size });
 }
 
-function levels({ p50, p95 }, y, width, top) {
+function levels({ count, p50, p95 }, y, width, top) {
+  if (count < FEWEST) return [];
   return [["p50", p50], ["p95", p95]].flatMap(([name, value]) => {
     if (value === null) return [];
     const at = y(value);
@@ -91,9 +93,12 @@ function levels({ p50, p95 }, y, width, top) {
 
 function tip(row, parts) {
   const steps = `voice ${ms(parts.voice)}, sink ${ms(parts.sink)}, until heard ${ms(parts.heard)}`;
-  return `${row.state}, ${parts.latency === null ? steps : `heard after ${ms(parts.latency)}: ${steps}`}`;
+  const waited = parts.isAtOnce ? "" : `, after ${ms(parts.waited)} in the queue: not counted`;
+  return `${row.state}${waited}, ${parts.latency === null ? steps : `heard after ${ms(parts.latency)}: ${steps}`}`;
 }
 
-function said(lines, { p50, p95 }) {
-  return `Bars of the last ${lines.length} lines. Half were heard within ${ms(p50)}, 95 percent within ${ms(p95)}.`;
+function said(lines, { count, p50, p95 }) {
+  const bars = `Bars of the last ${lines.length} lines.`;
+  if (count < FEWEST) return bars;
+  return `${bars} Of those that did not wait half were heard within ${ms(p50)}, 95 percent within ${ms(p95)}.`;
 }

@@ -2,12 +2,12 @@
 
 import { chartOf } from "./chart.js";
 import { byId, make, show } from "./dom.js";
-import { partsOf, summaryOf } from "./latency.js";
+import { FEWEST, partsOf, summaryOf } from "./latency.js";
 import { isByAvatar, ms } from "./words.js";
 
 const KEPT = 50;
 const PARTS = [
-  ["voice", "Voice", "T0→T1"],
+  ["voice", "Voice", "turn→T1"],
   ["sink", "Sink", "T1→T2"],
   ["heard", "Heard", "T2→TA"],
 ];
@@ -44,8 +44,9 @@ export class LatencyPanel {
   }
 }
 
-function figures({ last, p50, p95 }, budget) {
-  return [["p50", p50], ["p95", p95], ["last", last]].map(([name, value]) => {
+function figures({ count, last, p50, p95 }, budget) {
+  const all = [["p50", p50], ["p95", p95], ["last", last]];
+  return all.slice(count < FEWEST ? 2 : 0).map(([name, value]) => {
     const number = make("dd", value !== null && value > budget ? { class: "slow" } : {}, ms(value));
     if (value !== null && value > budget) number.append(make("span", {}, ` over ${ms(budget)}`));
     return make("div", {}, make("dt", {}, name), number);

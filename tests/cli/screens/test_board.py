@@ -55,14 +55,14 @@ def test_nothing_is_wider_or_higher_than_the_screen(board: Board, width: int, he
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_the_head_tells_the_agent_and_the_percentiles(board: Board, width: int) -> None:
-    title, facts, _, names, d01, d12, total, *_ = shown(board, width, keys="q quits")
+    title, facts, _, names, d01, d12, latency, *_ = shown(board, width, keys="q quits")
     assert title.startswith("liba metrics  room demo")
     assert title.endswith("► live  q quits")
     assert facts.startswith("agent liba e1   avatar ready   queue 1   utterances 3")
     assert names.split()[:5] == ["ms", "p50", "p95", "p99", "budget"]
     assert d01.split()[:5] == ["d01", "15.0", "1000", "1000", "900"]
     assert d12.split()[:5] == ["d12", "0.5", "0.5", "0.5", "50"]
-    assert total.split()[:4] == ["total", "1086", "1086", "1086"]
+    assert latency.split()[:5] == ["latency", "85.5", "1040", "1040", "1450"]
     assert d01.rstrip().endswith("▁█")
 
 

@@ -70,7 +70,14 @@ def test_brackets_in_queries_are_closed(dashboard: dict[str, Any]) -> None:
 
 def test_both_percentiles_of_every_duration_are_shown_by_route(dashboard: dict[str, Any]) -> None:
     text = "\n".join(queries(dashboard))
-    for metric in ("liba_voice", "liba_sink", "liba_audible", "liba_utterance"):
+    for metric in (
+        "liba_waiting",
+        "liba_voice",
+        "liba_sink",
+        "liba_audible",
+        "liba_latency",
+        "liba_utterance",
+    ):
         for quantile in ("0.5", "0.95"):
             assert f"histogram_quantile({quantile}, sum by (le, route) (rate({metric}_seconds_bucket" in text
 

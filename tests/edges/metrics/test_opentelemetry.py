@@ -35,7 +35,7 @@ T0 = 1_800_000_000.125
 DONE = UtteranceRecord(
     "u1", T0, "done", room="demo", agent="liba", epoch="e1", route="track", route_reason="402",
     voice="alloy", model="tts", chars=40, chunks=2, frames=100, hold=40.0, underruns=1, t3_source="observed",
-    replayed=True, waited=20.0, d01=250.5, d12=4.0, d2a=180.0, d23=2000.0, total=2254.5,
+    replayed=True, waited=20.0, d01=230.5, d12=4.0, d2a=180.0, d23=2000.0, total=2254.5,
 )  # fmt: skip
 
 
@@ -165,7 +165,7 @@ async def test_an_utterance_is_one_trace_with_its_marks_as_spans(
     assert {name: milliseconds(span) for name, span in spans.items()} == {
         "utterance": (0, 2254.5),
         "queue": (0, 20),
-        "voice": (0, 250.5),
+        "voice": (20, 250.5),
         "sink": (250.5, 254.5),
         "audible": (254.5, 434.5),
         "playback": (254.5, 2254.5),
@@ -209,7 +209,7 @@ async def test_each_utterance_has_a_trace_of_its_own_whatever_is_current(
         ),
         (
             UtteranceRecord("u", T0, "interrupted", waited=1.0, d01=100.0, d12=2.0),
-            {"utterance": (0, 102), "queue": (0, 1), "voice": (0, 100), "sink": (100, 102)},
+            {"utterance": (0, 103), "queue": (0, 1), "voice": (1, 101), "sink": (101, 103)},
             Status.STATUS_CODE_UNSET,
         ),
         (replace(DONE, outcome="unconfirmed"), None, Status.STATUS_CODE_ERROR),
@@ -243,11 +243,13 @@ async def test_durations_are_histograms_by_route(
     telemetry.refuse("queue_full")
     await telemetry.aclose()
     seen = {metric.name: metric for metric in receiver.metrics()}
-    assert sorted(seen) == ["liba.audible", "liba.sink", "liba.utterance", "liba.voice"]
+    assert sorted(seen) == [
+        f"liba.{name}" for name in ("audible", "latency", "sink", "utterance", "voice", "waiting")
+    ]
     assert {metric.unit for metric in seen.values()} == {"s"}
     points = {attributes(point)["route"]: point for point in seen["liba.voice"].histogram.data_points}
     assert (points["fallback"].count, points["tavus"].count) == (2, 1)
-    assert points["fallback"].sum == pytest.approx(0.501)
+    assert points["fallback"].sum == pytest.approx(0.461)
     assert points["tavus"].bucket_counts[list(points["tavus"].explicit_bounds).index(0.3)] == 1
 
 
