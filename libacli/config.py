@@ -302,7 +302,9 @@ class Settings(BaseSettings):
         default="127.0.0.1", min_length=1, description="Address to bind that port to; anybody there may read"
     )
     metrics_budget_d01: float = Field(
-        default=900.0, gt=0, description="Milliseconds from a line's turn to T1 that are fine; twice as much is not"
+        default=900.0,
+        gt=0,
+        description="Milliseconds from a line's turn to T1 that are fine; twice is not",
     )
     metrics_budget_d12: float = Field(
         default=50.0, gt=0, description="The same for T1 to T2: from the voice to the sink"

@@ -16,6 +16,9 @@ from libacli.core.audio import SAMPLE_RATE
 from libacli.edges.viewer.listener import AudioCapture
 
 EDGE_S = 0.1
+BUSY_S = 1.0
+"""What a busy machine may add to any time: what is quick is shown by benches, in ratios."""
+
 """What a codec and the threshold of loudness take off the edges of a sound."""
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -117,9 +118,10 @@ async def test_an_utterance_that_ended_is_a_line(shell: Shell, ready_room: Ready
 async def test_what_is_spoken_is_told_at_the_start(
     credentials: LiveKitCredentials, ready_room: ReadyRoom
 ) -> None:
-    await ready_room.client.say(LINE)
+    await ready_room.client.say(replace(LINE, text=LINE.text * 8))  # who comes late sees it, too
     async with aclosing(room_follower(ready_room, credentials).updates()) as stream:
         status = await status_of(stream)
+    await ready_room.client.stop()
     assert status.facts.agent == "liba"
     assert status.speaking and status.speaking.id == "watched"
 

@@ -29,6 +29,7 @@ from libacli.room_parts import Parts, assemble
 from libacli.speech.fakes import ScriptedVoice, tone
 from tests.live.conftest import Listen
 from tests.live.freezing_avatar import FreezingAvatar, Manner
+from tests.live.heard import BUSY_S
 from tests.live.pitched_ear import PitchedEar, ear_in
 from tests.lone_job import LoneJob
 
@@ -42,8 +43,6 @@ SOUND_S = LINE_MS / 1000 * 0.8
 """A tone pauses for 40 of every 200 ms."""
 
 EDGE_S = 0.3
-BUSY_S = 1.0
-"""What a busy machine may add to any time."""
 
 
 @dataclass(frozen=True)

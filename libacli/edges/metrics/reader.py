@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from libacli.core.route import route_of
 from libacli.core.utterance_record import UtteranceRecord
-from libacli.edges.metrics.schema import FIELDS, connect, explaining, version
+from libacli.edges.metrics.schema import D01, FIELDS, connect, explaining, version
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -91,8 +91,9 @@ class MetricsReader:
             if connection is None:
                 return []
             of_room = "room = ? AND " if room else ""
+            columns = ", ".join(("position", *self._columns)).replace("d01", D01)
             rows = connection.execute(
-                f"SELECT position, {', '.join(self._columns)} FROM record WHERE {of_room}{where} LIMIT ?",
+                f"SELECT {columns} FROM record WHERE {of_room}{where} LIMIT ?",
                 (*((room,) if room else ()), *values, limit),
             )
             return [(position, self._record(members)) for position, *members in rows]

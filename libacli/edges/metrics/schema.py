@@ -67,6 +67,12 @@ Scripts are split at semicolons. One that was released is never changed. Positio
 APPLICATION_ID = 1818845793
 """`liba` in ASCII: tells our files from other programs' databases."""
 
+D01 = """
+    CASE WHEN (SELECT user_version FROM pragma_user_version) < 4
+    THEN MAX(0, d01 - COALESCE(waited, 0)) ELSE d01 END
+"""
+"""How `d01` is read from a store that is still one of an older version."""
+
 FIELDS = tuple(field.name for field in fields(UtteranceRecord))
 """Columns of the table, in the order of `Record`; before them comes `position`."""
 

@@ -494,14 +494,16 @@ def test_a_store_of_an_older_version_is_read_and_migrated_with_all_that_is_in_it
         for statement in MIGRATIONS[0].split(";"):
             connection.execute(statement)
         connection.execute("PRAGMA user_version = 1")
-        members = {name: value for name, value in ONE.encode().items() if name in MIGRATIONS[0]}
+        told = replace(ONE, waited=100.0).encode()
+        members = {name: value for name, value in told.items() if name in MIGRATIONS[0]}
         connection.execute(
             f"INSERT INTO record ({', '.join(members)}) VALUES ({', '.join('?' * len(members))})",
             list(members.values()),
         )
-    assert kept(path) == [ONE]
+    read = replace(ONE, waited=100.0, d01=200.0)  # it counted from the request then, and counts from the turn
+    assert kept(path) == [read]
     put(path, several([1]))
-    assert kept(path) == [ONE, *several([1])]
+    assert kept(path) == [read, *several([1])]
     with database(path) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'record_by_t0'").fetchone()
