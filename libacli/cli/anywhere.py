@@ -15,6 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from libacli.cli.output import output
+from libacli.cli.usage_words import UsageProblem, explained, value_name
 
 _BEFORE = "liba.before"
 """Where a context keeps the options that stand before the command, as they are written."""
@@ -26,6 +27,8 @@ class AnywhereCommand(TyperCommand):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.params += _missing(self.params, _options(_of_liba))
+        _name_values(self.params)
+        self.epilog = self.epilog or "Exit codes are those of every command: liba --help"
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         before = ctx.meta.get(_BEFORE, {})
@@ -33,7 +36,13 @@ class AnywhereCommand(TyperCommand):
         for option in before:
             if option not in known:
                 ctx.fail(f"No such option: {option}, which stands before the command")
-        return super().parse_args(ctx, [*_written(before), *args])
+        try:
+            return super().parse_args(ctx, [*_written(before), *args])
+        except UsageProblem as problem:
+            takes_text = any(param.name == "text" for param in self.params)
+            about = getattr(problem, "param", None)
+            problem.message = explained(problem.message, about, takes_text=takes_text)
+            raise
 
 
 class AnywhereGroup(TyperGroup):
@@ -43,6 +52,7 @@ class AnywhereGroup(TyperGroup):
         super().__init__(*arguments, **named)
         self._own = list(self.params)
         self.params += _missing(self.params, [*_options(_of_liba), *_options(_of_commands)])
+        _name_values(self.params)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         known = {spelled for param in self._own for spelled in param.opts}
@@ -108,6 +118,11 @@ def _of_commands(
     ] = None,
 ) -> None:
     """What many commands have; `lk` takes the same ones before its commands."""
+
+
+def _name_values(params: Iterable[Any]) -> None:
+    for param in params:
+        param.metavar = param.metavar or value_name(param)
 
 
 def _set(name: str, value: bool) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from libacli.cli.output import printable
 from libacli.config import Settings
@@ -21,15 +21,21 @@ def configure_log(settings: Settings) -> None:
     _log_to(logging.StreamHandler(sys.stderr), settings)
 
 
-def log_to_file(settings: Settings, name: str) -> Path:
+@contextmanager
+def logging_to_file(settings: Settings, name: str) -> Iterator[None]:
     """The same to a file of this user's alone, for a command whose screen is for people."""
     from platformdirs import user_state_path
 
     from libacli.local.log_files import new_log_file
 
     path = new_log_file(user_state_path("liba") / "logs", name)
-    _log_to(logging.FileHandler(path, encoding="utf-8"), settings)
-    return path
+    handler = logging.FileHandler(path, encoding="utf-8")
+    _log_to(handler, settings)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
 
 
 def _log_to(handler: logging.Handler, settings: Settings) -> None:

@@ -85,6 +85,25 @@ class _Liba(AnywhereGroup):
             raise typer.Exit(130) from interrupt
 
 
+_EPILOG = """\b
+Try it without any account:  liba demo
+
+\b
+Exit codes:
+   0  done
+   1  unexpected, or a service failed
+   2  the command line is wrong
+   3  settings or credentials
+   4  LiveKit cannot be reached
+   5  no agent came
+   6  refused: not allowed, queue full, too long, nothing to say
+   7  timed out
+   8  ended before its end
+   9  spoken without the avatar that --require-avatar wants
+  10  --assert does not hold
+ 130  Ctrl-C
+"""
+
 app = typer.Typer(
     cls=_Liba,
     name="liba",
@@ -93,7 +112,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Make a digital human in a LiveKit room say exactly this text, now, and know that it was heard.",
-    epilog="Try it without any account:  liba demo",
+    epilog=_EPILOG,
 )
 
 

@@ -48,7 +48,7 @@ def run(
     """Run the worker: it joins rooms and speaks.
 
     \b
-    liba agent run                 waits for `liba say`, which brings it into a room
+    liba agent run                 waits for `liba say`, which brings it in
     liba agent run --room demo     goes into room demo at once
     """
     from libacli.cli.runs.agent import run_worker

@@ -6,7 +6,7 @@ import typer
 
 from libacli.cli.options import AsJson, ConfigFile, group, settings_from
 
-app = group("Avatars: a local one, which needs no account, and what Tavus's need to join a room.")
+app = group("A local avatar, and what Tavus's need to join a room.")
 
 
 @app.command()
@@ -20,11 +20,13 @@ def run(
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Run an avatar service on this machine, for this machine, until Ctrl-C.
+    """Run an avatar service for this machine, until Ctrl-C.
 
-    \b
     It takes the place of Tavus for an agent that is started with the lines that it prints. Its key is
     TAVUS_API_KEY where that is set, which it does not print, else a new one.
+
+    \b
+    liba avatar run      then, in another terminal, the lines that it prints
     """
     from libacli.cli.runs.avatar import run_avatar
 
@@ -44,11 +46,13 @@ def create_pal(
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Make a pal at Tavus that joins LiveKit rooms and says nothing of its own.
+    """Make a pal at Tavus that joins LiveKit rooms and only echoes.
 
-    \b
     Pals that are made on Tavus's pages greet in a voice of theirs, or join no LiveKit room. This one has
     pipeline_mode echo and transport livekit, and nothing else. Making it costs nothing.
+
+    \b
+    TAVUS_API_KEY=... liba avatar create-pal
     """
     from libacli.cli.runs.create_pal import run_create_pal
 

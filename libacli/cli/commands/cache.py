@@ -6,7 +6,7 @@ import typer
 
 from libacli.cli.options import AsJson, ConfigFile, Project, group, settings_from
 
-app = group("What was said before, on this machine's disk: fill it, look at it, clear it.")
+app = group("What was said before, kept on this machine's disk.")
 
 
 @app.command()
@@ -21,7 +21,7 @@ def warm(
     project: Project = None,
     config: ConfigFile = None,
 ) -> None:
-    """Have lines spoken to nobody and kept: said by an agent of yours, they are heard at once.
+    """Have lines spoken to nobody and kept: then they are heard at once.
 
     \b
     LIBA_VOICE_CACHE_MB=200 liba cache warm lines.txt
@@ -38,7 +38,11 @@ def warm(
 
 @app.command()
 def show(as_json: AsJson = False, config: ConfigFile = None) -> None:
-    """Show how much is kept, and where."""
+    """Show how much is kept, and where.
+
+    \b
+    liba cache show
+    """
     from libacli.cli.runs.cache import show_cache
 
     show_cache(settings_from(config).settings, as_json=as_json)
@@ -46,7 +50,11 @@ def show(as_json: AsJson = False, config: ConfigFile = None) -> None:
 
 @app.command()
 def clear(as_json: AsJson = False, config: ConfigFile = None) -> None:
-    """Remove all that is kept. Agents that run have some of it in their memory until they end."""
+    """Remove all that is kept. Agents that run have some of it in their memory until they end.
+
+    \b
+    liba cache clear
+    """
     from libacli.cli.runs.cache import clear_cache
 
     settings_from(config)

@@ -25,14 +25,14 @@ def demo(
 ) -> None:
     """Speak on this machine and prove it was heard.
 
-    \b
     With LIVEKIT_URL and its key set, or --project, it uses that server; with OPENAI_API_KEY set, that voice.
     On a terminal it stays, prints the link of a page to watch and speak with, and speaks each line that
     you type; /help lists its commands. Ctrl-C stops what is spoken; the next one ends it, and all it started.
+
     \b
-      liba demo
-      liba demo "Hello there." --once --record hello.mp4
-      cat lines.txt | liba demo
+    liba demo
+    liba demo "Hello there." --once --record hello.mp4
+    cat lines.txt | liba demo
     """
     from libacli.cli.runs.demo import DemoRun
 

@@ -28,7 +28,7 @@ def doctor(
     api_secret: ApiSecret = None,
     config: ConfigFile = None,
 ) -> None:
-    """Check settings, credentials, services and this machine; say how to mend what is wrong.
+    """Check settings, keys, services, this machine; say what to mend.
 
     Costs nothing without --paid, which has each voice say one word, and then goes the whole way: a worker, a
     conversation with the avatar, a word that a viewer hears, the end; and prints what a report of an issue
@@ -37,7 +37,7 @@ def doctor(
 
     \b
     liba doctor
-    liba doctor --room demo                      and whether an agent answers there, and who may send data
+    liba doctor --room demo                      whether an agent answers, too
     liba doctor --paid --json > report.json      secrets are masked
     liba token --token-only | liba doctor --token -
     """

@@ -54,10 +54,10 @@ def watch(
     api_secret: ApiSecret = None,
     config: ConfigFile = None,
 ) -> None:
-    """Watch utterances as they are spoken, and where their time goes; q ends it.
+    """Watch utterances as they are spoken, and where time goes.
 
     \b
-    liba metrics watch                  what the agents of this machine speak, in all rooms
+    liba metrics watch                  what this machine's agents speak
     liba metrics watch --room demo      one room, from anywhere
     liba metrics watch --json | jq .d01 for scripts
     """
@@ -86,7 +86,7 @@ def summary(
 
     \b
     liba metrics summary --since 24h --by route --by voice
-    liba metrics summary --route tavus --assert 'd01.p95<900' --assert 'total.count>=20'
+    liba metrics summary --assert 'd01.p95<900' --assert 'total.count>=20'
     """
     from libacli.cli.runs.metrics_summary import Selection, summarise_store
 
@@ -131,6 +131,6 @@ def dashboard(
     """Print a Grafana dashboard for what agents tell Prometheus.
 
     \b
-    liba metrics dashboard > liba.json      then, in Grafana: Dashboards, New, Import
+    liba metrics dashboard > liba.json    then, in Grafana: Dashboards, Import
     """
     output.result(files("libacli.edges.metrics").joinpath("dashboard.json").read_text(encoding="utf-8"))

@@ -38,10 +38,10 @@ def probe(
 
     \b
     heard    from sending the request to the first sound
-    claim    what the agent says of that: d01 + d12 + d2a
+    claim    what the agent says of that: waited + d01 + d12 + d2a
     seen     from sending the request to the first movement of the mouth
-    cut      what is missing of the speech; more than 100 is CUT OFF, and the exit code 1.
-             What this computer left out to catch up, because it was busy, is not counted
+    cut      what is missing of the speech; more than 100 is CUT OFF, and the
+             exit code 1. What a busy computer left out to catch up is not counted
     stretch  how much longer the speech took: it stalled on its way
     gap      the longest silence inside; pauses of the voice are among them
     lag      how much later the picture is than its sound; less than 0: earlier
@@ -53,7 +53,7 @@ def probe(
 
     \b
     liba probe --room demo
-    liba probe --room demo -n 50 --assert 'heard.p95<900' --assert 'cut.max<100' --json
+    liba probe --room demo -n 50 --assert 'heard.p95<900' --json
     """
     from libacli.cli.runs.thresholds import read_thresholds
     from libacli.core.probe_result import MEASURES

@@ -13,7 +13,7 @@ def queue(
     api_secret: ApiSecret = None,
     config: ConfigFile = None,
 ) -> None:
-    """Show what an agent speaks, what waits, and what it may still spend.
+    """Show what an agent speaks, what waits, and what may be spent.
 
     \b
     liba queue --room demo

@@ -21,6 +21,10 @@ def reap(
     An agent does this by itself when it starts; this is for when none will. With --all conversations are
     known by their names, which begin with liba-; others are never touched. Where LiveKit is not configured,
     no agent can be asked whether it needs its own: then --all ends every one of them.
+
+    \b
+    liba reap
+    liba reap --all           also what other machines have left
     """
     from libacli.cli.runs.reap import run_reap
 

@@ -35,7 +35,7 @@ def serve(
 
     \b
     liba serve --open              the page, for this machine
-    liba serve --new-key laptop    a key, and the line for the settings that lets it in
+    liba serve --new-key laptop    a key, and the line that lets it in
     liba serve --host 0.0.0.0      for others too; needs a key
     """
     try:

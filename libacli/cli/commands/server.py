@@ -11,7 +11,11 @@ app = group("The local LiveKit server.")
 
 @app.command()
 def install(as_json: AsJson = False, config: ConfigFile = None) -> None:
-    """Find livekit-server, or fetch or build it; once."""
+    """Find livekit-server, or fetch or build it; once.
+
+    \b
+    liba server install      `liba demo` does so by itself
+    """
     from libacli.cli.runs.server import install_server
 
     install_server(settings_from(config, is_local=True).settings, as_json=as_json)
@@ -30,7 +34,7 @@ def run(
     It is for this machine alone.
 
     \b
-    liba server run        in one terminal; in another one, paste the lines that it prints
+    liba server run      then, in another terminal, the lines that it prints
     """
     from libacli.cli.runs.server import run_local_server
 

@@ -44,14 +44,14 @@ def token(
     \b
     liba token --room demo --open          watch in a browser
     liba token --can-say --token-only      for a page that makes the agent speak
-    liba token --agent --can-say --json    for LiveKit's own pages and starters: the agent comes, too
+    liba token --agent --can-say --json    for LiveKit's own pages
 
     What --can-say and --can-control add is the attribute liba.say: a permission for this room and identity,
     signed, that ends with --valid-for. Alone it makes a token of another tool one that may speak:
 
     \b
     lk token create --join --room demo --identity ann --attribute \\
-        "liba.say=$(liba token --can-say --permission-only --room demo --identity ann)"
+        "liba.say=$(liba token --can-say --permission-only -r demo -i ann)"
     """
     from libacli.cli.runs.token import TokenRun
     from libacli.edges.livekit.tokens import Permissions

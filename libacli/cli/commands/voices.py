@@ -8,23 +8,25 @@ import typer
 from libacli.cli.options import AsJson, ConfigFile, Project, group, settings_from
 from libacli.errors import UsageError
 
-app = group(does_something_alone=True)
+_HELP = """Show who can speak here, in the order in which they are asked.
+
+How they have done of late is told by the records that the agents of this machine keep, those of the last
+seven days. They are asked nothing: `liba doctor` asks, `liba voices try` listens.
+
+\b
+liba voices
+LIBA_VOICE_PROVIDERS=speech,embedded liba voices
+liba voices try "Hello there." -o hello.wav
+"""
+
+app = group(_HELP, does_something_alone=True)
 
 
 @app.callback()
 def voices(
     context: typer.Context, as_json: AsJson = False, project: Project = None, config: ConfigFile = None
 ) -> None:
-    """Show who can speak here, in the order in which they are asked, and how they have done of late.
-
-    The numbers are those of the records that the agents of this machine keep, of the last seven days. They
-    are asked nothing: `liba doctor` asks, `liba voices try` listens.
-
-    \b
-    liba voices
-    LIBA_VOICE_PROVIDERS=speech,embedded liba voices
-    liba voices try "Hello there." -o hello.wav
-    """
+    """What `_HELP` says."""
     if context.invoked_subcommand:
         return
     from libacli.cli.runs.voices import VoicesRun
@@ -56,7 +58,7 @@ def try_voices(
 
     \b
     liba voices try "Hello there."
-    liba voices try "Hello there." --voice nova --voice embedded/heart -o hello.wav
+    liba voices try "Hello." --voice nova --voice embedded/heart -o hello.wav
     """
     from libacli.cli.runs.voices import VoicesRun
 

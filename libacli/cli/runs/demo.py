@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from libacli.cli.log import log_to_file
+from libacli.cli.log import logging_to_file
 from libacli.cli.output import output
 from libacli.cli.runs.child_process import Child
 from libacli.cli.runs.demo_lines import NETWORK_TAIL_S, DemoLine, DemoLines
@@ -71,11 +71,11 @@ class DemoRun:
         read_say({"text": self._text}, max_text_chars=self.settings.say_max_text_chars)
         is_typed = not self.once and sys.stdin.isatty() and sys.stdout.isatty()
         check_recording(self.record or (None if is_typed else _RECORDING))
-        log_to_file(self.settings, "demo")
-        if is_typed:
-            asyncio.run(self._stay())
-        else:
-            asyncio.run(self._speak(takes_input=not self.text and not self.once))
+        with logging_to_file(self.settings, "demo"):
+            if is_typed:
+                asyncio.run(self._stay())
+            else:
+                asyncio.run(self._speak(takes_input=not self.text and not self.once))
 
     @property
     def _text(self) -> str:
