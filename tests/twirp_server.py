@@ -201,7 +201,7 @@ class Twirp:
         if asked.method == "ListParticipants":
             return people(*self.participants)
         if asked.method == "CreateDispatch":
-            return Answer({"id": "AD_1"})
+            return Answer({"id": f"AD_{len(self.asked('CreateDispatch'))}"})
         return self._agent_says(asked) if asked.method == "PerformRpc" else Answer()
 
     def _agent_says(self, asked: Asked) -> Answer:

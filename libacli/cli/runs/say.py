@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from libacli.cli.output import output
+from libacli.cli.runs.in_turn import in_turn
 from libacli.cli.runs.say_stream import SayStream
 from libacli.config import Settings
 from libacli.core.delivery import Delivery
@@ -51,10 +53,13 @@ class SayRun:
         ends_at = asyncio.get_running_loop().time() + bound_s
         try:
             async with talking_to(self.settings, self.room) as client:
-                async with asyncio.timeout_at(ends_at + _GRACE_S):
-                    await client.reach(timeout_s=min(_REACH_TIMEOUT_S, bound_s))
+                async with self._in_turn() as is_next:
+                    async with asyncio.timeout_at(ends_at + _GRACE_S):
+                        await client.reach(timeout_s=min(_REACH_TIMEOUT_S, bound_s), on_wait=output.status)
+                    async with asyncio.timeout_at(ends_at):
+                        await is_next()
+                        said = await client.say(request)
                 async with asyncio.timeout_at(ends_at):
-                    said = await client.say(request)
                     said = await client.wait(said, self.level, timeout_s=bound_s)
         except TimeoutError as error:
             raise TimedOutError(
@@ -69,7 +74,9 @@ class SayRun:
         """Says standard input, each sentence as soon as it is complete; then waits for all of them."""
         bound_s = self.timeout_s or _STREAM_TIMEOUT_S
         async with talking_to(self.settings, self.room) as client:
-            await client.reach(timeout_s=self.timeout_s or _REACH_TIMEOUT_S)
+            async with self._in_turn() as is_next:
+                await client.reach(timeout_s=self.timeout_s or _REACH_TIMEOUT_S, on_wait=output.status)
+                await is_next()
             lines = SayStream(
                 client, self.level, bound_s, on_taken=lambda line: self._show(line, stream=True)
             )
@@ -82,6 +89,9 @@ class SayRun:
                 reached = await lines.outcome(line)
                 self._show(reached, stream=True)
                 self._judge(reached)
+
+    def _in_turn(self) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
+        return in_turn(self.settings.livekit_url or "", self.room)
 
     async def _requests(self) -> AsyncIterator[SayRequest]:
         prefix = self.members.pop("id", uuid.uuid4().hex[:12])

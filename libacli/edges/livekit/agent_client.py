@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Protocol
@@ -67,7 +67,7 @@ class Locator(Protocol):
 
     async def find(self) -> bool: ...
 
-    async def reach(self, *, timeout_s: float) -> None: ...
+    async def reach(self, *, timeout_s: float, on_wait: Callable[[str], None] = ...) -> None: ...
 
 
 class AgentClient:
@@ -100,9 +100,9 @@ class AgentClient:
         """Whether an agent is there now and takes requests."""
         return await self._locator.find()
 
-    async def reach(self, *, timeout_s: float) -> None:
+    async def reach(self, *, timeout_s: float, on_wait: Callable[[str], None] = lambda what: None) -> None:
         """Finds the agent, or brings one; see AgentLocator.reach."""
-        await self._locator.reach(timeout_s=timeout_s)
+        await self._locator.reach(timeout_s=timeout_s, on_wait=on_wait)
 
     async def say(self, request: SayRequest) -> Delivery:
         """Hands an utterance over; the request's id is kept when the call has to be made again, for 10 s.

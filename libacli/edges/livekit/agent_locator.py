@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.errors import LibaError, NoAgentError, TimedOutError
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
 _GROWTH = 1.1
+
+_TOLD_AFTER_S = 1.0
+_ASK_EVERY_S = 3.0
+"""How often it is asked whether a worker has taken a dispatch: one that registers later is not offered it."""
 
 
 def pauses() -> Iterator[float]:
@@ -19,6 +24,14 @@ def pauses() -> Iterator[float]:
     while True:
         yield pause_s
         pause_s = min(_GROWTH * pause_s, _LONGEST_PAUSE_S)
+
+
+@dataclass
+class _Sent:
+    """What was dispatched last, while an agent is waited for."""
+
+    dispatch_id: str = ""
+    was_taken: bool = False
 
 
 class AgentLocator:
@@ -36,35 +49,52 @@ class AgentLocator:
         self.identity = await self._api.find_agent(self.room, self.agent_name) or ""
         return bool(self.identity)
 
-    async def reach(self, *, timeout_s: float) -> None:
-        """Finds the agent, or has one dispatched and waits until it is ready.
+    async def reach(self, *, timeout_s: float, on_wait: Callable[[str], None] = lambda what: None) -> None:
+        """Finds the agent, or has one dispatched and waits until it is ready, also for a worker that is only
+        started meanwhile; `on_wait` is told, once, what is waited for.
 
         Raises NoAgentError when none came in time. The dispatch is withdrawn then, and when this is
         cancelled, because LiveKit would never serve it; TimedOutError when LiveKit did not even answer.
         """
-        dispatch_id = ""
+        sent = _Sent()
         try:
             async with self._api.timeout(timeout_s):
-                if await self.find():
-                    return
-                dispatch_id = await self._api.dispatch(self.room, self.agent_name)
-                pause = pauses()
-                while not await self.find():  # noqa: ASYNC110 - the server has no call that waits
-                    await asyncio.sleep(next(pause))
+                if not await self.find():
+                    await self._bring(sent, on_wait)
         except asyncio.CancelledError:
-            await self._withdraw(dispatch_id)
+            await self._withdraw(sent)
             raise
         except TimeoutError as error:
-            if not dispatch_id:
+            if not sent.dispatch_id:
                 raise TimedOutError(f"LiveKit did not answer within {timeout_s:g} s") from error
-            await self._withdraw(dispatch_id)
+            await self._withdraw(sent)
             raise NoAgentError(
                 f"no agent named {self.agent_name!r} came into room {self.room!r} within {timeout_s:g} s",
-                hint="start one: liba agent run",
+                hint="a worker took it, but its agent did not come: see the log of `liba agent run`"
+                if sent.was_taken
+                else "start one: liba agent run",
             ) from error
 
-    async def _withdraw(self, dispatch_id: str) -> None:
+    async def _bring(self, sent: _Sent, on_wait: Callable[[str], None]) -> None:
+        """Dispatches an agent, and does so anew as long as no worker has taken that, until it is there."""
+        clock = asyncio.get_running_loop().time
+        sent.dispatch_id = await self._api.dispatch(self.room, self.agent_name)
+        began_at = asked_at = clock()
+        is_told, pause = False, pauses()
+        while not await self.find():
+            await asyncio.sleep(next(pause))
+            if not is_told and clock() >= began_at + _TOLD_AFTER_S:
+                is_told = True
+                on_wait(f"waiting for agent {self.agent_name!r} in room {self.room!r}...")
+            if not sent.was_taken and clock() >= asked_at + _ASK_EVERY_S:
+                asked_at = clock()
+                sent.was_taken = await self._api.was_taken(self.room, sent.dispatch_id)
+                if not sent.was_taken:
+                    await self._withdraw(sent)
+                    sent.dispatch_id = await self._api.dispatch(self.room, self.agent_name)
+
+    async def _withdraw(self, sent: _Sent) -> None:
         """Takes a dispatch back, if it can be: that it cannot is not what went wrong."""
         with suppress(LibaError):
-            if dispatch_id:
-                await self._api.withdraw(self.room, dispatch_id)
+            if sent.dispatch_id:
+                await self._api.withdraw(self.room, sent.dispatch_id)

@@ -187,6 +187,12 @@ class LiveKitApi:
         answer = await self._call("AgentDispatchService", "CreateDispatch", room, request)
         return str(answer["id"])
 
+    async def was_taken(self, room: str, dispatch_id: str) -> bool:
+        """Whether a worker has taken that dispatch: LiveKit offers it once, to those that are there then."""
+        request = {"room": room, "dispatch_id": dispatch_id}
+        answer = await self._call("AgentDispatchService", "ListDispatch", room, request)
+        return any((found.get("state") or {}).get("jobs") for found in answer.get("agent_dispatches", []))
+
     async def withdraw(self, room: str, dispatch_id: str) -> None:
         """Takes a dispatch back."""
         request = {"room": room, "dispatch_id": dispatch_id}

@@ -229,7 +229,7 @@ class _OneAtATime:
     async def find(self) -> bool:
         return await self._locator.find()
 
-    async def reach(self, *, timeout_s: float) -> None:
+    async def reach(self, *, timeout_s: float, on_wait: Callable[[str], None] = lambda what: None) -> None:
         """Who waited while another one waited in vain shares its failure."""
         before = self._known.failure
         async with self._known.lock:
@@ -242,7 +242,7 @@ class _OneAtATime:
                     f"nobody in room {self.room!r} answered in time", hint="try again in a moment"
                 )
             try:
-                await self._locator.reach(timeout_s=left_s)
+                await self._locator.reach(timeout_s=left_s, on_wait=on_wait)
             except NoAgentError as error:
                 self._known.failure = error
                 raise

@@ -478,7 +478,7 @@ def test_the_words_are_nowhere_but_on_their_way(
     assert [ended.code for ended in outcomes] == [6, 0]
     assert not any("canary" in ended.stdout + ended.stderr for ended in outcomes)
     assert "canary" not in caplog.text
-    assert list(tmp_path.iterdir()) == []
+    assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
 
 
 def test_an_agent_on_its_way_is_waited_for(shell: Shell, server: TwirpServer) -> None:

@@ -105,6 +105,23 @@ async def test_the_dispatch_is_withdrawn_when_nobody_came(server: TwirpPeer, cli
     assert [asked.body["dispatch_id"] for asked in server.asked("DeleteDispatch")] == ["AD_1"]
 
 
+async def test_what_no_worker_has_taken_is_dispatched_anew_for_one_that_comes_later(
+    server: TwirpPeer, client: AgentClient
+) -> None:
+    server.participants = []
+    taken = Answer({"agent_dispatches": [{"id": "AD_3", "state": {"jobs": [{"id": "AJ_1"}]}}]})
+    untaken = Answer({"agent_dispatches": [{"id": "AD_1", "state": {}}]})
+    server.play("ListDispatch", untaken, untaken, taken)
+    told: list[str] = []
+    with pytest.raises(NoAgentError) as caught:
+        await client.reach(timeout_s=20, on_wait=told.append)
+    assert len(server.asked("CreateDispatch")) == 3
+    assert [asked.body["dispatch_id"] for asked in server.asked("DeleteDispatch")] == ["AD_1", "AD_2", "AD_3"]
+    assert [asked.body["dispatch_id"] for asked in server.asked("ListDispatch")] == ["AD_1", "AD_2", "AD_3"]
+    assert told == ["waiting for agent 'liba' in room 'demo'..."]
+    assert "a worker took it" in caught.value.hint
+
+
 async def test_a_dispatch_that_cannot_be_withdrawn_does_not_hide_that_nobody_came(
     server: TwirpPeer, client: AgentClient
 ) -> None:
@@ -275,18 +292,22 @@ async def test_an_end_that_nobody_saw_is_unconfirmed(server: TwirpPeer, found: A
     assert (await found.wait(ACCEPTED, "done", timeout_s=5)).level == "unconfirmed"
 
 
-@pytest.mark.parametrize("state", ["interrupted", "failed", "expired"])
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [("interrupted", "was interrupted"), ("failed", "failed"), ("expired", "has expired")],
+)
 async def test_speech_that_ended_before_its_end_is_told_with_the_reason(
-    server: TwirpPeer, found: AgentClient, state: str
+    server: TwirpPeer, found: AgentClient, state: str, words: str
 ) -> None:
     server.play("PerformRpc", report(state, reason="the voice broke off"))
-    with pytest.raises(InterruptedSpeechError, match=f"u1 was {state}: the voice broke off"):
+    with pytest.raises(InterruptedSpeechError, match=f"u1 {words}: the voice broke off") as caught:
         await found.wait(ACCEPTED, "done", timeout_s=5)
+    assert caught.value.state == state
 
 
 async def test_an_id_that_the_agent_forgot_is_told(server: TwirpPeer, found: AgentClient) -> None:
     server.play("PerformRpc", report("unknown"))
-    with pytest.raises(InterruptedSpeechError, match="unknown"):
+    with pytest.raises(InterruptedSpeechError, match="not known"):
         await found.wait(ACCEPTED, "done", timeout_s=5)
 
 
