@@ -32,6 +32,9 @@ _SCALES: Mapping[str, int] = {
 _BETWEEN_NUMBERS = frozenset({"and", "to", "oh", "o"})
 """Said between two numbers, and written as nothing or as 0: "one hundred and five", "10-15", "7:05"."""
 
+_OF_NUMBERS = _BETWEEN_NUMBERS | {"a", "point", "dollar", "euro", "pound"}
+"""What may still become part of a number: "$5" is five dollars, and "$5 thousand" five thousand dollars."""
+
 _HEARD: Mapping[str, str] = {
     "dr": "doctor",
     "mr": "mister",
@@ -250,6 +253,6 @@ class Proofreader:
 def _settled(said: str) -> list[str]:
     """The words of an unfinished transcript that what follows cannot change."""
     heard = list(_canonical(_words(said)[:-1]))
-    while heard and (heard[-1].isdecimal() or heard[-1] in _BETWEEN_NUMBERS or heard[-1] in ("a", "point")):
+    while heard and (heard[-1].isdecimal() or heard[-1] in _OF_NUMBERS):
         heard.pop()
     return heard

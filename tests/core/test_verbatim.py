@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from libacli.core.verbatim import Proofreader, spoken
@@ -94,6 +94,8 @@ def test_of_marks_alone_nothing_is_heard(text: str) -> None:
     assert Proofreader(text).length == 0
 
 
+@example(text="$5 thousand", cuts=[4])
+@example(text="It costs £1.5 million.", cuts=[14])
 @given(st.one_of(SENTENCES, TEXTS), st.lists(st.integers(0, 80), max_size=10))
 def test_a_text_that_is_said_as_it_is_written_never_strays(text: str, cuts: Sequence[int]) -> None:
     reader = Proofreader(text)
