@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
@@ -27,9 +28,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 mark_this_run()
 
-# How long an example takes says more of what else the machine does than of the code.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
+# How long an example takes says more of what else the machine does than of the code. A run that fails is to
+# tell of the change that is in it: the examples are the same each time. To look for others, as long as one
+# likes: HYPOTHESIS_PROFILE=search pytest -m "not live"
+settings.register_profile("same", deadline=None, derandomize=True, database=None)
+settings.register_profile("search", deadline=None, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 
 def pytest_xdist_auto_num_workers() -> int:
