@@ -52,6 +52,9 @@ _REFUSALS = (
         hint="use another voice: set OPENAI_API_KEY",
     ),
     RefusalReason(
+        "unknown_voice", "no voice has the speaker that is asked for", hint="`liba voices` lists them"
+    ),
+    RefusalReason(
         "unsupported_markup",
         "the text holds SSML other than `<break>`, or a pause that is too long",
         hint="leave it out; [pause 500ms] makes silence with any voice",

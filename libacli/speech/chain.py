@@ -149,6 +149,14 @@ def has_another(voice: Voice) -> bool:
     return isinstance(voice, ChainVoice) and len(voice.links) > 1
 
 
+def unknown_speaker(voice: Voice, speaker: str | None) -> str | None:
+    """What to say of a speaker that none of the voices has; None: one has it, or may have."""
+    if not isinstance(voice, ChainVoice) or any(link.knows(speaker) for link in voice.links):
+        return None
+    there_are = sorted({name for link in voice.links for name in link.speakers or ()})
+    return f"there is no voice {speaker!r}; there are {', '.join(there_are)}"
+
+
 def _obstacle(link: Link, text: str, style: Style) -> VoiceError | None:
     """Why it need not be asked to say `text`."""
     if is_remembered(link.asked, text, link.styled(style)):

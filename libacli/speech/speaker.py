@@ -18,6 +18,7 @@ from libacli.core.pronunciation import Pronunciations
 from libacli.core.route import route_word
 from libacli.errors import LibaError, RefusedError
 from libacli.speech.cache import is_remembered
+from libacli.speech.chain import unknown_speaker
 from libacli.speech.pace import Pace
 from libacli.speech.performance import Performance
 from libacli.speech.ports import Sink, Style, Take, Voice
@@ -104,6 +105,8 @@ class Speaker:
             )
             if objection := self._voice.objection(words):
                 raise RefusedError("unsupported_text", objection)
+            if complaint := unknown_speaker(self._voice, request.voice):
+                raise RefusedError("unknown_voice", complaint)
             if request.interrupt:
                 self.stop(reason="interrupted by a newer request")
         t0 = self._now() if received_at is None else received_at

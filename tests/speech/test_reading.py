@@ -13,7 +13,7 @@ from libacli.core.audio import BYTES_PER_SECOND, duration_s
 from libacli.core.backlog import Utterance
 from libacli.core.messages import SayRequest
 from libacli.core.script import Pause
-from libacli.errors import VoiceBusyError, VoiceError
+from libacli.errors import RefusedError, VoiceBusyError, VoiceError
 from libacli.speech.breaker import BreakerVoice
 from libacli.speech.chain import ChainVoice, Link
 from libacli.speech.fakes import ScriptedVoice, tone
@@ -445,3 +445,23 @@ async def test_a_speaker_that_is_ended_in_the_middle_asks_for_nothing_more() -> 
     asked = len(voice.texts)
     await asyncio.sleep(60)
     assert len(voice.texts) == asked
+
+
+def two_voices(*, second: frozenset[str] | None) -> ChainVoice:
+    """The first has alloy and nova, the second those; None: it may have any."""
+    first = Link(BreakerVoice(ScriptedVoice()), frozenset({"alloy", "nova"}))
+    return ChainVoice([first, Link(BreakerVoice(ScriptedVoice()), second)])
+
+
+async def test_a_speaker_that_no_voice_has_is_refused_with_those_that_there_are() -> None:
+    async with on_stage(two_voices(second=frozenset({"heart"}))) as stage:
+        with pytest.raises(RefusedError, match="no voice 'nobody'; there are alloy, heart, nova") as caught:
+            stage.speaker.say(SayRequest("Hello.", id="a", voice="nobody"))
+        assert caught.value.reason == "unknown_voice"
+        assert stage.speaker.find("a") is None
+        assert not stage.speaker.say(SayRequest("Hello.", id="b", voice="heart")).duplicate
+
+
+async def test_where_one_voice_may_have_any_speaker_none_is_unknown() -> None:
+    async with on_stage(two_voices(second=None)) as stage:
+        assert not stage.speaker.say(SayRequest("Hello.", id="a", voice="somebody")).duplicate

@@ -18,12 +18,14 @@ from libacli.config import Settings
 from libacli.core.acquaintance import Acquaintances
 from libacli.core.audio import duration_s
 from libacli.core.messages import read_say
+from libacli.core.reasons import refusal
 from libacli.edges.voices.cache_files import SoundFiles, sounds_path
 from libacli.edges.voices.choose import make_voice
 from libacli.edges.voices.memory import sound_files
 from libacli.edges.voices.pronunciations import pronunciations
 from libacli.errors import ConfigError, LibaError, RefusedError, UsageError, VoiceError
 from libacli.speech.cache import is_remembered
+from libacli.speech.chain import unknown_speaker
 from libacli.speech.pace import Pace
 from libacli.speech.ports import Style, Take, Voice
 from libacli.speech.reading import Reading
@@ -72,6 +74,8 @@ class WarmRun:
 
     def _lines(self, voice: Voice) -> Iterator[_Line]:
         """Those with a text in them, as a say request would be read. Raises RefusedError."""
+        if complaint := unknown_speaker(voice, self.members.get("voice")):
+            raise refusal("unknown_voice", complaint)
         pronounced = pronunciations(self.settings)
         for number, text in enumerate(self.texts, 1):
             if not text.strip():
