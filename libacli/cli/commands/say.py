@@ -39,7 +39,10 @@ def say(
     ] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Say what is in this file")] = None,
     room: Room = None,
-    wait: Annotated[Level, typer.Option("--wait", help="What to wait for")] = Level.accepted,
+    wait: Annotated[
+        Level | None,
+        typer.Option("--wait", help="What to wait for [default: audible on a terminal, else accepted]"),
+    ] = None,
     timeout: Annotated[
         float | None, typer.Option("--timeout", min=0.1, help="Seconds to wait [default: fits the text]")
     ] = None,
@@ -82,12 +85,14 @@ def say(
     liba say "Ready? [pause 1.5s] Go."     with silence in between
     """
     import asyncio
+    import sys
 
     from libacli.cli.runs.say import SayRun
     from libacli.cli.runs.text_file import text_of
 
     if (text is None) == (file is None):
         raise UsageError("give a text, or --file, or - for standard input", hint='liba say "Hello."')
+    is_watched = wait is None and text != "-" and not as_json and sys.stdout.isatty()
     settings = livekit_settings(config, url, api_key, api_secret, project)
     members = {
         "id": utterance_id,
@@ -104,7 +109,8 @@ def say(
         room=settings.say_room if room is None else room,
         members={name: value for name, value in members.items() if value is not None},
         markdown=(markdown or (Markdown.auto if text == "-" else Markdown.off)).value,
-        level=Level.done if require_avatar else wait,
+        level=Level.done if require_avatar else wait or (Level.audible if is_watched else Level.accepted),
+        is_watched=is_watched and not require_avatar,
         timeout_s=timeout,
         require_avatar=require_avatar,
         as_json=as_json,

@@ -26,6 +26,7 @@ _GRACE_S = 1.0
 """Bringing an agent may have the same bound as all together, and says more when it passes: it goes first."""
 
 _STREAM_TIMEOUT_S = 3600.0
+_WATCHED_TIMEOUT_S = 3600.0
 
 
 @dataclass
@@ -44,11 +45,14 @@ class SayRun:
     timeout_s: float | None
     require_avatar: bool
     as_json: bool
+    is_watched: bool = False
+    """Nobody has said what to wait for: whoever sits there sees it, and leaves when it takes too long."""
 
     async def once(self, text: str) -> None:
         """Says one text."""
         request = self._request(as_prose(text, self.markdown), self.members.get("id", uuid.uuid4().hex[:12]))
         spoken_s = 0 if self.level == "accepted" else 40 + longest_speech_s(request.text)
+        spoken_s = _WATCHED_TIMEOUT_S if self.is_watched else spoken_s
         bound_s = self.timeout_s or _REACH_TIMEOUT_S + spoken_s
         ends_at = asyncio.get_running_loop().time() + bound_s
         try:
@@ -59,6 +63,7 @@ class SayRun:
                     async with asyncio.timeout_at(ends_at):
                         await is_next()
                         said = await client.say(request)
+                self._tell_place(said)
                 async with asyncio.timeout_at(ends_at):
                     said = await client.wait(said, self.level, timeout_s=bound_s)
         except TimeoutError as error:
@@ -122,8 +127,15 @@ class SayRun:
             line += "".join(f"  {name}={said.report[name]}" for name in marks if name in said.report)
         output.result(line)
 
+    def _tell_place(self, said: Delivery) -> None:
+        """That others are before it, to whoever waits for it."""
+        if self.is_watched and said.acknowledgement and said.acknowledgement.position:
+            count = said.acknowledgement.position
+            lines = "1 line" if count == 1 else f"{count} lines"
+            output.status(f"accepted, {lines} before it; Ctrl-C leaves it there")
+
     def _judge(self, said: Delivery) -> None:
-        if said.level == "sent" and self.level != "accepted":
+        if said.level == "sent" and self.level != "accepted" and not self.is_watched:
             raise TimedOutError(
                 "it was sent, but this LiveKit server cannot ask the agent what became of it",
                 hint="use livekit-server 1.9.2 or newer",

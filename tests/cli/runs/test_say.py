@@ -13,6 +13,7 @@ import pytest
 from libacli.core.emotion import EMOTIONS
 from libacli.core.protocol import SAY_METHOD
 from tests.cli.conftest import Shell
+from tests.terminal import terminal
 from tests.twirp_server import (
     API_KEY,
     API_SECRET,
@@ -486,3 +487,30 @@ def test_an_agent_on_its_way_is_waited_for(shell: Shell, server: TwirpServer) ->
     assert shell.run("say", "Hello.").code == 0
     assert len(server.asked("CreateDispatch")) == 1
     assert len(server.asked("ListParticipants")) == 4
+
+
+def in_a_terminal(shell: Shell, *arguments: str) -> tuple[int, list[str]]:
+    """The exit code of `liba say`, and what is seen."""
+    command = [sys.executable, "-m", "libacli", "say", *arguments]
+    with terminal(command, env={**os.environ, **shell.env}, cwd=shell.folder) as seen:
+        return seen.ended(), [line for line in seen.lines if line]
+
+
+def test_on_a_terminal_it_is_waited_for_until_it_is_heard(shell: Shell, server: TwirpServer) -> None:
+    server.speech_s = 60.0
+    code, lines = in_a_terminal(shell, "Hello.", "--id", "u1")
+    assert code == 0
+    assert lines[0].startswith("audible  id=u1")
+
+
+def test_on_a_terminal_those_before_it_are_told(shell: Shell, server: TwirpServer) -> None:
+    server.play("PerformRpc", reply(epoch=EPOCH, id="u1", position=2, duplicate=False))
+    code, lines = in_a_terminal(shell, "Hello.", "--id", "u1")
+    assert code == 0
+    assert lines[0] == "accepted, 2 lines before it; Ctrl-C leaves it there"
+
+
+def test_on_a_terminal_a_server_that_cannot_tell_is_no_failure(shell: Shell, server: TwirpServer) -> None:
+    server.play("PerformRpc", OLD_SERVER)
+    code, lines = in_a_terminal(shell, "Hello.", "--id", "u1")
+    assert (code, lines) == (0, ["sent, not confirmed  id=u1"])
