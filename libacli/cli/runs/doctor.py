@@ -196,7 +196,11 @@ class DoctorRun:
         asked = settings.say_room if self.room is None else self.room
         is_asked = self.room is not None
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._check_welcome(server.welcome(credentials, viewers[0])))
+            tasks.create_task(
+                self._check_welcome(
+                    server.welcome(credentials, viewers[0]), is_loopback=credentials.is_loopback
+                )
+            )
             tasks.create_task(self._checks.check("media", media(credentials.ws_url, viewers[1])))
             agent = server.agent(credentials, asked, settings.agent_name, is_asked=is_asked)
             tasks.create_task(self._checks.check("agent", agent))
@@ -206,12 +210,12 @@ class DoctorRun:
             if is_asked or credentials.e2ee_key:
                 tasks.create_task(self._checks.check("encryption", server.encryption(credentials, asked)))
 
-    async def _check_welcome(self, asked: Awaitable[object]) -> None:
+    async def _check_welcome(self, asked: Awaitable[object], *, is_loopback: bool) -> None:
         from libacli.edges.checks import server
 
         welcome = await self._checks.attempt("token", asked)
         if isinstance(welcome, server.Welcome):
-            self._checks.add(server.version(welcome))
+            self._checks.add(server.version(welcome, is_loopback=is_loopback))
             self._checks.add(server.token_round_trip(welcome))
         else:
             self._checks.skip(("version",), "no room could be joined")

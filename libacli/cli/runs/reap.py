@@ -8,14 +8,19 @@ from libacli.cli.output import output
 from libacli.config import Settings
 from libacli.edges.avatars.choose import avatar_vendor, make_avatar_service
 from libacli.edges.avatars.ledger import Ledger, conversations_path
-from libacli.edges.avatars.reaping import LivingAgents, Reaped, end_strays, nobody
+from libacli.edges.avatars.reaping import LivingAgents, Reaped, end_strays, forget_local, nobody
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.errors import CredentialsError, UnreachableError
 
 
 def run_reap(settings: Settings, *, is_for_all: bool, is_forced: bool, as_json: bool) -> None:
     """Ends them, prints how many there were. Raises CredentialsError, or what the avatar service raises."""
+    ledger = Ledger(conversations_path())
+    forget_local(ledger)
     if make_avatar_service(settings) is None:
+        if not (is_for_all or ledger.orphans()):
+            _tell(0, None, as_json=as_json)
+            return
         missing = f"{avatar_vendor(settings).key_variable} is not set"
         raise CredentialsError(missing, hint="it is needed to end conversations")
     from libacli.worker import reap  # takes a second: what is missing is told before
@@ -24,8 +29,12 @@ def run_reap(settings: Settings, *, is_for_all: bool, is_forced: bool, as_json: 
     if is_for_all:
         strays = asyncio.run(_reap_all(settings, is_forced=is_forced))
         ended, spared = ended + strays.ended, strays.spared
+    _tell(ended, spared if is_for_all else None, as_json=as_json)
+
+
+def _tell(ended: int, spared: int | None, *, as_json: bool) -> None:
     if as_json:
-        output.json({"ended": ended, **({"spared": spared} if is_for_all else {})})
+        output.json({"ended": ended, **({} if spared is None else {"spared": spared})})
         return
     output.result(f"ended {ended} conversation{'' if ended == 1 else 's'}")
     if spared:

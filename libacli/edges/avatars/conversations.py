@@ -34,11 +34,13 @@ class Conversations:
         ledger: Ledger,
         *,
         room_name: str,
+        is_local: bool = False,
         clock: Callable[[], float] = wall_clock,
     ) -> None:
         self._service = service
         self._ledger = ledger
         self._room_name = room_name
+        self._is_local = is_local
         self._clock = clock
         self._spent_s = 0.0
         self._begun_at: dict[str, float] = {}
@@ -70,6 +72,7 @@ class Conversations:
             self._ledger.owner,
             vendor=self._service.vendor.name,
             asked_at=self._clock(),
+            is_local=self._is_local,
         )
         await self._note_down(entry)
         asked_at = _now()

@@ -37,6 +37,9 @@ class Entry:
     asked_at: float = 0.0
     """When it was asked for, in POSIX seconds; 0: an earlier version has not written that down."""
 
+    is_local: bool = False
+    """It is of `liba avatar run` on this machine: it costs nothing, and ends with its service."""
+
 
 class Ledger:
     """A folder with one 0600 file per conversation. Several processes may use it at once.

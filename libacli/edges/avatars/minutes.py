@@ -14,10 +14,9 @@ from typing import Any
 
 from platformdirs import user_state_path
 
-from libacli.config import Settings, is_loopback
+from libacli.config import Settings
 from libacli.core.usage import Usage
-from libacli.edges.avatars.choose import avatar_base_url
-from libacli.edges.avatars.vendors import LOCAL_KEY_PREFIX
+from libacli.edges.avatars.policy import is_local_avatar
 from libacli.errors import LibaError
 from libacli.private_files import locked, private_folder, write_private
 
@@ -177,17 +176,10 @@ class AvatarMinutes:
 
 def avatar_minutes(settings: Settings, *, room: str) -> AvatarMinutes:
     """The count of this machine's avatar time, for the avatar of `room`; our own avatar costs nothing."""
-    costs = settings.has_avatar and not _is_our_own(settings)
+    costs = settings.has_avatar and not is_local_avatar(settings)
     return AvatarMinutes(
         user_state_path("liba") / "avatar-minutes.json",
         max_minutes=settings.avatar_max_minutes_per_day if costs else 0,
         max_minutes_per_room=settings.avatar_max_minutes_per_room,
         room=room,
     )
-
-
-def _is_our_own(settings: Settings) -> bool:
-    """Whether it is `liba avatar run` on this machine; what answers here otherwise may be a proxy."""
-    key = settings.tavus_api_key
-    is_made_here = key is not None and key.get_secret_value().startswith(LOCAL_KEY_PREFIX)
-    return is_made_here and is_loopback(avatar_base_url(settings))

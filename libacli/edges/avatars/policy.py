@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from libacli.config import Settings
+from libacli.config import Settings, is_loopback
+from libacli.edges.avatars.choose import avatar_base_url
+from libacli.edges.avatars.vendors import LOCAL_KEY_PREFIX
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class AvatarPolicy:
     """0: it may be silent for as long as somebody watches."""
 
     check_public: bool = True
+    is_local: bool = False
+    """It is that of `liba avatar run` on this machine: it costs nothing, and ends with its service."""
 
 
 def avatar_policy(settings: Settings) -> AvatarPolicy:
@@ -39,4 +43,12 @@ def avatar_policy(settings: Settings) -> AvatarPolicy:
         silent_timeout_s=settings.avatar_silent_timeout,
         can_subscribe=settings.avatar_can_subscribe,
         check_public=settings.avatar_check_public,
+        is_local=is_local_avatar(settings),
     )
+
+
+def is_local_avatar(settings: Settings) -> bool:
+    """Whether it is `liba avatar run` on this machine; what answers here otherwise may be a proxy."""
+    key = settings.tavus_api_key
+    is_made_here = key is not None and key.get_secret_value().startswith(LOCAL_KEY_PREFIX)
+    return is_made_here and is_loopback(avatar_base_url(settings))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from libacli.config import LiveKitCredentials
 from libacli.edges.avatars.conversation_names import (
@@ -20,6 +22,9 @@ from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.leader import pulse
 from libacli.errors import AvatarError
 
+_CONNECT_TIMEOUT_S = 1.0
+"""To a service of this machine: it takes the connection at once, or is not there."""
+
 
 @dataclass(frozen=True)
 class Reaped:
@@ -28,6 +33,26 @@ class Reaped:
     ended: int
     spared: int
     """Of an agent that answers, or may: it is of another LiveKit project."""
+
+
+def forget_local(ledger: Ledger) -> None:
+    """Crosses out what was left behind with a local avatar whose service has ended: it ended with that.
+
+    Raises LibaError.
+    """
+    for entry in ledger.orphans():
+        if entry.is_local and not _answers(entry.base_url):
+            ledger.forget(entry)
+
+
+def _answers(url: str) -> bool:
+    """Whether anybody listens there."""
+    there = urlsplit(url)
+    try:
+        socket.create_connection((there.hostname or "", there.port or 80), _CONNECT_TIMEOUT_S).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 IsNeeded = Callable[[ConversationName], Awaitable[bool]]

@@ -79,7 +79,7 @@ class AvatarSession:
         self._alarm = TakeoverAlarm(room)
         self._faces = Faces(room, remove)
         self._arrival = Arrival(room, self._changes, join_timeout_s=policy.join_timeout_s)
-        self._conversations = Conversations(service, ledger, room_name=room.name)
+        self._conversations = Conversations(service, ledger, room_name=room.name, is_local=policy.is_local)
         self._inviter = Inviter(room, credentials, identity=service.vendor.identity, policy=policy)
         self._aftermath = Aftermath(sink, service, self._lifetime, self.demand)
         self._may_overlap = policy.may_overlap

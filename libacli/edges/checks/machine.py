@@ -138,13 +138,16 @@ def metrics(path: Path) -> Finding:
 def conversations(folder: Path) -> Finding:
     """Whether crashed agents have left conversations that may still run."""
     from libacli.edges.avatars.ledger import Ledger
+    from libacli.edges.avatars.reaping import forget_local
 
     ledger = Ledger(folder)
-    left = len(ledger.orphans())
-    if left:
+    forget_local(ledger)
+    local = sum(entry.is_local for entry in ledger.orphans())
+    if left := len(ledger.orphans()) - local:
         message = f"{left} left behind by agents that crashed: they may still run and cost money"
         return Finding("conversations", "warn", message, "liba reap")
-    return Finding("conversations", "ok", f"none left behind; {len(ledger.entries())} running")
+    told = f"{local} with a local avatar left behind, which cost nothing" if local else "none left behind"
+    return Finding("conversations", "ok", f"{told}; {len(ledger.entries()) - local} running")
 
 
 def ports(wanted: Mapping[str, tuple[str, int]]) -> Finding:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from libacli.edges.avatars.conversation_names import ConversationName, project_of, short_name
+from libacli.edges.avatars.ledger import Entry, Ledger, conversations_path
 from libacli.edges.avatars.tavus import Tavus
 from libacli.local.avatar_manners import Manners
 from tests.avatar_contracts import invitation
@@ -104,3 +105,16 @@ def test_f12_without_a_key_no_pal_is_made(bare_shell: Shell) -> None:
     ended = bare_shell.run("avatar", "create-pal")
     assert ended.code == 3
     assert "TAVUS_API_KEY is not set" in ended.stderr
+
+
+async def test_what_a_local_avatar_has_left_behind_needs_no_key_and_is_gone_with_it(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in shell.env.items():
+        monkeypatch.setenv(name, value)
+    crashed = Ledger(conversations_path())
+    crashed.write(Entry("liba-a", "demo", "http://127.0.0.1:1", crashed.owner, "id-1", is_local=True))
+    crashed.close()
+    ended = await asyncio.to_thread(shell.run, "reap")
+    assert (ended.code, ended.stdout) == (0, "ended 0 conversations\n")
+    assert Ledger(conversations_path()).entries() == []

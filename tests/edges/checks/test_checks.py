@@ -26,6 +26,7 @@ from libacli.edges.livekit.say_permission import sign_permission
 from libacli.edges.livekit.tokens import Permissions, join_token
 from libacli.edges.voices.cache_files import SoundFiles
 from libacli.errors import AvatarError, LibaError, UnreachableError
+from libacli.local.pins import SOURCE_VERSION
 from tests.faulty_avatar import Create, FaultyAvatar, Script
 from tests.speech_server import QUOTA_USED_UP, SpeechServer
 from tests.speech_server import Script as Speech
@@ -176,6 +177,29 @@ def test_conversations_of_crashed_agents_are_told(tmp_path: Path) -> None:
     living.close()
 
 
+def test_conversations_with_a_local_avatar_cost_nothing_and_end_with_it(tmp_path: Path) -> None:
+    crashed = Ledger(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        url = f"http://127.0.0.1:{service.getsockname()[1]}"
+        crashed.write(Entry("a", "room", url, crashed.owner, "id-1", is_local=True))
+        crashed.close()
+        finding = machine.conversations(tmp_path)
+        assert (finding.verdict, "money" in finding.message) == ("ok", False)
+        assert "1 with a local avatar" in finding.message
+    assert machine.conversations(tmp_path).message == "none left behind; 0 running"
+    assert Ledger(tmp_path).entries() == [], "the service is gone, and its conversations with it"
+
+
+def test_a_conversation_beyond_a_proxy_of_this_machine_is_not_forgotten_when_that_is_gone(
+    tmp_path: Path,
+) -> None:
+    crashed = Ledger(tmp_path)
+    crashed.write(Entry("a", "room", "http://127.0.0.1:1", crashed.owner, "id-1"))
+    crashed.close()
+    assert machine.conversations(tmp_path).fix == "liba reap"
+    assert len(Ledger(tmp_path).entries()) == 1
+
+
 def test_fault_54_a_port_that_is_taken_is_told_with_who_has_it_and_what_to_set() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -276,6 +300,12 @@ def test_what_answers_need_not_be_livekit(status: int, text: str, verdict: str, 
 )
 def test_a_server_that_is_too_old_is_told(version: str, is_cloud: bool, verdict: str) -> None:
     assert server.version(server.Welcome(version, is_cloud, ())).verdict == verdict
+
+
+def test_the_server_that_liba_itself_has_built_is_not_complained_of() -> None:
+    found = server.version(server.Welcome(SOURCE_VERSION, False, ()), is_loopback=True)
+    assert (found.verdict, found.fix) == ("ok", "")
+    assert server.version(server.Welcome("1.9.1", False, ()), is_loopback=True).verdict == "fail"
 
 
 def test_a_server_that_grants_more_than_the_token_fails() -> None:
