@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import time
@@ -177,8 +176,7 @@ def test_the_demo_needs_no_key_speaks_and_proves_that_it_was_heard(bare_shell: S
     done = bare_shell.run("demo", "This is a test of the demo.", "--record", str(recording))
     assert done.returncode == 0, done.stderr
     assert "HEARD" in done.stdout
-    ((pictures, mouth),) = re.findall(r"(\d+) frames of 512x512, mouth (\w+)", done.stdout)
-    assert mouth == "moved" or int(pictures) < 60, "a busy machine shows too few to tell"
+    assert "frames of 512x512, mouth moved" in done.stdout
     assert "tavus (local avatar)" in done.stdout
     assert "reported" in done.stdout
     with wave.open(str(recording)) as file:

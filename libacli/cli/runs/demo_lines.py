@@ -6,7 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -62,6 +62,20 @@ class DemoLine:
         return title(self.request.text, self.place)
 
 
+@dataclass(frozen=True)
+class _Taken:
+    """A line that was handed over, or is to be when it is its turn."""
+
+    line: DemoLine
+    said: Delivery | LibaError | None = None
+    """None: it is recorded, from before it is handed over."""
+
+    at: float = 0.0
+    """When it was handed over, on the loop's clock."""
+
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 Recording = Callable[[Path | None], AbstractAsyncContextManager[Callable[[AudioCapture], None]]]
 """Records meanwhile to that path; what it yields takes the sound that was heard. See `recorded`."""
 
@@ -90,7 +104,10 @@ class DemoLines:
         """Where whoever wants to know why it was not heard can look."""
 
         self._typed: asyncio.Queue[DemoLine] = asyncio.Queue()
-        self._taken: asyncio.Queue[tuple[DemoLine, Delivery | LibaError, float]] = asyncio.Queue()
+        self._taken: asyncio.Queue[_Taken] = asyncio.Queue()
+        self._to_record: _Taken | None = None
+        """Waits for its turn to be handed over."""
+
         self._stopped_by_us: set[str] = set()
         self._captured: Captured | None = None
         self._finished = asyncio.Event()
@@ -136,6 +153,10 @@ class DemoLines:
         dropped = []
         while not self._typed.empty():
             dropped.append(self._typed.get_nowait())
+        if self._to_record:
+            dropped.insert(0, self._to_record.line)
+            self._to_record.is_over.set()
+            self._to_record = None
         self._has_ended(len(dropped))
         stopped = await self._agent.stop()
         self._stopped_by_us.update(stopped)
@@ -150,6 +171,11 @@ class DemoLines:
     async def _hand_over(self) -> None:
         while True:
             line = await self._typed.get()
+            if line.record:
+                self._to_record = taken = _Taken(line)
+                self._taken.put_nowait(taken)
+                await taken.is_over.wait()
+                continue
             if self.unfinished == 1:
                 self._captured = self._capture()
             at = asyncio.get_running_loop().time()
@@ -159,18 +185,23 @@ class DemoLines:
                 )
             except LibaError as error:
                 said = error
-            self._taken.put_nowait((line, said, at))
+            self._taken.put_nowait(_Taken(line, said, at))
 
     async def _follow(self) -> None:
         while True:
-            line, said, at = await self._taken.get()
+            taken = await self._taken.get()
+            if taken.said is None:
+                if taken is not self._to_record:  # it was dropped meanwhile
+                    continue
+                self._to_record = None
             try:
-                if isinstance(said, LibaError):
-                    raise said
-                await self._tell(line, said, at)
+                if isinstance(taken.said, LibaError):
+                    raise taken.said
+                await self._tell(taken)
             except LibaError as error:
-                self._has_failed(line.title, error)
+                self._has_failed(taken.line.title, error)
             self._has_ended(1)
+            taken.is_over.set()
 
     def _has_failed(self, name: str, error: LibaError) -> None:
         self.failure = self.failure or error
@@ -181,8 +212,9 @@ class DemoLines:
         if not self.unfinished:
             self._finished.set()
 
-    async def _tell(self, line: DemoLine, said: Delivery, at: float) -> None:
+    async def _tell(self, taken: _Taken) -> None:
         """What becomes of it, while and after it is spoken."""
+        line = taken.line
         clock = asyncio.get_running_loop().time
         began_at: float | None = None
 
@@ -192,44 +224,43 @@ class DemoLines:
             self._screen.begins(line.title)
 
         try:
-            result = await self.hear(line, said, at, on_audible=begins)
+            if isinstance(taken.said, Delivery):
+                result = await self._hear(line, taken.said, taken.at, begins)
+            else:
+                result = await self.speak(line, on_audible=begins)
         except InterruptedSpeechError as error:
             if error.state != "interrupted":
                 raise
             after_s = None if began_at is None else clock() - began_at
-            self._screen.stopped(line.title, after_s=after_s, by_us=said.id in self._stopped_by_us)
+            self._screen.stopped(line.title, after_s=after_s, by_us=line.request.id in self._stopped_by_us)
         else:
             self._screen.heard(line.title, result)
 
-    async def speak(self, line: DemoLine) -> DemoResult:
-        """Has it spoken, with nothing before it. Raises LibaError when it was not heard."""
-        self._captured = self._capture()
-        at = asyncio.get_running_loop().time()
-        return await self.hear(line, await self._agent.say(line.request), at)
+    async def speak(self, line: DemoLine, *, on_audible: Callable[[], None] = lambda: None) -> DemoResult:
+        """Has it spoken, and recorded, with nothing before it. Raises LibaError when it was not heard."""
+        async with self._recording(line.record) as keep:
+            self._captured = captured = self._capture()
+            at = asyncio.get_running_loop().time()
+            result = await self._hear(line, await self._agent.say(line.request), at, on_audible)
+            keep(captured.sound)
+        return result
 
-    async def hear(
-        self,
-        line: DemoLine,
-        said: Delivery,
-        at: float,
-        *,
-        on_audible: Callable[[], None] = lambda: None,
+    async def _hear(
+        self, line: DemoLine, said: Delivery, at: float, on_audible: Callable[[], None]
     ) -> DemoResult:
         """What was heard and seen of a line that was handed over at `at`, once it is its turn."""
         captured = self._captured or self._capture()
         self._captured = None
         bound_s = _SPEAKING_MARGIN_S + longest_speech_s(line.request.text)
-        async with self._recording(line.record) as keep:
-            try:
-                said = await self._agent.wait(said, "audible", timeout_s=bound_s)
-                on_audible()
-                said = await self._agent.wait(said, "done", timeout_s=bound_s)
-            except LibaError as error:
-                error.hint = error.hint or self._hint
-                raise
-            if self._taken.empty():  # else the next one may be heard by then
-                await asyncio.sleep(NETWORK_TAIL_S)
-            keep(captured.sound)
+        try:
+            said = await self._agent.wait(said, "audible", timeout_s=bound_s)
+            on_audible()
+            said = await self._agent.wait(said, "done", timeout_s=bound_s)
+        except LibaError as error:
+            error.hint = error.hint or self._hint
+            raise
+        if self._taken.empty():  # else the next one may be heard by then
+            await asyncio.sleep(NETWORK_TAIL_S)
         report = Report.read(said.report or {})
         if captured.sound.first_audible_at is None or captured.sound.speech_s < _LEAST_SPEECH_S:
             raise LibaError("the agent spoke but our listener heard nothing", hint=self._hint)

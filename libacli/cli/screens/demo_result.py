@@ -13,6 +13,9 @@ from libacli.core.route import route_word
 from libacli.edges.viewer.listener import AudioCapture
 from libacli.edges.viewer.video_watcher import VideoCapture
 
+_BESIDE_S = 0.2
+"""By how much a mouth may move before its sound and after it: pictures and sound travel apart."""
+
 
 @dataclass(frozen=True)
 class DemoResult:
@@ -29,6 +32,14 @@ class DemoResult:
     avatar_name: str
     """What to call the avatar: `local avatar`, `Tavus`."""
 
+    @property
+    def mouth_moved(self) -> bool:
+        """Whether it did while there was sound."""
+        since, until = self.sound.first_audible_at, self.sound.last_audible_at
+        if since is None or until is None:
+            return False
+        return self.picture.mouth_moved(since - _BESIDE_S, until + _BESIDE_S)
+
     def encode(self) -> dict[str, Any]:
         """For JSON: times in ms unless their name ends with `_s`."""
         return self.report.encode() | {
@@ -37,7 +48,7 @@ class DemoResult:
             "speech_s": round(self.sound.speech_s, 3),
             "level_dbfs": round(self.sound.level_dbfs, 1),
             "frames": self.picture.frames,
-            "mouth_moved": self.picture.mouth_moved,
+            "mouth_moved": self.mouth_moved,
         }
 
 
@@ -47,7 +58,7 @@ def show(result: DemoResult) -> None:
     since = f", first sound {result.first_sound_ms:.0f} ms after it was sent" if began_at_once(report) else ""
     output.result(f"HEARD  {sound.speech_s:.2f} s of speech at {sound.level_dbfs:.0f} dBFS{since}")
     if picture.frames:
-        mouth = "mouth moved" if picture.mouth_moved else "mouth did not move"
+        mouth = "mouth moved" if result.mouth_moved else "mouth did not move"
         output.result(f"SEEN   {picture.frames} frames of {picture.width}x{picture.height}, {mouth}")
     output.result(clean(f"ROUTE  {_route(result)}, end {report.t3_source or 'unknown'}"))
     output.result(f"TIMES  {times(report)}")

@@ -166,7 +166,9 @@ def ports(wanted: Mapping[str, tuple[str, int]]) -> Finding:
             fix = f"{f'end {holder}' if holder else 'choose another one'}, or set {variable}=0"
             return Finding("ports", "fail", f"{name}: {host}:{port} {what}", fix)
     told = ", ".join(f"{name} {port}" for name, (_, port) in fixed.items())
-    return Finding("ports", "ok", f"free, or held by liba: {told}" if told else "any free ones are taken")
+    return Finding(
+        "ports", "ok", f"free, or held by liba: {told}" if told else "each is chosen among the free ones"
+    )
 
 
 def local_server(setting: Path | None, find: Callable[[], tuple[Path, str] | None]) -> Finding:

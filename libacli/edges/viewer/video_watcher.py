@@ -33,10 +33,10 @@ class VideoCapture:
     """For each picture when it arrived, on the loop's clock, and how it differs from the one before where the
     mouth is: mean of brightness, 0 to 255. The newest ones."""
 
-    @property
-    def mouth_moved(self) -> bool:
-        """Whether there was more than idle motion in a fair part of the pictures."""
-        return sum(change >= LEAST_MOTION for _, change in self.motion) >= max(5, len(self.motion) // 10)
+    def mouth_moved(self, since: float, until: float) -> bool:
+        """Whether there was more than idle motion in a fair part of the pictures between those moments."""
+        changes = [change for at, change in self.motion if since <= at <= until]
+        return sum(change >= LEAST_MOTION for change in changes) >= max(5, len(changes) // 10)
 
 
 class VideoWatcher:

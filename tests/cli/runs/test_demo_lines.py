@@ -126,6 +126,34 @@ async def test_the_first_line_alone_is_recorded() -> None:
     assert on.recorded == [Path("one.wav")]
 
 
+async def test_what_is_recorded_is_handed_over_alone_once_the_recorder_runs() -> None:
+    async with on_stage() as on:
+        on.lines.say("One.")
+        on.lines.say("Two.", record=Path("two.mp4"))
+        on.lines.say("Three.")
+        await asyncio.sleep(0.5)
+        assert [request.text for request in on.agent.said] == ["One."]
+        await asyncio.sleep(LINE_S + 0.5)
+        assert [request.text for request in on.agent.said] == ["One.", "Two."]
+        await on.lines.finished()
+    assert [word for word, _ in on.shown.told] == ["speaking", "heard"] * 3
+    assert on.recorded == [Path("two.mp4")]
+
+
+async def test_what_waits_to_be_recorded_is_dropped_by_a_stop() -> None:
+    async with on_stage() as on:
+        on.lines.say("One.")
+        on.lines.say("Two.", record=Path("two.mp4"))
+        await asyncio.sleep(0.5)
+        dropped, _ = await on.lines.stop()
+        assert [line.title for line in dropped] == ['"Two."']
+        await on.lines.finished()
+        on.lines.say("Three.")
+        await on.lines.finished()
+    assert [request.text for request in on.agent.said] == ["One.", "Three."]
+    assert on.recorded == []
+
+
 async def test_a_line_begins_when_it_is_heard_and_not_before() -> None:
     async with on_stage() as on:
         on.lines.say("One.", "Two.")

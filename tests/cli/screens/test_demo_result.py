@@ -57,6 +57,16 @@ def test_a_fallback_says_why(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
+def test_a_mouth_is_seen_to_move_however_long_it_was_still_before() -> None:
+    spoken = result()
+    for number in range(300):
+        at = 0.05 * number - 12.0  # from long before the sound, which is heard from 1 to 3 s, until then
+        spoken.picture.motion.append((at, 3.0 if at > 1.0 else 0.1))
+    assert spoken.mouth_moved
+    spoken.picture.motion.clear()
+    assert not spoken.mouth_moved
+
+
 @pytest.mark.parametrize("text", ["Hello.", "word " * 100, "one\nline\x1b[31m", "漢" * 300])
 def test_the_title_of_a_line_has_room_beside_it(text: str) -> None:
     name = title(text, "100/100")
