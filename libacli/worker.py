@@ -14,7 +14,7 @@ from livekit.agents import NOT_GIVEN, AgentServer, JobExecutorType, JobRequest
 
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.protocol import STATE_ATTRIBUTE
-from libacli.edges.avatars.choose import make_avatar_service
+from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, make_avatar_service
 from libacli.edges.avatars.ending import end_orphans
 from libacli.edges.avatars.ledger import Ledger, conversations_path
 from libacli.edges.livekit.agent_state import FIRST_STATE
@@ -26,6 +26,7 @@ from libacli.edges.livekit.tokens import AGENT_IDENTITY_PREFIX
 from libacli.edges.metrics.worker import worker_metrics
 from libacli.edges.voices.choose import load_plugins
 from libacli.errors import AvatarError, UnreachableError
+from libacli.masking import without_password
 from libacli.room_agent import DRAIN_TIMEOUT_S, FLUSH_TIMEOUT_S
 from libacli.room_job import RoomJobs
 
@@ -105,6 +106,8 @@ class Worker:
                     await registered.wait()
                     settings = self._settings
                     logger.info("worker is ready: agent=%s url=%s", settings.agent_name, settings.livekit_url)
+                    logger.info("avatar: %s", _avatar_words(settings))
+                    logger.info('next: liba say "Hello." --room %s', settings.say_room)
                     await self.supervisor.run()
                 finally:
                     await self.server.aclose()
@@ -178,6 +181,13 @@ def _make_server(settings: Settings) -> AgentServer:
         shutdown_process_timeout=_PROCESS_END_S,
         http_proxy=None if credentials.is_loopback else NOT_GIVEN,
     )
+
+
+def _avatar_words(settings: Settings) -> str:
+    vendor = avatar_vendor(settings)
+    if not settings.has_avatar:
+        return f"none, {vendor.key_variable} is not set: speech goes to a plain track"
+    return f"{vendor.title} at {without_password(avatar_base_url(settings))}, once somebody watches"
 
 
 def _has_given_up(error: BaseException) -> bool:

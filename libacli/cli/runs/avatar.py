@@ -70,3 +70,4 @@ def _announce(values: dict[str, str], as_json: bool) -> None:
     else:
         show_exports(values)
     output.status(f"the local avatar is ready at {values['TAVUS_BASE_URL']}; Ctrl-C ends it")
+    output.status("next: these lines in the terminal of `liba agent run`, before it is started")

@@ -38,6 +38,7 @@ def run_local_server(settings: Settings, *, port: int | None, as_json: bool) -> 
         output.status(
             f"livekit-server {binary.version} is running; its log: {server.log_path}; Ctrl-C ends it"
         )
+        output.status("next: these lines in another terminal, and there: liba agent run")
         code = server.wait()
     raise InstallError(f"livekit-server ended by itself with code {code}", hint=f"its log: {server.log_path}")
 
