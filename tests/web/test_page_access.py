@@ -144,3 +144,22 @@ async def test_a_code_that_does_not_work_is_told_as_that(page: Page) -> None:
     await expect(page.locator("#key-alert")).to_have_text(
         "The link does not let you in. This code was used already, or is too old. Get a new link."
     )
+
+
+async def test_a_code_that_no_camera_could_use_is_not_shown_and_the_command_is(
+    page: Page, app: WebApp
+) -> None:
+    await page.goto(link(app))
+    await page.get_by_role("button", name="Link for another screen").click()
+    await expect(page.locator("#share-url")).to_be_visible()
+    await expect(page.locator("#share-code")).to_be_hidden()
+    await expect(page.locator("#share-text")).to_contain_text("liba serve --new-key NAME")
+
+
+async def test_where_others_reach_the_page_its_code_is_shown(page: Page, app: WebApp) -> None:
+    outside = {"url": "http://192.0.2.7:8080/#room=demo&code=x", "qr_svg": "<svg></svg>", "expires_in_s": 600}
+    await page.route("**/api/link", lambda route: route.fulfill(json=outside))
+    await page.goto(link(app))
+    await page.get_by_role("button", name="Link for another screen").click()
+    await expect(page.locator("#share-code")).to_be_visible()
+    await expect(page.locator("#share-text")).to_contain_text("point a camera at the code")

@@ -22,6 +22,7 @@ export function bindShareDialog({ api, room, access }) {
 
   function showLink({ url: address, qr_svg: drawn, expires_in_s: seconds }) {
     const needsCode = address.includes("code=");
+    show(byId("share-code"), !isLoopback(new URL(address).hostname)); // no camera would find it
     byId("share-code").src = `data:image/svg+xml,${encodeURIComponent(withNamespace(drawn))}`;
     url.href = address;
     write(url, address);
@@ -46,7 +47,7 @@ export function bindShareDialog({ api, room, access }) {
 
 function explain(address, needsCode, seconds) {
   const where = isLoopback(new URL(address).hostname)
-    ? "This server answers on its own machine only: the link works there, in another window."
+    ? "This server answers on its own machine only: the link works there, in another window. For other devices: liba serve --new-key NAME, then --host 0.0.0.0."
     : "Open it, or point a camera at the code.";
   return needsCode ? `${where} It lets one browser in, once, within ${duration(seconds)}.` : where;
 }
