@@ -258,7 +258,7 @@ async def test_it_joins_anew_when_the_server_has_put_it_out(
 
 async def test_where_no_agent_is_it_says_how_to_start_one(visit: Open, served: Served) -> None:
     async with visit(f"{served.url}/#room=nobody-is-here", state="no-agent") as one:
-        await expect(one.status).to_contain_text("The agent is not here")
+        await expect(one.status).to_contain_text("Agent offline")
         await expect(one.page.get_by_text("liba agent run")).to_be_visible()
 
 

@@ -22,7 +22,7 @@ export function renderConnectionPanel(feed, board, media, isAccessStored) {
   const agent = board.agent ? [board.agent.name, board.agent.model].filter(Boolean).join(", ") : "not here";
   const lines = [
     ["Events", FEED[feed] ?? (board.connectionWords || "live")],
-    ["Sound, picture", MEDIA[media.state] ?? (media.hasPicture ? "both are here" : media.hasSound ? "sound" : "none yet")],
+    ["Sound, picture", MEDIA[media.state] ?? (media.hasPicture ? "connected" : media.hasSound ? "sound" : "none yet")],
     ["Agent", board.agent === undefined ? "…" : agent],
     ["Route", words.route(board) || "–"],
     ...(isAccessStored ? [] : [["Let in", "until the page is loaded anew: this browser stores nothing"]]),

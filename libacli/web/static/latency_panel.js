@@ -9,7 +9,7 @@ const KEPT = 50;
 const PARTS = [
   ["voice", "Voice", "turn→T1"],
   ["sink", "Sink", "T1→T2"],
-  ["heard", "Heard", "T2→TA"],
+  ["heard", "Delivery", "T2→TA"],
 ];
 
 export class LatencyPanel {

@@ -48,7 +48,7 @@ export class Stage {
 }
 
 const AWAY = [
-  "The agent is not here",
+  "Agent offline",
   "Start it with this command. Or say something: an agent that runs elsewhere is called in.",
 ];
 

@@ -41,7 +41,7 @@ const STATES = {
   loading: "Loading…",
   key: "A key is needed",
   joining: "Joining…",
-  "no-agent": "The agent is not here",
+  "no-agent": "Agent offline",
   reconnecting: "Reconnecting…",
   offline: "Offline: the server is not reached",
 };
