@@ -107,6 +107,22 @@ async def test_the_page_counts_what_everybody_counts(page: Page, case: Case) -> 
     assert await run(page, "latency.js", "return m.AT_ONCE_MS;") == AT_ONCE_MS
 
 
+# Captions
+
+
+async def test_a_line_that_was_not_spoken_to_its_end_says_what_became_of_it(page: Page) -> None:
+    states = {"a": "done", "b": "interrupted", "c": "failed", "d": "expired", "e": "lost", "f": "audible"}
+    code = """
+      document.body.innerHTML = '<div id="captions"></div>';
+      const captions = new m.Captions();
+      for (const id of Object.keys(given)) captions.put(id, `Line ${id}.`);
+      captions.render({speaking: {id: "f"}, find: (id) => ({state: given[id]})}, true);
+      return [...document.querySelectorAll("#captions p")].map((line) => line.dataset.end);
+    """
+    ends = await run(page, "captions.js", code, states)
+    assert ends == ["", "…stopped", "…not spoken", "…not spoken", "…lost: the agent went away", ""]
+
+
 # The room
 
 

@@ -4,6 +4,14 @@ import { byId, make } from "./dom.js";
 
 const KEPT = 100;
 
+/** What became of a line that was not spoken to its end. @type {Record<string, string>} */
+const ENDS = {
+  interrupted: "…stopped",
+  failed: "…not spoken",
+  expired: "…not spoken",
+  lost: "…lost: the agent went away",
+};
+
 export class Captions {
   constructor() {
     this._log = byId("captions");
@@ -32,7 +40,7 @@ export class Captions {
     const now = board.speaking?.id;
     for (const [id, line] of this._lines) {
       line.classList.toggle("now", id === now);
-      line.classList.toggle("cut", board.find(id)?.state === "interrupted");
+      line.dataset.end = ENDS[board.find(id)?.state] ?? "";
     }
     // Who hears the voice is not to hear a screen reader say the same words over it.
     this._log.setAttribute("aria-live", isHeard ? "off" : "polite");
