@@ -81,11 +81,13 @@ class Terminal:
 
 
 @contextmanager
-def terminal(command: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> Iterator[Terminal]:
+def terminal(
+    command: Sequence[str], *, env: Mapping[str, str], cwd: Path, term: str = "xterm"
+) -> Iterator[Terminal]:
     """Runs `command` in one until the context ends."""
     near, far = os.openpty()
     fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", _LINES, _COLUMNS, 0, 0))
-    options = {"stdin": far, "stdout": far, "stderr": far, "env": {**env, "TERM": "xterm"}, "cwd": cwd}
+    options = {"stdin": far, "stdout": far, "stderr": far, "env": {**env, "TERM": term}, "cwd": cwd}
     try:
         with started(command, **options, start_new_session=True) as process:
             os.close(far)

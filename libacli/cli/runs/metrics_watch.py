@@ -117,6 +117,8 @@ class MetricsWatchRun:
     async def _print_lines(self) -> None:
         """A line for each event or record with `as_json`, else for each utterance that ended."""
         words = self._board.connection_words
+        where = "all rooms of this machine" if self.room is None else f"room {self.room!r}"
+        output.status(f"watch    {where}; a line for each utterance that ends; Ctrl-C ends it")
         async with aclosing(self._updates()) as stream:
             async for update in stream:
                 if self.as_json and update.members is not None:
@@ -127,7 +129,7 @@ class MetricsWatchRun:
                     output.result(plain_line(update.row))
                 if self._board.connection_words != words:
                     words = self._board.connection_words
-                    output.status(f"watch    {words or 'connected; Ctrl-C ends it'}")
+                    output.status(f"watch    {words or 'connected'}")
 
     async def _show_on_terminal(self) -> None:
         """Shows the board on the whole screen until `q`."""

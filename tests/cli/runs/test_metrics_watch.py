@@ -24,6 +24,7 @@ from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.store import MetricsStore
 from tests.cli.conftest import Shell
 from tests.core.test_board import AGENT, MARKS
+from tests.terminal import terminal
 from tests.twirp_server import TwirpServer, reply
 
 NEW = UtteranceRecord(
@@ -320,3 +321,11 @@ def test_a_room_without_an_agent_has_nothing_to_tell_once(shell: Shell, server: 
     ended = shell.run("metrics", "watch", "--room", "demo", "--once")
     assert ended.code == 5
     assert "liba agent run" in ended.stderr
+
+
+def test_on_a_terminal_that_can_show_no_table_it_says_at_once_what_it_does(shell: Shell) -> None:
+    command = [sys.executable, "-m", "libacli", "metrics", "watch"]
+    with terminal(command, env={**os.environ, **shell.env}, cwd=shell.folder, term="dumb") as seen:
+        seen.until("watch    all rooms of this machine; a line for each utterance that ends")
+        seen.process.send_signal(signal.SIGINT)
+        assert seen.ended() == 130
