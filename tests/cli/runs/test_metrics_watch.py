@@ -126,12 +126,12 @@ def on_terminal(bare_shell: Shell) -> Iterator[Callable[..., Terminal]]:
         return opened[-1]
 
     yield start
-    for terminal in opened:
-        if terminal.process.poll() is None:
-            terminal.process.kill()
-            terminal.process.wait()
-        os.close(terminal.master)
-        os.close(terminal.slave)
+    for one in opened:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.process.wait()
+        os.close(one.master)
+        os.close(one.slave)
 
 
 @contextmanager
