@@ -259,6 +259,11 @@ class DemoLines:
         except LibaError as error:
             error.hint = error.hint or self._hint
             raise
+        if said.level == "sent":
+            raise LibaError(
+                "it was sent, but this LiveKit server cannot ask the agent what became of it",
+                hint="use livekit-server 1.9.2 or newer",
+            )
         if self._taken.empty():  # else the next one may be heard by then
             await asyncio.sleep(NETWORK_TAIL_S)
         report = Report.read(said.report or {})

@@ -36,6 +36,9 @@ class Speaking:
         """... after it was taken."""
 
         self.is_mute = False
+        self.is_old = False
+        """Its LiveKit server cannot ask it anything."""
+
         self.capture = AudioCapture()
         self._texts: dict[str, str] = {}
         self._begins_at: dict[str, float] = {}
@@ -52,9 +55,13 @@ class Speaking:
         self._begins_at[request.id] = free_at
         self._texts[request.id] = request.text
         self.said.append(request)
+        if self.is_old:
+            return Delivery(request.id, "sent")
         return Delivery.accepted(Acknowledgement(request.id, position))
 
     async def wait(self, said: Delivery, level: str, *, timeout_s: float) -> Delivery:
+        if said.level == "sent":
+            return said
         at = self._begins_at[said.id] + (LINE_S if level == "done" else 0.1)
         while _now() < at and said.id not in self._stopped:
             self._stir.clear()

@@ -119,6 +119,14 @@ async def test_what_nobody_heard_is_told_though_the_agent_calls_it_done() -> Non
     assert "our listener heard nothing" in on.shown.reasons[0]
 
 
+async def test_a_server_that_cannot_tell_what_became_of_a_line_is_told_as_such() -> None:
+    async with on_stage() as on:
+        on.agent.is_old = True
+        on.lines.say("One.")
+        await on.lines.finished()
+    assert "use livekit-server 1.9.2 or newer" in on.shown.reasons[0]
+
+
 async def test_the_first_line_alone_is_recorded() -> None:
     async with on_stage() as on:
         on.lines.say("One.", "Two.", record=Path("one.wav"))
