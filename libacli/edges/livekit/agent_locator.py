@@ -14,8 +14,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
 _GROWTH = 1.1
 
 _TOLD_AFTER_S = 1.0
-_ASK_EVERY_S = 3.0
-"""How often it is asked whether a worker has taken a dispatch: one that registers later is not offered it."""
+_FIRST_ASK_S, _ASK_GROWTH = 3.0, 1.5
+"""When it is asked whether a worker has taken a dispatch, and how much later each time again: to one that
+registers later it is not offered."""
 
 
 def pauses() -> Iterator[float]:
@@ -79,19 +80,26 @@ class AgentLocator:
         """Dispatches an agent, and does so anew as long as no worker has taken that, until it is there."""
         clock = asyncio.get_running_loop().time
         sent.dispatch_id = await self._api.dispatch(self.room, self.agent_name)
-        began_at = asked_at = clock()
-        is_told, pause = False, pauses()
-        while not await self.find():
-            await asyncio.sleep(next(pause))
+        began_at, is_told = clock(), False
+        waited_s, ask_after_s = 0.0, _FIRST_ASK_S  # without what LiveKit took: it may hold a call up for long
+        for pause_s in pauses():
+            if await self.find():
+                return
+            await asyncio.sleep(pause_s)
+            waited_s += pause_s
             if not is_told and clock() >= began_at + _TOLD_AFTER_S:
                 is_told = True
                 on_wait(f"waiting for agent {self.agent_name!r} in room {self.room!r}...")
-            if not sent.was_taken and clock() >= asked_at + _ASK_EVERY_S:
-                asked_at = clock()
-                sent.was_taken = await self._api.was_taken(self.room, sent.dispatch_id)
-                if not sent.was_taken:
-                    await self._withdraw(sent)
-                    sent.dispatch_id = await self._api.dispatch(self.room, self.agent_name)
+            if not sent.was_taken and waited_s >= ask_after_s:
+                waited_s, ask_after_s = 0.0, _ASK_GROWTH * ask_after_s
+                await self._dispatch_again(sent)
+
+    async def _dispatch_again(self, sent: _Sent) -> None:
+        """Unless a worker has taken what was dispatched."""
+        sent.was_taken = await self._api.was_taken(self.room, sent.dispatch_id)
+        if not sent.was_taken:
+            await self._withdraw(sent)
+            sent.dispatch_id = await self._api.dispatch(self.room, self.agent_name)
 
     async def _withdraw(self, sent: _Sent) -> None:
         """Takes a dispatch back, if it can be: that it cannot is not what went wrong."""
