@@ -110,13 +110,23 @@ async def agent_in(room: rtc.Room) -> str:
     async with asyncio.timeout(60):
         while True:
             for participant in list(room.remote_participants.values()):
-                if participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT:
-                    reply = await room.local_participant.perform_rpc(
-                        destination_identity=participant.identity, method=STATUS_METHOD, payload="{}"
-                    )
-                    if json.loads(reply).get("rejected") != "unknown_sender":
-                        return participant.identity
+                if participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT and await _knows_me(
+                    room, participant.identity
+                ):
+                    return participant.identity
             await asyncio.sleep(0.05)
+
+
+async def _knows_me(room: rtc.Room, agent: str) -> bool:
+    try:
+        reply = await room.local_participant.perform_rpc(
+            destination_identity=agent, method=STATUS_METHOD, payload="{}"
+        )
+    except rtc.RpcError as error:
+        if error.code != rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD:  # it is joining, and takes none yet
+            raise
+        return False
+    return bool(json.loads(reply).get("rejected") != "unknown_sender")
 
 
 async def still_speaks(ready_room: ReadyRoom) -> bool:

@@ -42,7 +42,8 @@ LINE_MS = 3000
 SOUND_S = LINE_MS / 1000 * 0.8
 """A tone pauses for 40 of every 200 ms."""
 
-EDGE_S = 0.3
+EDGE_S = 0.5
+"""What a busy machine may lose of a line: what an avatar swallows here is more, 0.6 s at least."""
 
 
 @dataclass(frozen=True)
