@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.errors import LibaError, NoAgentError, TimedOutError
@@ -29,9 +29,9 @@ def pauses() -> Iterator[float]:
 
 @dataclass
 class _Sent:
-    """What was dispatched last, while an agent is waited for."""
+    """What was dispatched while an agent is waited for."""
 
-    dispatch_id: str = ""
+    dispatch_ids: list[str] = field(default_factory=list)
     was_taken: bool = False
 
 
@@ -66,7 +66,7 @@ class AgentLocator:
             await self._withdraw(sent)
             raise
         except TimeoutError as error:
-            if not sent.dispatch_id:
+            if not sent.dispatch_ids:
                 raise TimedOutError(f"LiveKit did not answer within {timeout_s:g} s") from error
             await self._withdraw(sent)
             raise NoAgentError(
@@ -79,7 +79,7 @@ class AgentLocator:
     async def _bring(self, sent: _Sent, on_wait: Callable[[str], None]) -> None:
         """Dispatches an agent, and does so anew as long as no worker has taken that, until it is there."""
         clock = asyncio.get_running_loop().time
-        sent.dispatch_id = await self._api.dispatch(self.room, self.agent_name)
+        sent.dispatch_ids.append(await self._api.dispatch(self.room, self.agent_name))
         began_at, is_told = clock(), False
         waited_s, ask_after_s = 0.0, _FIRST_ASK_S  # without what LiveKit took: it may hold a call up for long
         for pause_s in pauses():
@@ -95,14 +95,13 @@ class AgentLocator:
                 await self._dispatch_again(sent)
 
     async def _dispatch_again(self, sent: _Sent) -> None:
-        """Unless a worker has taken what was dispatched."""
-        sent.was_taken = await self._api.was_taken(self.room, sent.dispatch_id)
+        """Unless a worker has taken what was dispatched; that stays, for one may just be taking it."""
+        sent.was_taken = await self._api.was_taken(self.room, sent.dispatch_ids)
         if not sent.was_taken:
-            await self._withdraw(sent)
-            sent.dispatch_id = await self._api.dispatch(self.room, self.agent_name)
+            sent.dispatch_ids.append(await self._api.dispatch(self.room, self.agent_name))
 
     async def _withdraw(self, sent: _Sent) -> None:
-        """Takes a dispatch back, if it can be: that it cannot is not what went wrong."""
-        with suppress(LibaError):
-            if sent.dispatch_id:
-                await self._api.withdraw(self.room, sent.dispatch_id)
+        """Takes dispatches back, if they can be: that they cannot is not what went wrong."""
+        for dispatch_id in sent.dispatch_ids:
+            with suppress(LibaError):
+                await self._api.withdraw(self.room, dispatch_id)

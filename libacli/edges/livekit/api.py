@@ -187,11 +187,13 @@ class LiveKitApi:
         answer = await self._call("AgentDispatchService", "CreateDispatch", room, request)
         return str(answer["id"])
 
-    async def was_taken(self, room: str, dispatch_id: str) -> bool:
-        """Whether a worker has taken that dispatch: LiveKit offers it once, to those that are there then."""
-        request = {"room": room, "dispatch_id": dispatch_id}
-        answer = await self._call("AgentDispatchService", "ListDispatch", room, request)
-        return any((found.get("state") or {}).get("jobs") for found in answer.get("agent_dispatches", []))
+    async def was_taken(self, room: str, dispatch_ids: Collection[str]) -> bool:
+        """Whether a worker has taken one of these: LiveKit offers each once, to those that are there then."""
+        answer = await self._call("AgentDispatchService", "ListDispatch", room, {"room": room})
+        return any(
+            found.get("id") in dispatch_ids and (found.get("state") or {}).get("jobs")
+            for found in answer.get("agent_dispatches", [])
+        )
 
     async def withdraw(self, room: str, dispatch_id: str) -> None:
         """Takes a dispatch back."""

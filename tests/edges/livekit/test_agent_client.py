@@ -117,7 +117,7 @@ async def test_what_no_worker_has_taken_is_dispatched_anew_for_one_that_comes_la
         await client.reach(timeout_s=20, on_wait=told.append)
     assert len(server.asked("CreateDispatch")) == 3
     assert [asked.body["dispatch_id"] for asked in server.asked("DeleteDispatch")] == ["AD_1", "AD_2", "AD_3"]
-    assert [asked.body["dispatch_id"] for asked in server.asked("ListDispatch")] == ["AD_1", "AD_2", "AD_3"]
+    assert len(server.asked("ListDispatch")) == 3
     assert told == ["waiting for agent 'liba' in room 'demo'..."]
     assert "a worker took it" in caught.value.hint
 
