@@ -55,9 +55,9 @@ def test_a_line_that_interrupts_is_spoken_next_and_a_stale_one_never(
     assert queue(shell, room)["waiting"] == []
     done = shell.run("say", "Now this.", "--room", room, "--interrupt", "--wait", "done", "--json")
     assert json.loads(done.stdout)["state"] == "done"
-    for id, state in ((first, "interrupted"), (stale, "expired")):
+    for id, words in ((first, "was interrupted"), (stale, "has expired")):
         again = shell.run("say", "Hello.", "--room", room, "--id", id, "--wait", "done")
-        assert (again.returncode, f"{id} was {state}" in again.stderr) == (8, True)
+        assert (again.returncode, f"{id} {words}" in again.stderr) == (8, True)
 
 
 @pytest.mark.parametrize("command", ["stop", "queue"])
