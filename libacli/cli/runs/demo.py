@@ -93,7 +93,7 @@ class DemoRun:
             if self.open_page:
                 await asyncio.to_thread(page.open, otherwise="open the page yourself")
             stack.callback(forget_links)
-            session = DemoSession(lines, self._screen, page)
+            session = DemoSession(lines, page)
             prompt = DemoPrompt(lambda: _doing(lines))
             lines.say(self._text, record=self.record)
             with prompt.above():

@@ -108,6 +108,9 @@ class DemoLines:
         self._to_record: _Taken | None = None
         """Waits for its turn to be handed over."""
 
+        self._handing_over: tuple[DemoLine, asyncio.Timeout] | None = None
+        """The line that the agent is asked to take, and what gives that up."""
+
         self._stopped_by_us: set[str] = set()
         self._captured: Captured | None = None
         self._finished = asyncio.Event()
@@ -153,11 +156,17 @@ class DemoLines:
         dropped = []
         while not self._typed.empty():
             dropped.append(self._typed.get_nowait())
+        if self._handing_over:  # it may wait for room in the agent's queue, which there is now
+            line, bound = self._handing_over
+            dropped.insert(0, line)
+            bound.reschedule(asyncio.get_running_loop().time())
+            self._handing_over = None
         if self._to_record:
             dropped.insert(0, self._to_record.line)
             self._to_record.is_over.set()
             self._to_record = None
         self._has_ended(len(dropped))
+        self._screen.dropped([line.title for line in dropped])  # whatever becomes of the rest
         stopped = await self._agent.stop()
         self._stopped_by_us.update(stopped)
         return dropped, stopped
@@ -180,11 +189,17 @@ class DemoLines:
                 self._captured = self._capture()
             at = asyncio.get_running_loop().time()
             try:
-                said: Delivery | LibaError = await hand_over(
-                    self._agent, line.request, timeout_s=_QUEUE_TIMEOUT_S
-                )
+                async with asyncio.timeout(None) as bound:
+                    self._handing_over = (line, bound)
+                    said: Delivery | LibaError = await hand_over(
+                        self._agent, line.request, timeout_s=_QUEUE_TIMEOUT_S
+                    )
+            except TimeoutError:  # it was dropped meanwhile
+                continue
             except LibaError as error:
                 said = error
+            finally:
+                self._handing_over = None
             self._taken.put_nowait(_Taken(line, said, at))
 
     async def _follow(self) -> None:

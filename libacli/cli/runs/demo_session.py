@@ -13,7 +13,6 @@ from libacli.cli.output import output
 from libacli.cli.runs.demo_lines import DemoLines
 from libacli.cli.runs.demo_recording import check_recording
 from libacli.cli.runs.page_link import PageLink
-from libacli.cli.screens.demo_lines import DemoScreen
 from libacli.core.messages import read_say
 from libacli.errors import LibaError, UsageError
 
@@ -44,7 +43,6 @@ class DemoSession:
     """Takes what is typed until it is to end."""
 
     lines: DemoLines
-    screen: DemoScreen
     page: PageLink
     _style: dict[str, Any] = field(default_factory=dict, init=False)
     """Members of the next say requests."""
@@ -98,7 +96,6 @@ class DemoSession:
 
     async def _stop(self, _: str) -> None:
         dropped, stopped = await self.lines.stop()
-        self.screen.dropped([line.title for line in dropped])
         if not dropped and not stopped:
             output.status("nothing is spoken")
 

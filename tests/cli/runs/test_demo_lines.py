@@ -104,10 +104,14 @@ async def test_lines_that_the_agent_has_no_room_for_wait_and_a_stop_drops_them()
         on.lines.say("One.", "Two.", "Three.", "Four.")
         await asyncio.sleep(0.5)
         dropped, _ = await on.lines.stop()
-        assert [line.title for line in dropped] == ['3/4 "Three."', '4/4 "Four."']
+        assert [line.title for line in dropped] == ['2/4 "Two."', '3/4 "Three."', '4/4 "Four."']
         on.agent.refusals.clear()
         await on.lines.finished()
-    assert [request.text for request in on.agent.said] == ["One.", "Two."]
+        await asyncio.sleep(30)
+        assert [request.text for request in on.agent.said] == ["One."], "a stop is for all that waits"
+        on.lines.say("Five.")
+        await on.lines.finished()
+    assert on.shown.told[-1] == ("heard", '"Five."')
 
 
 async def test_what_nobody_heard_is_told_though_the_agent_calls_it_done() -> None:

@@ -33,7 +33,7 @@ class Typist:
 async def typed(*texts: list[str] | str) -> Stage:
     """What came of it, once all has been spoken or Ctrl-C has ended it."""
     on = stage()
-    session = DemoSession(on.lines, on.shown, PageLink("http://127.0.0.1:1/"))
+    session = DemoSession(on.lines, PageLink("http://127.0.0.1:1/"))
     async with in_background(on.lines.run()):
         await session.run(Typist(on, *texts))
         await on.lines.finished()
@@ -89,7 +89,7 @@ async def test_stop_when_nothing_is_spoken_says_so(capsys: pytest.CaptureFixture
 
 async def test_the_first_ctrl_c_stops_what_is_spoken_and_the_next_one_ends_the_demo() -> None:
     on = stage()
-    session = DemoSession(on.lines, on.shown, PageLink("http://127.0.0.1:1/"))
+    session = DemoSession(on.lines, PageLink("http://127.0.0.1:1/"))
     async with in_background(on.lines.run()):
         await session.run(Typist(on, "One.", CTRL_C, "..."))
         assert [word for word, _ in on.shown.told] == ["speaking", "stopped"]
