@@ -99,6 +99,8 @@ class Participant:
                     tasks.create_task(self._finish(sender, pushed_s, self._cleared))
         finally:
             self.gone.set()  # what waits in a call that is never answered waits no longer
+            await self._source.aclose()
+            await self._picture.aclose()
 
     def _meet(self, participant: rtc.RemoteParticipant) -> None:
         if participant.kind == _AGENT:

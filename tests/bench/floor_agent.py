@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import aclosing
 
 from livekit import rtc
 
@@ -33,8 +34,10 @@ async def play_when_asked(url: str, token: str, sound: bytes) -> None:
     room = rtc.Room()
     asked = requests_to(room)
     frames = [rtc.AudioFrame(pcm, SAMPLE_RATE, 1, FRAME_BYTES // 2) for pcm in FrameSlicer().push(sound)]
-    async with joined(room, url, token, auto_subscribe=False):
-        source = rtc.AudioSource(SAMPLE_RATE, 1)
+    async with (
+        joined(room, url, token, auto_subscribe=False),
+        aclosing(rtc.AudioSource(SAMPLE_RATE, 1)) as source,
+    ):
         track = rtc.LocalAudioTrack.create_audio_track("floor", source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
         await room.local_participant.publish_track(track, options)

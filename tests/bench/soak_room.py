@@ -204,7 +204,8 @@ class Room:
                     f"{said.id} ({said.route}, {when}, heard {part}; new tracks: {tracks or 'none'})"
                 )
             if len(whole) > 1 and not said.replayed:
-                tally.doubled.append(said.id)
+                times = ", ".join(f"{tone.at - started:.1f} s on {tone.source}" for tone in whole)
+                tally.doubled.append(f"{said.id} ({said.route}, {times})")
             if whole and said.outcome == "done":
                 first_heard.append((whole[0].at, said.number))
         numbers = [number for _, number in sorted(first_heard)]

@@ -28,6 +28,7 @@ from libacli.edges.viewer.listener import Listener, listening
 from libacli.local.guard import GuardedProcess
 from libacli.local.server_binary import ensure_server
 from libacli.local.server_process import run_server
+from tests.leaked_sound import sources_left_open
 from tests.leftover_processes import Leftovers
 
 READY_TIMEOUT_S = 60.0
@@ -51,6 +52,13 @@ def garbage_is_taken_away() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_sound_source_is_left_open(garbage_is_taken_away: None) -> Iterator[None]:
+    before = sources_left_open()
+    yield
+    assert sources_left_open() <= before
 
 
 @pytest.fixture(scope="session")

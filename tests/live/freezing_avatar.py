@@ -120,7 +120,11 @@ class FreezingAvatar:
     async def _attend(self, properties: dict[str, Any], manner: Manner) -> None:
         url, token = properties["livekit_ws_url"], properties["livekit_room_token"]
         async with joined(rtc.Room(), url, token, auto_subscribe=False) as room:
-            await _Participant(room, manner, self).run()
+            participant = _Participant(room, manner, self)
+            try:
+                await participant.run()
+            finally:
+                await participant.aclose()
 
 
 class _Participant:
@@ -152,6 +156,10 @@ class _Participant:
                 await self._source.capture_frame(rtc.AudioFrame(frame, _RATE, 1, _FRAME // 2))
                 if finished:
                     tasks.create_task(self._report(finished))
+
+    async def aclose(self) -> None:
+        await self._source.aclose()
+        await self._picture.aclose()
 
     async def _receive(self) -> None:
         number = 0

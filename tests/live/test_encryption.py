@@ -159,8 +159,8 @@ async def test_doctor_and_queue_name_an_encrypted_room_of_which_the_agent_has_no
     )
     client = rtc.Room()
     await client.connect(credentials.ws_url, token, options)
+    source = rtc.AudioSource(48_000, 1)
     try:
-        source = rtc.AudioSource(48_000, 1)
         track = rtc.LocalAudioTrack.create_audio_track("mic", source)
         await client.local_participant.publish_track(track)
         await say(shell, room)
@@ -172,6 +172,7 @@ async def test_doctor_and_queue_name_an_encrypted_room_of_which_the_agent_has_no
         assert "'ann'" in found["encryption"]["message"]
         assert "LIVEKIT_E2EE_KEY" in found["encryption"]["fix"]
     finally:
+        await source.aclose()
         await client.disconnect()
     told = await asyncio.to_thread(worker.read_text)
     assert "'ann'" in told

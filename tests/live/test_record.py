@@ -8,7 +8,7 @@ import signal
 import subprocess
 import wave
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -50,7 +50,10 @@ class Beacon:
     with_picture: bool = True
 
     async def run(self) -> None:
-        sound = rtc.AudioSource(SAMPLE_RATE, 1)
+        async with aclosing(rtc.AudioSource(SAMPLE_RATE, 1)) as sound:
+            await self._shine(sound)
+
+    async def _shine(self, sound: rtc.AudioSource) -> None:
         microphone = rtc.LocalAudioTrack.create_audio_track("sound", sound)
         here = self.room.local_participant
         await here.publish_track(

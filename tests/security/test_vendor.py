@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -58,8 +58,11 @@ async def test_an_avatar_gets_no_sound_and_no_picture_of_viewers(
         guest = join_token(
             credentials, room=room, identity="guest", permissions=Permissions(can_publish=True)
         )
-        async with listen(), joined(rtc.Room(), credentials.ws_url, guest) as speaking:
-            source = rtc.AudioSource(SAMPLE_RATE, 1)
+        async with (
+            listen(),
+            joined(rtc.Room(), credentials.ws_url, guest) as speaking,
+            aclosing(rtc.AudioSource(SAMPLE_RATE, 1)) as source,
+        ):
             microphone = rtc.LocalAudioTrack.create_audio_track("microphone", source)
             options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
             await speaking.local_participant.publish_track(microphone, options)
