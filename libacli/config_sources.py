@@ -1,7 +1,7 @@
 """Where settings come from, and which source goes first.
 
 Order, first wins: flags > `--project` > environment > `.env.local` > `.env` > `--config` or `./liba.toml` >
-user's file > default project of `lk` > defaults.
+user's file > what `liba up` runs here > default project of `lk` > defaults.
 `.env.local`, `.env` and `./liba.toml` are the folder's, not the user's: see `config_trust`.
 """
 
@@ -22,6 +22,7 @@ from libacli.config_trust import Trust, class_of
 from libacli.errors import ConfigError
 from libacli.folder_settings import LeftOut, Source, without_untrusted
 from libacli.lk_projects import default_project, lk_file, named_project
+from libacli.running_stack import StackFile, stack_file, stack_settings
 from libacli.trusted_files import TrustedFiles, user_trusted_files
 
 PROJECT_FILE = Path("liba.toml")
@@ -61,14 +62,17 @@ def load(
     flags: Mapping[str, Any] | None = None,
     config_file: Path | None = None,
     project: str | None = None,
-    with_default_project: bool = True,
+    is_local: bool = False,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     user_file: Path | None = None,
     projects_file: Path | None = None,
+    running: StackFile | None = None,
     trusted: TrustedFiles | None = None,
 ) -> LoadedSettings:
     """Reads all sources. `flags` are fields by name, None means not given; `project` is one that `lk` knows.
+
+    What `is_local` brings a server of its own: neither what runs here nor the default project of `lk` counts.
 
     Raises ConfigError for a file that cannot be read or that others can write, an unknown key, or an
     invalid value; not for what is left out of the folder's files, which the caller has to tell.
@@ -90,8 +94,9 @@ def load(
         sources.append(Source(from_toml(user_file, read_file(user_file, hint=_INIT_HINT))))
     kept, left_out = without_untrusted(sources)
     counting = {field: given.value for source in reversed(kept) for field, given in source.values.items()}
-    if with_default_project and (default := default_project(projects_file, counting)):
-        sources.append(Source(default))
+    if not is_local:
+        found = stack_settings(running or stack_file(), counting) or default_project(projects_file, counting)
+        sources.append(Source(found))
         kept, left_out = without_untrusted(sources)  # its secret is in use now
     settings, origins = _made(kept)
     return LoadedSettings(settings, origins, tuple(left_out), tuple(one for one in sources if one.file))

@@ -20,6 +20,10 @@ from libacli.errors import LibaError
 
 COMMANDS = (
     "demo",
+    "up",
+    "ps",
+    "logs",
+    "down",
     "agent",
     "serve",
     "sessions",

@@ -63,8 +63,8 @@ def settings_from(
 ) -> "LoadedSettings":
     """Settings with `flags` (fields by name, None where not given) on top.
 
-    What `is_local` unless told otherwise takes no project of `lk` but one that is named. Raises ConfigError,
-    also where the folder sets what only the user may; UsageError.
+    What `is_local` unless told otherwise takes nothing that runs here, and no project of `lk` but one that
+    is named. Raises ConfigError, also where the folder sets what only the user may; UsageError.
     """
     loaded = settings_with_left_out(config, project=project, is_local=is_local, **flags)
     loaded.check_nothing_is_left_out()
@@ -82,7 +82,7 @@ def settings_with_left_out(
         raise UsageError(
             "--project brings an address, a key and a secret of its own", hint="leave out the others, or it"
         )
-    loaded = load(flags=flags, config_file=config, project=project, with_default_project=not is_local)
+    loaded = load(flags=flags, config_file=config, project=project, is_local=is_local)
     output.settings = loaded.settings
     return loaded
 

@@ -123,7 +123,9 @@ async def _knows_me(room: rtc.Room, agent: str) -> bool:
             destination_identity=agent, method=STATUS_METHOD, payload="{}"
         )
     except rtc.RpcError as error:
-        if error.code != rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD:  # it is joining, and takes none yet
+        codes = rtc.RpcError.ErrorCode
+        # It is joining, and takes none yet; or it was one too many, and has just left.
+        if error.code not in (codes.UNSUPPORTED_METHOD, codes.RECIPIENT_DISCONNECTED):
             raise
         return False
     return bool(json.loads(reply).get("rejected") != "unknown_sender")

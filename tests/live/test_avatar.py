@@ -124,7 +124,7 @@ async def on_air(
         listen() as listener,
         joined(rtc.Room(), credentials.ws_url, token, auto_subscribe=False) as there,
     ):
-        bounds = {"avatar_ready_timeout": 5.0, "avatar_join_timeout": 5.0, "avatar_audible_timeout": 1.5}
+        bounds = {"avatar_ready_timeout": 5.0, "avatar_join_timeout": 20.0, "avatar_audible_timeout": 1.5}
         parts = assemble(
             Settings(
                 livekit_url=credentials.url,

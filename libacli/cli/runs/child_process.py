@@ -58,13 +58,16 @@ def running(
     *,
     inherits_settings: bool = False,
     grace_s: float = 5.0,
+    log_name: str = "",
 ) -> Iterator[Child]:
     """`liba` with `arguments`; its log is this run's own, and nobody else's to read.
+
+    `log_name` is what the log's name begins with; empty: as the command.
 
     It runs where its log is: what this folder sets is settled, and comes to it in `environment`. Of the
     settings in ours it has none but with `inherits_settings`.
     """
-    path = new_log_file(user_state_path("liba") / "logs", f"demo-{arguments[0]}")
+    path = new_log_file(user_state_path("liba") / "logs", log_name or arguments[0])
     # -P: modules of the folder that it runs in are not ours.
     command = [sys.executable, "-P", "-m", "libacli", *arguments]
     env = environment_of("liba" if inherits_settings else "python", environment)

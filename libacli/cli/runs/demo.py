@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,25 +13,19 @@ from pathlib import Path
 
 from libacli.cli.log import logging_to_file
 from libacli.cli.output import output
-from libacli.cli.runs.child_process import Child
 from libacli.cli.runs.demo_lines import NETWORK_TAIL_S, DemoLine, DemoLines
 from libacli.cli.runs.demo_recording import check_recording, recorded
-from libacli.cli.runs.demo_services import DemoServices
-from libacli.cli.runs.demo_watch import keep_worker, watch_server
+from libacli.cli.runs.keep_running import keep_running, watch_server
+from libacli.cli.runs.local_stack import LocalStack, until_agent
 from libacli.cli.runs.page_link import forget_links
 from libacli.cli.screens.demo_lines import DemoScreen
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.messages import read_say
-from libacli.edges.livekit.agent_client import AgentClient, open_client
-from libacli.edges.livekit.agent_locator import pauses
+from libacli.edges.livekit.agent_client import open_client
 from libacli.edges.livekit.background import in_background
 from libacli.edges.viewer.seat import Seat, seated
-from libacli.errors import NoAgentError
 
 GREETING = "Hello! This is liba, speaking in a real room, on your own machine."
-
-_WORKER_TIMEOUT_S = 40.0
-"""To start and to come into the room: many times what it takes on a machine that is not busy."""
 
 _SUBSCRIBE_TIMEOUT_S = 10.0
 """For sound and picture to arrive; the avatar may take longer, which is no reason not to speak."""
@@ -60,7 +53,7 @@ class DemoRun:
     as_json: bool = False
 
     def __post_init__(self) -> None:
-        self._services = DemoServices(self.settings, room=self.room, config_file=self.config_file)
+        self._stack = LocalStack(self.settings, room=self.room, config_file=self.config_file)
         self._screen = DemoScreen(as_json=self.as_json)
 
     def run(self) -> None:
@@ -87,7 +80,7 @@ class DemoRun:
         from libacli.cli.screens.demo_prompt import DemoPrompt
 
         async with self._lines() as (lines, credentials), AsyncExitStack() as stack:
-            page = await asyncio.to_thread(stack.enter_context, self._services.page(credentials))
+            page = await asyncio.to_thread(stack.enter_context, self._stack.page(credentials))
             output.status(f"page     {page.shown()}")
             output.status(f"type a line to have it spoken; {' '.join(COMMANDS)}")
             if self.open_page:
@@ -124,12 +117,12 @@ class DemoRun:
     async def _lines(self) -> AsyncIterator[tuple[DemoLines, LiveKitCredentials]]:
         """All that is needed to speak, hear and see, started; it ends with the context."""
         async with AsyncExitStack() as stack:
-            credentials = await asyncio.to_thread(stack.enter_context, self._services.server())
-            await asyncio.to_thread(stack.enter_context, self._services.avatar())
+            credentials = await asyncio.to_thread(stack.enter_context, self._stack.server())
+            await asyncio.to_thread(stack.enter_context, self._stack.avatar())
             client = await stack.enter_async_context(
                 open_client(credentials, room=self.room, agent_name=self.settings.agent_name)
             )
-            worker = stack.enter_context(self._services.worker(credentials))
+            worker = stack.enter_context(self._stack.worker(credentials))
             seat = await stack.enter_async_context(
                 seated(
                     credentials,
@@ -138,12 +131,17 @@ class DemoRun:
                     agent_name=self.settings.agent_name,
                 )
             )
-            await _wait_for_agent(client, worker)
+            await until_agent(client, worker)
             await self._wait_for_media(seat)
             await stack.enter_async_context(
                 in_background(
-                    watch_server(self._services.local_server),
-                    keep_worker(lambda: self._services.worker(credentials), worker),
+                    watch_server(self._stack.local_server),
+                    keep_running(
+                        "agent",
+                        partial(self._stack.worker, credentials),
+                        worker,
+                        again="started again; it comes into the room",
+                    ),
                 )
             )
             yield (
@@ -153,7 +151,7 @@ class DemoRun:
                     partial(recorded, seat, tail_s=NETWORK_TAIL_S),
                     self._screen,
                     max_text_chars=self.settings.say_max_text_chars,
-                    avatar_name=self._services.avatar_name,
+                    avatar_name=self._stack.avatar_name,
                     hint=f"see the worker's log: {worker.log_path}",
                 ),
                 credentials,
@@ -167,21 +165,6 @@ class DemoRun:
         except TimeoutError:
             output.status("avatar   not in the room yet; the agent speaks without it until it is")
         output.status(f"agent    in room {self.room!r}, and a participant of our own that listens")
-
-
-async def _wait_for_agent(client: AgentClient, worker: Child) -> None:
-    output.status("agent    starting...")
-    deadline = time.monotonic() + _WORKER_TIMEOUT_S
-    pause = pauses()
-    while not await client.find():
-        if worker.process.poll() is not None:
-            raise worker.ended()
-        if time.monotonic() > deadline:
-            raise NoAgentError(
-                f"the worker did not come into the room within {_WORKER_TIMEOUT_S:g} s",
-                hint=f"its log: {worker.log_path}",
-            )
-        await asyncio.sleep(next(pause))
 
 
 def _doing(lines: DemoLines) -> str:

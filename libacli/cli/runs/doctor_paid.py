@@ -18,7 +18,7 @@ from typing import Any
 
 from libacli import __version__
 from libacli.cli.runs.config import shown_value
-from libacli.cli.runs.demo_services import DemoServices
+from libacli.cli.runs.local_stack import LocalStack
 from libacli.config import LiveKitCredentials, Settings, toml_name
 from libacli.config_sources import LoadedSettings
 from libacli.core.event import Report
@@ -87,7 +87,7 @@ class WholeWay:
 
     async def _go(self) -> Outcome:
         settings = self.loaded.settings.model_copy(update={"agent_name": self.room})
-        services = DemoServices(settings, room=self.room, config_file=self.config_file)
+        services = LocalStack(settings, room=self.room, config_file=self.config_file, log_name="doctor")
         began_at = _now()
         outcome = Outcome()
         try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.api import LiveKitApi, ready_agent
 from libacli.errors import LibaError, NoAgentError, TimedOutError
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
@@ -32,6 +32,9 @@ class _Sent:
     """What was dispatched while an agent is waited for."""
 
     dispatch_ids: list[str] = field(default_factory=list)
+    before: set[str] = field(default_factory=set)
+    """Identities of agents that were there already, and were not asked: they may be dead."""
+
     was_taken: bool = False
 
 
@@ -45,9 +48,14 @@ class AgentLocator:
         self.identity = ""
         """Of the agent that was found last; empty: none is known."""
 
+        self._there: set[str] = set()
+        """Identities of the agents of that name that were there at the last look, ready or not."""
+
     async def find(self) -> bool:
         """Whether an agent is there now and takes requests."""
-        self.identity = await self._api.find_agent(self.room, self.agent_name) or ""
+        present = await self._api.participants(self.room)
+        self._there = {one.identity for one in present if one.is_named(self.agent_name)}
+        self.identity = ready_agent(present, self.agent_name) or ""
         return bool(self.identity)
 
     async def reach(self, *, timeout_s: float, on_wait: Callable[[str], None] = lambda what: None) -> None:
@@ -79,6 +87,7 @@ class AgentLocator:
     async def _bring(self, sent: _Sent, on_wait: Callable[[str], None]) -> None:
         """Dispatches an agent, and does so anew as long as no worker has taken that, until it is there."""
         clock = asyncio.get_running_loop().time
+        sent.before = self._there
         sent.dispatch_ids.append(await self._api.dispatch(self.room, self.agent_name))
         began_at, is_told = clock(), False
         waited_s, ask_after_s = 0.0, _FIRST_ASK_S  # without what LiveKit took: it may hold a call up for long
@@ -95,8 +104,12 @@ class AgentLocator:
                 await self._dispatch_again(sent)
 
     async def _dispatch_again(self, sent: _Sent) -> None:
-        """Unless a worker has taken what was dispatched; that stays, for one may just be taking it."""
-        sent.was_taken = await self._api.was_taken(self.room, sent.dispatch_ids)
+        """Unless a worker has taken what was dispatched; that stays, for one may just be taking it.
+
+        A server lists the job only when it runs, which is seconds after its agent has come on a busy machine.
+        """
+        has_come = bool(self._there - sent.before)
+        sent.was_taken = has_come or await self._api.was_taken(self.room, sent.dispatch_ids)
         if not sent.was_taken:
             sent.dispatch_ids.append(await self._api.dispatch(self.room, self.agent_name))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -60,6 +60,21 @@ class Participant:
         """Whether this is an agent of that name, be it that it takes requests already or is starting."""
         names = (self.attributes.get(AGENT_ATTRIBUTE), self.attributes.get(_JOB_ATTRIBUTE))
         return self.is_agent and agent_name in names
+
+
+def ready_agent(participants: Iterable[Participant], agent_name: str) -> str | None:
+    """Identity of the one of that name which is ready to be asked.
+
+    Of several the one that came last: a killed one is listed for some 20 s after its end.
+    """
+    ready = [
+        participant
+        for participant in participants
+        if participant.is_agent
+        and participant.is_active
+        and participant.attributes.get(AGENT_ATTRIBUTE) == agent_name
+    ]
+    return max(ready, key=lambda agent: agent.joined_at_ms).identity if ready else None
 
 
 @dataclass(frozen=True)
@@ -138,18 +153,8 @@ class LiveKitApi:
         ]
 
     async def find_agent(self, room: str, agent_name: str) -> str | None:
-        """Identity of an agent of that name which is in `room` and ready to be asked.
-
-        Of several the one that came last: a killed one is listed for some 20 s after its end.
-        """
-        ready = [
-            participant
-            for participant in await self.participants(room)
-            if participant.is_agent
-            and participant.is_active
-            and participant.attributes.get(AGENT_ATTRIBUTE) == agent_name
-        ]
-        return max(ready, key=lambda agent: agent.joined_at_ms).identity if ready else None
+        """Identity of an agent of that name which is in `room` and ready to be asked."""
+        return ready_agent(await self.participants(room), agent_name)
 
     async def remove(self, room: str, identity: str) -> None:
         """Puts a participant out; one that has left already is none of our business any more."""

@@ -122,6 +122,28 @@ async def test_what_no_worker_has_taken_is_dispatched_anew_for_one_that_comes_la
     assert "a worker took it" in caught.value.hint
 
 
+async def test_no_second_agent_is_sent_for_while_the_first_one_is_joining(
+    server: TwirpPeer, client: AgentClient
+) -> None:
+    server.participants = []
+    # As livekit-server 1.13 has it: the job is listed only when it runs, after its agent has come.
+    server.play("ListDispatch", *[Answer({"agent_dispatches": [{"id": "AD_1", "state": {}}]})] * 3)
+    server.play("ListParticipants", people(), *[people(agent(state="JOINING"))] * 40)
+    with pytest.raises(NoAgentError, match="came into room") as caught:
+        await client.reach(timeout_s=20)
+    assert len(server.asked("CreateDispatch")) == 1
+    assert "a worker took it" in caught.value.hint
+
+
+async def test_a_dead_agent_that_is_still_listed_is_not_taken_for_the_one_that_was_sent_for(
+    server: TwirpPeer, client: AgentClient
+) -> None:
+    server.play("ListParticipants", *[people(agent(state="DISCONNECTED"))] * 60)
+    with pytest.raises(NoAgentError, match="came into room"):
+        await client.reach(timeout_s=20)
+    assert len(server.asked("CreateDispatch")) == 4
+
+
 async def test_a_dispatch_that_cannot_be_withdrawn_does_not_hide_that_nobody_came(
     server: TwirpPeer, client: AgentClient
 ) -> None:

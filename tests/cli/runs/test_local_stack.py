@@ -1,4 +1,4 @@
-"""What the demo hands over to the commands that it starts, which run in a folder of their own."""
+"""What a stack hands over to the commands that it starts, which run in a folder of their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
-from libacli.cli.runs.demo_services import DemoServices
+from libacli.cli.runs.local_stack import LocalStack
 from libacli.config import LiveKitCredentials
 from libacli.config_sources import load
 from tests.cli.conftest import Shell
@@ -26,7 +26,7 @@ def test_the_page_of_a_demo_lets_its_owner_in_and_no_more_of_the_link_is_logged(
     monkeypatch.setenv("XDG_STATE_HOME", str(bare_shell.folder / "state"))
     settings = load(environment={"LIBA_SERVE_KEYS": keys}).settings
     credentials = LiveKitCredentials(server.url, API_KEY, SecretStr(API_SECRET))
-    with DemoServices(settings, room="demo", config_file=None).page(credentials) as page:
+    with LocalStack(settings, room="demo", config_file=None).page(credentials) as page:
         assert page.shown() == page.address
         assert bool(page.secret) == bool(keys)
         if keys:
@@ -48,7 +48,7 @@ def sources(tmp_path: Path) -> Sources:
 def test_each_child_has_the_settings_of_the_folder_and_no_key_that_is_not_for_it(sources: Sources) -> None:
     sources.write(".env", "OPENAI_API_KEY=key-for-speech\nLIBA_VOICE_NAME=nova\nLIBA_SAY_QUEUE_LIMIT=7\n")
     settings = sources.load().settings
-    services = DemoServices(settings, room="hall", config_file=Path("named.toml"))
+    services = LocalStack(settings, room="hall", config_file=Path("named.toml"))
     elsewhere = Sources(sources.write("elsewhere", "").with_name("user"))
     worker = elsewhere.load(services.worker_environment(CREDENTIALS)).settings
     assert worker.openai_api_key == settings.openai_api_key

@@ -1,4 +1,4 @@
-"""What keeps a demo going: a worker that ends is started anew; a server that ends is the end."""
+"""What keeps a stack going: a part that ends is started anew; a server that ends is the end."""
 
 from __future__ import annotations
 
@@ -15,25 +15,35 @@ _LOOK_S = 0.5
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _STEADY_S = 30.0
-"""A worker that ran for so long was well: the pause before the next one starts begins anew."""
+"""A part that ran for so long was well: the pause before the next one starts begins anew."""
 
 
-async def keep_worker(start: Callable[[], AbstractContextManager[Child]], worker: Child) -> None:
+async def keep_running(
+    name: str,
+    start: Callable[[], AbstractContextManager[Child]],
+    child: Child,
+    *,
+    again: str = "started again",
+) -> None:
     """Starts another one whenever the last has ended, after a pause that doubles; until cancelled."""
     clock = asyncio.get_running_loop().time
     pause_s = _FIRST_PAUSE_S
     with ExitStack() as started:
         while True:
             began_at = clock()
-            while worker.process.poll() is None:  # noqa: ASYNC110 - nobody tells of another process's end
+            while child.process.poll() is None:  # noqa: ASYNC110 - nobody tells of another process's end
                 await asyncio.sleep(_LOOK_S)
             if clock() - began_at >= _STEADY_S:
                 pause_s = _FIRST_PAUSE_S
-            output.status(f"agent    ended, exit code {worker.process.poll()}: {worker.log_path}")
+            output.status(f"{name:8} ended, exit code {child.process.poll()}: {child.log_path}")
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-            worker = await asyncio.to_thread(started.enter_context, start())
-            output.status("agent    started again; it comes into the room")
+            try:
+                child = await asyncio.to_thread(started.enter_context, start())
+            except InstallError as error:  # it ended at once
+                output.error(error)
+            else:
+                output.status(f"{name:8} {again}")
 
 
 async def watch_server(server: LocalServer | None) -> None:
