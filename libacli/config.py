@@ -384,7 +384,7 @@ class Settings(BaseSettings):
             raise CredentialsError(
                 f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set",
                 hint="set them in the environment or in liba.toml (`liba config init`), name a project of "
-                "`lk` with --project, or run `liba demo`, which needs none",
+                "`lk` with --project, or run `liba up`, which needs none",
             )
         credentials = LiveKitCredentials(
             self.livekit_url,

@@ -131,6 +131,6 @@ def stack_settings(file: StackFile, others: Mapping[str, Any]) -> dict[str, Give
     server, *rest = _GROUPS
     if any(field in others for field in server) or not (found := file.read()):
         return {}
-    origin = f"what runs here: liba ps (pid {found.pid})"
+    origin = f"what runs here, pid {found.pid}: liba ps"
     fields = [*server, *(field for group in rest if not set(group) & set(others) for field in group)]
     return {field: Given(found.settings[field], origin) for field in fields if found.settings.get(field)}

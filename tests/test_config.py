@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from libacli.config import Settings, example, is_secret, toml_name, variable_name
 from libacli.config_sources import CONFIG_VARIABLE, LoadedSettings, load
 from libacli.errors import ConfigError, CredentialsError
+from libacli.running_stack import StackFile
 from libacli.trusted_files import TrustedFiles
 from tests.privileges import held_to_file_modes
 
@@ -27,6 +28,7 @@ class Sources:
         self.user_file.parent.mkdir()
         self.projects_file = folder / "lk" / "cli-config.yaml"
         self.trusted = TrustedFiles(folder / "state" / "trusted.json")
+        self.running = StackFile(folder / "state")
 
     def write(self, name: str, text: str | bytes) -> Path:
         path = self.folder / name
@@ -49,6 +51,7 @@ class Sources:
             folder=self.folder,
             user_file=self.user_file,
             projects_file=self.projects_file,
+            running=self.running,
             trusted=self.trusted,
         )
 
@@ -412,7 +415,7 @@ def test_missing_credentials_are_named_with_a_way_out(
 ) -> None:
     with pytest.raises(CredentialsError, match=message) as caught:
         sources.load(variables).settings.livekit()
-    assert "liba demo" in caught.value.hint
+    assert "liba up" in caught.value.hint
 
 
 def test_an_address_of_another_kind_is_told(sources: Sources) -> None:

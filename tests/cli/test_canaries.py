@@ -36,6 +36,10 @@ NOBODY = "127.0.0.1:9"
 
 RUNS: dict[str, tuple[list[str], list[str]]] = {
     "demo": ([WORDS, "--once"], ["🎉", "--once"]),
+    "up": (["--room", "demo"], ["--port", "nonsense"]),
+    "ps": ([], ["nonsense"]),
+    "logs": (["agent"], ["nonsense"]),
+    "down": ([], ["nonsense"]),
     "agent run": (["--room", "demo"], ["--room", " "]),
     "say": ([WORDS, "--wait", "done"], [WORDS, "--id", "a\x1b"]),
     "stop": ([], ["--room", ""]),
@@ -66,7 +70,7 @@ RUNS: dict[str, tuple[list[str], list[str]]] = {
 }
 """Each command, with input that is fine and with input that is not. None of them begins to serve here."""
 
-IN_A_PROCESS = {"demo", "agent run"}
+IN_A_PROCESS = {"demo", "up", "agent run"}
 """They catch signals and set the log up."""
 
 

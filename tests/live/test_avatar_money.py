@@ -68,7 +68,7 @@ async def paid(
         listen() as listener,
         joined(rtc.Room(), credentials.ws_url, agent_token(credentials, room), auto_subscribe=False) as there,
     ):
-        bounds = {"avatar_ready_timeout": 5.0, "avatar_join_timeout": 5.0}
+        bounds = {"avatar_ready_timeout": 5.0, "avatar_join_timeout": 20.0}
         fields: dict[str, Any] = {"tavus_face_id": "face"} | bounds | settings
         parts = assemble(
             Settings(

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import wave
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -50,8 +51,10 @@ class Demo:
 
     def kill_worker(self) -> None:
         for process in psutil.Process(self.seen.process.pid).children(recursive=True):
-            if "agent" in process.cmdline()[:8] and "guard" not in " ".join(process.cmdline()):
-                process.kill()
+            with suppress(psutil.NoSuchProcess):  # it has ended with one that was killed before it
+                command = process.cmdline()
+                if "agent" in command[:8] and "guard" not in " ".join(command):
+                    process.kill()
 
 
 def test_the_demo_survives_everything_but_its_own_end(bare_shell: Shell, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """liba down"""
 
+from libacli.cli.options import AsJson
 
-def down() -> None:
+
+def down(as_json: AsJson = False) -> None:
     """End what `liba up` runs on this machine.
 
     \b
@@ -9,4 +11,4 @@ def down() -> None:
     """
     from libacli.cli.runs.stack import end_stack
 
-    end_stack()
+    end_stack(as_json=as_json)

@@ -34,7 +34,8 @@ def run(
     It is for this machine alone.
 
     \b
-    liba server run      then, in another terminal, the lines that it prints
+    liba server run
+    liba agent run       in another terminal, where it is found
     """
     from libacli.cli.runs.server import run_local_server
 

@@ -141,6 +141,7 @@ class DemoRun:
                         partial(self._stack.worker, credentials),
                         worker,
                         again="started again; it comes into the room",
+                        before=partial(self._stack.put_dead_agents_out, credentials),
                     ),
                 )
             )

@@ -19,7 +19,7 @@ from libacli.core.messages import SayRequest, read_say
 from libacli.core.pace import longest_speech_s
 from libacli.edges.viewer.listener import AudioCapture
 from libacli.edges.viewer.seat import Captured
-from libacli.errors import InterruptedSpeechError, LibaError
+from libacli.errors import InterruptedSpeechError, LibaError, NoAgentError
 
 _SPEAKING_MARGIN_S = 30.0
 """What a line may take besides being spoken: the voice, the avatar, others that somebody else has said."""
@@ -31,6 +31,11 @@ _LEAST_SPEECH_S = 0.2
 """Any word is longer; what is shorter is noise."""
 
 _PLAIN: Mapping[str, Any] = {}
+
+_RETURN_S = 60.0
+"""For an agent to come back: its worker may have ended, and is started anew then."""
+
+_LOOK_S = 0.5
 
 _QUEUE_TIMEOUT_S = 3600.0
 """For a place in the agent's queue: an hour's lines may wait there."""
@@ -191,9 +196,7 @@ class DemoLines:
             try:
                 async with asyncio.timeout(None) as bound:
                     self._handing_over = (line, bound)
-                    said: Delivery | LibaError = await hand_over(
-                        self._agent, line.request, timeout_s=_QUEUE_TIMEOUT_S
-                    )
+                    said: Delivery | LibaError = await self._handed_over(line.request)
             except TimeoutError:  # it was dropped meanwhile
                 continue
             except LibaError as error:
@@ -201,6 +204,18 @@ class DemoLines:
             finally:
                 self._handing_over = None
             self._taken.put_nowait(_Taken(line, said, at))
+
+    async def _handed_over(self, request: SayRequest) -> Delivery:
+        """Has the agent take it, be it that it has to come back first. Raises what `hand_over` raises."""
+        clock = asyncio.get_running_loop().time
+        give_up_at = clock() + _RETURN_S
+        while True:
+            try:
+                return await hand_over(self._agent, request, timeout_s=_QUEUE_TIMEOUT_S)
+            except NoAgentError:
+                if clock() > give_up_at:
+                    raise
+            await asyncio.sleep(_LOOK_S)
 
     async def _follow(self) -> None:
         while True:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, ExitStack
 
 from libacli.cli.output import output
@@ -24,8 +24,12 @@ async def keep_running(
     child: Child,
     *,
     again: str = "started again",
+    before: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Starts another one whenever the last has ended, after a pause that doubles; until cancelled."""
+    """Starts another one whenever the last has ended, after a pause that doubles; until cancelled.
+
+    `before` that it does away with what the last one has left behind.
+    """
     clock = asyncio.get_running_loop().time
     pause_s = _FIRST_PAUSE_S
     with ExitStack() as started:
@@ -38,6 +42,8 @@ async def keep_running(
             output.status(f"{name:8} ended, exit code {child.process.poll()}: {child.log_path}")
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            if before:
+                await before()
             try:
                 child = await asyncio.to_thread(started.enter_context, start())
             except InstallError as error:  # it ended at once

@@ -7,7 +7,7 @@ import importlib.util
 import secrets
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -29,9 +29,10 @@ from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor
 from libacli.edges.avatars.vendors import LOCAL_KEY_PREFIX
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.agent_locator import pauses
+from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.tokens import join_token
 from libacli.edges.voices.choose import provider_words
-from libacli.errors import NoAgentError
+from libacli.errors import LibaError, NoAgentError
 from libacli.local.server_binary import ensure_server
 from libacli.local.server_process import LocalServer, run_server
 from libacli.running_stack import Part
@@ -165,6 +166,17 @@ class LocalStack:
 
     def _note(self, name: str, child: Child, address: str) -> None:
         self.parts[name] = Part(name, child.process.pid, address, str(child.log_path), _now())
+
+    async def put_dead_agents_out(self, credentials: LiveKitCredentials) -> None:
+        """Of our own server, when their worker has ended: it lists them for some 20 s, and they are asked."""
+        if not self.local_server:
+            return  # those of another machine may be there
+        with suppress(LibaError):
+            async with LiveKitApi(credentials) as api:
+                for room in await api.rooms():
+                    for one in await api.participants(room.name):
+                        if one.is_named(self._settings.agent_name):
+                            await api.remove(room.name, one.identity)
 
     def reach(self, credentials: LiveKitCredentials) -> dict[str, str]:
         """What others on this machine need to reach it, by field of `Settings`; nothing that was not

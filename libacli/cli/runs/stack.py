@@ -13,7 +13,7 @@ from pathlib import Path
 from libacli.cli.output import output
 from libacli.errors import LibaError, TimedOutError, UsageError
 from libacli.local.log_files import is_running
-from libacli.running_stack import Part, RunningStack, stack_file
+from libacli.running_stack import Part, RunningStack, StackFile, stack_file
 
 _END_S = 30.0
 """For all parts one after the other, each with its conversations to end."""
@@ -45,7 +45,7 @@ def _row(part: Part) -> dict[str, object]:
     return {**asdict(part), "running": is_running(str(part.pid))}
 
 
-def show_logs(part: str, *, lines: int, follow: bool) -> None:
+def show_logs(part: str, *, lines: int, follow: bool, as_json: bool) -> None:
     """Prints the last lines of each log, with its part's name where it is not the only one.
 
     Raises NothingRunsError, UsageError for a part that there is not.
@@ -54,35 +54,49 @@ def show_logs(part: str, *, lines: int, follow: bool) -> None:
     names = [one.name for one in found.parts]
     if part and part not in names:
         raise UsageError(f"there is no part {part!r}", hint=f"what runs: {', '.join(names)}")
-    tails = [_Tail(one, named=not part) for one in found.parts if part in ("", one.name)]
+    tails = [_Tail(one) for one in found.parts if part in ("", one.name)]
+
+    def show(tail: _Tail, line: str) -> None:
+        if as_json:
+            output.ndjson({"part": tail.part.name, "line": line})
+        else:
+            output.result(line if part else f"{tail.part.name:6} | {line}")
+
     for tail in tails:
         for line in tail.last(lines):
-            output.result(line)
+            show(tail, line)
     while follow:
         time.sleep(_FOLLOW_S)
         for tail in tails:
             for line in tail.new():
-                output.result(line)
+                show(tail, line)
 
 
-def end_stack() -> None:
+def end_stack(*, as_json: bool) -> None:
     """Ends it, and returns when it has ended. Raises TimedOutError when it has not in 30 s."""
     file = stack_file()
     found = file.read()
-    if not found:
+    parts = [part.name for part in found.parts] if found else []
+    if found:
+        output.status(f"ending {', '.join(parts)}...")
+        _end(file, found.pid)
+        output.status("ended")
+    else:
         output.status("nothing runs on this machine")
-        return
+    if as_json:
+        output.json({"ended": parts})
+
+
+def _end(file: StackFile, pid: int) -> None:
     with suppress(ProcessLookupError):
-        os.kill(found.pid, signal.SIGTERM)
-    output.status(f"ending {', '.join(part.name for part in found.parts)}...")
+        os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _END_S
     while file.is_owned():
         if time.monotonic() > deadline:
             raise TimedOutError(
-                f"it has not ended within {_END_S:g} s", hint=f"kill -9 {found.pid} ends it at once"
+                f"it has not ended within {_END_S:g} s", hint=f"kill -9 {pid} ends it at once"
             )
         time.sleep(_POLL_S)
-    output.status("ended")
 
 
 def _found() -> RunningStack:
@@ -96,14 +110,14 @@ class _Tail:
     """The end of one log, and what comes after it."""
 
     part: Part
-    named: bool
     _at: int = 0
 
     def last(self, lines: int) -> Sequence[str]:
         path = Path(self.part.log)
         with suppress(OSError):
             self._at = max(0, path.stat().st_size - _TAIL_BYTES)
-        return list(self.new())[-lines:] if lines else list(self.new())[:0]
+        found = list(self.new())
+        return found[max(0, len(found) - lines) :]
 
     def new(self) -> Iterator[str]:
         """Lines that have been written to their ends since."""
@@ -112,5 +126,4 @@ class _Tail:
             content = log.read(_TAIL_BYTES)
             whole = content[: content.rfind(b"\n") + 1]
             self._at += len(whole)
-            for line in whole.decode(errors="replace").splitlines():
-                yield f"{self.part.name:6} | {line}" if self.named else line
+            yield from whole.decode(errors="replace").splitlines()

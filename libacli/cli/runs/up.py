@@ -76,9 +76,15 @@ class UpRun:
             tell = partial(self._tell, file, credentials)
             tell()
             await self._announce(page)
+            put_out = partial(self._stack.put_dead_agents_out, credentials)
             async with in_background(
                 *(
-                    keep_running(name, partial(_telling, start, tell), child)
+                    keep_running(
+                        name,
+                        partial(_telling, start, tell),
+                        child,
+                        before=put_out if name == "agent" else None,
+                    )
                     for name, (child, start) in self._stack.again.items()
                 )
             ):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from libacli.edges.livekit.background import in_background
-from libacli.errors import InterruptedSpeechError, LibaError, TimedOutError, UnreachableError
+from libacli.errors import InterruptedSpeechError, LibaError, NoAgentError, TimedOutError, UnreachableError
 from tests.cli.runs.demo_stage import LINE_S, Stage, refused, stage
 
 
@@ -36,6 +36,29 @@ async def test_lines_that_come_together_are_handed_over_at_once() -> None:
         await asyncio.sleep(0.1)
         assert len(on.agent.said) == 10
         assert on.lines.unfinished == 10
+
+
+async def test_a_line_waits_for_an_agent_that_comes_back() -> None:
+    async with on_stage() as on:
+        on.agent.refusals["One."] = NoAgentError("no agent named 'liba' came into room 'demo' within 10 s")
+        on.lines.say("One.", "Two.")
+        await asyncio.sleep(30)
+        assert on.shown.told == []
+        del on.agent.refusals["One."]
+        await on.lines.finished()
+    assert [told for told in on.shown.told if told[0] == "heard"] == [
+        ("heard", '1/2 "One."'),
+        ("heard", '2/2 "Two."'),
+    ]
+
+
+async def test_a_line_whose_agent_does_not_come_back_is_told_after_a_minute() -> None:
+    async with on_stage() as on:
+        on.agent.refusals["One."] = NoAgentError("no agent named 'liba' came into room 'demo' within 10 s")
+        on.lines.say("One.")
+        async with asyncio.timeout(65):
+            await on.lines.finished()
+    assert isinstance(on.lines.failure, NoAgentError)
 
 
 async def test_what_is_refused_is_told_and_the_rest_is_spoken() -> None:
