@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import math
 import random
 import re
@@ -143,7 +144,8 @@ async def main(utterances: int, seed: int, for_s: float = math.inf) -> bool:
         await asyncio.sleep(1)
         print(f"{len(tally.said)} utterances in {time.monotonic() - started:.0f} s, seed {seed}")
         print(f"troubles          {', '.join(troubles) or 'none'}")
-        return _report(tally, tavus, worker, code, minutes=(time.monotonic() - started) / 60)
+        log = stack.folder / "worker.log"
+        return _report(tally, tavus, worker, code, log, minutes=(time.monotonic() - started) / 60)
 
 
 def _environment(voice: FaultyVoice, tavus: FaultyAvatar) -> dict[str, str]:
@@ -160,7 +162,21 @@ def _environment(voice: FaultyVoice, tavus: FaultyAvatar) -> dict[str, str]:
     }
 
 
-def _report(tally: Tally, tavus: FaultyAvatar, worker: Worker, code: int, *, minutes: float) -> bool:
+def _told_by_agents(log: Path, found: Sequence[str]) -> list[str]:
+    """What the worker's log says of these lines, each with what follows it: there is more to a line."""
+    ids = [re.compile(rf"uid={re.escape(one.split()[0])}\b") for one in found]
+    lines = log.read_text(errors="replace").splitlines()
+    return [
+        told
+        for line, after in itertools.pairwise([*lines, ""])
+        if any(one.search(line) for one in ids)
+        for told in (line, after)
+    ]
+
+
+def _report(
+    tally: Tally, tavus: FaultyAvatar, worker: Worker, code: int, log: Path, *, minutes: float
+) -> bool:
     growing = []
     created, left = tavus.created, len(tavus.active)
     print(f"outcomes          {dict(Counter(said.outcome or 'none' for said in tally.said))}")
@@ -174,6 +190,7 @@ def _report(tally: Tally, tavus: FaultyAvatar, worker: Worker, code: int, *, min
         print(f"{kind + ' process':18}lived {slopes.life_s:.0f} s; {', '.join(told)} a minute")
         growing += [f"{kind} {name}" for name, most in _MOST_PER_MIN.items() if getattr(slopes, name) > most]
     print(f"{'untracked':18}{len(tally.untracked)} {' '.join(tally.untracked[:8])}")
+    print(f"{'twice, told':18}{len(tally.unclear)} {' '.join(tally.unclear[:8])}")
     checks = {
         "lost": tally.lost,
         "doubled": tally.doubled,
@@ -187,6 +204,8 @@ def _report(tally: Tally, tavus: FaultyAvatar, worker: Worker, code: int, *, min
     }
     for name, found in checks.items():
         print(f"{name:18}{len(found)} {'' if not found else ' '.join(found[:8])}")
+    for line in _told_by_agents(log, (tally.lost + tally.doubled)[:4]):
+        print(f"  {line}")
     return not any(checks.values()) and any(said.outcome == "done" for said in tally.said)
 
 

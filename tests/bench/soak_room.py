@@ -73,6 +73,9 @@ class Tally:
     """Not heard whole, and a track came to the listener about then: he may have been too late for it."""
 
     doubled: list[str] = field(default_factory=list)
+    unclear: list[str] = field(default_factory=list)
+    """Heard twice, and its sender was told that nothing is known of it."""
+
     disordered: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
 
@@ -205,7 +208,9 @@ class Room:
                 )
             if len(whole) > 1 and not said.replayed:
                 times = ", ".join(f"{tone.at - started:.1f} s on {tone.source}" for tone in whole)
-                tally.doubled.append(f"{said.id} ({said.route}, {times})")
+                # Of one that its sender was told to be unknown nothing says whether it was begun again.
+                found = tally.unclear if said.outcome == "told" else tally.doubled
+                found.append(f"{said.id} ({said.route}, {said.outcome}, {times})")
             if whole and said.outcome == "done":
                 first_heard.append((whole[0].at, said.number))
         numbers = [number for _, number in sorted(first_heard)]
