@@ -87,15 +87,17 @@ class InstallProgress:
         self._erase()
         self._output.status(message)
 
-    def fraction(self, done: int, total: int | None) -> None:
+    def fraction(self, done: int, total: int | None, *, unit: str = "bytes") -> None:
         now = time.monotonic()
         if not self._moves or (now - self._last < 0.1 and done != total):
             return
         self._last = now
-        size = f"{done / 1e6:.1f} MB" + (
-            f" of {total / 1e6:.1f} MB ({done * 100 // total} %)" if total else ""
-        )
-        print(f"\r  {size}   ", end="", file=sys.stderr, flush=True)  # noqa: T201
+        far = f" ({done * 100 // total} %)" if total else ""
+        if unit == "bytes":
+            size = f"{done / 1e6:.1f} MB" + (f" of {total / 1e6:.1f} MB" if total else "")
+        else:
+            size = str(done) + (f" of about {total} {unit}" if total else f" {unit}")
+        print(f"\r  {size}{far}   ", end="", file=sys.stderr, flush=True)  # noqa: T201
 
     def _erase(self) -> None:
         if self._moves and self._last:

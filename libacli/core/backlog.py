@@ -202,6 +202,12 @@ class Backlog:
         """The utterance of that id, waiting, spoken or remembered."""
         return self._known.get(utterance_id)
 
+    def ended(self, count: int) -> list[Utterance]:
+        """Those that ended last, as far as they are remembered; the newest one last."""
+        over = [utterance for utterance in self._known.values() if utterance.ended_at is not None]
+        over.sort(key=lambda utterance: utterance.ended_at or 0.0)
+        return over[len(over) - min(count, len(over)) :]
+
     def peek(self) -> Utterance | None:
         """The utterance that is next."""
         return self._waiting[0].utterance if self._waiting else None

@@ -51,6 +51,9 @@ class Board:
         self.has_agent: bool | None = None
         """Whether an agent is there; None as long as nobody knows."""
 
+        self.gone_at: float | None = None
+        """When one that was there was found to be gone; None: it is there, or none was seen."""
+
         self.count = 0
         """Utterances that have ended."""
 
@@ -109,6 +112,8 @@ class Board:
     def answer(self, status: AgentStatus, now: float) -> None:
         """Takes an agent's status: what it does not name any more has ended unseen."""
         self._learn(status.facts)
+        for report in status.ended[-self._keep :]:
+            self._move(BoardRow(Event(status.facts, report, t0=0.0), report.state, now))
         named = set()
         for report in (*([status.speaking] if status.speaking else []), *status.waiting)[: self._keep]:
             row = BoardRow(Event(status.facts, report, t0=0.0), report.state, now)
@@ -137,15 +142,17 @@ class Board:
         self.connection_words = words
         self.version += 1
 
-    def no_agent(self) -> None:
+    def no_agent(self, now: float) -> None:
         """Takes that there is no agent: nothing is on its way any more."""
+        if self.has_agent:
+            self.gone_at = now
         self.has_agent = False
         self._lose(set(), None)
         self.version += 1
 
     def _learn(self, facts: AgentFacts) -> None:
         self.facts = facts
-        self.has_agent = True
+        self.has_agent, self.gone_at = True, None
         self.version += 1
         before = self._epochs.pop(facts.agent, facts.epoch)
         self._epochs[facts.agent] = facts.epoch

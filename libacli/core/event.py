@@ -217,31 +217,50 @@ class AgentStatus:
     unreadable: int = 0
     """Reports in it that nobody understands."""
 
+    ended: tuple[Report, ...] = ()
+    """Those that ended last, where they were asked for; the newest one last."""
+
     def encode(self) -> dict[str, Any]:
-        members = {
+        members: dict[str, Any] = {
             **self.facts.encode(),
             "speaking": self.speaking.encode() if self.speaking else None,
             "waiting": [report.encode() for report in self.waiting],
             "caps": [asdict(cap) for cap in self.caps],
         }
-        return members | ({"waiting_left_out": self.waiting_left_out} if self.waiting_left_out else {})
+        if self.waiting_left_out:
+            members["waiting_left_out"] = self.waiting_left_out
+        if self.ended:
+            members["ended"] = [report.encode() for report in self.ended]
+        return members
 
     @classmethod
     def read(cls, members: Mapping[str, Any]) -> AgentStatus:
         """Raises RefusedError; not for a single report, which is left out and counted."""
         speaking, unreadable = _reports([members.get("speaking")])
         waiting, more_unreadable = _reports(members.get("waiting"))
+        ended, of_ended_unreadable = _reports(members.get("ended"))
         return cls(
             AgentFacts.read(members),
             next(iter(speaking), None),
             waiting,
             _caps(members.get("caps")),
             read_count("waiting_left_out", members.get("waiting_left_out", 0)),
-            unreadable + more_unreadable,
+            unreadable + more_unreadable + of_ended_unreadable,
+            ended,
         )
 
     def within(self, max_bytes: int) -> AgentStatus:
-        """The same, with as many of those that wait, from the next one on, as fit into so much JSON."""
+        """The same, with as many of those that wait, from the next one on, as fit into so much JSON, and as
+        many of those that have ended, from the newest one on, as fit besides."""
+        now = replace(self, ended=())._with_those_that_fit(max_bytes)
+        used = len(json.dumps(now.encode())) + len(', "ended": []')
+        for number, report in enumerate(reversed(self.ended)):
+            used += len(json.dumps(report.encode())) + len(", ")
+            if used > max_bytes:
+                return replace(now, ended=self.ended[len(self.ended) - number :])
+        return replace(now, ended=self.ended)
+
+    def _with_those_that_fit(self, max_bytes: int) -> AgentStatus:
         left_out = self.waiting_left_out + len(self.waiting)
         used = len(json.dumps(replace(self, waiting=(), waiting_left_out=left_out).encode()))
         for number, report in enumerate(self.waiting):

@@ -18,6 +18,8 @@ MAX_ID_CHARS = 64
 MAX_WAIT_MS = 2900
 """How late an agent answers at most: what takes 3 s LiveKit's server API hands to it a second time."""
 
+MAX_ENDED = 50
+
 
 @dataclass(frozen=True)
 class SayRequest:
@@ -69,10 +71,13 @@ class StatusRequest:
     wait_s: float = 0.0
     """... for so long; 0: it is to come at once."""
 
+    ended: int = 0
+    """Without an id: how many of those that ended last are wanted too."""
+
     def encode(self) -> dict[str, Any]:
         """The request as JSON members. An agent of an older version passes over what it does not know."""
         wait = {"level": self.level, "wait_ms": round(self.wait_s * 1000)} if self.wait_s else {}
-        return {"id": self.id, **wait} if self.id else {}
+        return {"id": self.id, **wait} if self.id else {"ended": self.ended} if self.ended else {}
 
 
 def parse_request(payload: bytes) -> tuple[dict[str, Any], str | None]:
@@ -111,11 +116,12 @@ def read_say(members: Mapping[str, Any], *, max_text_chars: int) -> SayRequest:
 
 def read_status(members: Mapping[str, Any]) -> StatusRequest:
     """The status request in `members`. Raises RefusedError: `malformed`."""
-    level, wait_ms = members.get("level"), members.get("wait_ms")
+    level, wait_ms, ended = (members.get(name) for name in ("level", "wait_ms", "ended"))
     return StatusRequest(
         str(members.get("id") or ""),
         "" if level is None else _text("level", level),
         0.0 if wait_ms is None else min(_number("wait_ms", wait_ms, 0, 86_400_000), MAX_WAIT_MS) / 1000,
+        0 if ended is None else int(_number("ended", ended, 0, MAX_ENDED)),
     )
 
 

@@ -44,7 +44,9 @@ _REFUSALS = (
     RefusalReason("too_large", "the request has too many bytes", 413, is_private=True),
     RefusalReason("nothing_to_say", "there is no letter or digit in the text"),
     RefusalReason(
-        "text_too_long", "the text is longer than `say.max_text_chars`", hint="send it in parts: liba say -"
+        "text_too_long",
+        "the text is longer than `say.max_text_chars`",
+        hint="send it in parts: liba say - < text.txt",
     ),
     RefusalReason(
         "unsupported_text",

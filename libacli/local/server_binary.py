@@ -57,7 +57,7 @@ class NoProgress:
     def step(self, message: str) -> None:
         pass
 
-    def fraction(self, done: int, total: int | None) -> None:
+    def fraction(self, done: int, total: int | None, *, unit: str = "bytes") -> None:
         pass
 
 

@@ -43,8 +43,9 @@ class Progress(Protocol):
     def step(self, message: str) -> None:
         """Something begins, or one way failed and the next is tried."""
 
-    def fraction(self, done: int, total: int | None) -> None:
-        """So much of the current step (bytes, packages) is done; `total` is None when nobody knows."""
+    def fraction(self, done: int, total: int | None, *, unit: str = "bytes") -> None:
+        """So much of the current step is done; `total` is None when nobody knows, and of what is counted in
+        another unit than bytes it is what it was once."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,10 @@ def _build(go: str, extra_env: dict[str, str], shop: Workshop) -> Path:
     return shop.temp / "server"
 
 
+_USUAL = {"Fetching Go modules": ("modules", 190), "Compiling": ("packages", 1000)}
+"""How many there are of it, counted once with this version."""
+
+
 class _GoProgress:
     """Turns what `go install -v` writes (modules it fetches, then packages it compiles) into steps."""
 
@@ -189,7 +194,8 @@ class _GoProgress:
             self._phase, self._done = phase, 0
             self._progress.step(phase)
         self._done += 1
-        self._progress.fraction(self._done, None)
+        unit, usual = _USUAL[phase]
+        self._progress.fraction(self._done, usual if self._done <= usual else None, unit=unit)
 
 
 def _run(

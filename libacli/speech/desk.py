@@ -251,8 +251,8 @@ class Desk:
         match asked:
             case Say(request):
                 return self._say(request, permit, received_at).encode() | epoch
-            case StatusRequest(""):
-                return self._status(permit.payer, received_at).within(MAX_ANSWER_BYTES).encode()
+            case StatusRequest("", ended=ended):
+                return self._status(permit.payer, received_at, ended).within(MAX_ANSWER_BYTES).encode()
             case StatusRequest(wanted):
                 return self._report(wanted)
             case Stop():
@@ -275,13 +275,14 @@ class Desk:
         report = utterance.report().encode() if utterance else _unknown(utterance_id)
         return {"epoch": self._announcer.facts().epoch} | report
 
-    def _status(self, account: Account, received_at: float) -> AgentStatus:
+    def _status(self, account: Account, received_at: float, ended: int) -> AgentStatus:
         speaking, waiting = self._speaker.speaking, self._speaker.waiting
         return AgentStatus(
             self._announcer.facts(),
             speaking.report() if speaking else None,
             tuple(utterance.report() for utterance in waiting),
             (*self._caps.usage(account, received_at), *self._other_caps()),
+            ended=tuple(utterance.report() for utterance in self._speaker.ended(ended)),
         )
 
     def _is_known(self, utterance_id: str) -> bool:

@@ -123,6 +123,10 @@ class Speaker:
         self._drop_stale()
         return self._backlog.find(utterance_id)
 
+    def ended(self, count: int) -> list[Utterance]:
+        """Those that ended last, the newest one last; they are remembered for a while."""
+        return self._backlog.ended(count)
+
     def stop(self, *, reason: str = "stopped") -> list[Utterance]:
         """Stops what is being spoken and forgets what waits; returns those utterances."""
         self.stops += 1

@@ -49,7 +49,7 @@ HELP = Command("--help", ("--help",))
 COMMANDS = (
     Command("metrics watch --once", ("metrics", "watch", "--once")),
     Command("metrics summary", ("metrics", "summary")),
-    Command("metrics export", ("metrics", "export", "-f", "ndjson")),
+    Command("metrics export", ("metrics", "export", "--format", "ndjson")),
 )
 
 

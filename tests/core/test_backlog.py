@@ -26,6 +26,19 @@ def test_the_queue_never_holds_more_than_its_limit(priorities: list[int], limit:
         assert len(backlog) <= limit
 
 
+@given(st.permutations(range(8)), st.integers(0, 12))
+def test_those_that_ended_last_are_told_in_that_order(order: list[int], count: int) -> None:
+    backlog = Backlog(limit=100)
+    for number in range(10):
+        backlog.offer(request(str(number)), 0.0)
+    for at, number in enumerate(order):
+        utterance = backlog.find(str(number))
+        assert utterance
+        utterance.become("interrupted", 1.0 + at)
+    ended = [utterance.id for utterance in backlog.ended(count)]
+    assert ended == [str(number) for number in order][max(0, len(order) - count) :]
+
+
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 20))
 def test_guests_never_keep_the_owner_out_and_get_no_more_places_than_there_are(
     owners: list[bool], limit: int

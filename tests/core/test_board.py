@@ -175,11 +175,33 @@ def test_what_an_event_told_of_the_time_is_kept_when_an_answer_does_not_tell_it(
 def test_without_an_agent_nothing_is_on_its_way() -> None:
     board = Board()
     tell(board, event("audible"), 1.0)
-    board.no_agent()
+    board.no_agent(7.0)
+    board.no_agent(8.0)
     assert states(board) == ["lost"]
-    assert board.has_agent is False
-    tell(board, done(), 2.0)
-    assert (states(board), board.has_agent, board.count) == (["done"], True, 1)
+    assert (board.has_agent, board.gone_at) == (False, 7.0)
+    tell(board, done(), 9.0)
+    assert (states(board), board.has_agent, board.gone_at, board.count) == (["done"], True, None, 1)
+
+
+def test_where_no_agent_was_none_is_gone() -> None:
+    board = Board()
+    board.no_agent(7.0)
+    assert (board.has_agent, board.gone_at) == (False, None)
+
+
+def test_it_begins_with_what_the_agent_remembers_and_counts_that_once() -> None:
+    board = Board()
+    tell(board, done(id="u2"), 1.0)
+    ended = [{"id": f"u{n}", "state": "done", **MARKS} for n in (1, 2, 3)]
+    for _ in range(2):
+        answer(board, AGENT | {"speaking": {"id": "u4", "state": "audible"}, "ended": ended}, 2.0)
+    assert [(row.report.id, row.state) for row in board.rows] == [
+        ("u4", "audible"),
+        ("u3", "done"),
+        ("u1", "done"),
+        ("u2", "done"),
+    ]
+    assert (board.count, len(board.latencies)) == (3, 3)
 
 
 @pytest.mark.parametrize(

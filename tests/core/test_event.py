@@ -64,6 +64,7 @@ statuses = st.builds(
     st.lists(reports, max_size=20).map(tuple),
     st.lists(caps, max_size=3).map(tuple),
     counts,
+    ended=st.lists(reports, max_size=20).map(tuple),
 )
 
 
@@ -87,6 +88,7 @@ def test_a_status_that_is_too_long_is_cut_behind_the_next_ones(status: AgentStat
     assert cut.waiting == status.waiting[: len(cut.waiting)]
     left_out = status.waiting_left_out + len(status.waiting) - len(cut.waiting)
     assert cut.waiting_left_out == left_out
+    assert cut.ended == status.ended[len(status.ended) - len(cut.ended) :]
     without = AgentStatus(status.facts, status.speaking, (), status.caps, left_out)
     if cut.waiting or len(json.dumps(without.encode())) <= max_bytes:
         assert len(json.dumps(cut.encode())) <= max_bytes

@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import statistics
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -170,6 +171,123 @@ async def test_the_queue_shows_what_waits(visit: Open) -> None:
         await expect(queue.get_by_role("listitem")).to_have_count(0)
 
 
+async def test_what_a_stop_has_dropped_is_told_and_one_click_has_it_said_after_all(visit: Open) -> None:
+    async with visit() as one:
+        for text in (LONG, "The first one.", "The second one."):
+            await one.says(text)
+            await expect(one.text_box).to_have_value("")
+        await expect(one.status).to_contain_text("Speaking")
+        await one.button("Stop").click()
+        await expect(one.page.get_by_text("2 lines that waited will not be said.")).to_be_visible()
+        await one.button("Say them after all").click()
+        await expect(one.captions).to_contain_text("The second one.", timeout=SPEAK_S * 1000)
+        spoken = await one.captions.locator("p").all_text_contents()
+        assert [text for text in spoken if "one." in text] == ["The first one.", "The second one."]
+        await expect(one.button("Say them after all")).to_be_hidden()
+
+
+async def test_a_line_that_was_stopped_is_said_again_where_that_is_asked_for(visit: Open) -> None:
+    async with visit() as one:
+        ear = await Ear.of(one.page)
+        await one.says(LONG)
+        await ear.hear()
+        await one.button("Stop").click()
+        await ear.silence(1.0)
+        again = one.captions.get_by_role("button", name="Say it again")
+        await again.click()
+        await ear.hear()
+        await expect(again).to_be_disabled()
+
+
+async def test_it_can_be_muted_and_says_so_to_who_cannot_see_it(visit: Open) -> None:
+    async with visit() as one:
+        ear = await Ear.of(one.page)
+        await one.button("Mute").click()
+        await expect(one.button("Mute")).to_have_attribute("aria-pressed", "true")
+        await one.says(LONG)
+        await expect(one.status).to_contain_text("Speaking")
+        muted_at = await ear.now()
+        await asyncio.sleep(2)
+        assert await ear.loud(muted_at) == []
+        await one.button("Mute").click()
+        await ear.hear()
+
+
+async def test_how_one_views_it_is_remembered_and_details_are_folded_away_at_first(
+    browser: Browser, served: Served
+) -> None:
+    async with fresh_context(browser, has_details=False) as context:
+        one = Visit(await context.new_page())
+        await one.page.goto(served.page)
+        await one.state("live")
+        queue = one.page.get_by_role("heading", name="Queue")
+        await expect(queue).to_be_hidden()
+        await one.button("Details").click()
+        await one.button("Captions").click()
+        await one.page.get_by_label("Volume").fill("40")
+        await one.page.reload()
+        await one.state("live")
+        await expect(queue).to_be_visible()
+        await expect(one.captions).to_be_hidden()
+        await expect(one.page.get_by_label("Volume")).to_have_value("40")
+        sounds = "[...document.querySelectorAll('#stage-sound audio')].map((sound) => sound.volume)"
+        await one.sees()
+        assert set(await one.page.evaluate(sounds)) == {0.4}
+
+
+async def test_the_whole_screen_shows_picture_and_captions(visit: Open) -> None:
+    async with visit() as one:
+        await one.sees()
+        await one.button("Full screen").click()
+        await expect(one.button("Leave full screen")).to_be_visible()
+        assert await one.page.evaluate("document.fullscreenElement.id") == "show"
+        await one.button("Leave full screen").click()
+        await expect(one.button("Full screen")).to_be_visible()
+
+
+async def test_a_sample_fills_the_text_box_and_samples_go_once_something_is_said(visit: Open) -> None:
+    async with visit() as one:
+        sample = one.page.get_by_role("button", name=re.compile("^Hello!"))
+        await sample.click()
+        await expect(one.text_box).to_have_value(re.compile("^Hello!"))
+        await one.button("Speak").click()
+        await expect(one.captions).to_contain_text("Hello!", timeout=SPEAK_S * 1000)
+        await expect(sample).to_be_hidden()
+
+
+async def test_the_command_that_the_page_shows_has_the_same_line_spoken(visit: Open) -> None:
+    async with visit() as one:
+        await one.page.get_by_text("This as code").click()
+        await one.text_box.fill("This came from a shell's line.")
+        curl = await one.page.locator("#curl").text_content()
+        assert curl
+        done = await asyncio.to_thread(subprocess.run, curl, shell=True, capture_output=True, text=True)
+        assert json.loads(done.stdout)["level"] == "accepted", done
+        await expect(one.captions).to_contain_text("This came from a shell's line.", timeout=SPEAK_S * 1000)
+
+
+@pytest.mark.parametrize(
+    "viewport",
+    [{"width": 1280, "height": 820}, {"width": 640, "height": 410}, PHONE],
+    ids=["desktop", "200 % zoom", "phone"],
+)
+async def test_the_stage_is_16_to_9_and_stays_where_it_is_whatever_is_told(
+    visit: Open, viewport: Any
+) -> None:
+    async with visit(viewport=viewport, has_details=False) as one:
+        await one.sees()
+        stage = one.page.locator("#stage")
+        before = await stage.bounding_box()
+        assert before
+        assert before["width"] / before["height"] == pytest.approx(16 / 9, abs=0.02)
+        assert before["height"] <= max(0.4 * viewport["height"], viewport["height"] - 400)
+        await one.says("😀😀")
+        await expect(one.page.get_by_role("alert").filter(has_text=re.compile(r"\w"))).to_be_visible()
+        await one.says(LINE)
+        await expect(one.captions).to_contain_text("quick brown", timeout=SPEAK_S * 1000)
+        assert await stage.bounding_box() == before
+
+
 async def test_it_comes_back_when_liba_serve_was_killed_and_started_again(
     shell: Shell, stage: None, tmp_path: Path, browser: Browser
 ) -> None:
@@ -183,6 +301,8 @@ async def test_it_comes_back_when_liba_serve_was_killed_and_started_again(
         await expect(visit.status).to_contain_text(
             re.compile("reconnecting|offline|not reached", re.IGNORECASE)
         )
+        await expect(visit.page.get_by_text("The page's server does not answer")).to_be_visible()
+        await expect(visit.page.get_by_text("liba serve", exact=True)).to_be_visible()
         with serving(shell, tmp_path, "--port", port):
             await visit.state("live")
             await visit.sees()
@@ -221,7 +341,7 @@ async def test_a_key_lets_the_page_in_again_where_its_session_is_forgotten_and_s
             await expect(one.captions.get_by_text(LINE)).to_have_count(1, timeout=SPEAK_S * 1000)
 
 
-async def test_it_comes_back_when_livekit_was_out_of_reach_for_a_second(
+async def test_it_comes_back_when_livekit_was_out_of_reach_and_says_meanwhile_what_is_wrong(
     shell: Shell, stage: None, tmp_path: Path, browser: Browser, credentials: LiveKitCredentials
 ) -> None:
     far = urlsplit(credentials.url)
@@ -234,7 +354,7 @@ async def test_it_comes_back_when_livekit_was_out_of_reach_for_a_second(
             await one.sees()
             wire.cut()
             await one.state("reconnecting")
-            await asyncio.sleep(1)
+            await expect(one.page.get_by_text("The LiveKit server does not answer")).to_be_visible()
             wire.mend()
             await one.state("live", timeout_s=30)
             await one.sees(25)

@@ -22,6 +22,13 @@ JOIN_S = 60.0
 DESKTOP = {"width": 1280, "height": 900}
 T = TypeVar("T")
 
+DETAILS = """
+if (location.protocol.startsWith("http") && !localStorage.getItem("liba.viewing")) {
+  localStorage.setItem("liba.viewing", JSON.stringify({hasDetails: true}));
+}
+"""
+"""Queue, latency and connection, which are folded away at first."""
+
 
 @dataclass(frozen=True)
 class Served:
@@ -117,11 +124,15 @@ class Visit:
 
 
 @asynccontextmanager
-async def fresh_context(browser: Browser, **options: Any) -> AsyncIterator[BrowserContext]:
-    """A browser of its own: nothing is known of earlier visits."""
+async def fresh_context(
+    browser: Browser, *, has_details: bool = True, **options: Any
+) -> AsyncIterator[BrowserContext]:
+    """A browser of its own: nothing is known of earlier visits, but whether details were unfolded."""
     context = await browser.new_context(**({"viewport": DESKTOP} | options))
     context.set_default_timeout(JOIN_S * 1000)
     await context.add_init_script(EAR)
+    if has_details:
+        await context.add_init_script(DETAILS)
     try:
         yield context
     finally:

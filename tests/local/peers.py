@@ -40,7 +40,7 @@ class Steps:
     def step(self, message: str) -> None:
         self.steps.append(message)
 
-    def fraction(self, done: int, total: int | None) -> None:
+    def fraction(self, done: int, total: int | None, *, unit: str = "bytes") -> None:
         self.fractions.append((done, total))
 
     def said(self, words: str) -> bool:

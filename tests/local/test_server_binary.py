@@ -334,7 +334,7 @@ from libacli.local.server_binary import install_server
 
 class Progress:
     def step(self, message): print(message, flush=True)
-    def fraction(self, done, total): pass
+    def fraction(self, done, total, *, unit="bytes"): pass
 
 pins = Pins({machine: sys.argv[3] for machine in ("amd64", "arm64")}, ())
 print(install_server(Path(sys.argv[1]), releases_url=sys.argv[2], progress=Progress(), pins=pins).source)

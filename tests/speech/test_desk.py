@@ -282,6 +282,19 @@ async def test_who_may_not_speak_may_not_look_or_stop_either() -> None:
         assert office.status(id="a")["state"] == "accepted"
 
 
+async def test_who_asks_is_told_of_as_many_that_ended_last() -> None:
+    async with open_office() as office:
+        for number in range(4):
+            office.say({"text": "Hello.", "id": f"u{number}"})
+        await asyncio.sleep(60)
+        assert "ended" not in office.status()
+        ended = AgentStatus.read(office.status(ended=3)).ended
+        assert [(report.id, report.state) for report in ended] == [(f"u{n}", "done") for n in (1, 2, 3)]
+        assert all(report.total for report in ended)
+        for wrong in (-1, 51, "3", 1e9):
+            assert office.status(ended=wrong)["rejected"] == "malformed"
+
+
 async def test_a_refused_question_is_no_event() -> None:
     async with open_office() as office:
         office.stop(STRANGER)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import shlex
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -114,13 +117,58 @@ async def test_a_line_that_was_not_spoken_to_its_end_says_what_became_of_it(page
     states = {"a": "done", "b": "interrupted", "c": "failed", "d": "expired", "e": "lost", "f": "audible"}
     code = """
       document.body.innerHTML = '<div id="captions"></div>';
-      const captions = new m.Captions();
+      const captions = new m.Captions({onAgain: null});
       for (const id of Object.keys(given)) captions.put(id, `Line ${id}.`);
       captions.render({speaking: {id: "f"}, find: (id) => ({state: given[id]})}, true);
       return [...document.querySelectorAll("#captions p")].map((line) => line.dataset.end);
     """
     ends = await run(page, "captions.js", code, states)
     assert ends == ["", "…stopped", "…not spoken", "…not spoken", "…lost: the agent went away", ""]
+
+
+async def test_a_line_that_was_not_spoken_to_its_end_can_be_said_again_by_who_may_speak(page: Page) -> None:
+    code = """
+      document.body.innerHTML = '<div id="captions"></div>';
+      const [asked, states] = [[], {a: "done", b: "lost"}];
+      const captions = new m.Captions({onAgain: given ? (id) => asked.push(id) : null});
+      for (const id of Object.keys(states)) captions.put(id, `Line ${id}.`);
+      for (let times = 0; times < 2; times += 1) captions.render({find: (id) => ({state: states[id]})}, true);
+      for (const button of document.querySelectorAll("button")) {
+        button.click();
+        button.click();
+      }
+      captions.put("b", "Line b, at length.");
+      return [asked, [...document.querySelectorAll("#captions p")].map((line) => line.textContent)];
+    """
+    assert await run(page, "captions.js", code, True) == [
+        ["b"],
+        ["Line a.", "Line b, at length.Say it again"],
+    ]
+    assert await run(page, "captions.js", code, False) == [[], ["Line a.", "Line b, at length."]]
+
+
+# The same as code
+
+
+@pytest.mark.parametrize("needs_key", [False, True])
+async def test_what_the_page_asks_is_shown_as_programs_that_ask_the_same(page: Page, needs_key: bool) -> None:
+    body = {"text": 'It\'s "so": $HOME `id` \\ 你好\n😀', "room": "demo", "speed": 1.25}
+    url = "http://127.0.0.1:8080/api/say"
+    code = "return [m.asCurl(...given), m.asPython(...given)];"
+    curl, python = await run(page, "code.js", code, [url, body, needs_key])
+    words = shlex.split(curl.replace("\\\n", " "))
+    assert (words[:2], json.loads(words[-1])) == (["curl", url], body)
+    assert ("Authorization: Bearer $LIBA_KEY" in words) == needs_key
+    asked: dict[str, Any] = {}
+
+    def post(url: str, **options: Any) -> Any:
+        asked.update(options, url=url)
+        return SimpleNamespace(raise_for_status=lambda: SimpleNamespace(json=dict))
+
+    scope = {"httpx": SimpleNamespace(post=post), "os": SimpleNamespace(environ={"LIBA_KEY": "k"})}
+    exec(re.sub(r"^import .*$", "", python, flags=re.MULTILINE), scope)
+    assert (asked["url"], asked["json"]) == (url, body)
+    assert asked.get("headers") == ({"Authorization": "Bearer k"} if needs_key else None)
 
 
 # The room
@@ -303,7 +351,7 @@ def of_the_watcher(happened: list[Happened]) -> dict[str, Any]:
     board = Board(room="demo", keep=200)
     for told in happened:
         if told is None:
-            board.no_agent()
+            board.no_agent(0.0)
         elif isinstance(told, AgentStatus):
             board.answer(told, 0.0)
         else:

@@ -11,7 +11,9 @@ app = group("A local avatar, and what Tavus's need to join a room.")
 
 @app.command()
 def run(
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port [default: a free one]")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", "-p", min=1, max=65535, help="Port [default: a free one]")
+    ] = None,
     size: Annotated[int, typer.Option(min=64, max=1280, help="Width and height of the picture")] = 512,
     fps: Annotated[float, typer.Option(min=1, max=60, help="Pictures per second")] = 25.0,
     log_level: Annotated[

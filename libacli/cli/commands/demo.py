@@ -15,7 +15,8 @@ def demo(
     ] = "",
     once: Annotated[bool, typer.Option("--once", help="Say it, prove it, exit")] = False,
     record: Annotated[
-        Path | None, typer.Option("--record", help="Where the recording goes [default: liba-demo.wav]")
+        Path | None,
+        typer.Option("--record", help="Record the first line [default, unless it stays: liba-demo.wav]"),
     ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser")] = False,
     as_json: AsJson = False,

@@ -101,7 +101,7 @@ def summary(
 @app.command()
 def export(
     format: Annotated[
-        Format | None, typer.Option("--format", "-f", help="How it is written [default: csv]")
+        Format | None, typer.Option("--format", help="How it is written [default: csv]")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", "-j", help="The same as --format json")] = False,
     to: Annotated[
@@ -116,7 +116,7 @@ def export(
 
     \b
     liba metrics export --since 7d > week.csv
-    liba metrics export -f ndjson | jq 'select(.d01 > 900)'
+    liba metrics export --format ndjson | jq 'select(.d01 > 900)'
     """
     from libacli.cli.runs.metrics_summary import Selection, export_store
 

@@ -24,7 +24,7 @@ def install(as_json: AsJson = False, config: ConfigFile = None) -> None:
 @app.command()
 def run(
     port: Annotated[
-        int | None, typer.Option("--port", min=1, max=65535, help="Port [default: a free one]")
+        int | None, typer.Option("--port", "-p", min=1, max=65535, help="Port [default: a free one]")
     ] = None,
     as_json: AsJson = False,
     config: ConfigFile = None,

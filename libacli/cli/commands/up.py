@@ -9,7 +9,8 @@ from libacli.cli.options import AsJson, ConfigFile, Project, Room, settings_from
 
 def up(
     port: Annotated[
-        int | None, typer.Option("--port", min=0, max=65535, help="Port of the page [setting: serve.port]")
+        int | None,
+        typer.Option("--port", "-p", min=0, max=65535, help="Port of the page [setting: serve.port]"),
     ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser")] = False,
     as_json: AsJson = False,

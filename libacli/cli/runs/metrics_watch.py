@@ -35,6 +35,8 @@ _WINDOW = 1000
 _ROWS = 300
 _ONCE_ROWS = 20
 _WIDTH_ELSEWHERE = 120
+_ASK_EVERY_S = 2.0
+"""In silence: a killed agent does not answer for 3 s, and is known to be gone within 5 s."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class MetricsWatchRun:
             from libacli.edges.livekit.follower import ask_once
 
             credentials, name = self.settings.livekit(), self.settings.agent_name
-            answer = asyncio.run(ask_once(credentials, room=self.room, agent_name=name))
+            asking = ask_once(credentials, room=self.room, agent_name=name, ended=_ONCE_ROWS)
+            answer = asyncio.run(asking)
             self._board.answer(answer, self._now())
             self._board.connection("")
         if self.as_json:
@@ -148,7 +151,8 @@ class MetricsWatchRun:
 
         now = self._now()
         view = self._view(width, height, keys="q quits", ascii_only=ascii_only)
-        sameness = (self._board.version, view, now if self._board.is_live else None)
+        moves = self._board.is_live or self._board.gone_at is not None
+        sameness = (self._board.version, view, now if moves else None)
         return Frame(sameness, lambda: draw(self._board, view, now))
 
     async def _follow(self) -> None:
@@ -167,6 +171,8 @@ class MetricsWatchRun:
             room=room,
             agent_name=self.settings.agent_name,
             with_captions=self.show_text,
+            remembered=_ONCE_ROWS,
+            ask_every_s=_ASK_EVERY_S,
             previous=self.settings.livekit_previous(),
         )
         async with aclosing(follower.updates()) as updates:
@@ -183,7 +189,7 @@ class MetricsWatchRun:
             case AgentStatus():
                 board.answer(update, now)
             case NoAgent():
-                board.no_agent()
+                board.no_agent(now)
             case Caption(utterance_id, text):
                 board.caption(utterance_id, text)
             case ConnectionState(words):

@@ -42,7 +42,10 @@ _ASCII = str.maketrans(
 def draw(board: Board, view: View, now: float) -> Group:
     """The whole of it; `now` is of the clock that the board was told."""
     has_head = view.height is None or view.height >= _HEAD_LINES + 5
-    head = [*_title(board, view), *(_numbers(board, view) if has_head else [])]
+    head = [*_title(board, view, now), *(_numbers(board, view) if has_head else [])]
+    if board.gone_at is not None:  # all of it was true then
+        for line in head[2:]:
+            line.stylize("dim")
     space = None if view.height is None else max(1, view.height - len(head) - 2)
     rows = board.rows[:space]
     lines = [*head, *table(board, rows, view, now)]
@@ -66,7 +69,7 @@ def plain_line(row: BoardRow) -> str:
     return printable(" ".join([*words, *filter(None, notes)]).rstrip().replace("\n", " "))
 
 
-def _title(board: Board, view: View) -> list[Text]:
+def _title(board: Board, view: View, now: float) -> list[Text]:
     facts = board.facts
     title = Text.assemble(("liba metrics", "bold"), "  ")
     if view.with_rooms:
@@ -81,14 +84,16 @@ def _title(board: Board, view: View) -> list[Text]:
     right = Text.assemble(state, "  " if state[0] and view.keys else "", (view.keys, "dim"))
     title.truncate(max(0, view.width - right.cell_len - 1), overflow="ellipsis")
     title.pad_right(max(1, view.width - title.cell_len - right.cell_len))
-    return [title + right, _facts(board, view)]
+    return [title + right, _facts(board, view, now)]
 
 
-def _facts(board: Board, view: View) -> Text:
+def _facts(board: Board, view: View, now: float) -> Text:
     facts = board.facts
     parts: list[tuple[str, str, str]] = []
     if not view.with_rooms:
-        if board.has_agent is False:
+        if board.gone_at is not None:
+            parts.append(("agent gone", f"{max(0.0, now - board.gone_at):.0f} s ago", "bold yellow"))
+        elif board.has_agent is False:
             parts.append(("no agent yet:", "liba agent run", "bold yellow"))
         elif facts.agent:
             parts.append(("agent", f"{facts.agent} {facts.epoch[:8]}".strip(), "bold"))

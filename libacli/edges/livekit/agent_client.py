@@ -168,21 +168,22 @@ class AgentClient:
             raise _not_understood("it does not say what was stopped")
         return [str(utterance_id) for utterance_id in stopped]
 
-    async def status(self) -> AgentStatus:
-        """What the agent says of itself, and the reports of what it is `speaking` and what is `waiting`.
+    async def status(self, *, ended: int = 0) -> AgentStatus:
+        """What the agent says of itself, and the reports of what it is `speaking` and what is `waiting`, and
+        of as many that `ended` last.
 
         Raises NoAgentError when there is none, or none that answers.
         """
-        answer = await self._ask(STATUS_METHOD, {})
+        answer = await self._ask(STATUS_METHOD, StatusRequest(ended=ended).encode())
         try:
             return AgentStatus.read(answer)
         except RefusedError as error:
             raise _not_understood(str(error)) from error
 
-    async def queue(self) -> AgentStatus:
+    async def queue(self, *, ended: int = 0) -> AgentStatus:
         """The `status` of whoever is there now."""
         self._locator.identity = ""
-        return await self.status()
+        return await self.status(ended=ended)
 
     async def report(self, utterance_id: str) -> dict[str, Any]:
         """What the agent knows of one utterance: `id`, `epoch`, `state` (`unknown` too), route, durations."""

@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import partial
 
 from livekit import rtc
 
@@ -31,7 +32,9 @@ _LONGEST_PAUSE_S = 15.0
 class RoomFollower:
     """Follows the agents of `room`; the one named `agent_name` is asked for its status.
 
-    Only that agent is believed: its captions are signed with `credentials`, or with `previous`.
+    Only that agent is believed: its captions are signed with `credentials`, or with `previous`. Of utterances
+    that have ended the last `remembered` are told at first. When nothing was heard for `ask_every_s` seconds
+    the agent is asked whether it is there still.
     With `is_patient` whatever happens is no reason to end, not even when the room cannot be joined at all.
     `ask` is for tests, as is `new_room`.
     """
@@ -44,6 +47,8 @@ class RoomFollower:
         agent_name: str,
         with_captions: bool = False,
         is_patient: bool = False,
+        remembered: int = 0,
+        ask_every_s: float | None = None,
         previous: LiveKitCredentials | None = None,
         new_room: Callable[[], rtc.Room] = rtc.Room,
         ask: AskStatus | None = None,
@@ -53,6 +58,8 @@ class RoomFollower:
         self._agent_name = agent_name
         self._with_captions = with_captions
         self._is_patient = is_patient
+        self._remembered = remembered
+        self._ask_every_s = ask_every_s
         self._previous = previous
         self._new_room = new_room
         self._ask = ask
@@ -67,9 +74,10 @@ class RoomFollower:
         async with open_client(
             self._credentials, room=self._room_name, agent_name=self._agent_name
         ) as client:
+            ask = partial(client.queue, ended=self._remembered)
             while True:
                 try:
-                    async with aclosing(self._visit(self._ask or client.queue)) as updates:
+                    async with aclosing(self._visit(self._ask or ask)) as updates:
                         async for update in updates:
                             pause_s, goes_on = _FIRST_PAUSE_S, True
                             yield update
@@ -92,7 +100,7 @@ class RoomFollower:
         async with (
             joined(visit.room, self._credentials.ws_url, self._token(), auto_subscribe=False),
             visit.captions.reading(),
-            aclosing(visit.updates(ask)) as updates,
+            aclosing(visit.updates(ask, every_s=self._ask_every_s)) as updates,
         ):
             async for update in updates:
                 yield update
@@ -114,10 +122,10 @@ class RoomFollower:
         return listener_token(self._credentials, room=self._room_name, identity=identity, hidden=True)
 
 
-async def ask_once(credentials: LiveKitCredentials, *, room: str, agent_name: str) -> AgentStatus:
+async def ask_once(credentials: LiveKitCredentials, *, room: str, agent_name: str, ended: int) -> AgentStatus:
     """What `AgentClient.queue` gives, over HTTP alone.
 
     Raises NoAgentError, UnreachableError, CredentialsError.
     """
     async with open_client(credentials, room=room, agent_name=agent_name) as client:
-        return await client.queue()
+        return await client.queue(ended=ended)

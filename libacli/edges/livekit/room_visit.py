@@ -53,6 +53,11 @@ class _Disconnected:
     """The connection is lost for good."""
 
 
+@dataclass(frozen=True)
+class _Silence:
+    """Nothing came for a while."""
+
+
 _Incoming: TypeAlias = _Told | Caption | ConnectionState | _Disconnected | None
 """None: somebody came, left or changed."""
 
@@ -84,14 +89,18 @@ class RoomVisit:
         """From now on; before it nothing is known of them."""
         self.room.register_text_stream_handler(CAPTION_TOPIC, self.captions.on_opened)
 
-    async def updates(self, ask: AskStatus) -> AsyncGenerator[RoomUpdate]:
-        """What comes, from now on; the agent is asked when another one is there, or it was not heard."""
+    async def updates(self, ask: AskStatus, *, every_s: float | None = None) -> AsyncGenerator[RoomUpdate]:
+        """What comes, from now on; the agent is asked when another one is there, or it was not heard, and
+        when it was silent for `every_s`."""
         yield WELL
         self._agent = self._find_agent()
         if status := await _status(ask):
             yield status
         while self.room.isconnected() or not self._incoming.empty():
-            match await self._incoming.get():
+            match await self._next(every_s):
+                case _Silence():
+                    if self._agent and (status := await _status(ask)):
+                        yield status
                 case None:
                     self._is_change_queued = False
                     is_another = self._agent != (agent := self._find_agent())
@@ -110,6 +119,13 @@ class RoomVisit:
                         yield update
                 case Caption() as caption:
                     yield caption
+
+    async def _next(self, within_s: float | None) -> _Incoming | _Silence:
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._incoming.get()
+        except TimeoutError:
+            return _Silence()
 
     def _read(self, told: _Told) -> Event | Rejection | Unreadable | None:
         """None: it is of another life of the agent than the one that has told it."""

@@ -1,6 +1,6 @@
 /** The lines that were spoken, newest last, like on a prompter. */
 
-import { byId, make } from "./dom.js";
+import { byId, make, write } from "./dom.js";
 
 const KEPT = 100;
 
@@ -13,7 +13,9 @@ const ENDS = {
 };
 
 export class Captions {
-  constructor() {
+  /** @param {{onAgain: ((id: string) => void) | null}} actions null: this page may not speak */
+  constructor({ onAgain }) {
+    this._onAgain = onAgain;
     this._log = byId("captions");
     /** @type {Map<string, HTMLElement>} */
     this._lines = new Map();
@@ -21,14 +23,11 @@ export class Captions {
 
   /** @param {string} id @param {string} text */
   put(id, text) {
-    const line = this._lines.get(id);
-    if (line) {
-      if (line.textContent !== text) line.textContent = text;
-      return;
-    }
+    const words = this._lines.get(id)?.firstElementChild;
+    if (words) return write(words, text);
     const newest = [...this._lines.values()].at(-1);
     const isAtEnd = !newest || this._log.scrollTop + this._log.clientHeight > newest.offsetTop;
-    const added = make("p", {}, text);
+    const added = make("p", {}, make("span", {}, text));
     this._lines.set(id, added);
     this._log.append(added);
     if (this._lines.size > KEPT) this._forget(this._lines.keys().next().value);
@@ -41,9 +40,20 @@ export class Captions {
     for (const [id, line] of this._lines) {
       line.classList.toggle("now", id === now);
       line.dataset.end = ENDS[board.find(id)?.state] ?? "";
+      if (line.dataset.end && this._onAgain && line.childElementCount === 1) line.append(this._again(id));
     }
     // Who hears the voice is not to hear a screen reader say the same words over it.
     this._log.setAttribute("aria-live", isHeard ? "off" : "polite");
+  }
+
+  /** Has a line that was not spoken to its end said once more. */
+  _again(id) {
+    const button = make("button", { class: "again", type: "button" }, "Say it again");
+    button.addEventListener("click", () => {
+      button.disabled = true;
+      this._onAgain(id);
+    });
+    return button;
   }
 
   _forget(id) {

@@ -1,10 +1,12 @@
 /** The text box, its buttons, and what the server says to a line. */
 
-import { byId, make, show, write } from "./dom.js";
+import { asCurl, asPython } from "./code.js";
+import { byId, copy, make, show, write } from "./dom.js";
 import { partsOf } from "./latency.js";
-import { noteWords } from "./words.js";
+import { count, noteWords } from "./words.js";
 
 const KEPT = "liba.manner";
+const SAID_KEPT = 200; // as many as the board knows
 
 export class Compose {
   /**
@@ -15,12 +17,18 @@ export class Compose {
    * @param {{max_text_chars: number, voices: string[]}} parts.page
    * @param {() => void} parts.onChange
    * @param {(isHushed: boolean) => void} parts.onHush
+   * @param {boolean} parts.needsKey whether the server asks for a key
    */
-  constructor({ api, board, room, page, onChange, onHush }) {
+  constructor({ api, board, room, page, onChange, onHush, needsKey }) {
+    this._needsKey = needsKey;
+    /** What was asked for each line that was said here, by id. @type {Map<string, object>} */
+    this._said = new Map();
     Object.assign(this, { _api: api, _board: board, _room: room, _page: page });
     Object.assign(this, { _onChange: onChange, _onHush: onHush });
     this._text = byId("text");
     this._isSending = false;
+    /** Ids of what a stop has dropped. @type {string[]} */
+    this._dropped = [];
     /** The line that was refused or not answered, and its key: the same line again has the same key. */
     this._pending = { key: "", line: "" };
     this._mine = "";
@@ -54,6 +62,16 @@ export class Compose {
       }
     });
     this._text.addEventListener("input", () => this._count());
+    for (const sample of byId("samples").querySelectorAll("button")) {
+      sample.addEventListener("click", () => {
+        this._write(sample.textContent);
+        this._text.focus();
+      });
+    }
+    byId("undo").addEventListener("click", () => this._undo());
+    byId("code").addEventListener("toggle", () => this._showCode());
+    byId("copy-curl").addEventListener("click", () => copy(byId("copy-curl"), byId("curl").textContent));
+    byId("copy-python").addEventListener("click", () => copy(byId("copy-python"), byId("python").textContent));
     byId("stop").addEventListener("click", () => this._stop());
     byId("voice").addEventListener("input", (event) => this._setManner({ voice: event.target.value.trim() }));
     byId("speed").addEventListener("input", (event) => this._setManner({ speed: Number(event.target.value) }));
@@ -71,35 +89,73 @@ export class Compose {
       this._refuse("There is nothing to say yet. Write a line first.");
       return this._text.focus();
     }
+    this._offerBack([]);
+    if ((await this._send(this._body(text))) && this._text.value === text) this._write("");
+  }
+
+  _body(text) {
     const { voice, speed, emotion } = this._manner;
-    const manner = { ...(voice && { voice }), ...(speed && { speed }), ...(emotion && { emotion }) };
-    const body = { text, room: this._room, ...manner };
+    return { text, room: this._room, ...(voice && { voice }), ...(speed && { speed }), ...(emotion && { emotion }) };
+  }
+
+  /** Has it said. Returns whether it was taken; else the page says why not. */
+  async _send(body) {
     this._setSending(true);
     try {
       const key = this._keyOf(JSON.stringify(body));
-      this._board.caption(key, text);
-      const told = await this._api.say(key, body);
-      this._taken(told, text);
+      this._board.caption(key, body.text);
+      this._taken(await this._api.say(key, body), body);
+      return true;
     } catch (problem) {
       this._refuse(problem.words ?? String(problem));
+      return false;
     } finally {
       this._setSending(false);
     }
   }
 
-  _taken(told, text) {
+  _taken({ id }, body) {
     this._pending = { key: "", line: "" };
-    this._mine = told.id;
+    this._mine = id;
+    this._said.set(id, body);
+    if (this._said.size > SAID_KEPT) this._said.delete(this._said.keys().next().value);
     this._refuse("");
-    if (this._text.value === text) this._text.value = "";
+  }
+
+  _write(text) {
+    this._text.value = text;
     this._count();
+  }
+
+  /** Has a line said once more. @param {string} id */
+  async sayAgain(id) {
+    return this._send(this._said.get(id) ?? { text: this._board.text(id), room: this._room });
+  }
+
+  /** Says what a stop has dropped, and how to have it back. @param {string[]} ids */
+  _offerBack(ids) {
+    this._dropped = ids;
+    write(byId("dropped-words"), ids.length ? `${count(ids.length, "line")} that waited will not be said.` : "");
+    show(byId("dropped"), ids.length > 0);
+  }
+
+  async _undo() {
+    const ids = this._dropped;
+    this._offerBack([]);
+    this._text.focus();
+    for (const [index, id] of ids.entries()) {
+      if (await this.sayAgain(id)) continue;
+      return this._offerBack(ids.slice(index));
+    }
   }
 
   async _stop() {
     this._onHush(true); // what is on its way here already is heard no more
+    const waited = this._board.waiting.map(({ id }) => id);
     try {
-      await this._api.stop(this._room);
+      const { stopped } = await this._api.stop(this._room);
       this._refuse("");
+      this._offerBack(waited.filter((id) => stopped.includes(id) && this._board.text(id)));
     } catch (problem) {
       this._onHush(false);
       this._refuse(problem.words ?? String(problem));
@@ -126,9 +182,19 @@ export class Compose {
   }
 
   _count() {
-    const [length, most] = [[...this._text.value].length, this._page.max_text_chars];
+    const [length, most] = [[...this._text.value.trim()].length, this._page.max_text_chars];
     write(byId("count"), `${length.toLocaleString("en")} of ${most.toLocaleString("en")} characters`);
     byId("count").classList.toggle("bad", length > most);
+    show(byId("samples"), !this._said.size && !this._text.value);
+    this._showCode();
+  }
+
+  /** What the button would send now, where it is looked at. */
+  _showCode() {
+    if (!byId("code").open) return;
+    const asked = [`${location.origin}/api/say`, this._body(this._text.value.trim() || "Hello."), this._needsKey];
+    write(byId("curl"), asCurl(...asked));
+    write(byId("python"), asPython(...asked));
   }
 
   _setManner(change) {
@@ -150,6 +216,7 @@ export class Compose {
     byId("speed").setAttribute("aria-valuetext", speed ? `${speed} times` : "as set");
     byId("emotion").value = emotion;
     show(byId("as-set"), Boolean(voice || speed || emotion));
+    this._showCode();
   }
 }
 

@@ -26,7 +26,7 @@ export function renderConnectionPanel(feed, board, media, isAccessStored) {
     ["Agent", board.agent === undefined ? "…" : agent],
     ["Route", words.route(board) || "–"],
     ...(isAccessStored ? [] : [["Let in", "until the page is loaded anew: this browser stores nothing"]]),
-    ...(board.caps ?? []).filter((cap) => cap.limit > 0).map(allowance),
+    ...(board.caps ?? []).filter(isWorthTelling).map(allowance),
   ];
   const list = byId("facts");
   const wanted = JSON.stringify(lines);
@@ -34,6 +34,8 @@ export function renderConnectionPanel(feed, board, media, isAccessStored) {
   list.dataset.shown = wanted;
   list.replaceChildren(...lines.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value))));
 }
+
+const isWorthTelling = ({ used, limit }) => limit > 0 && used > limit / 2;
 
 function allowance({ name, used, limit, unit }) {
   const number = (value) => Math.round(value).toLocaleString("en");

@@ -35,6 +35,7 @@ export class Media {
     Object.assign(this, { _joinToken: joinToken, _video: video, _sounds: sounds, _onChange: onChange, _onTracks: onTracks });
     this._pictures = [];
     this._room = null;
+    [this._volume, this._isMuted] = [1, false];
   }
 
   /** Begins to play; only in answer to a click. */
@@ -43,11 +44,21 @@ export class Media {
     this._update();
   }
 
+  /** How loud it is here, from now on. @param {number} volume 0 to 1 @param {boolean} isMuted */
+  setSound(volume, isMuted) {
+    [this._volume, this._isMuted] = [volume, isMuted];
+    this._setSounds(isMuted);
+  }
+
   /** Plays nothing for a moment, or at once again. @param {boolean} isHushed */
   hush(isHushed) {
     clearTimeout(this._hushTimer);
-    for (const sound of this._sounds.children) sound.muted = isHushed;
+    this._setSounds(isHushed || this._isMuted);
     if (isHushed) this._hushTimer = setTimeout(() => this.hush(false), HUSH_MS);
+  }
+
+  _setSounds(isMuted) {
+    for (const sound of this._sounds.children) [sound.volume, sound.muted] = [this._volume, isMuted];
   }
 
   /** Stays in the room until `signal`. @param {boolean} isThere whether the server has livekit-client */
@@ -111,6 +122,7 @@ export class Media {
   _take(track) {
     if (track.kind === "audio") {
       this._sounds.append(track.attach());
+      this._setSounds(this._isMuted);
     } else {
       this._pictures.push(track);
       this._project();

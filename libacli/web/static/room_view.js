@@ -12,8 +12,10 @@ import { Media } from "./media.js";
 import { Queue } from "./queue.js";
 import { bindShareDialog } from "./share_dialog.js";
 import { Stage } from "./stage.js";
+import { Viewing } from "./viewing.js";
 import * as words from "./words.js";
 
+const SILENT_AFTER_MS = 5000; // less is no news: a network that changes takes a moment
 const OFFLINE_AFTER_MS = 15_000; // a server that is restarted is back before that
 const LOOK_MS = 2500; // 24 a minute of the 600 requests that a caller has
 const TRACKS_SETTLE_MS = 300; // an avatar's sound and picture come one after the other
@@ -32,6 +34,7 @@ export class RoomView {
   _feed = "joining";
   _downSince = 0;
   _isDrawing = false;
+  _silence = { which: "", since: 0 };
 
   /**
    * @param {object} parts
@@ -55,11 +58,12 @@ export class RoomView {
       onTracks: () => setTimeout(() => this._look(), TRACKS_SETTLE_MS),
     });
     this._stage = new Stage({ onListen: () => this._media.listen() });
-    this._captions = new Captions();
+    this._viewing = new Viewing(this._media);
+    this._captions = new Captions({ onAgain: access.canSay ? (id) => this._compose.sayAgain(id) : null });
     this._queue = new Queue();
     this._latency = new LatencyPanel(page.budgets);
     const onHush = (isHushed) => this._media.hush(isHushed);
-    this._compose = new Compose({ api, board: this._board, room, page, onChange: draw, onHush });
+    this._compose = new Compose({ api, board: this._board, room, page, onChange: draw, onHush, needsKey: page.needs_key });
   }
 
   begin() {
@@ -154,7 +158,7 @@ export class RoomView {
   _render() {
     const [state, board, media] = [this._state(), this._board, this._media];
     showState(state, board);
-    this._stage.render(state, board, media, this._command());
+    this._stage.render(state, board, media, this._command(), this._silent());
     this._captions.render(board, media.hasSound && !media.isBlocked);
     this._queue.render(board);
     this._latency.render(board);
@@ -169,6 +173,20 @@ export class RoomView {
     if (connectionWords || this._media.state === "reconnecting") return "reconnecting";
     if (agent === null) return "no-agent";
     return this._media.state === "joining" ? "joining" : "live";
+  }
+
+  /** Which server has not answered for a while: that of the page, or LiveKit. */
+  _silent() {
+    const which = ["reconnecting", "offline"].includes(this._feed) ? "page" : this._isLiveKitAway() ? "livekit" : "";
+    if (which !== this._silence.which) {
+      this._silence = { which, since: Date.now() };
+      if (which) setTimeout(() => this._draw(), SILENT_AFTER_MS + 50);
+    }
+    return Date.now() - this._silence.since > SILENT_AFTER_MS ? which : "";
+  }
+
+  _isLiveKitAway() {
+    return Boolean(this._board.connectionWords) || (this._media.state === "reconnecting" && this._feed === "live");
   }
 
   /** What starts an agent for this room. */

@@ -3,6 +3,7 @@
 import { byId, copy, show, write } from "./dom.js";
 import { absence } from "./words.js";
 
+const WIDE = 1.7; // the stage is 16:9
 const GLOW_MS = 3000; // slow enough to be no movement, and to cost nothing
 
 export class Stage {
@@ -12,6 +13,7 @@ export class Stage {
     byId("listen").addEventListener("click", onListen);
     byId("stage-copy").addEventListener("click", () => copy(byId("stage-copy"), byId("stage-code").textContent));
     this._video.addEventListener("loadeddata", () => this._glow());
+    this._video.addEventListener("resize", () => this._fit());
     setInterval(() => this._glow(), GLOW_MS);
   }
 
@@ -20,19 +22,27 @@ export class Stage {
    * @param {any} board
    * @param {any} media
    * @param {string} command that starts an agent
+   * @param {"" | "page" | "livekit"} silent which server has not answered for a while
    */
-  render(state, board, media, command) {
+  render(state, board, media, command, silent) {
     const isAgentAway = state === "no-agent";
-    const hasPicture = media.hasPicture && !isAgentAway;
+    const hasPicture = media.hasPicture && !isAgentAway && !silent;
     this._video.classList.toggle("shown", hasPicture);
     byId("stage-glow").classList.toggle("shown", hasPicture);
     show(byId("stage-card"), !hasPicture);
-    const [title, text] = isAgentAway ? AWAY : cardWords(state, board, media);
+    const [title, text, start] = silent ? SILENT[silent] : isAgentAway ? [...AWAY, command] : cardWords(state, board, media);
     write(byId("stage-title"), title);
     write(byId("stage-text"), text);
-    show(byId("stage-command"), isAgentAway);
-    write(byId("stage-code"), isAgentAway ? command : "");
+    show(byId("stage-command"), Boolean(start));
+    write(byId("stage-code"), start ?? "");
     show(byId("listen"), media.isBlocked);
+  }
+
+  /** The picture's own form; a narrow one has sides that fade. */
+  _fit() {
+    const ratio = this._video.videoWidth / this._video.videoHeight || 1;
+    this._video.style.setProperty("--ratio", String(ratio));
+    this._video.classList.toggle("narrow", ratio < WIDE);
   }
 
   /** The colours at the picture's sides go on beside it. */
@@ -47,6 +57,19 @@ export class Stage {
   }
 }
 
+const SILENT = {
+  page: [
+    "The page's server does not answer",
+    "It is tried again until it does. Where it has ended, this starts it:",
+    "liba serve",
+  ],
+  livekit: [
+    "The LiveKit server does not answer",
+    "It is tried again until it does. Where it has ended, this starts one on this machine:",
+    "liba server run",
+  ],
+};
+
 const AWAY = [
   "Agent offline",
   "Start it with this command. Or say something: an agent that runs elsewhere is called in.",
@@ -58,6 +81,7 @@ function cardWords(state, board, media) {
   }
   if (media.state === "off") return ["No sound, no picture", `${media.reason}. It is tried again.`];
   if (media.state === "elsewhere") return ["In another tab", "Load this page anew to watch here instead."];
+  if (state === "reconnecting" || state === "offline") return ["Reconnecting…", ""];
   if (media.state !== "on" || state === "joining") return ["Joining…", ""];
   if (board.avatar === "ready") return ["Waiting for the picture…", ""];
   return ["Sound only", absence(board.avatar)];

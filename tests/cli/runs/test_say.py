@@ -207,7 +207,7 @@ def test_a_text_too_long_is_refused_with_the_way_to_say_it(shell: Shell, server:
     ended = shell.run("say", "canary " * 14_286)
     assert ended.code == 6
     assert ended.stderr == (
-        "liba: the text has 100001 characters, 4000 are allowed - send it in parts: liba say -\n"
+        "liba: the text has 100001 characters, 4000 are allowed - send it in parts: liba say - < text.txt\n"
     )
     assert server.requests == []
 

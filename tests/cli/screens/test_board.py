@@ -161,10 +161,19 @@ def test_text_is_shown_only_when_it_is_asked_for(board: Board) -> None:
 
 def test_an_empty_board_says_so_and_what_to_do() -> None:
     board = Board(room="demo")
-    board.no_agent()
+    board.no_agent(7.0)
     text = "\n".join(shown(board, 80))
     assert "no agent yet: liba agent run" in text
     assert "nothing was said yet" in text
+
+
+def test_an_agent_that_is_gone_is_told_with_since_when_and_the_numbers_are_those_of_before(
+    board: Board,
+) -> None:
+    board.no_agent(8.0)
+    assert "agent gone 12 s ago" in shown(board, 120)[1]
+    numbers = [line for line in draw(board, View(120, 24, BUDGETS), NOW).renderables if "p50" in str(line)]
+    assert ["dim" in {str(span.style) for span in line.spans} for line in numbers] == [True]  # type: ignore[union-attr]
 
 
 def test_a_lost_connection_and_a_restart_are_told(board: Board) -> None:

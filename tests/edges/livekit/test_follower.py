@@ -94,7 +94,11 @@ class House:
 
     @asynccontextmanager
     async def followed(
-        self, *, is_patient: bool = False, with_captions: bool = False
+        self,
+        *,
+        is_patient: bool = False,
+        with_captions: bool = False,
+        ask_every_s: float | None = None,
     ) -> AsyncIterator[AsyncGenerator[RoomUpdate]]:
         follower = RoomFollower(
             CREDENTIALS,
@@ -102,6 +106,7 @@ class House:
             agent_name="liba",
             with_captions=with_captions,
             is_patient=is_patient,
+            ask_every_s=ask_every_s,
             previous=self.previous,
             new_room=self.new_room,
             ask=self.ask,
@@ -138,6 +143,31 @@ async def test_it_begins_with_the_connection_and_the_agents_status(house: House)
         assert await take(updates, 2) == [WELL, STATUS]
         assert await is_silent(updates)
     assert not house.room.isconnected()
+
+
+async def test_an_agent_that_is_silent_is_asked_whether_it_is_there_still(house: House) -> None:
+    async with house.followed(ask_every_s=2) as updates:
+        await take(updates, 2)
+        began_at = asyncio.get_running_loop().time()
+        house.answer = NoAgentError("it does not answer")
+        assert await take(updates, 1) == [NoAgent()]
+        assert asyncio.get_running_loop().time() == pytest.approx(began_at + 2, abs=0.01)
+        house.answer = STATUS
+        await asyncio.sleep(1.5)
+        house.tell(DONE)
+        assert await take(updates, 2) == [DONE, STATUS]
+        assert asyncio.get_running_loop().time() == pytest.approx(began_at + 5.5, abs=0.01)
+        assert house.asked == 3
+
+
+async def test_who_is_silent_and_no_agent_of_ours_is_not_asked(house: House) -> None:
+    async with house.followed(ask_every_s=2) as updates:
+        await take(updates, 2)
+        house.room.leave("agent-1")
+        house.answer = NoAgentError("it has left")
+        assert await take(updates, 1) == [NoAgent()]
+        assert await is_silent(updates)
+    assert house.asked == 2
 
 
 async def test_what_agents_tell_is_read_in_order(house: House) -> None:
