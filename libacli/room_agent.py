@@ -7,6 +7,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import cache
 from typing import Protocol
 
 from libacli.core.protocol import AGENT_ATTRIBUTE, EPOCH_ATTRIBUTE
@@ -78,6 +79,16 @@ async def agent_in_room(parts: Parts, job: Job) -> AsyncIterator[None]:
         await agent.finish()
 
 
+@cache
+def _keep_what_is_loaded() -> None:
+    """What is loaded by now stays: else a full collection would stop the audio for 50 ms and more.
+
+    Once for a process: what a room leaves behind in it could never be collected after a second time.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 class _RoomAgent:
     def __init__(self, parts: Parts, job: Job) -> None:
         self._parts = parts
@@ -102,9 +113,7 @@ class _RoomAgent:
         if parts.room.remote_participants:
             bound_s = SUBSCRIBE_TIMEOUT_S if is_heard(parts.room) else AGENT_SUBSCRIBE_TIMEOUT_S
             await parts.track.subscribed(within_s=bound_s)
-        # What is loaded by now stays: without this a full collection would stop the audio for 50 ms and more.
-        gc.collect()
-        gc.freeze()
+        _keep_what_is_loaded()
         if parts.hour_file:
             await parts.hour_file.load()
         parts.transport.serve(parts.desk)

@@ -202,6 +202,9 @@ class AvatarService:
             logger.exception("local avatar: %s broke down", conversation.id)
         finally:
             self._finish(conversation, reason)
+            # A task that was cancelled keeps where it was, which nobody may lead back to: garbage collection
+            # does not see that way (CPython 3.11), and the room and its tracks would stay for good.
+            conversation.task = None
 
     def _finish(self, conversation: Conversation, reason: str) -> None:
         if conversation.status == "ended":

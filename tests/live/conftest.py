@@ -46,16 +46,18 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def garbage_is_taken_away() -> Iterator[None]:
+def garbage_is_taken_away(no_sound_source_is_left_open: None) -> Iterator[None]:
     """What the loops of a module leave is no failure of the next one: each test is asked for its own."""
     yield
+    gc.unfreeze()  # what was there when an agent began in this process
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def no_sound_source_is_left_open(garbage_is_taken_away: None) -> Iterator[None]:
+def no_sound_source_is_left_open() -> Iterator[None]:
+    """Set up before `garbage_is_taken_away`, and so ended after it."""
     before = sources_left_open()
     yield
     assert sources_left_open() <= before

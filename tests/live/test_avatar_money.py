@@ -195,7 +195,9 @@ async def test_f11_a_pal_that_joins_no_livekit_room_is_told_and_is_not_paid_for_
             ) as made,
         ):
             pal_id = (await made.json())["pal_id"]
-        async with paid(credentials, room, listen, tmp_path, tavus, tavus_pal_id=pal_id) as on:
+        async with paid(
+            credentials, room, listen, tmp_path, tavus, tavus_pal_id=pal_id, avatar_join_timeout=5.0
+        ) as on:
             event, heard_s = await on.heard()
             assert (event["state"], event["route"]) == ("done", "fallback")
             assert_heard_once(heard_s, LINE_S, edge_s=EDGE_S)

@@ -27,6 +27,9 @@ NOBODY = "127.0.0.1:9"
 NOBODYS_ID = 65534
 
 WITHOUT_SETTINGS = {
+    "ps",
+    "logs",
+    "down",
     "config init",
     "config path",
     "config show",
