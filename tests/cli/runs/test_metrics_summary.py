@@ -165,8 +165,8 @@ def test_a_mistake_is_one_of_usage(filled: Shell, flags: tuple[str, ...]) -> Non
 def test_what_is_exported_can_be_read_again_in_each_format(bare_shell: Shell, fill: Fill) -> None:
     records = [replace(ONE, id=f"u{number}", t0=NOON + number) for number in range(3)]
     fill(reversed(records))
-    ndjson = bare_shell.run("metrics", "export", "-f", "ndjson").ndjson
-    document = bare_shell.run("metrics", "export", "-f", "json").json
+    ndjson = bare_shell.run("metrics", "export", "--format", "ndjson").ndjson
+    document = bare_shell.run("metrics", "export", "--format", "json").json
     table = list(csv.DictReader(io.StringIO(bare_shell.run("metrics", "export").stdout)))
     assert [UtteranceRecord.read(told) for told in ndjson] == records
     assert document == ndjson
@@ -175,8 +175,8 @@ def test_what_is_exported_can_be_read_again_in_each_format(bare_shell: Shell, fi
 
 
 def test_an_empty_store_is_exported_as_an_empty_document(bare_shell: Shell, fill: Fill) -> None:
-    assert bare_shell.run("metrics", "export", "-f", "json").json == []
-    assert bare_shell.run("metrics", "export", "-f", "ndjson").stdout == ""
+    assert bare_shell.run("metrics", "export", "--format", "json").json == []
+    assert bare_shell.run("metrics", "export", "--format", "ndjson").stdout == ""
     assert len(bare_shell.run("metrics", "export").stdout.splitlines()) == 1
 
 
@@ -184,7 +184,7 @@ def test_ids_from_outside_are_no_formulas_and_drive_no_terminal(bare_shell: Shel
     fill([replace(ONE, id="=1+1"), replace(ONE, id="\x1b[2J")])
     cells = [row["id"] for row in csv.DictReader(io.StringIO(bare_shell.run("metrics", "export").stdout))]
     assert sorted(cells) == ["'=1+1", "\\x1b[2J"]
-    assert "\x1b" not in bare_shell.run("metrics", "export", "-f", "ndjson").stdout
+    assert "\x1b" not in bare_shell.run("metrics", "export", "--format", "ndjson").stdout
 
 
 def test_an_export_goes_to_a_new_file_and_never_over_an_old_one(
@@ -192,7 +192,7 @@ def test_an_export_goes_to_a_new_file_and_never_over_an_old_one(
 ) -> None:
     fill([ONE])
     file = tmp_path / "week.json"
-    assert bare_shell.run("metrics", "export", "-f", "json", "-o", str(file)).code == 0
+    assert bare_shell.run("metrics", "export", "--format", "json", "-o", str(file)).code == 0
     written = file.read_text()
     assert json.loads(written)[0]["id"] == "one"
     ended = bare_shell.run("metrics", "export", "-o", str(file))
