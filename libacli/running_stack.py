@@ -126,10 +126,14 @@ def stack_file() -> StackFile:
 def stack_settings(file: StackFile, others: Mapping[str, Any]) -> dict[str, Given]:
     """What the running stack adds to `others`, the fields that are set elsewhere, by field.
 
-    Nothing where another LiveKit server is set up, and no avatar where another one is.
+    Nothing where another LiveKit server is set up, or where it has none of its own, and no avatar where
+    another one is.
     """
     server, *rest = _GROUPS
-    if any(field in others for field in server) or not (found := file.read()):
+    if any(field in others for field in server):
+        return {}
+    found = file.read()
+    if not found or not found.settings.get("livekit_url"):
         return {}
     origin = f"what runs here, pid {found.pid}: liba ps"
     fields = [*server, *(field for group in rest if not set(group) & set(others) for field in group)]

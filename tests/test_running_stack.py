@@ -117,6 +117,20 @@ def test_an_avatar_that_is_set_up_elsewhere_stays_whole(file: StackFile, sources
         assert (settings.tavus_base_url, settings.tavus_face_id) == ("https://tavusapi.com", "")
 
 
+def test_one_that_uses_a_server_of_elsewhere_adds_nothing_and_hides_no_project_of_lk(
+    file: StackFile, sources: Sources
+) -> None:
+    sources.projects_file.parent.mkdir()
+    sources.projects_file.write_text(
+        "default_project: work\nprojects:\n"
+        "  - name: work\n    url: wss://work\n    api_key: k\n    api_secret: s\n"
+    )
+    with file.owned():
+        file.write(AVATAR | {"say_room": "hall"}, PARTS)
+        settings = sources.load().settings
+    assert (settings.livekit_url, settings.say_room, settings.tavus_api_key) == ("wss://work", "demo", None)
+
+
 def test_a_room_that_is_named_stays(file: StackFile, sources: Sources) -> None:
     with file.owned():
         file.write(ALL, PARTS)

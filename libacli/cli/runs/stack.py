@@ -23,10 +23,6 @@ _FOLLOW_S = 0.25
 _TAIL_BYTES = 1_000_000
 
 
-class NothingRunsError(LibaError):
-    """There is no stack on this machine."""
-
-
 def list_parts(*, as_json: bool) -> None:
     """Prints the parts of the stack that runs here; none where nothing runs."""
     found = stack_file().read()
@@ -48,7 +44,7 @@ def _row(part: Part) -> dict[str, object]:
 def show_logs(part: str, *, lines: int, follow: bool, as_json: bool) -> None:
     """Prints the last lines of each log, with its part's name where it is not the only one.
 
-    Raises NothingRunsError, UsageError for a part that there is not.
+    Raises LibaError where nothing runs, UsageError for a part that there is not.
     """
     found = _found()
     names = [one.name for one in found.parts]
@@ -102,7 +98,7 @@ def _end(file: StackFile, pid: int) -> None:
 def _found() -> RunningStack:
     if found := stack_file().read():
         return found
-    raise NothingRunsError("nothing runs on this machine", hint="start it: liba up")
+    raise LibaError("nothing runs on this machine", hint="start it: liba up")
 
 
 @dataclass
