@@ -25,7 +25,8 @@ _TAIL_BYTES = 1_000_000
 
 def list_parts(*, as_json: bool) -> None:
     """Prints the parts of the stack that runs here; none where nothing runs."""
-    found = stack_file().read()
+    file = stack_file()
+    found = file.read()
     parts = found.parts if found else []
     if as_json:
         output.json({"pid": found.pid if found else None, "parts": [_row(part) for part in parts]})
@@ -34,7 +35,7 @@ def list_parts(*, as_json: bool) -> None:
 
         output.table(parts_table([(part, is_running(str(part.pid))) for part in parts]))
     else:
-        output.status("nothing runs on this machine; liba up starts it")
+        output.status(_why_none(file))
 
 
 def _row(part: Part) -> dict[str, object]:
@@ -78,7 +79,7 @@ def end_stack(*, as_json: bool) -> None:
         _end(file, found.pid)
         output.status("ended")
     else:
-        output.status("nothing runs on this machine")
+        output.status(_why_none(file))
     if as_json:
         output.json({"ended": parts})
 
@@ -96,9 +97,14 @@ def _end(file: StackFile, pid: int) -> None:
 
 
 def _found() -> RunningStack:
-    if found := stack_file().read():
+    file = stack_file()
+    if found := file.read():
         return found
-    raise LibaError("nothing runs on this machine", hint="start it: liba up")
+    raise LibaError(_why_none(file), hint="liba up starts it, and says when it is there")
+
+
+def _why_none(file: StackFile) -> str:
+    return "it is still starting" if file.is_owned() else "nothing runs on this machine"
 
 
 @dataclass
