@@ -37,6 +37,9 @@ IN_SYNC_S = 0.12
 """Sound waits in the receiver's jitter buffer, longer where the machine is busy; people notice from 0.125 s
 on (ITU-R BT.1359)."""
 
+ABSENCE_S = 0.25
+"""Less than an agent is away while another one joins."""
+
 STEADY_S = 0.06
 """A picture lasts 40 ms, and is drawn late on a busy machine: so exactly is its time known."""
 
@@ -218,7 +221,9 @@ async def test_a_picture_that_goes_and_comes_back_goes_on_in_the_same_file(
     assert film.pictures[0] > 1.5  # the sound was there before it
     assert film.sound_s == pytest.approx(film.pictures[-1], abs=0.5)
     assert len(film.beeps) >= 5
-    assert max(abs(lag) for lag in film.lags) < 0.1
+    lags = [abs(lag) for lag in film.lags]
+    assert median(lags) < IN_SYNC_S
+    assert max(lags) < ABSENCE_S  # while jitter buffers settle; an absence that was left out would be seen
 
 
 async def test_a_recorder_shares_the_room_of_a_listener(
