@@ -1,8 +1,9 @@
-"""What other programs get of our environment: no key, no secret, nothing that they need not have."""
+"""Which programs we start, and what they get of our environment: no key, nothing they need not have."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from typing import Literal
 
@@ -40,11 +41,23 @@ _SETTINGS = ("LIBA_", "LIVEKIT_", "OPENAI_", "TAVUS_", "OTEL_")
 """How the variables begin that are settings of liba, or of what it tells its numbers to."""
 
 
+def on_path(name: str) -> str | None:
+    """The program of that name in PATH's absolute folders.
+
+    An empty or relative entry is the current folder, and that may be anybody's repository.
+    """
+    return shutil.which(name, path=_absolute(os.environ.get("PATH", os.defpath)))
+
+
+def _absolute(path: str) -> str:
+    return os.pathsep.join(entry for entry in path.split(os.pathsep) if os.path.isabs(entry))
+
+
 def environment_of(kind: Kind, own: Mapping[str, str] | None = None) -> dict[str, str]:
     """The whole environment of a child of this kind: what it may have of ours, and what is its `own`."""
     passed_on = {*_ALWAYS.split(), *_OF[kind].split()}
     return {
-        name: value
+        name: _absolute(value) if name == "PATH" else value
         for name, value in os.environ.items()
         if name in passed_on or (kind == "liba" and name.startswith(_SETTINGS))
     } | dict(own or {})

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 import libacli
-from libacli.child_environment import environment_of
+from libacli.child_environment import environment_of, on_path
 from libacli.cli.runs.child_process import running
 from libacli.cli.runs.page_link import PageLink
 from libacli.edges.checks import machine, media
@@ -178,3 +178,15 @@ def test_whoever_starts_a_program_says_what_it_may_have() -> None:
 def test_the_search_for_starts_sees_them() -> None:
     code = "subprocess.run([1]); os.system('x'); os.execv('x', []); webbrowser.open('x'); os.path.join('x')"
     assert len(list(starts(ast.parse(code)))) == 4
+
+
+@pytest.mark.parametrize("entry", ["", ".", "bin", "./bin"])
+def test_a_program_of_the_current_folder_is_not_found_whatever_path_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str
+) -> None:
+    for folder in (tmp_path, tmp_path / "bin"):
+        script(folder / "livekit-server", "echo livekit-server version 9.9.9")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{entry}:/nowhere:{entry}")
+    assert on_path("livekit-server") is None
+    assert environment_of("program")["PATH"] == "/nowhere"

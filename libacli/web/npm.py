@@ -10,7 +10,6 @@ import base64
 import hashlib
 import io
 import os
-import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -18,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from libacli.child_environment import environment_of
+from libacli.child_environment import environment_of, on_path
 from libacli.errors import InstallError
 
 VENDOR = Path(__file__).parent / "static" / "vendor"
@@ -105,7 +104,7 @@ def _reads(file: Path, text: str) -> bool:
 
 
 def _tarball(package: str, version: str, integrity: str, timeout_s: float) -> bytes:
-    npm = shutil.which("npm")
+    npm = on_path("npm")
     if not npm:
         raise InstallError(f"there is no npm to fetch {package}@{version} with", hint="install Node.js")
     with tempfile.TemporaryDirectory(prefix="liba-npm-") as folder:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
-from libacli.child_environment import environment_of
+from libacli.child_environment import environment_of, on_path
 from libacli.config import is_secret, toml_name
 from libacli.config_files import SECTIONS
 from libacli.config_sources import TRUST_HINT, LoadedSettings, told
@@ -178,11 +178,11 @@ def local_server(setting: Path | None, find: Callable[[], tuple[Path, str] | Non
     except ConfigError as error:
         why = _trouble(setting) if setting else ""
         return Finding("local server", "fail", f"{error}: {why}", error.hint, error.exit_code)
-    on_path = shutil.which("livekit-server")
-    if on_path and (why := _trouble(Path(on_path))):
+    installed = on_path("livekit-server")
+    if installed and (why := _trouble(Path(installed))):
         uses = f"; {found[0]} is used" if found else ""
-        fix = f"remove {on_path}" if found else f"remove {on_path}, then: liba server install"
-        return Finding("local server", "warn", f"{on_path} does not run here: {why}{uses}", fix)
+        fix = f"remove {installed}" if found else f"remove {installed}, then: liba server install"
+        return Finding("local server", "warn", f"{installed} does not run here: {why}{uses}", fix)
     if found:
         return Finding("local server", "ok", f"livekit-server {found[1]} at {found[0]}")
     return Finding("local server", "warn", "no livekit-server on this machine", "liba server install")
