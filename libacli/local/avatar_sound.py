@@ -6,12 +6,14 @@ import asyncio
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from livekit import rtc
 
-from libacli.core.audio import FRAME_BYTES, FRAME_MS, SAMPLE_RATE, duration_s, silence
-from libacli.core.mouth import MouthShape, MouthTracker
+from libacli.core.audio import FRAME_MS, SAMPLE_RATE, duration_s, silence
+from libacli.core.mouth import MouthShape
+from libacli.local.mouth_track import MouthTrack
 
 _FRAME_S = FRAME_MS / 1000
 _AHEAD_S = 0.4
@@ -25,6 +27,16 @@ _TICK_S = 0.01
 _GAP_MS, _GAP_AHEAD_S = 20, 0.005
 _IDLE_MS, _IDLE_AHEAD_S = 200, 0.05
 """How much silence is added, within and between utterances, and how long before there would be nothing."""
+
+
+@dataclass
+class _Moment:
+    """A frame that is queued."""
+
+    begins_at: float
+    """When it begins to sound, on the loop's clock."""
+
+    mouth: MouthShape
 
 
 class Playout:
@@ -46,11 +58,8 @@ class Playout:
         self._speech_until = 0.0
         """The same without the silence at the end."""
 
-        self._tracker = MouthTracker()
-        self._rest = MouthTracker().push(bytes(FRAME_BYTES))
-        self._mouths: deque[tuple[float, MouthShape]] = deque()
-        """When each queued frame begins to sound, and its mouth."""
-
+        self._track = MouthTrack()
+        self._moments: deque[_Moment] = deque()
         self._is_in_utterance = False
         self.given_s = 0.0
         """Sound of the utterance that was handed over."""
@@ -73,19 +82,19 @@ class Playout:
 
     def mouth(self, at_s: float) -> MouthShape:
         """The mouth of what sounds at `at_s` on the loop's clock; times must not go backwards."""
-        while len(self._mouths) > 1 and self._mouths[1][0] <= at_s:
-            self._mouths.popleft()
-        if self._mouths:
-            begins_at, shape = self._mouths[0]
-            if begins_at <= at_s < begins_at + _FRAME_S:
-                return shape
-        return self._rest
+        while len(self._moments) > 1 and self._moments[1].begins_at <= at_s:
+            self._moments.popleft()
+        if self._moments:
+            moment = self._moments[0]
+            if moment.begins_at <= at_s < moment.begins_at + _FRAME_S:
+                return moment.mouth
+        return MouthShape()
 
     def begin(self) -> None:
         """An utterance begins."""
         self._is_in_utterance = True
         self.given_s = 0.0
-        self._tracker = MouthTracker()
+        self._track = self._track.following()
 
     def end(self) -> None:
         """It is over."""
@@ -137,16 +146,21 @@ class Playout:
                 self.source.clear_queue()
                 self._queued_until = now
             begins_at = max(now, self._queued_until)
-            for number, frame in enumerate(frames):
-                self._mouths.append((begins_at + number * _FRAME_S, self._tracker.push(frame)))
-            await self._hand_over(b"".join(frames))
+            pcm = b"".join(frames)
+            self._moments.extend(
+                _Moment(begins_at + number * _FRAME_S, MouthShape()) for number in range(len(frames))
+            )
+            shapes = self._track.push(pcm)
+            for moment, shape in zip(reversed(self._moments), reversed(shapes), strict=False):
+                moment.mouth = shape
+            await self._hand_over(pcm)
             self._speech_until = self._queued_until
             self.given_s += len(frames) * _FRAME_S
 
     async def _clear(self) -> None:
         async with self._handing_over:
             self.source.clear_queue()
-            self._mouths.clear()
+            self._moments.clear()
             self._queued_until = self._speech_until = self._clock()
             await self._hand_over(silence(_IDLE_MS))
 

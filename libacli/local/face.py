@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy
 from numpy.typing import NDArray
 
 from libacli.core.emotion import NEUTRAL, Emotion
-from libacli.core.mouth import MouthShape
+from libacli.core.mouth import Contact, MouthShape
 from libacli.local.face_drawing import UNITS, Look
 from libacli.local.face_expression import AT_REST, EXPRESSIONS, Expression
 from libacli.local.face_motion import GAZES, Motion
@@ -27,8 +28,14 @@ _BROWS_BOX = (184, 168, 144, 26)
 """Parts that change, in units of the drawing; they do not overlap."""
 
 _OPENNESS_STEPS, _WIDTH_STEPS = 10, 5
+_CONTACT_OPENNESS: Mapping[Contact, float] = {"bite": 0.2, "teeth": 0.24, "tongue": 0.34}
+"""How far the mouth is open then, however loud it is."""
+
 _LID_STEPS, _BROW_STEPS = 5, 4
 _SWAY_UNITS, _NOD_UNITS, _BREATH_UNITS = 5.0, 1.8, 2.2
+_STRESSED_NODS, _STRESSED_BROWS = 1.2, 0.7
+"""How far head and brows go with the loudest syllables, of a nod and a lift by itself."""
+
 _MARGIN_UNITS = 8.0
 """More than these together: what may come into the picture from beyond its edges."""
 
@@ -73,19 +80,19 @@ class Face:
             for step in range(_BROW_STEPS)
         ]
 
-    def _mouth_parts(self, expression: Expression) -> dict[tuple[int, int], Part]:
+    def _mouth_parts(self, expression: Expression) -> dict[tuple[int | Contact, int], Part]:
+        """By openness in steps, or by what touches; and by width in steps."""
         box = even_box(_MOUTH_BOX, size=self.size)
+        looks: dict[int | Contact, Look] = {
+            step: Look(openness=step / (_OPENNESS_STEPS - 1)) for step in range(_OPENNESS_STEPS)
+        }
+        for contact, openness in _CONTACT_OPENNESS.items():
+            looks[contact] = Look(openness=openness, contact=contact)
         return {
-            (step, width): draw(
-                Look(
-                    openness=step / (_OPENNESS_STEPS - 1),
-                    width=width / (_WIDTH_STEPS - 1),
-                    expression=expression,
-                ),
-                box,
-                size=self.size,
+            (form, step): draw(
+                replace(look, width=step / (_WIDTH_STEPS - 1), expression=expression), box, size=self.size
             )
-            for step, width in itertools.product(range(_OPENNESS_STEPS), range(_WIDTH_STEPS))
+            for (form, look), step in itertools.product(looks.items(), range(_WIDTH_STEPS))
         }
 
     def _eye_parts(self) -> dict[tuple[int, int], Part]:
@@ -98,10 +105,11 @@ class Face:
     def render(self, at_s: float, mouth: MouthShape, *, speaking: bool) -> memoryview:
         """The picture at `at_s` seconds of any steady clock: I420, BT.601, limited range, `size` square.
 
-        The bytes are the caller's own. Brows move only when `speaking`.
+        The bytes are the caller's own. Brows move only when `speaking`, and with stress; so does the head.
         """
         parts = self._parts(at_s, mouth, speaking)
-        sway, nod, breath = self._motion.sway(at_s), self._motion.nod(at_s), self._motion.breath(at_s)
+        sway, breath = self._motion.sway(at_s), self._motion.breath(at_s)
+        nod = self._motion.nod(at_s) + _STRESSED_NODS * mouth.stress
         right = self._sway * sway
         down = self._nod * nod - self._breath * breath
         size, half = self.size, self.size // 2
@@ -113,10 +121,12 @@ class Face:
         return picture.data
 
     def _parts(self, at_s: float, mouth: MouthShape, speaking: bool) -> tuple[Part, ...]:
-        lift = self._motion.brows(at_s) if speaking else 0.0
+        lift = max(self._motion.brows(at_s), _STRESSED_BROWS * mouth.stress) if speaking else 0.0
+        is_open = mouth.contact == "none" or mouth.openness == 0
+        form: int | Contact = _step(mouth.openness, _OPENNESS_STEPS) if is_open else mouth.contact
         return (
             self._base,
-            self._mouths[_step(mouth.openness, _OPENNESS_STEPS), _step(mouth.width, _WIDTH_STEPS)],
+            self._mouths[form, _step(mouth.width, _WIDTH_STEPS)],
             self._eyes[_step(self._motion.lids(at_s), _LID_STEPS), self._motion.gaze(at_s)],
             self._brows[_step(lift, _BROW_STEPS)],
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from libacli.core.mouth import Contact
 from libacli.local.face_expression import AT_REST, Expression
 from libacli.local.face_features import FEATURE_DEFS, brows_svg, eyes_svg, mouth_svg, nose_svg
 from libacli.local.face_paint import line, linear, radial, soft
@@ -31,6 +32,9 @@ class Look:
 
     width: float = 0.5
     """Of the mouth; 0 round .. 1 wide."""
+
+    contact: Contact = "none"
+    """In the mouth."""
 
     lids: float = 0.0
     """0 eyes open .. 1 closed."""
@@ -65,7 +69,7 @@ def _layers(look: Look) -> list[tuple[Box, str]]:
         ((0, 392, 512, 150), _CLOTHES),
         ((168, 92, 176, 265), _head_svg(jaw)),
         ((168, 205, 176, 80), nose_svg()),
-        ((210, 265, 92, 85), mouth_svg(look.openness, look.width, look.expression)),
+        ((210, 265, 92, 85), mouth_svg(look.openness, look.width, look.expression, look.contact)),
         ((184, 186, 144, 45), eyes_svg(look.lids, look.gaze)),
         ((184, 168, 144, 28), brows_svg(look.brows, look.expression)),
         (_HAIR_BOX, _HAIR_BODY),

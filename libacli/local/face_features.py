@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from libacli.core.mouth import Contact
 from libacli.local.face_expression import Expression
 from libacli.local.face_paint import line, linear, points, radial, soft
 
@@ -29,7 +30,7 @@ FEATURE_DEFS = "".join(
             (1, "#2a1a14", 1),
         ),
         linear("lid", 0, -16, 0, 10, (0, "#f0b695", 1), (1, "#dc9878", 1)),
-        radial("blush", 0, 0, 1, (0, "#f07d6b", 0.36), (0.55, "#f07d6b", 0.16), (1, "#f07d6b", 0)),
+        radial("blush", 0, 0, 1, (0, "#f07d6b", 0.22), (0.55, "#f07d6b", 0.1), (1, "#f07d6b", 0)),
         radial("socket", 0, 0, 1, (0, "#b5654c", 0.2), (0.6, "#b5654c", 0.1), (1, "#b5654c", 0)),
         radial("gleam", 0, 0, 1, (0, "#fff4e6", 0.7), (0.5, "#fff4e6", 0.3), (1, "#fff4e6", 0)),
         radial("shade", 0, 0, 1, (0, "#a9573f", 0.42), (0.6, "#a9573f", 0.16), (1, "#a9573f", 0)),
@@ -37,6 +38,7 @@ FEATURE_DEFS = "".join(
         linear("upperlip", 0, 280, 0, 298, (0, "#cd6a63", 1), (1, "#b24c4c", 1)),
         linear("throat", 0, 284, 0, 326, (0, "#340e14", 1), (0.6, "#4a151c", 1), (1, "#611f27", 1)),
         radial("tongue", 0, 0, 1, (0, "#c05a5e", 1), (0.7, "#a5454d", 1), (1, "#7d2f38", 1)),
+        radial("tip", 0, 0, 1, (0, "#e08a86", 1), (0.75, "#c8686a", 1), (1, "#a94c53", 1)),
         linear("teeth", 226, 0, 288, 0, (0, "#efe6e0", 1), (0.4, "#fffcf8", 1), (1, "#e6dad3", 1)),
     ]
 )
@@ -140,7 +142,7 @@ def nose_svg() -> str:
     )
 
 
-def mouth_svg(openness: float, width: float, expression: Expression) -> str:
+def mouth_svg(openness: float, width: float, expression: Expression, contact: Contact = "none") -> str:
     """The mouth; `openness` 0 closed .. 1 wide open, `width` 0 round .. 1 wide."""
     half = 27.0 - 1.5 * openness + (width - 0.5) * (8 + 13 * min(1.0, 2.5 * openness))
     half += 2.5 * expression.smile
@@ -150,21 +152,34 @@ def mouth_svg(openness: float, width: float, expression: Expression) -> str:
     low = _MOUTH_Y + 0.8 * gap
     corner = _MOUTH_Y - smile + 0.24 * gap
     mouth = (
-        soft("shade", _MIDDLE, low + 15.5 - 2 * openness, 0.62 * half + 3, 5.5)
-        + _lips(half, corner, top, low, openness)
-        + (_opening_svg(half, corner, top, low, gap, width) if gap > 0.8 else "")
+        _folds(half, corner, openness * width)
+        + soft("shade", _MIDDLE, low + 15.5 - 2 * openness, 0.62 * half + 3, 5.5)
+        + _lips(half, corner, top, low, openness, tucked=4.5 if contact == "bite" else 0.0)
+        + (_opening_svg(half, corner, top, low, gap, width, contact) if gap > 0.8 else "")
         + _lip_lights(half, corner, top, low, gap)
     )
     turn = points(-6 * expression.wry, _MIDDLE, _MOUTH_Y)
     return f'<g transform="rotate({turn})">{mouth}</g>' if expression.wry else mouth
 
 
-def _opening_svg(half: float, corner: float, top: float, low: float, gap: float, width: float) -> str:
+def _folds(half: float, corner: float, strength: float) -> str:
+    """Between nose and cheeks, where a wide mouth lifts them."""
+    left, right = _MIDDLE - half - 9, _MIDDLE + half + 9
+    path = (
+        f"M{points(_MIDDLE - 21, 264)}Q{points(left + 2, corner - 18, left, corner - 3)}"
+        f"M{points(_MIDDLE + 21, 264)}Q{points(right - 2, corner - 18, right, corner - 3)}"
+    )
+    return line(path, "#b9694d", 2.2, 0.28 * strength) if strength > 0.05 else ""
+
+
+def _opening_svg(
+    half: float, corner: float, top: float, low: float, gap: float, width: float, contact: Contact
+) -> str:
     """What is seen between the lips."""
     rim = _rim(half, corner, top + 0.9, low + 1.1, 0.5 + 0.08 * width)
     return (
         f'<clipPath id="inner"><path d="{rim}"/></clipPath>'
-        f'<g clip-path="url(#inner)">{_inside(half, top, low, gap, width)}</g>'
+        f'<g clip-path="url(#inner)">{_inside(half, top, low, gap, width, contact)}</g>'
     )
 
 
@@ -182,10 +197,10 @@ def _rim(half: float, corner: float, top: float, low: float, round_off: float) -
     )
 
 
-def _lips(half: float, corner: float, top: float, low: float, openness: float) -> str:
-    """Both lips as one shape each, fullest in the middle."""
+def _lips(half: float, corner: float, top: float, low: float, openness: float, *, tucked: float) -> str:
+    """Both lips as one shape each, fullest in the middle; of the lower one so much is `tucked` in."""
     x, left, right = _MIDDLE, _MIDDLE - half - 2, _MIDDLE + half + 2
-    peak, foot = top - 8.6 + 1.6 * openness, low + 11.5 - 2.5 * openness
+    peak, foot = top - 8.6 + 1.6 * openness, low + 11.5 - 2.5 * openness - tucked
     bow, side = 0.24 * half, 0.55 * half
     down = corner + 0.66 * (foot - corner)
     middle = (top + low) / 2
@@ -209,20 +224,27 @@ def _lips(half: float, corner: float, top: float, low: float, openness: float) -
     )
 
 
-def _inside(half: float, top: float, low: float, gap: float, width: float) -> str:
+def _inside(half: float, top: float, low: float, gap: float, width: float, contact: Contact) -> str:
     """Throat, tongue and teeth, before the lips hide most of them."""
     x = _MIDDLE
     edge = top + min(9.5, 0.45 * gap) * (0.7 + 0.3 * width)
     lower_edge = low - 0.14 * gap * max(0.0, width - 0.35)
+    tongue = soft("tongue", x, low + 2, 0.66 * half, 0.4 * gap)
+    if contact == "bite":
+        edge = low + 3
+    elif contact == "teeth":
+        edge, lower_edge = top + 0.55 * gap, top + 0.55 * gap + 0.7
+    elif contact == "tongue":
+        tongue = soft("tip", x, edge + 0.35 * gap, 0.5 * half, 0.5 * gap)
     return (
         '<path d="M200 260H312V350H200Z" fill="url(#throat)"/>'
-        + soft("tongue", x, low + 2, 0.66 * half, 0.4 * gap)
+        + (tongue if contact != "tongue" else "")
         + f'<path fill="#e9ded7" d="M200 {points(lower_edge)}'
         f'Q{points(x, lower_edge + 1.5, 312, lower_edge)}V350H200Z"/>'
         f'<path d="M{points(x - half, top - 12)}H{points(x + half)}V{points(edge - 2.5)}'
         f'Q{points(x, edge + 2.5, x - half, edge - 2.5)}Z" fill="url(#teeth)"/>'
         + f'<path d="M200 {points(top - 4)}H312V{points(top + 2.4)}Q{points(x, top + 0.6, 200, top + 2.4)}Z" '
-        'fill="#5a1f22" fill-opacity=".28"/>'
+        'fill="#5a1f22" fill-opacity=".28"/>' + (tongue if contact == "tongue" else "")
     )
 
 

@@ -6,15 +6,18 @@ Everything follows from the time and a seed, so that the same moment looks the s
 from __future__ import annotations
 
 import bisect
+import functools
+import itertools
 import math
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 GAZES = ((0.0, 0.0), (-2.8, 0.4), (2.6, 0.0), (-1.2, -1.2), (1.3, 1.2))
 """Where the eyes may look, in units right and down of straight ahead; the first is straight ahead."""
 
 _PLAN_S = 600.0
-"""After so long the plan of blinks and glances begins anew."""
+"""For so long blinks and glances are planned at a time."""
 
 _BLINK_EVERY_S = (2.6, 5.6)
 _CLOSE_S, _CLOSED_S, _REOPEN_S = 0.045, 0.045, 0.085
@@ -34,27 +37,25 @@ class Motion:
     """Reads off, at `at_s` seconds of any steady clock, what the face does."""
 
     def __init__(self, seed: int) -> None:
+        self._seed = seed
         chance = random.Random(seed)
-        self._blinks = list(_times(chance, _BLINK_EVERY_S))
-        self._glances = list(_times(chance, _GAZE_EVERY_S))
-        self._gazes = [_next_gaze(chance) for _ in self._glances]
-        self._brows = list(_times(chance, _BROWS_EVERY_S))
         self._phases = [chance.uniform(0, 2 * math.pi) for _ in range(6)]
 
     def lids(self, at_s: float) -> float:
         """0 open .. 1 closed."""
-        since = _since(self._blinks, at_s)
+        since = _since(self._plan(at_s).blinks, at_s)
         if since < _CLOSE_S:
             return since / _CLOSE_S
         return min(1.0, max(0.0, 1 - (since - _CLOSE_S - _CLOSED_S) / _REOPEN_S))
 
     def gaze(self, at_s: float) -> int:
         """Place in `GAZES`. The eyes jump there, as eyes do."""
-        return self._gazes[bisect.bisect_right(self._glances, at_s % _PLAN_S) - 1]
+        plan = self._plan(at_s)
+        return plan.gazes[bisect.bisect_right(plan.glances, at_s % _PLAN_S) - 1]
 
     def brows(self, at_s: float) -> float:
         """0 at rest .. 1 raised, of somebody who speaks."""
-        since = _since(self._brows, at_s)
+        since = _since(self._plan(at_s).brows, at_s)
         return math.sin(math.pi * since / _BROWS_S) ** 2 if since < _BROWS_S else 0.0
 
     def breath(self, at_s: float) -> float:
@@ -69,6 +70,34 @@ class Motion:
     def nod(self, at_s: float) -> float:
         """-1 up .. 1 down."""
         return _waves(at_s, _NOD_S, self._phases[4:])
+
+    def _plan(self, at_s: float) -> _Plan:
+        return _planned(self._seed, int(at_s // _PLAN_S))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Seconds, from its begin, at which something is done."""
+
+    blinks: list[float]
+    glances: list[float]
+    gazes: list[int]
+    """Of each glance."""
+
+    brows: list[float]
+
+
+@functools.lru_cache(maxsize=8)
+def _planned(seed: int, number: int) -> _Plan:
+    """No two plans are the same."""
+    chance = random.Random(f"{seed} {number}")
+    glances = list(_times(chance, _GAZE_EVERY_S))
+    return _Plan(
+        blinks=list(_times(chance, _BLINK_EVERY_S)),
+        glances=glances,
+        gazes=list(itertools.islice(_gazes(chance), len(glances))),
+        brows=list(_times(chance, _BROWS_EVERY_S)),
+    )
 
 
 def _times(chance: random.Random, every_s: tuple[float, float]) -> Iterator[float]:
@@ -85,8 +114,15 @@ def _since(times: list[float], at_s: float) -> float:
     return at_s - times[place - 1] if place else _PLAN_S
 
 
-def _next_gaze(chance: random.Random) -> int:
-    return 0 if chance.random() < _AHEAD else chance.randrange(1, len(GAZES))
+def _gazes(chance: random.Random) -> Iterator[int]:
+    """Straight ahead, or aside to another place than the last time."""
+    aside = 0
+    while True:
+        if chance.random() < _AHEAD:
+            yield 0
+        else:
+            aside = chance.choice([place for place in range(1, len(GAZES)) if place != aside])
+            yield aside
 
 
 def _waves(at_s: float, waves: tuple[tuple[float, float], ...], phases: list[float]) -> float:

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import itertools
 import statistics
+from typing import get_args
 
 import numpy
 import pytest
 
-from libacli.core.mouth import MouthShape
+from libacli.core.mouth import Contact, MouthShape
 from libacli.local.face import Face
 from tests.seeing import Plane, brightness, mouth_openness, mouth_width
 
@@ -85,3 +86,38 @@ def test_it_breathes_when_it_is_silent(face: Face) -> None:
 def test_a_size_that_cannot_be_drawn_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match="even"):
         Face(size)
+
+
+def seen_mouth(face: Face, shape: MouthShape) -> Plane:
+    rows, columns = slice(int(0.55 * SIZE), int(0.62 * SIZE)), slice(int(0.45 * SIZE), int(0.55 * SIZE))
+    return brightness(face.render(1.0, shape, speaking=True), SIZE, SIZE)[rows, columns].astype(int)
+
+
+def test_each_contact_is_seen_and_looks_like_no_other(face: Face) -> None:
+    contacts = get_args(Contact)
+    seen = [seen_mouth(face, MouthShape(0.3, 0.5, contact)) for contact in contacts]
+    for one, other in itertools.combinations(seen, 2):
+        assert numpy.abs(one - other).mean() > 1
+
+
+def test_no_gap_is_seen_where_the_lower_lip_meets_the_teeth(face: Face) -> None:
+    dark = {
+        contact: int((seen_mouth(face, MouthShape(0.3, 0.5, contact)) < 60).sum())
+        for contact in get_args(Contact)
+    }
+    assert dark["bite"] < 0.25 * dark["none"]
+
+
+@pytest.mark.parametrize("contact", get_args(Contact))
+def test_a_closed_mouth_is_closed_whatever_touches_in_it(face: Face, contact: Contact) -> None:
+    closed = face.render(1.0, MouthShape(0.0, 0.5, contact), speaking=True)
+    assert closed == face.render(1.0, MouthShape(0.0, 0.5), speaking=True)
+
+
+def test_head_and_brows_go_with_a_stressed_syllable(face: Face) -> None:
+    eyes = (slice(int(0.3 * SIZE), int(0.45 * SIZE)), slice(int(0.35 * SIZE), int(0.65 * SIZE)))
+    plain, stressed = (
+        brightness(face.render(1.0, MouthShape(0.5, 0.5, stress=stress), speaking=True), SIZE, SIZE)[eyes]
+        for stress in (0.0, 1.0)
+    )
+    assert numpy.abs(plain.astype(int) - stressed.astype(int)).mean() > 1

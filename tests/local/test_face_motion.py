@@ -54,6 +54,20 @@ def test_25_pictures_a_second_see_every_blink_closed(offset_s: float) -> None:
     assert blinks == closed > 9
 
 
+def test_a_glance_aside_goes_elsewhere_than_the_one_before() -> None:
+    motion = Motion(0)
+    gazes = [motion.gaze(step / 25) for step in range(600 * 25)]
+    asides = [gaze for gaze, _ in itertools.groupby(gazes) if gaze]
+    assert len(asides) > 60
+    assert all(before != after for before, after in itertools.pairwise(asides))
+
+
+def test_what_it_does_does_not_begin_anew() -> None:
+    motion = Motion(0)
+    lids = [[motion.lids(start + step / 25) for step in range(60 * 25)] for start in (0.0, 600.0, 1200.0)]
+    assert lids[0] != lids[1] != lids[2] != lids[0]
+
+
 def test_the_head_goes_no_further_than_a_sixteenth_of_its_way_from_picture_to_picture() -> None:
     motion = Motion(0)
     sway = [motion.sway(step / 25) for step in range(60 * 25)]
