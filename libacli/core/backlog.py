@@ -230,6 +230,11 @@ class Backlog:
         """Takes out everything that waits; it is `interrupted`."""
         return self._end(list(self._waiting), "interrupted", now, reason)
 
+    def drop(self, utterance_id: str, now: float, *, reason: str) -> list[Utterance]:
+        """Takes out the one with this id, if it waits."""
+        found = [place for place in self._waiting if place.utterance.id == utterance_id]
+        return self._end(found, "interrupted", now, reason)
+
     def check_open(self) -> None:
         """Raises RefusedError once it was closed."""
         if self._closed:

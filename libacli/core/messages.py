@@ -125,6 +125,12 @@ def read_status(members: Mapping[str, Any]) -> StatusRequest:
     )
 
 
+def read_stop(members: Mapping[str, Any]) -> str:
+    """The id of the only utterance that is to be ended; empty: all are. Raises RefusedError: `malformed`."""
+    wanted = members.get("id")
+    return "" if wanted is None else _label("id", wanted)
+
+
 def checked_text(text: str, max_text_chars: int) -> str:
     """`text`, clean and fit to be spoken. Raises RefusedError."""
     try:

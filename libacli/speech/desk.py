@@ -22,6 +22,7 @@ from libacli.core.messages import (
     parse_request,
     read_say,
     read_status,
+    read_stop,
 )
 from libacli.core.protocol import MAX_ANSWER_BYTES, SAY_METHOD, STATUS_METHOD, STOP_METHOD
 from libacli.core.usage import Usage
@@ -87,6 +88,9 @@ class Say:
 @dataclass(frozen=True)
 class Stop:
     """Asks for silence."""
+
+    utterance_id: str = ""
+    """Of the only one that is not to be spoken, or not further; empty: none is."""
 
 
 DeskRequest: TypeAlias = Say | StatusRequest | Stop
@@ -169,7 +173,8 @@ class Desk:
         """The answer to a call of `method`; `received_at` is T0 on the loop's clock.
 
         To `SAY_METHOD` it is `{"id", "epoch", "position", "duplicate"}`; to `STATUS_METHOD` the report of the
-        utterance `id`, or without one the agent's status; to `STOP_METHOD` `{"stopped": [ids]}`.
+        utterance `id`, or without one the agent's status; to `STOP_METHOD`, which ends the utterance `id`, or
+        without one all, `{"stopped": [ids]}`.
         """
         return self._outcome(method, payload, sender, received_at).answer
 
@@ -241,7 +246,7 @@ class Desk:
         if method == STATUS_METHOD:
             return read_status(body)
         if method == STOP_METHOD:
-            return Stop()
+            return Stop(read_stop(body))
         request = read_say(body, max_text_chars=self._max_text_chars)
         return Say(replace(request, ttl_ms=self._ttl_ms) if request.ttl_ms is None else request)
 
@@ -255,8 +260,9 @@ class Desk:
                 return self._status(permit.payer, received_at, ended).within(MAX_ANSWER_BYTES).encode()
             case StatusRequest(wanted):
                 return self._report(wanted)
-            case Stop():
-                stopped = Stopped(tuple(gone.id for gone in self._speaker.stop()))
+            case Stop(wanted):
+                gone = self._speaker.stop_one(wanted) if wanted else self._speaker.stop()
+                stopped = Stopped(tuple(utterance.id for utterance in gone))
                 return epoch | stopped.encode(MAX_ANSWER_BYTES - len(json.dumps(epoch)))
 
     def _say(self, request: SayRequest, permit: Permit, received_at: float) -> Acknowledgement:

@@ -130,16 +130,31 @@ class Speaker:
     def stop(self, *, reason: str = "stopped") -> list[Utterance]:
         """Stops what is being spoken and forgets what waits; returns those utterances."""
         self.stops += 1
-        stopped = self._backlog.clear(self._now(), reason=reason)
-        for utterance in stopped:
+        dropped = self._backlog.clear(self._now(), reason=reason)
+        self._tell_of_dropped(dropped)
+        return [*self._stop_speaking(reason), *dropped]
+
+    def stop_one(self, utterance_id: str, *, reason: str = "stopped") -> list[Utterance]:
+        """The same for the one with this id, if it is spoken or waits; what comes after it is spoken."""
+        if self._speaking and self._speaking.id == utterance_id:
+            self.stops += 1
+            return self._stop_speaking(reason)
+        dropped = self._backlog.drop(utterance_id, self._now(), reason=reason)
+        self._tell_of_dropped(dropped)
+        return dropped
+
+    def _tell_of_dropped(self, dropped: list[Utterance]) -> None:
+        for utterance in dropped:
             self._on_change(utterance)
         self._look_ahead()
-        if self._task and self._speaking and not self._speaking.is_over:
-            if not self._falls_silent:  # else this would cut off the clear that is under way
-                self._stop_reason = reason
-                self._task.cancel()
-            stopped.insert(0, self._speaking)
-        return stopped
+
+    def _stop_speaking(self, reason: str) -> list[Utterance]:
+        if not self._task or not self._speaking or self._speaking.is_over:
+            return []
+        if not self._falls_silent:  # else this would cut off the clear that is under way
+            self._stop_reason = reason
+            self._task.cancel()
+        return [self._speaking]
 
     def close(self) -> None:
         """Refuses what is new from now on."""

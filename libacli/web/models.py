@@ -135,12 +135,18 @@ class UtteranceState(BaseModel):
     report: dict[str, Any] | None = Field(description="The agent's own words; null when it is `lost`")
 
 
-class RoomBody(_Body):
-    """Which room."""
+class StopBody(_Body):
+    """What is to end."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"room": "demo"}]})
 
     room: Room = None
+    id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_ID_CHARS,
+        description="Of the only utterance that is to end; default: what is spoken, and all that waits",
+    )
 
 
 class Stopped(BaseModel):

@@ -38,8 +38,11 @@ class Gateway(Protocol):
         Raises NoAgentError, RefusedError.
         """
 
-    async def stop(self, room: str) -> list[str]:
-        """Stops what is spoken and clears the queue; ids of what that ended. Raises NoAgentError."""
+    async def stop(self, room: str, utterance_id: str = "") -> list[str]:
+        """Stops what is spoken and clears the queue, or ends one utterance alone; ids of what that ended.
+
+        Raises NoAgentError.
+        """
 
     async def status(self, room: str, *, on_behalf: str = "") -> AgentStatus | None:
         """What the agent says of itself, and of the account; None when there is none."""

@@ -186,6 +186,21 @@ async def test_what_a_stop_has_dropped_is_told_and_one_click_has_it_said_after_a
         await expect(one.button("Say them after all")).to_be_hidden()
 
 
+async def test_one_line_is_taken_out_of_the_queue_and_the_others_are_said(visit: Open) -> None:
+    async with visit() as one:
+        for text in (LONG, "The first one.", "The second one."):
+            await one.says(text)
+            await expect(one.text_box).to_have_value("")
+        taken_out = one.button("Take out: The first one.")
+        await taken_out.focus()
+        await taken_out.press("Enter")
+        await expect(taken_out).to_have_count(0)
+        await expect(one.button("Take out: The second one.")).to_be_focused()
+        await expect(one.page.get_by_text("1 line that waited will not be said.")).to_be_visible()
+        await expect(one.captions).to_contain_text("The second one.", timeout=SPEAK_S * 1000)
+        await expect(one.captions).not_to_contain_text("The first one.")
+
+
 async def test_a_line_that_was_stopped_is_said_again_where_that_is_asked_for(visit: Open) -> None:
     async with visit() as one:
         ear = await Ear.of(one.page)

@@ -40,8 +40,12 @@ def test_the_queue_is_shown_in_its_order_and_stop_clears_it(shell: Shell, worker
     lines = shell.run("queue", "--room", room).stdout.splitlines()
     assert lines[0].startswith(f"agent     liba in room {room}, epoch ")
     assert lines[-1] == f"      3.  id={ids[1]}  4 characters"
+    one = shell.run("stop", "--room", room, "--id", ids[0], "--json")
+    assert json.loads(one.stdout) == {"stopped": [ids[0]]}
+    again = shell.run("stop", "--room", room, "--id", ids[0])
+    assert again.stderr == f"{ids[0]} is not spoken and does not wait\n"
     stopped = shell.run("stop", "--room", room, "--json")
-    assert json.loads(stopped.stdout) == {"stopped": [first, ids[2], ids[0], ids[1]]}
+    assert json.loads(stopped.stdout) == {"stopped": [first, ids[2], ids[1]]}
     assert shell.run("stop", "--room", room).stderr == "nothing was spoken and nothing waited\n"
     assert "idle" in shell.run("queue", "--room", room).stdout
 

@@ -99,8 +99,8 @@ class Office:
     def status(self, **body: object) -> dict[str, Any]:
         return self.desk.answer(STATUS_METHOD, json.dumps(body).encode(), VIEWER, 0.0)
 
-    def stop(self, sender: Sender = VIEWER) -> dict[str, Any]:
-        return self.desk.answer(STOP_METHOD, b"{}", sender, 0.0)
+    def stop(self, sender: Sender = VIEWER, **body: object) -> dict[str, Any]:
+        return self.desk.answer(STOP_METHOD, json.dumps(body).encode(), sender, 0.0)
 
     def states(self, id: str) -> list[str]:
         return [event["state"] for event in self.events if event.get("id") == id]
@@ -510,6 +510,26 @@ async def test_stop_names_what_it_stopped_what_spoke_first() -> None:
         await asyncio.sleep(0.1)
         assert [office.states(id)[-1] for id in "abc"] == ["interrupted"] * 3
         assert office.stop() == {"epoch": "e1", "stopped": []}
+
+
+async def test_stop_with_an_id_ends_that_one_alone() -> None:
+    async with open_office() as office:
+        for id in "abc":
+            office.say({"text": "Hello there.", "id": id})
+        await asyncio.sleep(0.5)
+        assert office.stop(id="b") == {"epoch": "e1", "stopped": ["b"]}
+        assert office.stop(id="nobody") == {"epoch": "e1", "stopped": []}
+        await asyncio.sleep(20)
+        assert [office.states(id)[-1] for id in "abc"] == ["done", "interrupted", "done"]
+
+
+@pytest.mark.parametrize("wanted", ["", 7, ["a"], "x" * 65, True])
+async def test_a_stop_of_what_is_no_id_stops_nothing(wanted: object) -> None:
+    async with open_office() as office:
+        office.say({"text": "Hello there.", "id": "a"})
+        assert office.stop(id=wanted)["rejected"] == "malformed"
+        await asyncio.sleep(10)
+        assert office.states("a")[-1] == "done"
 
 
 async def test_a_rejection_is_logged_without_the_words(caplog: pytest.LogCaptureFixture) -> None:

@@ -250,6 +250,36 @@ async def test_a_stop_does_not_cut_off_the_clear_after_a_failure() -> None:
     assert stage.sink.clears == 1
 
 
+async def test_one_that_waits_can_be_stopped_and_what_is_spoken_goes_on() -> None:
+    async with on_stage() as stage:
+        for id in "abc":
+            stage.say(f"This is line {id}.", id)
+        await asyncio.sleep(0.5)
+        assert [gone.id for gone in stage.speaker.stop_one("b")] == ["b"]
+        await stage.spoken("c")
+    assert {id: stage.states(id)[-1] for id in "abc"} == {"a": "done", "b": "interrupted", "c": "done"}
+    assert (stage.sink.clears, stage.speaker.stops) == (0, 0)
+
+
+async def test_the_one_that_is_spoken_can_be_stopped_and_what_waits_follows_at_once() -> None:
+    async with on_stage() as stage:
+        stage.say("A line that would take a while to speak.", "a")
+        stage.say("Second line.", "b")
+        await asyncio.sleep(0.5)
+        assert [gone.id for gone in stage.speaker.stop_one("a")] == ["a"]
+        await stage.spoken("b")
+    assert {id: stage.states(id)[-1] for id in "ab"} == {"a": "interrupted", "b": "done"}
+    assert stage.sink.clears == 1
+
+
+async def test_one_that_is_over_or_unknown_is_not_stopped() -> None:
+    async with on_stage() as stage:
+        stage.say("Hello.", "a")
+        await stage.spoken("a")
+        assert stage.speaker.stop_one("a") == stage.speaker.stop_one("nobody") == []
+    assert stage.states("a")[-1] == "done"
+
+
 async def test_an_interrupting_request_is_spoken_instead_of_all_others() -> None:
     async with on_stage() as stage:
         stage.say("First line.", "a")

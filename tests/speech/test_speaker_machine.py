@@ -113,6 +113,17 @@ class SpeakerMachine(RuleBasedStateMachine):
         assert all(self.histories[id][-1] in FINAL_STATES for id in stopped)
         assert self._waiting() == set()
 
+    @precondition(lambda self: self.histories)
+    @rule(data=st.data())
+    def stop_one(self, data: st.DataObject) -> None:
+        id = data.draw(st.sampled_from(sorted(self.histories)))
+        history, others = list(self.histories[id]), self._waiting() - {id}
+        stopped = [utterance.id for utterance in self._do(lambda: self.speaker.stop_one(id))]
+        assert stopped == ([] if history[-1] in FINAL_STATES else [id])
+        assert self._waiting() == others, "another one was taken out"
+        self._settle()
+        assert self.histories[id][-1] in FINAL_STATES
+
     @rule(seconds=st.floats(0.001, 5))
     def wait(self, seconds: float) -> None:
         self._settle(seconds)

@@ -171,10 +171,11 @@ class FakeGateway:
         unknown = {"id": utterance_id, "state": "unknown"}
         return {"epoch": agent.epoch, **agent.reports.get(utterance_id, unknown)}
 
-    async def stop(self, room: str) -> list[str]:
+    async def stop(self, room: str, utterance_id: str = "") -> list[str]:
         self._called("stop", room)
         agent = self._agent(room)
-        stopped = [report["id"] for report in agent.reports_in("accepted", "speaking", "audible")]
+        ongoing = [report["id"] for report in agent.reports_in("accepted", "speaking", "audible")]
+        stopped = [one for one in ongoing if utterance_id in ("", one)]
         for utterance_id in stopped:
             self.becomes(room, utterance_id, "interrupted", reason="stopped")
         return stopped

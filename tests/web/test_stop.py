@@ -18,6 +18,20 @@ async def test_it_stops_what_is_spoken_and_what_waits(
     assert answer.json() == {"room": "demo", "stopped": ["u1", "u2"]}
 
 
+async def test_with_an_id_it_ends_that_one_alone(client: httpx2.AsyncClient, gateway: FakeGateway) -> None:
+    for utterance_id in ("u1", "u2", "u3"):
+        await client.post("/api/say", json={"text": "Hello.", "id": utterance_id})
+    assert (await client.post("/api/stop", json={"id": "u2"})).json()["stopped"] == ["u2"]
+    assert (await client.post("/api/stop", json={"id": "u2"})).json()["stopped"] == []
+    assert (await client.post("/api/stop")).json()["stopped"] == ["u1", "u3"]
+
+
+async def test_an_empty_id_does_not_stop_everything(client: httpx2.AsyncClient, gateway: FakeGateway) -> None:
+    await client.post("/api/say", json={"text": "Hello.", "id": "u1"})
+    assert (await client.post("/api/stop", json={"id": ""})).status_code == 422
+    assert (await client.post("/api/stop")).json()["stopped"] == ["u1"]
+
+
 async def test_a_body_is_not_needed(client: httpx2.AsyncClient, gateway: FakeGateway) -> None:
     gateway.comes("demo")
     assert (await client.post("/api/stop")).json() == {"room": "demo", "stopped": []}

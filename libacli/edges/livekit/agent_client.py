@@ -160,9 +160,9 @@ class AgentClient:
             ) from error
         return said
 
-    async def stop(self) -> list[str]:
-        """Stops what is spoken and clears the queue; ids of what that ended."""
-        answer = await self._ask(STOP_METHOD, {})
+    async def stop(self, utterance_id: str = "") -> list[str]:
+        """Stops what is spoken and clears the queue, or ends one utterance alone; ids of what that ended."""
+        answer = await self._ask(STOP_METHOD, {"id": utterance_id} if utterance_id else {})
         stopped = answer.get("stopped")
         if not isinstance(stopped, list):
             raise _not_understood("it does not say what was stopped")

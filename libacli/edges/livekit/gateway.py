@@ -108,9 +108,12 @@ class RoomGateway:
         """
         return await self._ask(room, lambda client: client.report(utterance_id))
 
-    async def stop(self, room: str) -> list[str]:
-        """Stops what is spoken and clears the queue; ids of what that ended. Raises NoAgentError."""
-        return await self._ask(room, lambda client: client.stop())
+    async def stop(self, room: str, utterance_id: str = "") -> list[str]:
+        """Stops what is spoken and clears the queue, or ends one utterance alone; ids of what that ended.
+
+        Raises NoAgentError.
+        """
+        return await self._ask(room, lambda client: client.stop(utterance_id))
 
     async def status(self, room: str, *, on_behalf: str = "") -> AgentStatus | None:
         """What the agent says of itself, and of the account; None when there is none that answers."""

@@ -41,7 +41,7 @@ export class Api {
   redeemCode = (code) => this._call("POST", "/api/session", { code });
   room = (room) => this._call("GET", `/api/rooms/${encodeURIComponent(room)}`);
   token = (room) => this._call("POST", "/api/token", { room });
-  stop = (room) => this._call("POST", "/api/stop", { room });
+  stop = (room, id) => this._call("POST", "/api/stop", { room, ...(id && { id }) });
   shareLink = (room, { canSay, canControl }) =>
     this._call("POST", "/api/link", { room, can_say: canSay, can_control: canControl });
 

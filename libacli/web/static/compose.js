@@ -149,6 +149,17 @@ export class Compose {
     }
   }
 
+  /** Takes one that waits out of the queue. @param {string} id */
+  async drop(id) {
+    try {
+      const { stopped } = await this._api.stop(this._room, id);
+      this._refuse("");
+      if (this._board.text(id)) this._offerBack([...this._dropped, ...stopped]);
+    } catch (problem) {
+      this._refuse(problem.words ?? String(problem));
+    }
+  }
+
   async _stop() {
     this._onHush(true); // what is on its way here already is heard no more
     const waited = this._board.waiting.map(({ id }) => id);

@@ -426,6 +426,14 @@ async def test_stop_names_what_it_stopped(server: TwirpPeer, found: AgentClient)
     verify_request(server.credentials, sent.pop("auth"), room="demo", method=STOP_METHOD, body=sent)
 
 
+async def test_a_stop_of_one_utterance_is_signed_with_its_id(server: TwirpPeer, found: AgentClient) -> None:
+    await found.say(HELLO)
+    await found.stop("u1")
+    sent = calls(server, STOP_METHOD)[0].rpc
+    assert sent["id"] == "u1"
+    verify_request(server.credentials, sent.pop("auth"), room="demo", method=STOP_METHOD, body=sent)
+
+
 async def test_the_queue_is_asked_of_the_agent_that_is_there(server: TwirpPeer, client: AgentClient) -> None:
     server.play(
         "PerformRpc", reply(epoch=EPOCH, queue=1, speaking=None, waiting=[{"id": "u1", "state": "accepted"}])
