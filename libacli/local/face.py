@@ -31,6 +31,9 @@ _OPENNESS_STEPS, _WIDTH_STEPS = 10, 5
 _CONTACT_OPENNESS: Mapping[Contact, float] = {"bite": 0.2, "teeth": 0.24, "tongue": 0.34}
 """How far the mouth is open then, however loud it is."""
 
+_CONTACT_WIDTHS = (0, 2, 4)
+"""Steps of width in which these are drawn: fewer are seen in so short a time."""
+
 _LID_STEPS, _BROW_STEPS = 5, 4
 _SWAY_UNITS, _NOD_UNITS, _BREATH_UNITS = 5.0, 1.8, 2.2
 _STRESSED_NODS, _STRESSED_BROWS = 1.2, 0.7
@@ -92,7 +95,8 @@ class Face:
             (form, step): draw(
                 replace(look, width=step / (_WIDTH_STEPS - 1), expression=expression), box, size=self.size
             )
-            for (form, look), step in itertools.product(looks.items(), range(_WIDTH_STEPS))
+            for form, look in looks.items()
+            for step in (range(_WIDTH_STEPS) if look.contact == "none" else _CONTACT_WIDTHS)
         }
 
     def _eye_parts(self) -> dict[tuple[int, int], Part]:
@@ -122,14 +126,22 @@ class Face:
 
     def _parts(self, at_s: float, mouth: MouthShape, speaking: bool) -> tuple[Part, ...]:
         lift = max(self._motion.brows(at_s), _STRESSED_BROWS * mouth.stress) if speaking else 0.0
-        is_open = mouth.contact == "none" or mouth.openness == 0
-        form: int | Contact = _step(mouth.openness, _OPENNESS_STEPS) if is_open else mouth.contact
         return (
             self._base,
-            self._mouths[form, _step(mouth.width, _WIDTH_STEPS)],
+            self._mouths[_form(mouth), _width_step(mouth)],
             self._eyes[_step(self._motion.lids(at_s), _LID_STEPS), self._motion.gaze(at_s)],
             self._brows[_step(lift, _BROW_STEPS)],
         )
+
+
+def _form(mouth: MouthShape) -> int | Contact:
+    touches = mouth.contact != "none" and mouth.openness > 0
+    return mouth.contact if touches else _step(mouth.openness, _OPENNESS_STEPS)
+
+
+def _width_step(mouth: MouthShape) -> int:
+    step = _step(mouth.width, _WIDTH_STEPS)
+    return step if isinstance(_form(mouth), int) else min(_CONTACT_WIDTHS, key=lambda one: abs(one - step))
 
 
 def _step(value: float, steps: int) -> int:

@@ -20,9 +20,9 @@ def stop(
     api_secret: ApiSecret = None,
     config: ConfigFile = None,
 ) -> None:
-    """Stop what is being spoken in a room, and forget what waits; with --id one of them alone.
+    """Stop what is being spoken in a room, and forget what waits.
 
-    Works at any time, whatever caps are used up. Ids of what it ended are the result.
+    With --id one of them alone. Works at any time, whatever caps are used up. Ids of what it ended are the result.
 
     \b
     liba stop --room demo
