@@ -46,6 +46,10 @@ _SILENT = -9.0
 """Nepers below the reference: as quiet as it gets."""
 
 
+_ONE_THREAD = 65536 * 4
+"""Multiplications up to which OpenBLAS uses one thread (interface/gemm.c, param.h)."""
+
+
 @dataclass(frozen=True)
 class Hearing:
     """What a stretch of sound is, hop by hop."""
@@ -70,7 +74,7 @@ def hear(samples: Floats, *, reference: float = USUAL_REFERENCE) -> Hearing:
     padded = numpy.pad(samples, (_WINDOW // 2, _WINDOW + HOP))
     frames = numpy.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::HOP][:hops] * _window()
     power = numpy.abs(numpy.fft.rfft(frames, _FFT)) ** 2
-    bands = numpy.log(power @ _filters() + _FLOOR).astype(numpy.float32)
+    bands = numpy.log(_product(power.astype(numpy.float32), _filters()) + _FLOOR).astype(numpy.float32)
     return Hearing(bands, _references(bands, reference))
 
 
@@ -87,8 +91,8 @@ def probabilities(heard: Hearing) -> Floats:
     values = features(heard)
     *hidden, last = _layers()
     for weights, bias in hidden:
-        values = numpy.maximum(values @ weights + bias, 0)
-    return softmax(values @ last[0] + last[1])
+        values = numpy.maximum(_product(values, weights) + bias, 0)
+    return softmax(_product(values, last[0]) + last[1])
 
 
 def softmax(values: Floats) -> Floats:
@@ -96,6 +100,13 @@ def softmax(values: Floats) -> Floats:
     powers = numpy.exp(values - values.max(axis=1, keepdims=True))
     shares: Floats = powers / powers.sum(axis=1, keepdims=True)
     return shares
+
+
+def _product(values: Floats, weights: Floats) -> Floats:
+    """`values @ weights` in parts that OpenBLAS gives to no other thread: they spin for longer than they work."""
+    rows = max(1, _ONE_THREAD // weights.size)
+    parts = [values[row : row + rows] @ weights for row in range(0, len(values), rows)]
+    return numpy.concatenate(parts) if parts else numpy.zeros((0, weights.shape[1]), numpy.float32)
 
 
 def _references(bands: Floats, reference: float) -> Floats:

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import wave
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -27,7 +28,7 @@ import numpy
 from hibari.g2p import G2P
 from numpy.typing import NDArray
 
-from libacli.core.audio import SAMPLE_RATE
+from libacli.core.audio import FRAME_MS, SAMPLE_RATE, duration_s
 from libacli.core.mouth import Viseme
 from libacli.local.viseme_model import HOP, VISEME_NAMES, WEIGHTS, Floats, features, hear, softmax
 from tests.lip_closure import (
@@ -96,6 +97,8 @@ def main() -> None:
     if shutil.which("flite"):
         for name in (*TRAINING_VOICES, UNHEARD_VOICE):
             _judged(name, partial(_flite, name))
+    for milliseconds in (200, 20):
+        print(f"a second of sound, in pieces of {milliseconds} ms, costs {_cost_ms(milliseconds):.1f} ms")
     is_enough = closed >= ENOUGH_CLOSED and correlation >= ENOUGH_CORRELATION
     print(f"goals (hibari: {ENOUGH_CLOSED:.0%} closed, {ENOUGH_CORRELATION} with the sound): ", end="")
     print("pass" if is_enough else "FAIL")
@@ -114,6 +117,14 @@ def _judged(name: str, speak: Callable[[str], Spoken]) -> tuple[float, float]:
         flush=True,
     )
     return closures.share, correlation
+
+
+def _cost_ms(piece_ms: int) -> float:
+    """Processor time."""
+    pcm = pcm_of(numpy.concatenate([say(text)[0] for text in ORDINARY]))
+    began = time.process_time()
+    shapes_of(pcm, batch_frames=piece_ms // FRAME_MS)
+    return (time.process_time() - began) * 1000 / duration_s(len(pcm))
 
 
 def train() -> None:

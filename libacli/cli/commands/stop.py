@@ -22,7 +22,8 @@ def stop(
 ) -> None:
     """Stop what is being spoken in a room, and forget what waits.
 
-    With --id one of them alone. Works at any time, whatever caps are used up. Ids of what it ended are the result.
+    With --id one of them alone. Works at any time, whatever caps are used up. Ids of what it ended are
+    the result.
 
     \b
     liba stop --room demo
