@@ -103,7 +103,7 @@ def softmax(values: Floats) -> Floats:
 
 
 def _product(values: Floats, weights: Floats) -> Floats:
-    """`values @ weights` in parts that OpenBLAS gives to no other thread: they spin for longer than they work."""
+    """`values @ weights`, in parts that OpenBLAS gives to no other thread: these would mostly spin."""
     rows = max(1, _ONE_THREAD // weights.size)
     parts = [values[row : row + rows] @ weights for row in range(0, len(values), rows)]
     return numpy.concatenate(parts) if parts else numpy.zeros((0, weights.shape[1]), numpy.float32)
