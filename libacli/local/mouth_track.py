@@ -78,7 +78,9 @@ class MouthTrack:
 
     def _is_heard(self) -> NDArray[numpy.bool_]:
         hops = numpy.abs(self._samples).reshape(-1, HOP)
-        return _widened(hops.max(axis=1) >= _QUIET, _QUIET_HOPS // 2)
+        is_loud = numpy.pad(hops.max(axis=1) >= _QUIET, _QUIET_HOPS // 2)
+        around = numpy.lib.stride_tricks.sliding_window_view(is_loud, _QUIET_HOPS)
+        return numpy.asarray(around.any(axis=1))
 
     def _stress(self, level: Floats) -> Floats:
         fast, slow = self._fast, self._slow
@@ -105,7 +107,7 @@ def _approached(fast: float, slow: float, value: float) -> tuple[float, float]:
 
 def _shapes(likely: Floats, level: Floats, stress: Floats) -> list[MouthShape]:
     """One per frame, of what each of its hops asks for."""
-    is_closed = _widened(likely[:, _LIPS] >= _CLOSED_FROM, 1) | (level == 0)
+    is_closed = (likely[:, _LIPS] >= _CLOSED_FROM) | (level == 0)
     wanted = numpy.where(is_closed, 0, _WIDEST * (likely @ _JAW) * level)
     openness = numpy.where(is_closed, 0, _smoothed(wanted))
     width = _smoothed(likely @ _WIDTH)
@@ -124,13 +126,6 @@ def _shapes(likely: Floats, level: Floats, stress: Floats) -> list[MouthShape]:
             )
         )
     return shapes
-
-
-def _widened(flags: NDArray[numpy.bool_], hops: int) -> NDArray[numpy.bool_]:
-    """What holds so many hops before or after, too: lips that meet for 10 ms alone are seen in no picture."""
-    padded = numpy.pad(flags, hops)
-    around = numpy.lib.stride_tricks.sliding_window_view(padded, 2 * hops + 1)
-    return numpy.asarray(around.any(axis=1))
 
 
 def _smoothed(values: NDArray[numpy.floating]) -> Floats:
