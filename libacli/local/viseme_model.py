@@ -89,7 +89,7 @@ def features(heard: Hearing) -> Floats:
 def probabilities(heard: Hearing) -> Floats:
     """How likely each viseme of `VISEME_NAMES` is, hops x visemes."""
     values = features(heard)
-    *hidden, last = _layers()
+    *hidden, last = _LAYERS
     for weights, bias in hidden:
         values = numpy.maximum(_product(values, weights) + bias, 0)
     return softmax(_product(values, last[0]) + last[1])
@@ -116,11 +116,15 @@ def _references(bands: Floats, reference: float) -> Floats:
     return found
 
 
-@cache
 def _layers() -> tuple[tuple[Floats, Floats], ...]:
+    """Weights and bias of each layer."""
     with numpy.load(WEIGHTS, allow_pickle=False) as stored:
         arrays = [stored[name].astype(numpy.float32) for name in stored.files]
     return tuple(zip(arrays[::2], arrays[1::2], strict=True))
+
+
+_LAYERS = _layers()
+"""Read with the module: not when the first sound is there."""
 
 
 @cache
