@@ -240,6 +240,10 @@ class Speaker:
         try:
             await self._perform(utterance, reading)
         except asyncio.CancelledError:
+            # It ends here. Before Python 3.11.3 a timeout in a task that counts as cancelled raises
+            # CancelledError, and what is bounded in `clear` would be given up (python/cpython#102780).
+            if task := asyncio.current_task():
+                task.uncancel()
             await self._silence(then=lambda: self._end(utterance, "interrupted", self._stop_reason))
         except Exception as error:  # one bad utterance must not make the agent deaf to the next
             reason = self._explain(utterance, error)
