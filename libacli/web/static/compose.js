@@ -7,6 +7,7 @@ import { count, noteWords } from "./words.js";
 
 const KEPT = "liba.manner";
 const SAID_KEPT = 200; // as many as the board knows
+const AS_SET = { voice: "", speed: null, emotion: "", instructions: "" };
 
 export class Compose {
   /**
@@ -74,10 +75,14 @@ export class Compose {
     byId("copy-python").addEventListener("click", () => copy(byId("copy-python"), byId("python").textContent));
     byId("stop").addEventListener("click", () => this._stop());
     byId("voice").addEventListener("input", (event) => this._setManner({ voice: event.target.value.trim() }));
+    byId("hear-voice").addEventListener("click", () => this._hearVoice());
+    byId("instructions").addEventListener("input", (event) =>
+      this._setManner({ instructions: event.target.value.trim() }),
+    );
     byId("speed").addEventListener("input", (event) => this._setManner({ speed: Number(event.target.value) }));
     byId("emotion").addEventListener("input", (event) => this._setManner({ emotion: event.target.value }));
     byId("as-set").addEventListener("click", () => {
-      this._setManner({ voice: "", speed: null, emotion: "" });
+      this._setManner(AS_SET);
       byId("voice").focus();
     });
   }
@@ -94,8 +99,15 @@ export class Compose {
   }
 
   _body(text) {
-    const { voice, speed, emotion } = this._manner;
-    return { text, room: this._room, ...(voice && { voice }), ...(speed && { speed }), ...(emotion && { emotion }) };
+    const asked = Object.entries(this._manner).filter(([, value]) => value);
+    return { text, room: this._room, ...Object.fromEntries(asked) };
+  }
+
+  /** A line in the voice that is chosen, as it was chosen: what is in the text box stays there. */
+  _hearVoice() {
+    if (this._isSending) return;
+    const { voice } = this._manner;
+    this._send(this._body(voice ? `Hello. This is the voice called ${voice}.` : "Hello. This is the voice that is set."));
   }
 
   /** Has it said. Returns whether it was taken; else the page says why not. */
@@ -219,29 +231,32 @@ export class Compose {
   }
 
   _showManner() {
-    const { voice, speed, emotion } = this._manner;
+    const { voice, speed, emotion, instructions } = this._manner;
     if (byId("voice").value.trim() !== voice) byId("voice").value = voice;
+    if (byId("instructions").value.trim() !== instructions) byId("instructions").value = instructions;
     byId("speed").value = String(speed ?? 1);
     const words = speed ? `${speed.toFixed(2).replace(/0$/, "")}×` : "as set";
     write(byId("speed-words"), words);
     byId("speed").setAttribute("aria-valuetext", speed ? `${speed} times` : "as set");
     byId("emotion").value = emotion;
-    show(byId("as-set"), Boolean(voice || speed || emotion));
+    show(byId("as-set"), Boolean(voice || speed || emotion || instructions));
     this._showCode();
   }
 }
 
 function readManner() {
   try {
-    const { voice = "", speed = null, emotion = "" } = JSON.parse(localStorage.getItem(KEPT) ?? "{}");
+    const kept = { ...AS_SET, ...JSON.parse(localStorage.getItem(KEPT) ?? "{}") };
+    const { voice, speed, emotion, instructions } = kept;
     const isOffered = [...byId("emotion").options].some((option) => option.value === emotion);
     return {
       voice: String(voice).slice(0, 64),
       speed: speed >= 0.5 && speed <= 2 ? Number(speed) : null,
       emotion: isOffered ? emotion : "",
+      instructions: String(instructions).slice(0, 1000),
     };
   } catch {
-    return { voice: "", speed: null, emotion: "" };
+    return AS_SET;
   }
 }
 
