@@ -186,6 +186,19 @@ async def test_what_a_stop_has_dropped_is_told_and_one_click_has_it_said_after_a
         await expect(one.button("Say them after all")).to_be_hidden()
 
 
+async def test_a_voice_is_heard_where_that_is_asked_for_and_what_was_written_stays(visit: Open) -> None:
+    async with visit() as one:
+        ear = await Ear.of(one.page)
+        await one.text_box.fill("A draft.")
+        await one.page.get_by_label("Manner").fill("warmly")
+        await one.button("Hear it").click()
+        await ear.hear()
+        await expect(one.captions).to_contain_text("This is the voice that is set.")
+        await expect(one.text_box).to_have_value("A draft.")
+        await one.page.get_by_text("This as code").click()
+        await expect(one.page.get_by_text('"instructions": "warmly"')).to_be_visible()
+
+
 async def test_one_line_is_taken_out_of_the_queue_and_the_others_are_said(visit: Open) -> None:
     async with visit() as one:
         for text in (LONG[:170], "The first one.", "The second one."):
@@ -296,6 +309,7 @@ async def test_the_stage_is_16_to_9_and_stays_where_it_is_whatever_is_told(
           return {left, top: top + scrollY, width, height};
         }"""
         before = await one.page.evaluate(place)
+        await expect(one.button("Speak")).to_be_in_viewport(ratio=1)
         assert before["width"] / before["height"] == pytest.approx(16 / 9, abs=0.02)
         assert before["height"] <= max(0.4 * viewport["height"], viewport["height"] - 400)
         await one.says("😀😀")
