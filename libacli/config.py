@@ -88,7 +88,8 @@ class Settings(BaseSettings):
     tavus_api_key: SecretStr | None = Field(default=None, description="Key for the avatar service")
     tavus_face_id: str = Field(
         default="",
-        description="The avatar's face, if not Tavus's own; older name: replica_id, TAVUS_REPLICA_ID",
+        description="The avatar's face, if not Tavus's own (the local one has two, hana and theo); "
+        "older name: replica_id, TAVUS_REPLICA_ID",
     )
     tavus_pal_id: str = Field(
         default="", description="The avatar's behaviour; older name: persona_id, TAVUS_PERSONA_ID"

@@ -31,6 +31,9 @@ class Invitation:
     absent_timeout_s: float = 300.0
     """How long it waits for a first one."""
 
+    face_id: str = ""
+    """Whose face it is to have."""
+
 
 class Presence:
     """The avatar's view of `room`; it is to be made before the room is joined."""

@@ -15,6 +15,7 @@ import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -143,7 +144,8 @@ class AvatarService:
         if asked.is_test:
             conversation.status = "ended"
         elif pal.joins_livekit:
-            self._begin(conversation, partial(self._attend, asked.invitation()), asked.max_duration_s)
+            invitation = replace(asked.invitation(), face_id=face_id)
+            self._begin(conversation, partial(self._attend, invitation), asked.max_duration_s)
         else:
             logger.warning("local avatar: %s joins no LiveKit room: it is not echo and livekit", pal.id)
             elsewhere = partial(_nobody_comes, asked.absent_timeout_s)

@@ -21,6 +21,7 @@ from libacli.local.face_drawing import UNITS, Look
 from libacli.local.face_expression import AT_REST, EXPRESSIONS, Expression
 from libacli.local.face_motion import GAZES, Motion
 from libacli.local.face_parts import QUARTERS, Box, Part, Pixels, Shifts, draw, even_box, runs
+from libacli.local.face_sitters import HANA, Sitter
 
 _MOUTH_BOX = (170, 244, 172, 140)
 _EYES_BOX = (184, 194, 144, 44)
@@ -50,12 +51,14 @@ class Face:
     and 40 MB at 512 pixels.
     """
 
-    def __init__(self, size: int = UNITS, *, seed: int = 0) -> None:
+    def __init__(self, size: int = UNITS, *, sitter: Sitter = HANA, seed: int = 0) -> None:
         if size < 64 or size % 2:
             raise ValueError("size must be even and at least 64")
         self.size = size
+        self.sitter = sitter
+        self._at_rest = Look(sitter=sitter)
         bleed = max(2, round(_MARGIN_UNITS * size / UNITS / 2) * 2)
-        self._base = draw(Look(), (-bleed, -bleed, size + 2 * bleed, size + 2 * bleed), size=size)
+        self._base = draw(self._at_rest, (-bleed, -bleed, size + 2 * bleed, size + 2 * bleed), size=size)
         self._base.make_shifts()
         self._mouths = self._mouth_parts(AT_REST)
         self._eyes = self._eye_parts()
@@ -79,7 +82,11 @@ class Face:
     def _brow_parts(self, expression: Expression) -> list[Part]:
         box = even_box(_BROWS_BOX, size=self.size)
         return [
-            draw(Look(brows=step / (_BROW_STEPS - 1), expression=expression), box, size=self.size)
+            draw(
+                replace(self._at_rest, brows=step / (_BROW_STEPS - 1), expression=expression),
+                box,
+                size=self.size,
+            )
             for step in range(_BROW_STEPS)
         ]
 
@@ -87,10 +94,11 @@ class Face:
         """By openness in steps, or by what touches; and by width in steps."""
         box = even_box(_MOUTH_BOX, size=self.size)
         looks: dict[int | Contact, Look] = {
-            step: Look(openness=step / (_OPENNESS_STEPS - 1)) for step in range(_OPENNESS_STEPS)
+            step: replace(self._at_rest, openness=step / (_OPENNESS_STEPS - 1))
+            for step in range(_OPENNESS_STEPS)
         }
         for contact, openness in _CONTACT_OPENNESS.items():
-            looks[contact] = Look(openness=openness, contact=contact)
+            looks[contact] = replace(self._at_rest, openness=openness, contact=contact)
         return {
             (form, step): draw(
                 replace(look, width=step / (_WIDTH_STEPS - 1), expression=expression), box, size=self.size
@@ -102,7 +110,9 @@ class Face:
     def _eye_parts(self) -> dict[tuple[int, int], Part]:
         box = even_box(_EYES_BOX, size=self.size)
         return {
-            (lids, gaze): draw(Look(lids=lids / (_LID_STEPS - 1), gaze=GAZES[gaze]), box, size=self.size)
+            (lids, gaze): draw(
+                replace(self._at_rest, lids=lids / (_LID_STEPS - 1), gaze=GAZES[gaze]), box, size=self.size
+            )
             for lids, gaze in itertools.product(range(_LID_STEPS), range(len(GAZES)))
         }
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from libacli.core.mouth import Contact
 from libacli.local.face_expression import AT_REST, Expression
 from libacli.local.face_features import FEATURE_DEFS, brows_svg, eyes_svg, mouth_svg, nose_svg
-from libacli.local.face_paint import line, linear, radial, soft
+from libacli.local.face_paint import line, linear, radial
+from libacli.local.face_sitters import HAIR_BOX, HANA, Sitter
 
 UNITS = 512
 """Width and height of the picture in the units of this file."""
@@ -47,35 +48,36 @@ class Look:
 
     expression: Expression = AT_REST
 
+    sitter: Sitter = HANA
+
 
 def portrait_svg(look: Look, *, box: Box, pixels: tuple[int, int]) -> str:
     """The part `box` (x, y, width, height in units) of the portrait, `pixels` wide and high."""
     x, y, width, height = box
     body = "".join(svg for layer_box, svg in _layers(look) if _meet(layer_box, box))
-    return (
+    is_within = look.sitter.hides_backdrop and _inside(box)
+    return look.sitter.coloured(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{x} {y} {width} {height}" '
         f'width="{pixels[0]}" height="{pixels[1]}" preserveAspectRatio="none">'
-        f"<defs>{_DEFS}{FEATURE_DEFS}</defs>{_BACKDROP if not _inside(box) else ''}{body}"
-        f"{_VIGNETTE if not _inside(box) else ''}</svg>"
+        f"<defs>{_DEFS}{FEATURE_DEFS}</defs>{'' if is_within else _BACKDROP}{body}"
+        f"{'' if is_within else _VIGNETTE}</svg>"
     )
 
 
 def _layers(look: Look) -> list[tuple[Box, str]]:
     """What is drawn, from the back to the front, each with the box that it stays within."""
+    sitter = look.sitter
     jaw = 13 * look.openness
     return [
-        ((110, 40, 290, 375), _BACK_HAIR),
+        (HAIR_BOX, sitter.behind),
         ((178, 290, 156, 182), _neck_svg(jaw)),
         ((0, 392, 512, 150), _CLOTHES),
-        ((168, 92, 176, 265), _head_svg(jaw)),
+        ((168, 92, 176, 265), _head_svg(jaw) + sitter.shadow),
         ((168, 205, 176, 80), nose_svg()),
         ((210, 265, 92, 85), mouth_svg(look.openness, look.width, look.expression, look.contact)),
-        ((184, 186, 144, 45), eyes_svg(look.lids, look.gaze)),
+        ((184, 186, 144, 45), eyes_svg(look.lids, look.gaze, lashes=sitter.lashes)),
         ((184, 168, 144, 28), brows_svg(look.brows, look.expression)),
-        (_HAIR_BOX, _HAIR_BODY),
-        ((110, 40, 290, 115), _TOP_SHINE),
-        ((110, 230, 50, 140), _SIDE_SHINE),
-        (_HAIR_BOX, _STRANDS),
+        (HAIR_BOX, sitter.hair),
     ]
 
 
@@ -122,35 +124,6 @@ _WHOLE = f'<path d="M-{BLEED} -{BLEED}H{UNITS + BLEED}V{UNITS + BLEED}H-{BLEED}Z
 _BACKDROP = _WHOLE % "sky" + _WHOLE % "glow"
 _VIGNETTE = _WHOLE % "vignette"
 
-_BACK_HAIR = (
-    '<path fill="#2b1a18" d="M256 60C176 56 136 110 138 190C140 250 124 300 134 360'
-    "C140 398 172 412 208 402L304 402C340 412 372 398 378 360C388 300 372 250 374 190"
-    'C376 110 336 56 256 60Z"/>'
-)
-
-_HAIR = (
-    "M230 114C204 124 186 150 178 190C172 226 180 254 173 292C167 330 180 362 171 394C148 412 116 400 115 358"
-    "C112 302 131 256 126 196C121 106 176 44 254 43C334 42 391 106 386 196C382 256 400 302 397 358"
-    "C396 400 364 412 341 394C332 362 345 330 339 292C333 256 344 226 335 188C316 134 266 130 230 114Z"
-)
-
-_HAIR_BOX = (110, 40, 290, 375)
-_HAIR_BODY = f'<path d="{_HAIR}" fill="url(#hair)"/>'
-_STRANDS = (
-    line("M214 72C172 92 146 138 145 196C146 246 134 286 134 344", "url(#strand)", 5)
-    + line("M222 88C188 106 164 146 160 196C157 240 152 276 153 350", "url(#strand)", 2.5)
-    + line("M226 100C196 118 174 152 169 200C164 246 166 290 162 366", "url(#gap)", 2)
-    + line("M204 70C164 92 138 136 136 196C137 244 124 290 125 350", "url(#gap)", 1.6)
-    + line("M250 66C300 72 352 112 362 182C366 236 376 284 378 340", "url(#strand)", 4)
-    + line("M242 94C288 104 336 134 347 188C352 230 346 270 352 330", "url(#strand)", 2.5)
-    + line("M240 82C292 90 342 126 354 184C360 236 358 290 360 362", "url(#gap)", 2)
-    + line("M262 60C318 66 368 112 374 184C377 238 388 290 388 346", "url(#gap)", 1.6)
-    + line("M230 113C229 92 235 68 247 50", "#2b1815", 2.2, 0.55)
-)
-_INSIDE_HAIR = f'<clipPath id="inhair"><path d="{_HAIR}"/></clipPath><g clip-path="url(#inhair)">%s</g>'
-_TOP_SHINE = _INSIDE_HAIR % (soft("shine", 178, 108, 62, 44) + soft("shine", 316, 92, 54, 28))
-_SIDE_SHINE = _INSIDE_HAIR.replace("inhair", "inlock") % soft("shine", 140, 300, 22, 70)
-
 
 def _neck_svg(jaw: float) -> str:
     return (
@@ -185,17 +158,10 @@ _CLOTHES = (
 )
 
 
-_HAIR_SHADOW = (
-    '<path fill="#a9573f" fill-opacity=".2" d="M224 112L235 121C209 131 192 156 184 196'
-    "C180 218 180 234 174 252L169 236L168 200C176 150 200 120 224 112Z"
-    'M224 112L235 121C270 137 316 140 338 192L342 180C316 130 266 128 224 112Z"/>'
-)
-
-
 def _head_svg(jaw: float) -> str:
     outline = (
         f"M256 96C308 96 342 138 342 198C342 238 337 264 325 {288 + 0.3 * jaw}"
         f"C312 {312 + 0.7 * jaw} 286 {340 + jaw} 256 {340 + jaw}C226 {340 + jaw} 200 {312 + 0.7 * jaw} "
         f"187 {288 + 0.3 * jaw}C175 264 170 238 170 198C170 138 204 96 256 96Z"
     )
-    return f'<path d="{outline}" fill="url(#skin)"/>{_HAIR_SHADOW}'
+    return f'<path d="{outline}" fill="url(#skin)"/>'

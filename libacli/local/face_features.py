@@ -44,10 +44,10 @@ FEATURE_DEFS = "".join(
 )
 
 
-def eyes_svg(lids: float, gaze: tuple[float, float]) -> str:
+def eyes_svg(lids: float, gaze: tuple[float, float], *, lashes: float = 1.0) -> str:
     """Both eyes; `lids` 0 open .. 1 closed, `gaze` in units right and down of straight ahead."""
-    left = _eye_svg("left", lids, gaze, lit_from=-1)
-    right = _eye_svg("right", lids, (-gaze[0], gaze[1]), lit_from=1)
+    left = _eye_svg("left", lids, gaze, lit_from=-1, lashes=lashes)
+    right = _eye_svg("right", lids, (-gaze[0], gaze[1]), lit_from=1, lashes=lashes)
     return (
         f'<g transform="translate({_MIDDLE - _EYE_APART} {_EYE_Y})">{left}</g>'
         f'<g transform="translate({_MIDDLE + _EYE_APART} {_EYE_Y}) scale(-1 1)">{right}</g>'
@@ -70,7 +70,7 @@ def _path(lid: Sequence[float]) -> str:
     return f"M{points(*lid[:2])}C{points(*lid[2:])}"
 
 
-def _eye_svg(name: str, lids: float, gaze: tuple[float, float], *, lit_from: int) -> str:
+def _eye_svg(name: str, lids: float, gaze: tuple[float, float], *, lit_from: int, lashes: float) -> str:
     """An eye around the origin, its outer corner on the left; `lit_from` is the side of the light there."""
     lid = _path(_upper_lid(lids))
     crease = points(-12, -17.5 + 4 * lids, 0, -20.5 + 4.5 * lids, 11, -14.5 + 3.5 * lids)
@@ -84,7 +84,7 @@ def _eye_svg(name: str, lids: float, gaze: tuple[float, float], *, lit_from: int
             f'<path d="{lid}L24 -24H-24Z" transform="translate(0 4)" fill="#3f2019" fill-opacity=".2"/></g>',
             line(f"M{points(-18, -8 + 2 * lids)}C{crease}", "#a8603f", 1.5, 0.5),
             line("M-15 8.7C-9 13 3 13.6 12 10.4", "#b3694f", 1.2, 0.3 * (1 - lids)),
-            _lashes(lids),
+            _lashes(lids, lashes),
         ]
     )
 
@@ -98,18 +98,21 @@ def _iris(x: float, y: float, lit_from: int) -> str:
     )
 
 
-def _lashes(lids: float) -> str:
+def _lashes(lids: float, length: float) -> str:
     """The dark edge of the upper lid: thick in its middle, with a small wing that sinks with the lid."""
     lid = _upper_lid(lids)
-    thick = [y - rise for y, rise in zip(lid[1::2], (0.0, 2.2, 3.4, 3.6, 3.4, 1.6, 0.4), strict=True)]
+    rises = (rise * (0.5 + 0.5 * length) for rise in (0.0, 2.2, 3.4, 3.6, 3.4, 1.6, 0.4))
+    thick = [y - rise for y, rise in zip(lid[1::2], rises, strict=True)]
     back = [value for pair in zip(lid[0::2], thick, strict=True) for value in pair]
     below = [
         value for x, y in reversed(list(zip(lid[0::2], lid[1::2], strict=True))) for value in (x, y + 0.4)
     ]
     wing = -4.0 + 9.5 * lids
+    edge = f'<path fill="{_LASHES}" d="{_path(back)}C{points(*below[2:])}Z"/>'
+    if not length:
+        return edge
     return (
-        f'<path fill="{_LASHES}" d="{_path(back)}C{points(*below[2:])}Z"/>'
-        f'<path fill="{_LASHES}" d="M{points(-20.4, 3.4)}Q{points(-23.6, 0.5 * wing + 2, -26.2, wing)}'
+        f'{edge}<path fill="{_LASHES}" d="M{points(-20.4, 3.4)}Q{points(-23.6, 0.5 * wing + 2, -26.2, wing)}'
         f'Q{points(-22, 0.6 * wing - 0.6 + 2.4 * lids, -17.6, -6.6 + 12.6 * lids)}Z"/>'
     )
 

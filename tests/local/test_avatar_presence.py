@@ -32,8 +32,8 @@ def at(delay_s: float, step: Callable[[], object]) -> None:
     asyncio.get_running_loop().call_later(delay_s, step)
 
 
-def invitation(**timeouts: float) -> Invitation:
-    return Invitation("ws://room", "token", **timeouts)
+def invitation(*, left_timeout_s: float = 0.0, absent_timeout_s: float = 300.0) -> Invitation:
+    return Invitation("ws://room", "token", left_timeout_s, absent_timeout_s)
 
 
 async def test_it_waits_five_minutes_for_somebody_to_come_though_agents_do(stay: Stay) -> None:

@@ -146,7 +146,7 @@ async def test_a_conversation_is_told_as_tavus_tells_it(client: Client) -> None:
 async def test_the_avatar_is_sent_where_the_request_says_and_the_answer_does_not_wait(client: Client) -> None:
     await client.create({"participant_left_timeout": 7, "participant_absent_timeout": 8})
     await asyncio.sleep(0)
-    assert client.rooms.invitations == [Invitation(URL, TOKEN, left_timeout_s=7, absent_timeout_s=8)]
+    assert client.rooms.invitations == [Invitation(URL, TOKEN, 7, 8, "f1")]
     assert TOKEN not in repr(client.rooms.invitations)
 
 

@@ -9,14 +9,15 @@ import pytest
 
 from libacli.core.mouth import Contact, MouthShape
 from libacli.local.face import Face
+from libacli.local.face_sitters import HANA, SITTERS, THEO
 from tests.seeing import Plane, brightness, mouth_openness, mouth_width
 
 SIZE = 256
 
 
-@pytest.fixture(scope="module")
-def face() -> Face:
-    return Face(SIZE)
+@pytest.fixture(scope="module", params=list(SITTERS.values()), ids=list(SITTERS))
+def face(request: pytest.FixtureRequest) -> Face:
+    return Face(SIZE, sitter=request.param)
 
 
 def look(face: Face, at_s: float = 1.0, openness: float = 0.0, width: float = 0.5) -> Plane:
@@ -34,7 +35,13 @@ def test_a_picture_is_i420_in_limited_range(face: Face) -> None:
 def test_the_same_moment_gives_the_same_picture(face: Face) -> None:
     shape = MouthShape(0.5, 0.5)
     assert face.render(7.3, shape, speaking=True) == face.render(7.3, shape, speaking=True)
-    assert Face(SIZE).render(7.3, shape, speaking=True) == face.render(7.3, shape, speaking=True)
+    again = Face(SIZE, sitter=face.sitter)
+    assert again.render(7.3, shape, speaking=True) == face.render(7.3, shape, speaking=True)
+
+
+def test_the_faces_are_not_alike() -> None:
+    hana, theo = (look(Face(SIZE, sitter=sitter)).astype(int) for sitter in (HANA, THEO))
+    assert numpy.abs(hana - theo).mean() > 5
 
 
 def test_the_mouth_opens_as_far_as_it_is_told(face: Face) -> None:

@@ -18,6 +18,7 @@ from libacli.edges.avatars.vendors import LOCAL_KEY_PREFIX
 from libacli.local.avatar import attend
 from libacli.local.avatar_presence import Invitation
 from libacli.local.avatar_service import AvatarService, serving
+from libacli.local.face_sitters import HANA, SITTERS, Sitter
 
 if TYPE_CHECKING:
     from libacli.local.face import Face
@@ -34,11 +35,12 @@ async def _run(settings: Settings, *, port: int, size: int, fps: float, as_json:
     key = own_key or SecretStr(f"{LOCAL_KEY_PREFIX}{secrets.token_urlsafe(24)}")
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[int] = loop.create_future()
-    # One face for all rooms. It takes a second to draw, in which no room's sound may stop.
-    drawing = loop.run_in_executor(None, _draw, size)
+    faces = _Faces(size)
+    faces.drawn(HANA)  # from the start: most want it
 
     async def join(invitation: Invitation) -> str:
-        return await attend(invitation, await asyncio.shield(drawing), fps=fps, e2ee_key=e2ee_key)
+        face = await faces.drawn(SITTERS.get(invitation.face_id, HANA))
+        return await attend(invitation, face, fps=fps, e2ee_key=e2ee_key)
 
     def on_signal(number: int) -> None:
         if stopped.done():
@@ -58,10 +60,25 @@ async def _run(settings: Settings, *, port: int, size: int, fps: float, as_json:
         raise KeyboardInterrupt
 
 
-def _draw(size: int) -> Face:
+class _Faces:
+    """One of each sitter for all rooms. It takes a second to draw, in which no room's sound may stop."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._drawings: dict[str, asyncio.Future[Face]] = {}
+
+    def drawn(self, sitter: Sitter) -> asyncio.Future[Face]:
+        """The face, once it is there; whoever gives up waiting takes it from nobody else."""
+        if sitter.name not in self._drawings:
+            loop = asyncio.get_running_loop()
+            self._drawings[sitter.name] = loop.run_in_executor(None, _draw, self._size, sitter)
+        return asyncio.shield(self._drawings[sitter.name])
+
+
+def _draw(size: int, sitter: Sitter) -> Face:
     from libacli.local.face import Face
 
-    return Face(size)
+    return Face(size, sitter=sitter)
 
 
 def _announce(values: dict[str, str], as_json: bool) -> None:

@@ -33,6 +33,7 @@ from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.tokens import join_token
 from libacli.edges.voices.choose import provider_words
 from libacli.errors import LibaError, NoAgentError
+from libacli.local.face_sitters import HANA, SITTERS
 from libacli.local.server_binary import ensure_server
 from libacli.local.server_process import LocalServer, run_server
 from libacli.running_stack import Part
@@ -110,8 +111,9 @@ class LocalStack:
             self.again["avatar"] = (child, partial(self._avatar, key, port=urlsplit(url).port))
             output.status(f"avatar   local avatar at {url}")
             self.avatar_name = "local avatar"
+            face = settings.tavus_face_id if settings.tavus_face_id in SITTERS else HANA.name
             self._settings = self._settings.model_copy(
-                update={"tavus_api_key": key, "tavus_base_url": url, "tavus_face_id": "local"}
+                update={"tavus_api_key": key, "tavus_base_url": url, "tavus_face_id": face}
             )
             yield
 
