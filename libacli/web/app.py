@@ -32,12 +32,21 @@ def make_app(
     gateway: Gateway,
     *,
     voices: Sequence[str] = (),
+    usual_voice: str = "",
     address: str = "http://127.0.0.1:8080",
     host_is_loopback: bool = True,
 ) -> WebApp:
-    """The application, reached at `address`. `voices` are the page's suggestions. Raises ConfigError."""
+    """The application, reached at `address`. Raises ConfigError.
+
+    `voices` are the page's suggestions, `usual_voice` is who speaks unless told otherwise, if that is known.
+    """
     services = make_services(
-        settings, gateway, voices=voices, address=address, host_is_loopback=host_is_loopback
+        settings,
+        gateway,
+        voices=voices,
+        usual_voice=usual_voice,
+        address=address,
+        host_is_loopback=host_is_loopback,
     )
     headers = security_headers(settings, address)
     app = _app_with_routes(services)

@@ -295,7 +295,9 @@ class PageInfo(BaseModel):
                     "agent": "liba",
                     "needs_key": False,
                     "max_text_chars": 4000,
-                    "voices": ["hibari"],
+                    "voices": ["heart", "british"],
+                    "usual_voice": "heart",
+                    "usual_speed": 1.0,
                     "budgets": {"d01": 900, "d12": 50, "d2a": 500},
                     "states": {"done": {"rank": 3, "is_final": True, "is_over": True}},
                     "version": "0.1.0",
@@ -310,6 +312,8 @@ class PageInfo(BaseModel):
     needs_key: bool
     max_text_chars: int
     voices: list[str] = Field(description="Speakers to choose from; others may exist")
+    usual_voice: str = Field(description="Who speaks unless a line asks for another; empty: not known here")
+    usual_speed: float = Field(description="As fast as it is unless a line asks for another pace")
     budgets: LatencyBudgets
     states: dict[str, StateRules] = Field(description="By name, `lost` included, which only watchers say")
     version: str

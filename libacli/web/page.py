@@ -46,6 +46,8 @@ async def page_info(request: Request, services: ServicesDependency) -> PageInfo:
         needs_key=services.authenticator.needs_key,
         max_text_chars=settings.say_max_text_chars,
         voices=list(services.voices),
+        usual_voice=services.usual_voice,
+        usual_speed=settings.voice_speed,
         budgets=_budgets(settings),
         states=STATES,
         version=__version__,

@@ -34,6 +34,9 @@ class Services:
     voices: tuple[str, ...]
     """Speakers that the page suggests."""
 
+    usual_voice: str
+    """Who speaks unless told otherwise; empty: not known."""
+
     sessions: Sessions
     viewers: Viewers
     rate_limits: RateLimits
@@ -56,7 +59,13 @@ class WebApp(FastAPI):
 
 
 def make_services(
-    settings: Settings, gateway: Gateway, *, voices: Sequence[str], address: str, host_is_loopback: bool
+    settings: Settings,
+    gateway: Gateway,
+    *,
+    voices: Sequence[str] = (),
+    usual_voice: str = "",
+    address: str,
+    host_is_loopback: bool,
 ) -> Services:
     """Those of a server that is reached at `address`. Raises ConfigError for a key that is none."""
     viewers = Viewers(gateway, max_valid_for_s=settings.serve_token_ttl)
@@ -66,6 +75,7 @@ def make_services(
         gateway=gateway,
         address=address,
         voices=tuple(voices),
+        usual_voice=usual_voice,
         sessions=sessions,
         viewers=viewers,
         rate_limits=rate_limits,

@@ -190,6 +190,10 @@ async def test_a_voice_is_heard_where_that_is_asked_for_and_what_was_written_sta
     async with visit() as one:
         ear = await Ear.of(one.page)
         await one.text_box.fill("A draft.")
+        await expect(one.page.get_by_label("Voice", exact=True)).to_have_attribute(
+            "placeholder", "heart (set)"
+        )
+        await expect(one.page.get_by_text("1× (set)")).to_be_visible()
         await one.page.get_by_label("Manner").fill("warmly")
         await one.button("Hear it").click()
         await ear.hear()

@@ -41,7 +41,7 @@ def gateway() -> FakeGateway:
 
 @pytest.fixture
 def app(settings: Settings, gateway: FakeGateway) -> WebApp:
-    return make_app(settings, gateway, voices=("hibari",), address=ADDRESS)
+    return make_app(settings, gateway, voices=("hibari",), usual_voice="hibari", address=ADDRESS)
 
 
 @pytest.fixture

@@ -38,6 +38,8 @@ async def test_the_page_is_told_what_it_needs_and_no_secret(client: httpx2.Async
         "needs_key": False,
         "max_text_chars": Settings().say_max_text_chars,
         "voices": ["hibari"],
+        "usual_voice": "hibari",
+        "usual_speed": 1.0,
         "budgets": {"d01": 901, "d12": 50, "d2a": 500},
         "states": {state: rules.model_dump() for state, rules in STATES.items()},
         "version": __version__,

@@ -22,7 +22,7 @@ from libacli.cli.runs.listening import address_of, bound
 from libacli.cli.runs.page_link import PageLink, forget_links
 from libacli.config import Settings
 from libacli.edges.livekit.gateway import RoomGateway
-from libacli.edges.voices.choose import voice_names
+from libacli.edges.voices.choose import usual_speaker, voice_names
 from libacli.errors import ConfigError
 from libacli.web.app import make_app
 from libacli.web.auth import check_bind
@@ -97,6 +97,7 @@ class ServeRun:
                 self._settings,
                 gateway,
                 voices=voice_names(self._settings),
+                usual_voice=usual_speaker(self._settings),
                 address=address,
                 host_is_loopback=is_loopback,
             )

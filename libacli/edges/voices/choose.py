@@ -90,11 +90,15 @@ def provider_words(settings: Settings) -> tuple[str, ...]:
 
 def voice_names(settings: Settings) -> tuple[str, ...]:
     """Speakers to choose from, the one that speaks unless told otherwise first; others may exist."""
-    words = provider_words(settings)
-    names = [settings.voice_name or provider_of(words[0])[0].speaker]
-    for word in words:
+    names = [usual_speaker(settings)]
+    for word in provider_words(settings):
         names += speakers_of(settings, word)
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def usual_speaker(settings: Settings) -> str:
+    """Who speaks unless told otherwise; empty: that is not known before the voice is made."""
+    return settings.voice_name or provider_of(provider_words(settings)[0])[0].speaker
 
 
 def _automatic(settings: Settings) -> list[str]:

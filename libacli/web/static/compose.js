@@ -15,7 +15,7 @@ export class Compose {
    * @param {any} parts.api
    * @param {any} parts.board
    * @param {string} parts.room
-   * @param {{max_text_chars: number, voices: string[]}} parts.page
+   * @param {{max_text_chars: number, voices: string[], usual_voice: string, usual_speed: number}} parts.page
    * @param {() => void} parts.onChange
    * @param {(isHushed: boolean) => void} parts.onHush
    * @param {boolean} parts.needsKey whether the server asks for a key
@@ -34,6 +34,7 @@ export class Compose {
     this._pending = { key: "", line: "" };
     this._mine = "";
     this._manner = readManner();
+    byId("voice").placeholder = page.usual_voice ? `${page.usual_voice} (set)` : "as set";
     byId("voices").replaceChildren(...page.voices.map((value) => make("option", { value })));
     this._bind();
     this._showManner();
@@ -234,10 +235,10 @@ export class Compose {
     const { voice, speed, emotion, instructions } = this._manner;
     if (byId("voice").value.trim() !== voice) byId("voice").value = voice;
     if (byId("instructions").value.trim() !== instructions) byId("instructions").value = instructions;
-    byId("speed").value = String(speed ?? 1);
-    const words = speed ? `${speed.toFixed(2).replace(/0$/, "")}×` : "as set";
-    write(byId("speed-words"), words);
-    byId("speed").setAttribute("aria-valuetext", speed ? `${speed} times` : "as set");
+    const pace = speed ?? this._page.usual_speed;
+    byId("speed").value = String(pace);
+    write(byId("speed-words"), `${pace.toFixed(2).replace(/\.?0+$/, "")}×${speed ? "" : " (set)"}`);
+    byId("speed").setAttribute("aria-valuetext", speed ? `${pace} times` : `${pace} times, as set`);
     byId("emotion").value = emotion;
     show(byId("as-set"), Boolean(voice || speed || emotion || instructions));
     this._showCode();
