@@ -336,12 +336,14 @@ async def test_it_comes_back_when_liba_serve_was_killed_and_started_again(
         await expect(visit.status).to_contain_text(
             re.compile("reconnecting|offline|not reached", re.IGNORECASE)
         )
+        await expect(visit.page.get_by_text(re.compile(r"next try in \d+ s"))).to_be_visible(timeout=30_000)
         silent = visit.page.get_by_text("The page's server does not answer")
         await expect(silent).to_be_visible(timeout=SPEAK_S * 1000)
         await expect(visit.page.get_by_text("liba serve", exact=True)).to_be_visible()
         with serving(shell, tmp_path, "--port", port):
             await visit.state("live")
             await visit.sees()
+            await expect(visit.page.get_by_text(re.compile("next try"))).to_have_count(0)
             await visit.says(LINE)
             await expect(visit.captions).to_contain_text("The quick brown fox", timeout=SPEAK_S * 1000)
 

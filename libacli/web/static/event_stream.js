@@ -8,7 +8,7 @@ const LONGEST_PAUSE_MS = 20_000; // within the 30 s for which the server keeps w
 /**
  * Follows until `signal`, or until the server says that this will never do.
  * @param {(lastId: string, signal: AbortSignal) => Promise<Response>} open
- * @param {{onEvent: (kind: string, data: any) => void, onDown: (problem: Error) => void, signal: AbortSignal}} options
+ * @param {{onEvent: (kind: string, data: any) => void, onDown: (problem: Error, pauseMs: number) => void, signal: AbortSignal}} options
  * @returns {Promise<Problem | null>} why it was given up
  */
 export async function followEvents(open, { onEvent, onDown, signal }) {
@@ -22,9 +22,10 @@ export async function followEvents(open, { onEvent, onDown, signal }) {
       if (isFinal(error)) return error;
       problem = error;
     }
-    onDown(problem);
-    const pauseMs = Math.min(place.retryMs * 2 ** place.failures++, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2);
-    await pause(Math.max(pauseMs, (problem.retryInS ?? 0) * 1000), signal);
+    const backoffMs = Math.min(place.retryMs * 2 ** place.failures++, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2);
+    const pauseMs = Math.max(backoffMs, (problem.retryInS ?? 0) * 1000);
+    onDown(problem, pauseMs);
+    await pause(pauseMs, signal);
   }
   return null;
 }

@@ -35,6 +35,7 @@ export class RoomView {
   _downSince = 0;
   _isDrawing = false;
   _silence = { which: "", since: 0 };
+  _counting = 0;
 
   /**
    * @param {object} parts
@@ -86,7 +87,7 @@ export class RoomView {
     const open = (lastId, signal) => this._api.events(this._room, lastId, signal);
     const problem = await followEvents(open, {
       onEvent: (kind, data) => this._onEvent(kind, data),
-      onDown: () => this._onDown(),
+      onDown: (_, pauseMs) => this._onDown(pauseMs),
       signal: this._leaving.signal,
     });
     if (!problem) return;
@@ -116,11 +117,25 @@ export class RoomView {
     this._captions.put(id, text);
   }
 
-  _onDown() {
+  _onDown(pauseMs) {
     this._downSince ||= Date.now();
     const isLong = Date.now() - this._downSince > OFFLINE_AFTER_MS;
     this._feed = isLong || !navigator.onLine ? "offline" : "reconnecting";
+    this._countDown(Date.now() + pauseMs);
     this._draw();
+  }
+
+  /** Tells for how long nothing is tried, each second; not to screen readers, which would read each. */
+  _countDown(until) {
+    clearInterval(this._counting);
+    const tell = () => {
+      const seconds = Math.ceil((until - Date.now()) / 1000);
+      const isWaiting = seconds > 0 && this._feed !== "live";
+      write(byId("retry-words"), isWaiting ? `next try in ${seconds} s` : "");
+      if (!isWaiting) clearInterval(this._counting);
+    };
+    this._counting = setInterval(tell, 250);
+    tell();
   }
 
   _lockedOut() {
