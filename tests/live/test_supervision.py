@@ -45,6 +45,7 @@ from tests.live.conftest import Listen, Shell, wait_for_line
 from tests.live.node import Node
 from tests.live.wire import Wire
 from tests.lone_job import LoneJob
+from tests.terminal import terminal
 
 pytestmark = pytest.mark.live
 
@@ -262,6 +263,24 @@ async def test_a_worker_that_was_killed_goes_back_into_its_rooms_when_it_is_star
                 process.kill()
         with working(shell, tmp_path / "second.log", *run):
             assert await there.say(await there.ready(but=killed), listener) == "done"
+
+
+def test_a_watcher_sees_within_seconds_that_the_agent_was_killed(
+    shell: Shell, room: str, tmp_path: Path
+) -> None:
+    name = f"watched-{room}"
+    watch = shell.command("metrics", "watch", "--room", room)
+    environment = shell.environment | {"LIBA_AGENT_NAME": name}
+    with (
+        working(shell, tmp_path / "worker.log", "--agent-name", name, "--room", room) as worker,
+        terminal(watch, env=environment, cwd=shell.folder) as screen,
+    ):
+        screen.until(f"agent {name}"[:20])
+        for process in psutil.Process(worker.process.pid).children(recursive=True):
+            process.kill()
+        screen.until("agent gone", timeout_s=7)  # within 5 s, and what a busy machine takes to draw
+        screen.type("q")
+        assert screen.ended() == 0
 
 
 async def test_fault_37_a_room_that_is_deleted_while_it_is_spoken_in_is_left_alone(
