@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from libacli.cli.output import InstallProgress, output
 from libacli.cli.runs.child_process import Child, running
 from libacli.cli.runs.page_link import PageLink
+from libacli.cli.runs.voice_meanwhile import VoiceMeanwhile
 from libacli.config import LiveKitCredentials, Settings, is_loopback
 from libacli.config_sources import CONFIG_VARIABLE
 from libacli.config_variables import as_variables
@@ -36,6 +37,7 @@ from libacli.errors import LibaError, NoAgentError
 from libacli.local.face_sitters import HANA, SITTERS
 from libacli.local.server_binary import ensure_server
 from libacli.local.server_process import LocalServer, run_server
+from libacli.local.server_sources import Progress
 from libacli.running_stack import Part
 from libacli.web.keys import new_key
 
@@ -85,7 +87,7 @@ class LocalStack:
             yield credentials
             return
         binary = ensure_server(
-            self._settings.server_binary, user_cache_path("liba"), progress=InstallProgress(output)
+            self._settings.server_binary, user_cache_path("liba"), progress=self._while_it_is_built()
         )
         with run_server(binary.path, user_state_path("liba")) as server:
             self.local_server = server
@@ -95,6 +97,10 @@ class LocalStack:
             self._settings = self._settings.model_copy(update={"say_accept": "anyone"})
             secret, e2ee_key = SecretStr(server.api_secret), self._settings.livekit_e2ee_key
             yield LiveKitCredentials(server.url, server.api_key, secret, e2ee_key=e2ee_key)
+
+    def _while_it_is_built(self) -> Progress:
+        file = user_cache_path("liba") / "voice.wav"
+        return VoiceMeanwhile(InstallProgress(output), self._settings, file)
 
     @contextmanager
     def avatar(self) -> Iterator[None]:
