@@ -1,5 +1,6 @@
 """Options that several commands share, and the settings they end up in."""
 
+import enum
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
     from libacli.config import Settings
     from libacli.config_sources import LoadedSettings
 
+
+class Level(enum.StrEnum):
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
+LogLevel = Annotated[Level | None, typer.Option("--log-level", help="How much to tell [setting: log.level]")]
 Url = Annotated[str | None, typer.Option("--url", help="LiveKit server URL [env: LIVEKIT_URL]")]
 ApiKey = Annotated[str | None, typer.Option("--api-key", help="LiveKit API key [env: LIVEKIT_API_KEY]")]
 ApiSecret = Annotated[

@@ -59,6 +59,7 @@ RUNS: dict[str, tuple[list[str], list[str]]] = {
     "server run": ([], ["--port", "0"]),
     "avatar run": (["--log-level", "nonsense"], ["--size", "1"]),
     "avatar create-pal": ([], ["nonsense"]),
+    "avatar reap": ([], ["nonsense"]),
     "voices try": ([WORDS], [WORDS, "-o", "out.txt"]),
     "cache warm": (["-"], ["nothing.txt"]),
     "cache show": ([], ["nonsense"]),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, ConfigFile, Project, Url, group, settings_from
+from libacli.cli.options import ApiKey, ApiSecret, ConfigFile, LogLevel, Project, Url, group, settings_from
 from libacli.cli.output import output
 
 app = group("The worker that speaks.")
@@ -14,13 +14,6 @@ app = group("The worker that speaks.")
 class Isolation(enum.StrEnum):
     process = "process"
     thread = "thread"
-
-
-class LogLevel(enum.StrEnum):
-    debug = "debug"
-    info = "info"
-    warning = "warning"
-    error = "error"
 
 
 @app.command()
@@ -38,7 +31,7 @@ def run(
         Isolation | None,
         typer.Option("--isolation", help="A process per room, or a thread, which needs less memory"),
     ] = None,
-    log_level: Annotated[LogLevel | None, typer.Option("--log-level", help="How much to tell")] = None,
+    log_level: LogLevel = None,
     project: Project = None,
     url: Url = None,
     api_key: ApiKey = None,

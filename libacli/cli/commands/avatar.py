@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import AsJson, ConfigFile, group, settings_from
+from libacli.cli.commands.reap import reap
+from libacli.cli.options import AsJson, ConfigFile, LogLevel, group, settings_from
 
 app = group("A local avatar, and what Tavus's need to join a room.")
 
@@ -16,9 +17,7 @@ def run(
     ] = None,
     size: Annotated[int, typer.Option(min=64, max=1280, help="Width and height of the picture")] = 512,
     fps: Annotated[float, typer.Option(min=1, max=60, help="Pictures per second")] = 25.0,
-    log_level: Annotated[
-        str | None, typer.Option(help="debug, info, warning or error [setting: log.level]")
-    ] = None,
+    log_level: LogLevel = None,
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
@@ -59,3 +58,6 @@ def create_pal(
     from libacli.cli.runs.create_pal import run_create_pal
 
     run_create_pal(settings_from(config, tavus_face_id=face).settings, name=name, as_json=as_json)
+
+
+app.command("reap")(reap)

@@ -23,7 +23,7 @@ def reap(
     no agent can be asked whether it needs its own: then --all ends every one of them.
 
     \b
-    liba reap
+    liba reap                 or: liba avatar reap
     liba reap --all           also what other machines have left
     """
     from libacli.cli.runs.reap import run_reap

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Project, Url, settings_from
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, LogLevel, Project, Url, settings_from
 from libacli.errors import ConfigError
 
 _EXTRA = ("fastapi", "limits", "prometheus_client", "segno", "starlette", "uvicorn")
@@ -24,6 +24,7 @@ def serve(
     open_page: Annotated[
         bool, typer.Option("--open", help="Open the page in a browser, which may speak")
     ] = False,
+    log_level: LogLevel = None,
     as_json: AsJson = False,
     project: Project = None,
     url: Url = None,
@@ -52,6 +53,7 @@ def serve(
         livekit_api_secret=api_secret,
         serve_host=host,
         serve_port=port,
+        log_level=log_level,
     ).settings
     if new_key is not None:
         make_key(settings, new_key, as_json=as_json)
