@@ -308,6 +308,7 @@ async def test_the_stage_is_16_to_9_and_stays_where_it_is_whatever_is_told(
 ) -> None:
     async with visit(viewport=viewport, has_details=False) as one:
         await one.sees()
+        await expect(one.page.locator("#stage-video")).to_have_css("opacity", "1")
         place = """() => {
           const {left, top, width, height} = document.getElementById("stage").getBoundingClientRect();
           return {left, top: top + scrollY, width, height};

@@ -4,6 +4,7 @@ import { byId, copy, show, write } from "./dom.js";
 import { absence } from "./words.js";
 
 const WIDE = 1.7; // the stage is 16:9
+const SETTLE_MS = 200; // a stream begins with few bits: its first pictures are coarse
 const GLOW_MS = 3000; // slow enough to be no movement, and to cost nothing
 
 export class Stage {
@@ -12,7 +13,8 @@ export class Stage {
     this._video = byId("stage-video");
     byId("listen").addEventListener("click", onListen);
     byId("stage-copy").addEventListener("click", () => copy(byId("stage-copy"), byId("stage-code").textContent));
-    this._video.addEventListener("loadeddata", () => this._glow());
+    this._video.addEventListener("loadeddata", () => setTimeout(() => this._settle(), SETTLE_MS));
+    this._video.addEventListener("emptied", () => this._video.classList.remove("settled"));
     this._video.addEventListener("resize", () => this._fit());
     setInterval(() => this._glow(), GLOW_MS);
   }
@@ -36,6 +38,11 @@ export class Stage {
     show(byId("stage-command"), Boolean(start));
     write(byId("stage-code"), start ?? "");
     show(byId("listen"), media.isBlocked);
+  }
+
+  _settle() {
+    this._video.classList.add("settled");
+    this._glow();
   }
 
   /** The picture's own form; a narrow one has sides that fade. */
