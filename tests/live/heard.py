@@ -19,8 +19,8 @@ EDGE_S = 0.1
 """What a codec and the threshold of loudness take off the edges of a sound."""
 
 CAUGHT_UP_S = 0.2
-"""The same, with what a receiver that has waited for late sound leaves out of it to be in time again: WebRTC's
-`removed_samples_for_acceleration`. For tests that ask how it sounds, not how much of it was heard."""
+"""The same, with what a receiver leaves out to be in time again when sound was late (in WebRTC's statistics:
+`removed_samples_for_acceleration`). For tests that ask how it sounds, not how much of it was heard."""
 
 BUSY_S = 1.0
 """What a busy machine may add to any time: what is quick is shown by benches, in ratios."""
