@@ -13,6 +13,7 @@ import asyncio
 import itertools
 import json
 import logging
+from collections import deque
 from typing import Protocol
 
 from livekit import rtc
@@ -36,6 +37,9 @@ _SOUND_LATER_S = 0.02
 
 _STREAMS_LIMIT = 8
 """Of utterances that wait: an agent opens one when the one before is over, or cleared."""
+
+_KNOWN_STREAMS = 64
+"""Ids of the latest streams: whoever connects anew may send again what the server has passed on already."""
 
 _IDLE_STREAM_S = 10.0
 _LOST_TRAILER_S = 0.5
@@ -89,6 +93,7 @@ class _Avatar:
         self._playout = Playout()
         self._picture = rtc.VideoSource(face.size, face.size)
         self._streams: asyncio.Queue[rtc.ByteStreamReader] = asyncio.Queue(_STREAMS_LIMIT)
+        self._known_streams: deque[str] = deque(maxlen=_KNOWN_STREAMS)
         self._log = ComplaintLog(logger)
         self._reports: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._emotions: asyncio.Queue[Emotion] = asyncio.Queue()
@@ -228,11 +233,15 @@ class _Avatar:
         attributes = stream.info.attributes or {}
         form = attributes.get("sample_rate"), attributes.get("num_channels")
         is_fit = identity == self._presence.agent and form == (str(SAMPLE_RATE), "1")
-        if is_fit and not self._streams.full():
+        is_new = stream.info.stream_id not in self._known_streams
+        if is_fit and is_new and not self._streams.full():
+            self._known_streams.append(stream.info.stream_id)
             self._streams.put_nowait(stream)
         else:
             stream.close()
-            self._log.tell(identity, "sound", "passed over: not the agent's, of another form, or too much")
+            self._log.tell(
+                identity, "sound", "passed over: not the agent's, of another form, again, or too much"
+            )
 
     async def _on_clear(self, call: rtc.RpcInvocationData) -> str:
         if call.caller_identity != self._presence.agent:

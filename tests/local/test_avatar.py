@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import Any, cast
 
 import pytest
@@ -31,9 +32,10 @@ class Blank:
 class Stream:
     """A byte stream that nobody has read yet."""
 
-    def __init__(self, **attributes: str) -> None:
+    def __init__(self, *, id: str = "", **attributes: str) -> None:
         form = {"sample_rate": "24000", "num_channels": "1"} | attributes
-        self.info: Any = rtc.ByteStreamInfo("stream", "", "lk.audio_stream", 0, None, form, "sound")
+        id = id or uuid.uuid4().hex
+        self.info: Any = rtc.ByteStreamInfo(id, "", "lk.audio_stream", 0, None, form, "sound")
         self.is_closed = False
 
     def close(self) -> None:
@@ -58,6 +60,17 @@ async def test_streams_that_are_not_the_agents_or_too_many_are_closed_and_told_o
     assert all(stream.is_closed for stream in strangers + misfits)
     assert [stream.is_closed for stream in taken] == [False] * 8 + [True] * 92
     assert len(caplog.records) == 2
+    await avatar.aclose()
+
+
+async def test_a_stream_that_is_sent_again_after_a_new_connection_is_not_played_twice() -> None:
+    room = FakeRoom()
+    room.join("agent", is_agent=True)
+    avatar = _Avatar(room.as_sdk(), Presence(room.as_sdk()), Blank(), 25.0)
+    first, again, other = (Stream(id=id) for id in ("one", "one", "two"))
+    for stream in (first, again, other):
+        avatar._on_stream(cast(rtc.ByteStreamReader, stream), "agent")
+    assert [stream.is_closed for stream in (first, again, other)] == [False, True, False]
     await avatar.aclose()
 
 
