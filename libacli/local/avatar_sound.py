@@ -59,6 +59,12 @@ class Playout:
         """The same without the silence at the end."""
 
         self._track = MouthTrack()
+        self._unseen = bytearray()
+        """Whole frames whose mouths are not known yet."""
+
+        self._seen_until = 0.0
+        """On the loop's clock; the last mouths before it will be seen better when more is known."""
+
         self._moments: deque[_Moment] = deque()
         self._is_in_utterance = False
         self.given_s = 0.0
@@ -82,6 +88,8 @@ class Playout:
 
     def mouth(self, at_s: float) -> MouthShape:
         """The mouth of what sounds at `at_s` on the loop's clock; times must not go backwards."""
+        if self._unseen and at_s >= self._seen_until - MouthTrack.REVISED_S:
+            self._see_mouths()
         while len(self._moments) > 1 and self._moments[1].begins_at <= at_s:
             self._moments.popleft()
         if self._moments:
@@ -95,6 +103,7 @@ class Playout:
         self._is_in_utterance = True
         self.given_s = 0.0
         self._track = self._track.following()
+        self._unseen.clear()
 
     def end(self) -> None:
         """It is over."""
@@ -150,17 +159,24 @@ class Playout:
             self._moments.extend(
                 _Moment(begins_at + number * _FRAME_S, MouthShape()) for number in range(len(frames))
             )
-            shapes = self._track.push(pcm)
-            for moment, shape in zip(reversed(self._moments), reversed(shapes), strict=False):
-                moment.mouth = shape
             await self._hand_over(pcm)
             self._speech_until = self._queued_until
             self.given_s += len(frames) * _FRAME_S
+            self._unseen += pcm
+
+    def _see_mouths(self) -> None:
+        """Of all that was handed over. Not there: sound does not wait, and a lot at a time costs less."""
+        shapes = self._track.push(bytes(self._unseen))
+        self._unseen.clear()
+        for moment, shape in zip(reversed(self._moments), reversed(shapes), strict=False):
+            moment.mouth = shape
+        self._seen_until = self._moments[-1].begins_at + _FRAME_S if self._moments else 0.0
 
     async def _clear(self) -> None:
         async with self._handing_over:
             self.source.clear_queue()
             self._moments.clear()
+            self._unseen.clear()
             self._queued_until = self._speech_until = self._clock()
             await self._hand_over(silence(_IDLE_MS))
 

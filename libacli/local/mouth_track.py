@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy
 from numpy.typing import NDArray
 
-from libacli.core.audio import FRAME_BYTES
+from libacli.core.audio import FRAME_BYTES, FRAME_MS
 from libacli.core.mouth import VISEMES, Contact, MouthShape
 from libacli.local.viseme_model import (
     FUTURE_HOPS,
@@ -51,6 +51,9 @@ _LIPS = VISEME_NAMES.index("PP")
 
 class MouthTrack:
     """Follows the sound of one utterance; closes lips and teeth where it hears that they are."""
+
+    REVISED_S = _REVISED * FRAME_MS / 1000
+    """Mouths of so much at the end may still change."""
 
     def __init__(self, reference: float = USUAL_REFERENCE) -> None:
         self._samples = numpy.zeros(0, numpy.float32)
