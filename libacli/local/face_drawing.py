@@ -77,7 +77,7 @@ def _layers(look: Look) -> list[tuple[Box, str]]:
         ((210, 265, 92, 85), mouth_svg(look.openness, look.width, look.expression, look.contact)),
         ((184, 186, 144, 45), eyes_svg(look.lids, look.gaze, lashes=sitter.lashes)),
         ((184, 168, 144, 28), brows_svg(look.brows, look.expression)),
-        (HAIR_BOX, sitter.hair),
+        *sitter.hair,
     ]
 
 

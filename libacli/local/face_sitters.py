@@ -23,7 +23,9 @@ class Sitter:
 
     behind: str
     shadow: str
-    hair: str
+    hair: tuple[tuple[tuple[float, float, float, float], str], ...]
+    """Its layers, each with the box that it stays within: what a part does not meet is not drawn for it."""
+
     hides_backdrop: bool = False
     """Whether nothing of the backdrop is seen beside face and neck."""
 
@@ -78,7 +80,12 @@ HANA = Sitter(
     "hana",
     behind=_LONG_BEHIND,
     shadow=_LONG_SHADOW,
-    hair=_LONG_BODY + _TOP_SHINE + _SIDE_SHINE + _STRANDS,
+    hair=(
+        (HAIR_BOX, _LONG_BODY),
+        ((110, 40, 290, 115), _TOP_SHINE),
+        ((110, 230, 50, 140), _SIDE_SHINE),
+        (HAIR_BOX, _STRANDS),
+    ),
     hides_backdrop=True,
 )
 
@@ -109,7 +116,7 @@ THEO = Sitter(
     "theo",
     behind=_EARS,
     shadow=f'<path transform="translate(0 7)" fill="#a9573f" fill-opacity=".18" d="{_SHORT}"/>{_STUBBLE}',
-    hair=f'<path d="{_SHORT}" fill="url(#hair)"/>{_LOCKS}',
+    hair=(((150, 48, 212, 170), f'<path d="{_SHORT}" fill="url(#hair)"/>{_LOCKS}'),),
     lashes=0.0,
     colours={
         # hair and brows
