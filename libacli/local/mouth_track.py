@@ -27,7 +27,7 @@ _REVISED = -(-(FUTURE_HOPS + _SPREAD + 2) // _HOPS_PER_FRAME)
 
 _KEPT = _REVISED + -(-(PAST_HOPS + 2 * _SPREAD) // _HOPS_PER_FRAME)
 
-_CLOSED_FROM, _CONTACT_FROM = 0.5, 0.3
+_CLOSED_FROM, _CONTACT_FROM = 0.44, 0.3
 """How likely it has to be that lips, or teeth, meet."""
 
 _QUIET, _QUIET_HOPS = 10 ** (-45 / 20), 5
