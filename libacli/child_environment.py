@@ -56,8 +56,12 @@ def _absolute(path: str) -> str:
 def environment_of(kind: Kind, own: Mapping[str, str] | None = None) -> dict[str, str]:
     """The whole environment of a child of this kind: what it may have of ours, and what is its `own`."""
     passed_on = {*_ALWAYS.split(), *_OF[kind].split()}
-    return {
-        name: _absolute(value) if name == "PATH" else value
+    environment = {
+        name: value
         for name, value in os.environ.items()
         if name in passed_on or (kind == "liba" and name.startswith(_SETTINGS))
-    } | dict(own or {})
+    }
+    # An empty one would mean the current folder; without any, the system's own folders are looked in.
+    if not (path := _absolute(environment.pop("PATH", ""))):
+        return environment | dict(own or {})
+    return environment | {"PATH": path} | dict(own or {})

@@ -190,3 +190,6 @@ def test_a_program_of_the_current_folder_is_not_found_whatever_path_says(
     monkeypatch.setenv("PATH", f"{entry}:/nowhere:{entry}")
     assert on_path("livekit-server") is None
     assert environment_of("program")["PATH"] == "/nowhere"
+    monkeypatch.setenv("PATH", entry)
+    assert on_path("livekit-server") is None
+    assert "PATH" not in environment_of("program")

@@ -37,6 +37,7 @@ def test_no_summary_of_a_command_is_cut(bare_shell: Shell, path: tuple[str, ...]
     [
         (("say", "Hello", "world"), "world is too much; put a text of several words in quotes"),
         (("stop", "now"), "now is too much"),
+        (("stop", "--id", ""), "--id is empty - leave it out to stop all"),
         (("say", "Hi.", "--speed", "9"), "'--speed': it must be 0.25 to 4"),
         (("say", "Hi.", "--timeout", "0"), "'--timeout': it must be at least 0.1"),
         (("say", "Hi.", "--priority", "high"), "'--priority': it must be -100 to 100"),

@@ -70,6 +70,19 @@ def test_the_lower_lip_meets_the_teeth_at_f() -> None:
     assert bitten / asked >= 0.9
 
 
+def test_an_ee_is_wide_and_an_oo_is_round() -> None:
+    def width(text: str, viseme: str) -> float:
+        samples, sounds = say(text)
+        times, mouths = pictured(shapes_of(pcm_of(samples)))
+        vowels = [sound for sound in sounds if sound.viseme == viseme]
+        seen = zip(times, mouths, strict=True)
+        return statistics.fmean(
+            mouth.width for at, mouth in seen if any(vowel.start < at < vowel.end for vowel in vowels)
+        )
+
+    assert width("She sees me leave.", "ih") > 0.5 > width("Two new blue shoes.", "ou") + 0.1
+
+
 def test_openness_goes_with_the_sound(ordinary: list[bytes]) -> None:
     assert statistics.fmean(openness_and_loudness(pcm, shapes_of(pcm)) for pcm in ordinary) >= 0.8
 

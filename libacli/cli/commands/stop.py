@@ -6,13 +6,15 @@ import typer
 
 from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Project, Room, Url, livekit_settings
 from libacli.cli.output import output
+from libacli.errors import UsageError
 
 
 def stop(
     room: Room = None,
     utterance_id: Annotated[
-        str, typer.Option("--id", help="End this utterance alone; what else is spoken or waits goes on.")
-    ] = "",
+        str | None,
+        typer.Option("--id", help="End this utterance alone; what else is spoken or waits goes on"),
+    ] = None,
     as_json: AsJson = False,
     project: Project = None,
     url: Url = None,
@@ -32,13 +34,15 @@ def stop(
     """
     from libacli.cli.runs.ask import ask
 
+    if utterance_id == "":  # of a variable that is not set: all would be stopped
+        raise UsageError("--id is empty", hint="leave it out to stop all")
     settings = livekit_settings(config, url, api_key, api_secret, project)
-    stopped = ask(settings, room, lambda client: client.stop(utterance_id))
+    stopped = ask(settings, room, lambda client: client.stop(utterance_id or ""))
     if as_json:
         output.json({"stopped": stopped})
         return
-    for utterance_id in stopped:
-        printed = utterance_id if utterance_id.isprintable() else repr(utterance_id)
+    for ended in stopped:
+        printed = ended if ended.isprintable() else repr(ended)
         output.result(f"stopped  id={printed}")
     if not stopped:
         output.status(
