@@ -339,6 +339,14 @@ class Settings(BaseSettings):
     serve_tls_cert: Path | None = Field(default=None, description="Certificate chain (PEM), to speak HTTPS")
     serve_tls_key: Path | None = Field(default=None, description="Its private key (PEM)")
 
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="Redis that several machines share: redis://, rediss://, unix://; without, each is alone",
+    )
+    redis_prefix: str = Field(
+        default="liba", min_length=1, max_length=64, description="What the names of all keys there begin with"
+    )
+
     server_binary: Path | None = Field(
         default=None, description="A livekit-server to use instead of finding one"
     )

@@ -88,6 +88,7 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "openai_project_id",
         "tavus_api_key",
         "serve_owner_key",
+        "redis_url",
     ),
     Trust.LIMIT: (
         "avatar_join_timeout",
@@ -121,6 +122,7 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "serve_public_url",
         "serve_tls_cert",
         "serve_tls_key",
+        "redis_prefix",
         "log_level",
         "voice_cache_mb",
     ),

@@ -21,7 +21,8 @@ LibaError                       1
 │   │   └── VoiceLoadingError   1   ... because its server is not ready yet
 │   ├── VoiceStalledError       1   ... because the voice went quiet for longer than its bound
 │   └── VoiceTruncatedError     1   ... because the sound stopped before the text did
-└── SinkError                   1   sound did not reach the room
+├── SinkError                   1   sound did not reach the room
+└── StoreError                  1   what machines share could not be read or written
 
 The number is the exit code of a command that ends with the error.
 """
@@ -188,4 +189,8 @@ class VoiceTruncatedError(VoiceError):
 
 
 class SinkError(LibaError):
+    pass
+
+
+class StoreError(LibaError):
     pass

@@ -65,6 +65,8 @@ ATTEMPTS: dict[str, Any] = {
     "serve_owner_key": "liba_" + "x" * 43,
     "serve_tls_cert": "evil.pem",
     "serve_tls_key": "evil.pem",
+    "redis_url": "redis://evil.example:6379/0",
+    "redis_prefix": "evil",
     "server_binary": "./evil",
     "voice_options": '{"livekit:openai": {"base_url": "https://evil.example/v1"}}',
     "log_level": "debug",

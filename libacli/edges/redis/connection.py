@@ -1,0 +1,86 @@
+"""The Redis that machines share: how it is reached, and what its errors are called here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from libacli.config import Settings
+from libacli.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+CONNECT_TIMEOUT_S = 1.0
+"""On one network it takes milliseconds; speech must not wait for a Redis that is gone."""
+
+ANSWER_TIMEOUT_S = 1.0
+
+_HEALTH_CHECK_S = 15.0
+"""A connection that was idle for so long is tried before it is used: balancers cut those silently."""
+
+_INSTALL = "pip install 'libacli[redis]'"
+
+
+@asynccontextmanager
+async def open_redis(settings: Settings) -> AsyncIterator[Redis | None]:
+    """The Redis of `redis.url`, not connected yet; None where none is set. Closed at the end.
+
+    Raises ConfigError when the address is none, or the `redis` extra is not installed.
+    """
+    if settings.redis_url is None:
+        yield None
+        return
+    redis = make_redis(settings.redis_url.get_secret_value())
+    try:
+        yield redis
+    finally:
+        await redis.aclose()
+
+
+def make_redis(url: str) -> Redis:
+    """A client that connects when it is first used, and whose every wait is bounded. Raises ConfigError."""
+    try:
+        from redis.asyncio import Redis
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+    except ImportError as error:
+        raise ConfigError("redis.url is set, but the Redis client is not installed", hint=_INSTALL) from error
+    try:
+        redis: Redis = Redis.from_url(
+            url,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=ANSWER_TIMEOUT_S,
+            health_check_interval=_HEALTH_CHECK_S,
+            # Once more, at once: a connection that the server has closed meanwhile is no news.
+            retry=Retry(NoBackoff(), 1),
+            client_name="liba",
+        )
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            "redis.url is no address of a Redis",
+            hint="write redis://HOST:6379/0, rediss://USER:PASSWORD@HOST:6379/0 or unix:///PATH",
+        ) from error
+    return redis
+
+
+def place_of(url: str) -> str:
+    """`url` for people and logs: without its user and password."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raises StoreError for whatever keeps Redis from doing what it was asked to."""
+    from redis.exceptions import RedisError
+
+    try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise StoreError(
+            f"Redis did not do what it was asked: {type(error).__name__}", hint="liba doctor checks redis.url"
+        ) from error
