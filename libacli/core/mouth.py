@@ -9,7 +9,7 @@ from typing import Literal
 
 Contact = Literal["none", "bite", "teeth", "tongue"]
 """What touches in an open mouth: lower lip and upper teeth (f, v), both rows of teeth (s, sh), or tongue and
-teeth (th, l)."""
+teeth (th)."""
 
 Viseme = Literal[
     "sil", "PP", "FF", "TH", "DD", "kk", "CH", "SS", "nn", "RR", "aa", "E", "ih", "oh", "ou"
@@ -44,7 +44,7 @@ VISEMES: Mapping[Viseme, MouthShape] = MappingProxyType(
         "kk": MouthShape(0.8, 0.55),
         "CH": MouthShape(0.75, 0.2, "teeth"),
         "SS": MouthShape(0.75, 0.7, "teeth"),
-        "nn": MouthShape(0.8, 0.55, "tongue"),
+        "nn": MouthShape(0.8, 0.55),
         "RR": MouthShape(0.8, 0.25),
         "aa": MouthShape(1.0, 0.6),
         "E": MouthShape(0.9, 0.7),
