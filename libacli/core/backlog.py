@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from libacli.core.acknowledgement import Acknowledgement
-from libacli.core.audio import FRAME_MS, is_audible
+from libacli.core.audio import FRAME_MS, frames_of, is_audible
 from libacli.core.event import Report
 from libacli.core.lifecycle import FINAL_STATES, State, check_move
 from libacli.core.messages import SayRequest
@@ -99,12 +99,13 @@ class Utterance:
         played_s = self.first_sound * FRAME_MS / 1000 + until - began_at
         return min(played_s, self.frames * FRAME_MS / 1000)
 
-    def took(self, frame: bytes) -> None:
-        """Counts a frame that the sink has taken."""
-        if is_audible(frame):
-            self.first_sound = self.frames if self.first_sound is None else self.first_sound
-            self.last_sound = self.frames
-        self.frames += 1
+    def took(self, frames: bytes) -> None:
+        """Counts frames that the sink has taken."""
+        for frame in frames_of(frames):
+            if is_audible(frame):
+                self.first_sound = self.frames if self.first_sound is None else self.first_sound
+                self.last_sound = self.frames
+            self.frames += 1
 
     @property
     def is_over(self) -> bool:
