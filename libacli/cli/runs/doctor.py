@@ -47,6 +47,7 @@ class DoctorRun:
 
     room: str | None
     is_paid: bool
+    measures_capacity: bool
     is_offline: bool
     is_strict: bool
     token: str
@@ -100,6 +101,15 @@ class DoctorRun:
             await self._check_services(settings, credentials)
         if self.is_paid and not self.is_offline and credentials:
             await self._go_the_whole_way(loaded, credentials)
+        if self.measures_capacity:
+            await self._measure_capacity(settings)
+
+    async def _measure_capacity(self, settings: Settings) -> None:
+        """When everything else is over: it is to have the machine for itself."""
+        from libacli.cli.runs import doctor_capacity
+
+        measured = doctor_capacity.capacity(settings)
+        await self._checks.check(doctor_capacity.NAME, measured, bound_s=doctor_capacity.BOUND_S)
 
     async def _go_the_whole_way(self, loaded: LoadedSettings, credentials: LiveKitCredentials) -> None:
         """Last of all, and alone: its times are to be those of a machine that does nothing else."""
