@@ -148,7 +148,8 @@ class Worker:
         """Takes a room as long as there are fewer than the most, those that are being entered included."""
         most = self._settings.agent_max_rooms
         if len(self.server.active_jobs) + self._entering >= most:
-            logger.warning("room %s is refused: %d rooms are taken", request.room.name, most)
+            name = request.room.name
+            logger.warning("room %s is refused: %d rooms are taken", name, most, extra={"room": name})
             await request.reject()
             return
         self._entering += 1

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from libacli.cli.log import configure_log, warn_of_exposures
+from libacli.cli.output import output
 from libacli.config import Settings
 from libacli.edges.livekit.tokens import check_name
 from libacli.edges.voices.pronunciations import pronunciations
@@ -30,6 +31,7 @@ def run_worker(settings: Settings, *, rooms: Sequence[str]) -> None:
         check_name("room", room)
     pronunciations(settings)  # what is wrong with them is told now, and not in each room
     configure_log(settings)
+    output.status(f"starting the worker {settings.agent_name!r}; Ctrl-C ends it")
     warn_of_exposures(settings)
     asyncio.run(_run(settings, rooms))
 
