@@ -6,6 +6,7 @@ import hashlib
 import os
 import socket
 import uuid
+from functools import cache
 from pathlib import Path
 
 from platformdirs import user_state_path
@@ -84,10 +85,13 @@ def machine_name() -> str:
     return hashlib.sha256(own.encode()).hexdigest()[:16]
 
 
+@cache
 def _own_word(file: Path) -> str:
     """What stands in `file`; written first by whoever comes first."""
     word = uuid.uuid4().hex
     try:
+        if file.exists():
+            return file.read_text(encoding="utf-8")
         private_folder(file.parent)
         part = file.with_name(f".machine-{word}")
         with os.fdopen(new_private_file(part), "w") as new:

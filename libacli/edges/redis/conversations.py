@@ -129,8 +129,17 @@ class RedisConversations:
     All times are by the clock of Redis.
     """
 
-    def __init__(self, redis: Redis, watch: RedisWatch, scope: str, *, lease_s: float = 60.0) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        watch: RedisWatch,
+        scope: str,
+        *,
+        lease_s: float = 60.0,
+        starting_s: float = _STARTING_S,
+    ) -> None:
         self.lease_s = lease_s
+        self._starting_s = starting_s
         self._redis = redis
         self._watch = watch
         self._scope = scope
@@ -167,7 +176,7 @@ class RedisConversations:
     def lapsed(self) -> list[str]:
         """See `ConversationStore`."""
         with self._watch.asking():
-            if self._started_s() < _STARTING_S:
+            if self._started_s() < self._starting_s:
                 return []
             found = cast(Sequence[bytes], self._lapsed(keys=[self._all, self._leases]))
             return [text.decode() for text in found]
