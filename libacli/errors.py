@@ -156,7 +156,7 @@ class AvatarCapError(AvatarError):
 
     def __init__(self, most: int) -> None:
         super().__init__("too many conversations", is_permanent=False, hint="see avatar.max_conversations")
-        self.args = (f"{most} conversations run, and no more at a time are allowed",)
+        self.args = (f"as many conversations run as are allowed at a time, {most}",)
 
 
 class VoiceError(LibaError):

@@ -23,7 +23,7 @@ _JUST_NOW_S = 60
 """What was asked for since may stand here and be unknown to who looks at its own files."""
 
 _STARTING_S = 90
-"""So long after its start a Redis may hold leases that nobody could renew while it was away."""
+"""So long after its start a Redis that has read its disk may have leases that nobody could renew."""
 
 _PRELUDE = """
 local time = redis.call('TIME')
@@ -129,17 +129,8 @@ class RedisConversations:
     All times are by the clock of Redis.
     """
 
-    def __init__(
-        self,
-        redis: Redis,
-        watch: RedisWatch,
-        scope: str,
-        *,
-        lease_s: float = 60.0,
-        starting_s: float = _STARTING_S,
-    ) -> None:
+    def __init__(self, redis: Redis, watch: RedisWatch, scope: str, *, lease_s: float = 60.0) -> None:
         self.lease_s = lease_s
-        self._starting_s = starting_s
         self._redis = redis
         self._watch = watch
         self._scope = scope
@@ -176,7 +167,7 @@ class RedisConversations:
     def lapsed(self) -> list[str]:
         """See `ConversationStore`."""
         with self._watch.asking():
-            if self._started_s() < self._starting_s:
+            if self._may_have_been_away():
                 return []
             found = cast(Sequence[bytes], self._lapsed(keys=[self._all, self._leases]))
             return [text.decode() for text in found]
@@ -215,12 +206,13 @@ class RedisConversations:
     def _claim_of(self, name: str) -> str:
         return f"{self._scope}:conversation-claim:{name}"
 
-    def _started_s(self) -> float:
-        """How long ago it was started; infinite where this user may not know."""
+    def _may_have_been_away(self) -> bool:
+        """Whether leases are to be waited for: it was started lately, with what it had kept on a disk."""
         from redis.exceptions import ResponseError
 
         try:
-            found = cast(Mapping[str, Any], self._redis.info("server"))
-        except ResponseError:
-            return float("inf")
-        return float(found.get("uptime_in_seconds", "inf"))
+            told = cast(Mapping[str, Any], self._redis.info())
+        except ResponseError:  # this user may not know
+            return False
+        is_empty = told.get("aof_enabled") == 0 and told.get("rdb_last_load_keys_loaded") == 0
+        return not is_empty and int(told.get("uptime_in_seconds", _STARTING_S)) < _STARTING_S
