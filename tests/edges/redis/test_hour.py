@@ -189,6 +189,26 @@ async def test_an_agent_that_was_killed_promises_nothing_after_a_minute(
     await redis.aclose()
 
 
+@pytest.mark.parametrize("is_real", [True, False])
+async def test_what_is_told_late_does_not_undo_what_was_told_since(machines: Machines, is_real: bool) -> None:
+    minute = int(NOW // 60)
+    store: HourStore = machines.store() if is_real else FakeHour(FakeShared(Clock()))
+    for amount in (20, 5, 20):
+        await store.tell({"m1": {minute: {"an/n": amount}}}, "a1", {"an/n": 1})
+    found = await store.read(NOW)
+    assert found
+    assert (found.spent, found.promised) == ({"m1": {minute: {"an/n": 20}}}, {"a1": {"an/n": 1}})
+
+
+async def test_what_has_not_changed_is_not_read_again(machines: Machines) -> None:
+    store, other = machines.store(), machines.store()
+    await other.tell({"m1": {int(NOW // 60): {"ann": 5}}}, "a1", {})
+    assert await store.read(NOW)
+    assert await store.read(NOW) is None
+    await other.tell({"m1": {int(NOW // 60): {"ann": 6}}}, "a1", {})
+    assert await store.read(NOW)
+
+
 async def test_a_clock_that_is_ahead_costs_no_count(tmp_path: Path, machines: Machines) -> None:
     one = hour_agent(tmp_path / "m1", "a1", machines.store(), clock=Clock(NOW + 90))
     other = hour_agent(tmp_path / "m2", "a2", machines.store())

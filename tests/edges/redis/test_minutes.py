@@ -17,7 +17,7 @@ from libacli.edges.redis.connection import make_redis
 from libacli.edges.redis.fakes import FakeMinutes, FakeShared
 from libacli.edges.redis.minutes import RedisMinutes
 from libacli.edges.redis.watch import RETRY_S, RedisWatch
-from tests.money_contracts import NOW, DayClock, MakeMinutes, MinutesContract
+from tests.money_contracts import NOON, NOW, DayClock, MakeMinutes, MinutesContract
 from tests.redis_server import RedisServer
 
 
@@ -114,6 +114,17 @@ async def test_redis_gone_machines_count_alone_on_what_they_knew_and_together_ag
         await other.count(total_s - 60)
     assert (one.usage()[0].used, other.usage()[0].used) == (2.0, 2.0)
     assert caplog.text.count("Redis is back") == 2
+
+
+@pytest.mark.parametrize("is_real", [True, False])
+async def test_what_is_told_late_does_not_undo_what_was_told_since(machines: Machines, is_real: bool) -> None:
+    redis = make_redis(machines.server.url)
+    real = RedisMinutes(redis, RedisWatch(), machines.scope)
+    store: MinutesStore = real if is_real else FakeMinutes(FakeShared(lambda: NOW))
+    for seconds in (20.25, 5.0, 20.25):
+        assert await store.exchange(NOON.date(), "a", "demo", seconds, 1.0) == (0, 0)
+    assert await store.exchange(NOON.date(), "b", "demo", 1.0, 1.0) == (20.25, 1.0)
+    await redis.aclose()
 
 
 async def test_all_that_is_kept_of_a_day_ends_by_itself(mortal: Machines, day: DayClock) -> None:
