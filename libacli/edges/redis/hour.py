@@ -18,7 +18,7 @@ _KEPT_MS = 2 * 3600 * 1000
 
 # What is told twice counts once, and what is told late does not undo what was told since: the most holds.
 _TELL = """
-local is_new = 0
+local time, is_new = redis.call('TIME'), 0
 for i = 4, #ARGV, 2 do
   local known = tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '0')
   if tonumber(ARGV[i + 1]) > known then
@@ -27,13 +27,13 @@ for i = 4, #ARGV, 2 do
   end
 end
 if ARGV[2] ~= '{}' then
-  redis.call('HSET', KEYS[2], ARGV[1], redis.call('TIME')[1] .. ' ' .. ARGV[2])
+  redis.call('HSET', KEYS[2], ARGV[1], time[1] .. ' ' .. ARGV[2])
   is_new = 1
 elseif redis.call('HDEL', KEYS[2], ARGV[1]) == 1 then
   is_new = 1
 end
-if is_new == 1 then
-  redis.call('INCR', KEYS[3])
+if is_new == 1 then  -- a count would be the same again in a Redis that was emptied
+  redis.call('SET', KEYS[3], time[1] .. '.' .. time[2])
 end
 for _, key in ipairs(KEYS) do
   redis.call('PEXPIRE', key, ARGV[3])

@@ -165,6 +165,17 @@ def test_what_others_have_ended_is_not_ended_again_when_its_machine_is_back(
     assert back.entries() == []
 
 
+def test_what_was_ended_in_its_place_takes_no_place_when_it_shows_life_again(machines: Machines) -> None:
+    slow, other = machines.ledger("a"), machines.ledger("b")
+    slow.enter(entry(slow))
+    time.sleep(LEASE_S * 1.5)
+    (found,) = other.lapsed()
+    assert other.claim(found)
+    other.forget(found)
+    slow.show()
+    assert other.enter(entry(other, "liba-2"), most=1)
+
+
 def test_an_empty_redis_makes_nobody_an_orphan_and_all_is_written_again(
     place: InRedis, machines: Machines
 ) -> None:

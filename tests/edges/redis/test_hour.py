@@ -153,6 +153,8 @@ async def test_redis_gone_costs_the_common_count_alone_and_is_said_once_and_all_
     assert (one.used, other.used) == (130, 103), "what was known goes on counting"
     assert caplog.text.count("counted on this machine alone") == 2, "once for each agent"
     mortal.server.start()  # empty
+    await other.exchange()
+    assert other.used == 103, "what was known before goes on counting"
     clock.now += 21
     for _ in range(2):
         await one.exchange()
@@ -193,7 +195,7 @@ async def test_an_agent_that_was_killed_promises_nothing_after_a_minute(
 async def test_what_is_told_late_does_not_undo_what_was_told_since(machines: Machines, is_real: bool) -> None:
     minute = int(NOW // 60)
     store: HourStore = machines.store() if is_real else FakeHour(FakeShared(Clock()))
-    for amount in (20, 5, 20):
+    for amount in (20, 5):
         await store.tell({"m1": {minute: {"an/n": amount}}}, "a1", {"an/n": 1})
     found = await store.read(NOW)
     assert found

@@ -109,6 +109,8 @@ async def test_redis_gone_machines_count_alone_on_what_they_knew_and_together_ag
     assert caplog.text.count("counted on this machine alone") == 2
     mortal.server.start()  # empty
     mortal.watch_now += RETRY_S
+    await other.count(30)
+    assert other.usage()[0].used == 1.5, "what was known before goes on counting"
     for total_s in (90, 90):
         await one.count(total_s)
         await other.count(total_s - 60)
@@ -121,7 +123,7 @@ async def test_what_is_told_late_does_not_undo_what_was_told_since(machines: Mac
     redis = make_redis(machines.server.url)
     real = RedisMinutes(redis, RedisWatch(), machines.scope)
     store: MinutesStore = real if is_real else FakeMinutes(FakeShared(lambda: NOW))
-    for seconds in (20.25, 5.0, 20.25):
+    for seconds in (20.25, 5.0):
         assert await store.exchange(NOON.date(), "a", "demo", seconds, 1.0) == (0, 0)
     assert await store.exchange(NOON.date(), "b", "demo", 1.0, 1.0) == (20.25, 1.0)
     await redis.aclose()
