@@ -144,13 +144,19 @@ class Settings(BaseSettings):
         default=240.0,
         ge=0,
         le=1_000_000,
-        description="Minutes of avatar a day (UTC) for all agents of this machine; 0: no cap",
+        description="Minutes of avatar a day (UTC) for all agents here, or that share redis.url; 0: no cap",
     )
     avatar_max_minutes_per_room: float = Field(
         default=0.0,
         ge=0,
         le=1_000_000,
         description="Of these, minutes a day that one room may have; 0: all that are left",
+    )
+    avatar_max_conversations: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Conversations of the account that run at a time, seen from here; 0: no cap of ours",
     )
 
     voice_providers: Words = Field(
@@ -271,7 +277,7 @@ class Settings(BaseSettings):
     say_max_chars_per_hour: int = Field(
         default=100_000,
         ge=0,
-        description="Characters an hour that all agents of this machine speak, by API key; 0: no cap",
+        description="Characters an hour, by API key, of all agents here, or that share redis.url; 0: no cap",
     )
 
     agent_name: str = Field(

@@ -102,6 +102,7 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "avatar_check_public",
         "avatar_max_minutes_per_day",
         "avatar_max_minutes_per_room",
+        "avatar_max_conversations",
         "say_rate_per_minute",
         "say_max_chars_per_hour",
         "agent_max_rooms",

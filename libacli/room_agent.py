@@ -61,12 +61,13 @@ async def agent_in_room(parts: Parts, job: Job) -> AsyncIterator[None]:
     is ended, and everything is closed in order, also when closing one thing fails.
     """
     async with AsyncExitStack() as closing:
-        closing.callback(parts.ledger.close)
+        closing.push_async_callback(parts.fleet.aclose)
+        closing.push_async_callback(asyncio.to_thread, parts.ledger.close)
         closing.push_async_callback(parts.voice.aclose)
         closing.push_async_callback(parts.sink.aclose)
         closing.push_async_callback(parts.meters.aclose)
-        if parts.hour_file:
-            closing.push_async_callback(parts.hour_file.aclose)
+        for keeper in reversed(parts.hour_keepers):
+            closing.push_async_callback(keeper.aclose)
         if parts.avatar:
             await closing.enter_async_context(parts.avatar.service)
         tasks = await closing.enter_async_context(asyncio.TaskGroup())
@@ -114,8 +115,8 @@ class _RoomAgent:
             bound_s = SUBSCRIBE_TIMEOUT_S if is_heard(parts.room) else AGENT_SUBSCRIBE_TIMEOUT_S
             await parts.track.subscribed(within_s=bound_s)
         _keep_what_is_loaded()
-        if parts.hour_file:
-            await parts.hour_file.load()
+        for keeper in parts.hour_keepers:
+            await keeper.load()
         parts.transport.serve(parts.desk)
         parts.state.become("listening")
         await self._make_known()
@@ -135,9 +136,10 @@ class _RoomAgent:
                 tasks.create_task(self._stay_known())
                 if parts.captions:
                     tasks.create_task(parts.captions.run())
-                if parts.hour_file:
-                    tasks.create_task(parts.hour_file.run())
+                for keeper in parts.hour_keepers:
+                    tasks.create_task(keeper.run())
                 if parts.avatar:
+                    tasks.create_task(parts.ledger.keep())
                     tasks.create_task(parts.avatar.sink.listen())
                     tasks.create_task(parts.avatar.expression.run())
                     tasks.create_task(_keep_avatar(parts.avatar))

@@ -23,8 +23,8 @@ from libacli.core.event import AgentFacts
 from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, make_avatar_service
 from libacli.edges.avatars.expression import Expression
 from libacli.edges.avatars.learned_cap import learned_cap
-from libacli.edges.avatars.ledger import Ledger, conversations_path
-from libacli.edges.avatars.minutes import AvatarMinutes, avatar_minutes
+from libacli.edges.avatars.ledger_port import ConversationLedger
+from libacli.edges.avatars.minutes import AvatarMinutes
 from libacli.edges.avatars.policy import avatar_policy
 from libacli.edges.avatars.port import AvatarService
 from libacli.edges.avatars.session import AvatarSession
@@ -34,6 +34,7 @@ from libacli.edges.livekit.authorization import RoomAuthorization, say_caps
 from libacli.edges.livekit.caption_writer import CaptionWriter
 from libacli.edges.livekit.encryption import ENCRYPTED, EncryptionWatch
 from libacli.edges.livekit.hour_file import HourFile, hour_path
+from libacli.edges.livekit.hour_port import HourKeeper
 from libacli.edges.livekit.participants import sound_of
 from libacli.edges.livekit.room_gate import putting_out
 from libacli.edges.livekit.room_transport import RoomTransport
@@ -42,6 +43,7 @@ from libacli.edges.metrics.meter import Meter, Meters
 from libacli.edges.sinks.avatar import AvatarSink
 from libacli.edges.sinks.steady import SteadySink
 from libacli.edges.sinks.track import TrackSink
+from libacli.fleet import Fleet
 from libacli.room_speech import room_captions, room_pronunciations, room_speaker
 from libacli.speech.announcer import Announcer, Outlet
 from libacli.speech.chain import ChainVoice
@@ -99,9 +101,11 @@ class Parts:
     state: AgentStateAttribute
     captions: CaptionWriter | None
     meters: Meters
-    ledger: Ledger
-    hour_file: HourFile | None
-    """None: there is no cap that would have to be counted."""
+    ledger: ConversationLedger
+    hour_keepers: Sequence[HourKeeper]
+    """Of this machine first, then of all; none: there is no cap that would have to be counted."""
+
+    fleet: Fleet
 
 
 def assemble(
@@ -110,7 +114,7 @@ def assemble(
     voice: Voice,
     *,
     meters: Sequence[Meter] = (),
-    ledger: Ledger | None = None,
+    ledger: ConversationLedger | None = None,
     track: SpeechTrack | None = None,
     avatar_service: AvatarService | None = None,
     characters: Path | None = None,
@@ -128,8 +132,9 @@ def assemble(
     if is_shut_out:
         title = avatar_vendor(settings).title
         logger.warning("no avatar: the room is encrypted end to end, and %s can be given no key", title)
-    ledger = ledger or Ledger(conversations_path())
-    minutes = avatar_minutes(settings, room=room.name)
+    fleet = Fleet(settings)
+    ledger = ledger or fleet.ledger()
+    minutes = fleet.minutes(room=room.name)
     with_avatar = settings.has_avatar and not is_shut_out
     service = avatar_service or (make_avatar_service(settings) if with_avatar else None)
     reason = ENCRYPTED if is_shut_out else "not configured"
@@ -180,7 +185,8 @@ def assemble(
         captions=captions,
         meters=all_meters,
         ledger=ledger,
-        hour_file=_hour_file(settings, caps, epoch, characters),
+        hour_keepers=_hour_keepers(settings, caps, epoch, characters, fleet),
+        fleet=fleet,
     )
 
 
@@ -189,7 +195,7 @@ def _avatar_parts(
     room: rtc.Room,
     service: AvatarService,
     bounds: Bounds,
-    ledger: Ledger,
+    ledger: ConversationLedger,
     minutes: AvatarMinutes,
 ) -> AvatarParts:
     sink = AvatarSink(room, audible_timeout_s=settings.avatar_audible_timeout, bounds=bounds)
@@ -263,10 +269,14 @@ def _nothing(utterance: Utterance) -> None:
     pass
 
 
-def _hour_file(settings: Settings, caps: SayCaps, epoch: str, file: Path | None) -> HourFile | None:
+def _hour_keepers(
+    settings: Settings, caps: SayCaps, epoch: str, file: Path | None, fleet: Fleet
+) -> Sequence[HourKeeper]:
     if caps.hour is None:
-        return None
-    return HourFile(file or hour_path(), caps.hour, api_key=settings.livekit_api_key, agent=epoch)
+        return ()
+    here = HourFile(file or hour_path(), caps.hour, api_key=settings.livekit_api_key, agent=epoch)
+    everywhere = fleet.hour(caps.hour, here, agent=epoch)
+    return (here, everywhere) if everywhere else (here,)
 
 
 def _desk(

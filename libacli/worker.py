@@ -16,7 +16,8 @@ from libacli.config import LiveKitCredentials, Settings
 from libacli.core.protocol import STATE_ATTRIBUTE
 from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, make_avatar_service
 from libacli.edges.avatars.ending import end_orphans
-from libacli.edges.avatars.ledger import Ledger, conversations_path
+from libacli.edges.avatars.ledger_port import ConversationLedger
+from libacli.edges.avatars.reaping import end_lapsed, whom_agents_need
 from libacli.edges.livekit.agent_server import Server
 from libacli.edges.livekit.agent_state import FIRST_STATE
 from libacli.edges.livekit.api import LiveKitApi
@@ -27,7 +28,8 @@ from libacli.edges.livekit.tokens import AGENT_IDENTITY_PREFIX
 from libacli.edges.metrics.worker import worker_metrics
 from libacli.edges.orchestrator.probes import Part, Probes
 from libacli.edges.voices.choose import load_plugins
-from libacli.errors import AvatarError, UnreachableError
+from libacli.errors import LibaError, StoreError, UnreachableError
+from libacli.fleet import Fleet
 from libacli.masking import without_password
 from libacli.room_agent import DRAIN_TIMEOUT_S, FLUSH_TIMEOUT_S
 from libacli.room_job import RoomJobs
@@ -43,9 +45,12 @@ _CLEAN_UP_TIMEOUT_S = 5.0
 _LAST_REAP_TIMEOUT_S = 2.0
 """The same at the end: what is left of the time for leaving, when rooms had nothing to finish."""
 
-_LOOK_BACK_EVERY_S = 60.0
+_LOOK_BACK_EVERY_S = 30.0
 """Between two looks at what agents that are gone may have left behind: one that was being asked for when its
-agent was killed begins up to two minutes later."""
+agent was killed begins up to two minutes later; a machine that is gone is noticed after one."""
+
+_LOOK_BACK_TIMEOUT_S = 30.0
+"""For what is found then, beside everything else: agents may have to be asked."""
 
 _AVATAR_END_S = 4.5
 """What the SDK leaves a job for ending its avatar, when it has finished speaking; as `end_surely` needs."""
@@ -63,7 +68,8 @@ _GIVEN_UP = "failed to connect to livekit after"
 class Worker:
     """Takes the rooms that LiveKit dispatches to `agent.name`, and looks after them. Implements `Agents`.
 
-    Rooms tell their metrics on `metrics_socket`, and show by `signs` that they live.
+    Rooms tell their metrics on `metrics_socket`, and show by `signs` that they live. In `ledger` it looks for
+    what was left behind; whoever has made it closes it.
     """
 
     def __init__(
@@ -73,8 +79,10 @@ class Worker:
         *,
         metrics_socket: Path | None = None,
         signs: SignsOfLife | None = None,
+        ledger: ConversationLedger | None = None,
     ) -> None:
         self._settings = settings
+        self._ledger = ledger or Fleet(settings).ledger()
         self._api = api
         self._signs = signs or SignsOfLife()
         self._jobs = RoomJobs(settings, metrics_socket, self._signs.address)
@@ -109,6 +117,7 @@ class Worker:
                 tasks.create_task(self.server.run())
                 tasks.create_task(self._look_back())
                 tasks.create_task(self.server.processes.watch(self.server))
+                tasks.create_task(self._ledger.keep())
                 try:
                     await self.registered.wait()
                     settings = self._settings
@@ -156,15 +165,15 @@ class Worker:
 
     async def clean_up(self) -> None:
         """See `Agents`."""
-        await _reap_what_was_left(self._settings, within_s=_CLEAN_UP_TIMEOUT_S)
+        await _reap_what_was_left(self._settings, self._ledger, within_s=_CLEAN_UP_TIMEOUT_S)
 
     async def _look_back(self) -> None:
         """Ends what is left behind while this worker runs, as far as it is known by then; until cancelled."""
         if self._settings.has_avatar:
             while True:
                 await asyncio.sleep(_LOOK_BACK_EVERY_S)
-                if await asyncio.to_thread(Ledger(conversations_path()).orphans):
-                    await self.clean_up()
+                if await asyncio.to_thread(_is_anything_left, self._ledger):
+                    await _reap_what_was_left(self._settings, self._ledger, within_s=_LOOK_BACK_TIMEOUT_S)
 
     @property
     def _taken(self) -> int:
@@ -248,17 +257,30 @@ async def _worker(settings: Settings) -> AsyncIterator[Worker]:
             "a token service that copies attributes out of requests lets everybody"
         )
     await _check(credentials, settings.say_room)
-    await _reap_what_was_left(settings, within_s=_REAP_TIMEOUT_S)
     signs = SignsOfLife()
     async with (
+        _open_ledger(settings) as ledger,
         worker_metrics(settings, os.environ) as metrics_socket,
         signs.listening(),
         LiveKitApi(credentials, departure_timeout_s=settings.departure_timeout_s) as api,
     ):
         try:
-            yield Worker(settings, api, metrics_socket=metrics_socket, signs=signs)
+            yield Worker(settings, api, metrics_socket=metrics_socket, signs=signs, ledger=ledger)
         finally:  # a room that was killed a moment ago has left its avatar behind, and nobody looks any more
-            await _reap_what_was_left(settings, within_s=_LAST_REAP_TIMEOUT_S)
+            await _reap_what_was_left(settings, ledger, within_s=_LAST_REAP_TIMEOUT_S)
+
+
+@asynccontextmanager
+async def _open_ledger(settings: Settings) -> AsyncIterator[ConversationLedger]:
+    """In which there is nothing any more that earlier workers have left behind, as far as it is known yet."""
+    fleet = Fleet(settings)
+    ledger = fleet.ledger()
+    try:
+        await _reap_what_was_left(settings, ledger, within_s=_REAP_TIMEOUT_S)
+        yield ledger
+    finally:
+        await asyncio.to_thread(ledger.close)
+        await fleet.aclose()
 
 
 async def _check(credentials: LiveKitCredentials, room: str) -> None:
@@ -267,23 +289,36 @@ async def _check(credentials: LiveKitCredentials, room: str) -> None:
         await api.participants(room)
 
 
-async def _reap_what_was_left(settings: Settings, *, within_s: float) -> None:
+def _is_anything_left(ledger: ConversationLedger) -> bool:
+    """By agents that are gone, or seem to be."""
+    try:
+        return bool(ledger.orphans() or ledger.lapsed())
+    except StoreError:  # said once, by who watches over Redis
+        return False
+
+
+async def _reap_what_was_left(settings: Settings, ledger: ConversationLedger, *, within_s: float) -> None:
     try:
         async with asyncio.timeout(within_s):
-            if count := await reap(settings):
+            if count := await reap(settings, ledger):
                 logger.warning("ended %d conversations that an earlier agent had left behind", count)
-    except (AvatarError, TimeoutError) as error:
+    except StoreError:
+        pass  # said once, by who watches over Redis; asked again at the next look
+    except (LibaError, TimeoutError) as error:
         reason = str(error) or "no answer"
         logger.warning("could not end what an earlier agent left behind: %s; liba reap", reason)
 
 
-async def reap(settings: Settings) -> int:
+async def reap(settings: Settings, ledger: ConversationLedger) -> int:
     """Ends the conversations that agents which are gone have left behind; returns how many those were.
 
-    Raises AvatarError when the service cannot be asked.
+    Of other machines those that no agent needs. Raises AvatarError when the service cannot be asked,
+    StoreError when that is so of Redis, UnreachableError when agents cannot be asked.
     """
     service = make_avatar_service(settings)
     if service is None:
         return 0
     async with service:
-        return await end_orphans(service, Ledger(conversations_path()))
+        ended = await end_orphans(service, ledger)
+        async with whom_agents_need(settings) as is_needed:
+            return ended + await end_lapsed(service, ledger, is_needed)

@@ -75,7 +75,12 @@ ATTEMPTS: dict[str, Any] = {
 }
 """What a stranger's file would set, of all that is not harmless."""
 
-LOOSEST = {"avatar_max_duration", "avatar_begin", "avatar_max_minutes_per_room"}
+LOOSEST = {
+    "avatar_max_duration",
+    "avatar_begin",
+    "avatar_max_minutes_per_room",
+    "avatar_max_conversations",
+}
 """Limits whose default is the loosest that there may be."""
 
 FILES = ("liba.toml", ".env", ".env.local")

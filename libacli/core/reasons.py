@@ -176,6 +176,7 @@ _ROUTE_REASONS = (
     RouteReason("not reachable", "The avatar's service cannot be reached."),
     RouteReason("not available", "The avatar is not available."),
     RouteReason("spend cap", "The avatar's time for today is used up."),
+    RouteReason("too many conversations", "All avatars that may be there at a time are elsewhere."),
     RouteReason("livekit not public", "The avatar's service cannot reach this LiveKit server."),
     RouteReason("encrypted", "The room is encrypted, and the avatar has no key."),
 )
