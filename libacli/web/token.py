@@ -18,7 +18,7 @@ router = APIRouter(tags=["rooms"])
 @router.post(
     "/api/token",
     summary="Join a room",
-    responses=responses(401, 403, 413, 415, 422, 429),
+    responses=responses(401, 403, 413, 415, 422, 429, 503),
     response_model_exclude_none=True,
 )
 async def post_token(
@@ -30,10 +30,10 @@ async def post_token(
     one identity and at most five tokens that are valid; none of them outlasts it. When it ends, who came in
     by them is put out.
     """
-    return make_token(services, caller, body or TokenBody())
+    return await make_token(services, caller, body or TokenBody())
 
 
-def make_token(services: Services, caller: Caller, body: TokenBody) -> Token:
+async def make_token(services: Services, caller: Caller, body: TokenBody) -> Token:
     """The token that `body` asks for. Raises Problem or RefusedError."""
     if body.can_say:
         caller.check_can_say()
@@ -45,7 +45,7 @@ def make_token(services: Services, caller: Caller, body: TokenBody) -> Token:
     identity, valid_for_s = body.identity or f"viewer-{os.urandom(3).hex()}", body.valid_for_s
     if caller.session:
         identity = caller.session.identity
-        valid_for_s = services.viewers.count_token(caller.session, body.valid_for_s)
+        valid_for_s = await services.viewers.count_token(caller.session, body.valid_for_s)
     joined = services.gateway.join(
         room,
         identity,
