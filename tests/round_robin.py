@@ -1,8 +1,13 @@
-"""A balancer: hands each connection on to the next of its servers, by turns."""
+"""A balancer: hands each connection on to the next of its servers, by turns.
+
+`python -m tests.round_robin URL...` prints its address, and runs until it is ended.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import cycle
@@ -62,3 +67,14 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
         return
     finally:
         sink.close()
+
+
+async def main(urls: list[str]) -> None:
+    async with RoundRobin(urls) as balancer:
+        sys.stdout.write(json.dumps([balancer.url]) + "\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))

@@ -9,7 +9,11 @@ import pytest
 from libacli.config import Settings
 from libacli.core.connection_details import ConnectionDetails
 from libacli.web.app import make_app
+from libacli.web.auth import Caller
+from libacli.web.models import TokenBody
+from libacli.web.problems import Problem
 from libacli.web.services import WebApp
+from libacli.web.token import make_token
 from tests.web.conftest import connected, enter
 from tests.web.fake_gateway import FakeGateway
 
@@ -92,6 +96,18 @@ async def test_the_setting_says_how_long_that_is(gateway: FakeGateway) -> None:
     async with connected(app) as client:
         told = (await client.post("/api/token", headers=await enter(app, "demo", can_say=False))).json()
     assert told["valid_for_s"] == 30
+
+
+async def test_a_session_that_ends_while_it_asks_gets_none_and_its_viewer_has_to_leave(app: WebApp) -> None:
+    services = app.services
+    await enter(app, "demo", can_say=False)
+    (session,) = await services.sessions.all()
+    await services.sessions.end(session)
+    caller = Caller(session.name, "demo", False, session=session)
+    with pytest.raises(Problem) as refused:
+        await make_token(services, caller, TokenBody())
+    assert refused.value.status == 401
+    assert [leaving.identity for leaving in await services.viewers._store.leaving()] == [session.identity]
 
 
 async def test_of_the_tokens_of_a_session_five_may_be_valid_and_the_sixth_is_refused(
