@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 MOST_KEPT = 1000
 """Codes, and sessions: as many as a server takes connections, more could not be there at once."""
 
+SENT_KEPT_S = 3600.0
+"""Where an utterance went. An agent knows it for ten minutes after its end, before which it may wait long."""
+
 MOST_GUESTS = 50
 """Guests of one session, and codes that wait for some: a twentieth of all, so that one session that lets in
 ever more pushes out none but its own guests."""

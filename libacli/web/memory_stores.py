@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
-from libacli.core.entry import MOST_GUESTS, MOST_KEPT, EntryCode, Leaving, SentUtterance, Session
+from libacli.core.entry import MOST_GUESTS, MOST_KEPT, SENT_KEPT_S, EntryCode, Leaving, SentUtterance, Session
 
 _MOST_SENT = 4096
 """As many as an agent remembers: of older ones it could not be asked anyway."""
@@ -103,16 +105,18 @@ class MemoryTokens:
 class MemorySentUtterances:
     """A SentStore of the newest 4096."""
 
-    def __init__(self) -> None:
-        self._sent: OrderedDict[tuple[str, str], SentUtterance] = OrderedDict()
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._sent: OrderedDict[tuple[str, str], tuple[float, SentUtterance]] = OrderedDict()
 
     async def remember(self, caller: str, utterance_id: str, sent: SentUtterance) -> None:
-        self._sent[caller, utterance_id] = sent
+        self._sent[caller, utterance_id] = self._now(), sent
         if len(self._sent) > _MOST_SENT:
             self._sent.popitem(last=False)
 
     async def find(self, caller: str, utterance_id: str) -> SentUtterance | None:
-        return self._sent.get((caller, utterance_id))
+        at, sent = self._sent.get((caller, utterance_id), (-math.inf, None))
+        return sent if self._now() - at < SENT_KEPT_S else None
 
 
 class NothingShared:

@@ -18,8 +18,8 @@ class SentUtterances:
     """Room, epoch and fingerprint by caller and id; of its own those also while the store is unreachable."""
 
     def __init__(self, store: SentStore | None = None) -> None:
-        self._store = store or MemorySentUtterances()
         self._own = MemorySentUtterances()
+        self._store = store or self._own
 
     async def check_is_same(self, caller: Caller, room: str, request: SayRequest) -> None:
         """Raises RefusedError, `id_reused`, when this caller's id went out with something else to say."""

@@ -72,7 +72,7 @@ class TokenStore(Protocol):
 
 
 class SentStore(Protocol):
-    """Where the newest utterances went, by caller and id. All raise StoreError."""
+    """Where the newest utterances went, by caller and id, for an hour. All raise StoreError."""
 
     async def remember(self, caller: str, utterance_id: str, sent: SentUtterance) -> None: ...
 

@@ -14,6 +14,7 @@ from libacli.web.memory_stores import MemorySentUtterances
 from libacli.web.sent_utterances import SentUtterances
 from libacli.web.stores import Stores
 from tests.redis_server import RedisServer
+from tests.web.clock import Clock
 from tests.web.store_kinds import anyio_backend, real_redis, shared_stores, stores
 
 __all__ = ["anyio_backend", "real_redis", "stores"]
@@ -78,6 +79,16 @@ async def test_while_what_is_shared_is_gone_a_server_knows_its_own() -> None:
     assert await sent.find_sent(ANN, "u1")
     with pytest.raises(RefusedError):
         await sent.check_is_same(ANN, "lobby", replace(HELLO, text="Bye."))
+
+
+async def test_after_an_hour_an_id_may_be_used_anew() -> None:
+    clock = Clock()
+    sent = MemorySentUtterances(clock)
+    await sent.remember("ann", "u1", SentUtterance("lobby", "epoch1"))
+    clock.now += 3599
+    assert await sent.find("ann", "u1")
+    clock.now += 1
+    assert await sent.find("ann", "u1") is None
 
 
 async def test_in_memory_the_newest_4096_are_remembered() -> None:

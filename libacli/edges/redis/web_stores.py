@@ -12,16 +12,13 @@ from typing import Any
 
 from limits.aio.storage import RedisStorage
 
-from libacli.core.entry import Leaving, SentUtterance, Session
+from libacli.core.entry import SENT_KEPT_S, Leaving, SentUtterance, Session
 from libacli.edges.redis.shared import SharedRedis
 
 _KEPT_AFTER_S = 3600.0
 """So long after its session's end a viewer's tokens are known, for who notices that and puts him out."""
 
 _LEAVING_S = 24 * 3600.0
-_SENT_S = 3600.0
-"""An agent remembers an utterance for ten minutes after its end; before that it may wait its turn."""
-
 _COUNT = """
 local now, ends_at, most, member, ttl_ms = unpack(ARGV)
 local live = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf', 'WITHSCORES')
@@ -90,7 +87,7 @@ class RedisSentUtterances:
 
     async def remember(self, caller: str, utterance_id: str, sent: SentUtterance) -> None:
         key, value = self._key(caller, utterance_id), json.dumps(asdict(sent))
-        await self._shared.do(lambda: self._shared.client.set(key, value, px=round(_SENT_S * 1000)))
+        await self._shared.do(lambda: self._shared.client.set(key, value, px=round(SENT_KEPT_S * 1000)))
 
     async def find(self, caller: str, utterance_id: str) -> SentUtterance | None:
         value = await self._shared.do(lambda: self._shared.client.get(self._key(caller, utterance_id)))
