@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import Response
 
+from libacli.errors import StoreError
 from libacli.web.dependencies import CallerDependency, ServicesDependency, authenticated_caller
 from libacli.web.models import Health
 from libacli.web.problems import Problem, responses
@@ -45,7 +46,7 @@ async def _is_owner(request: Request, services: Services) -> bool:
         return False  # no attempt: whoever only looks whether it lives is not shut out for that
     try:
         caller = await authenticated_caller(request, services, None)
-    except Problem:
+    except (Problem, StoreError):
         return False
     return caller.room is None
 
