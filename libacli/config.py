@@ -341,8 +341,21 @@ class Settings(BaseSettings):
     serve_public_url: str = Field(
         default="", description="Address that others reach the page at, if it is not the one that is bound"
     )
+    serve_trusted_proxies: Words = Field(
+        default=(),
+        description="Proxies that are believed who calls: 10.0.0.0/16; empty: with public_url this machine",
+    )
+    serve_keep_alive: int = Field(
+        default=75,
+        ge=1,
+        le=3600,
+        description="Seconds a connection is kept for a next request; more than a proxy in front keeps it",
+    )
     serve_rate_per_minute: int = Field(
-        default=600, ge=0, le=1_000_000, description="Requests a minute from one key or address; 0: no limit"
+        default=600,
+        ge=0,
+        le=1_000_000,
+        description="Requests a minute of one key or session, and of who has none by address; 0: no limit",
     )
     serve_token_ttl: int = Field(
         default=600, ge=10, le=3600, description="Longest life of a token that a session asks for, in seconds"

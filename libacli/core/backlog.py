@@ -14,6 +14,7 @@ from libacli.core.event import Report
 from libacli.core.lifecycle import FINAL_STATES, State, check_move
 from libacli.core.messages import SayRequest
 from libacli.core.passage import Passage
+from libacli.core.reasons import refusal
 from libacli.core.route import RouteName
 from libacli.core.timeline import Timeline
 from libacli.errors import RefusedError
@@ -159,7 +160,7 @@ class Backlog:
 
     Holds at most `limit` waiting ones, and where others have filled it a quarter more of the owner's.
     Remembers what became of an id for `memory_s` seconds after its end, so that a repeated request is
-    answered and not spoken again.
+    answered and not spoken again; one that repeats the id alone, with something else to say, is refused.
     """
 
     def __init__(self, *, limit: int, memory_s: float = 600.0, memory_count: int = 4096) -> None:
@@ -189,6 +190,8 @@ class Backlog:
         """Takes a request that has an id. Raises RefusedError, and remembers nothing, when it cannot."""
         self._forget(now)
         if known := self._known.get(request.id):
+            if known.request.fingerprint != request.fingerprint:
+                raise refusal("id_reused", "this id is that of another text, or of another voice")
             return Acknowledgement(request.id, self._position(known, speaking), duplicate=True)
         self.check_open()
         if len(self._waiting) >= self._limit and not (is_owners and self._has_owners_place()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -50,6 +51,12 @@ class SayRequest:
     def words(self) -> str:
         """The text without the marks of pauses: what captions show, and what is counted."""
         return without_pauses(self.text)
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of what would be heard and seen, in hex: another one under the same id is a mistake."""
+        content = (self.text, self.voice, self.speed, self.instructions, self.emotion)
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def encode(self) -> dict[str, Any]:
         """The request as JSON members; what has its default value is left out."""

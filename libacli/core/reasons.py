@@ -62,6 +62,11 @@ _REFUSALS = (
         hint="leave it out; [pause 500ms] makes silence with any voice",
     ),
     RefusalReason(
+        "id_reused",
+        "the id, or the `Idempotency-Key`, was sent before with something else to say",
+        hint="use an id of its own for each text",
+    ),
+    RefusalReason(
         "queue_full",
         "as many wait as `say.queue_limit` lets",
         429,

@@ -326,3 +326,4 @@ class Health(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
 
     status: str
+    shared: str | None = Field(default=None, description="`ok` or `unreachable`: what servers share")

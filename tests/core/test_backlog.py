@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +90,29 @@ def test_a_known_id_is_answered_and_not_queued_again() -> None:
     spoken.become("done", 2.0)
     assert backlog.offer(request("a"), 601.0).duplicate
     assert not backlog.offer(request("a"), 603.0).duplicate
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"text": "Bye."}, {"voice": "heart"}, {"speed": 2.0}, {"instructions": "Whisper."}, {"emotion": "fear"}],
+    ids=str,
+)
+def test_a_known_id_with_something_else_to_say_is_refused_until_it_is_forgotten(
+    change: dict[str, Any],
+) -> None:
+    backlog = Backlog(limit=2)
+    backlog.offer(request("a"), 0.0)
+    for other in (replace(request("a"), **change), replace(request("a", priority=1), **change)):
+        with pytest.raises(RefusedError) as refused:
+            backlog.offer(other, 1.0)
+        assert refused.value.reason == "id_reused"
+    assert backlog.offer(replace(request("a"), priority=1, ttl_ms=5), 1.0).duplicate
+    assert len(backlog) == 1
+    spoken = backlog.pop()
+    assert spoken
+    spoken.become("speaking", 1.0)
+    spoken.become("done", 2.0)
+    assert not backlog.offer(replace(request("a"), **change), 603.0).duplicate
 
 
 def test_a_flood_of_ids_does_not_fill_the_memory() -> None:

@@ -164,6 +164,18 @@ async def test_a_request_is_answered_with_its_place() -> None:
         }
 
 
+async def test_an_id_that_comes_again_with_another_text_is_refused_and_the_first_one_goes_on() -> None:
+    async with open_office() as office:
+        office.say({"text": "Hello.", "id": "a"})
+        await asyncio.sleep(0.1)
+        told = len(office.events)
+        answer = office.say({"text": "Bye.", "id": "a", "interrupt": True})
+        assert answer["rejected"] == "id_reused"
+        assert office.say({"text": "Hello.", "id": "a"})["duplicate"]
+        assert not any(event.get("id") for event in office.events[told:])  # none is taken for the first one's
+        assert office.speaker.stops == 0
+
+
 async def test_bare_text_is_spoken_under_an_id_of_the_agent() -> None:
     async with open_office() as office:
         answer = office.say(b"Hello there.")
