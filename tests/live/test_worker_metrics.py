@@ -61,7 +61,7 @@ def test_two_lines_are_seen_by_a_scrape_and_by_a_collector(
         }
         with shell.running(*command, log=log, **asked_for) as worker:
             wait_for_line(log, "worker is ready", worker)
-            assert scrape(port)["liba_rooms",] == 0
+            assert scrape(port)["liba_rooms_in_use",] == 0
             for line in LINES:
                 said = shell.run("say", line, "--room", room, "--wait", "done", LIBA_AGENT_NAME=name)
                 assert said.returncode == 0, said.stderr
@@ -75,14 +75,14 @@ def test_two_lines_are_seen_by_a_scrape_and_by_a_collector(
         metrics = {metric.name: metric for metric in receiver.metrics()}
 
     assert seen["liba_utterances_total", "done", "fallback"] == 2
-    assert seen["liba_rooms",] == 1
+    assert seen["liba_rooms_in_use",] == 1
     assert seen["liba_queue_length",] == 0
     assert seen["liba_characters_total",] == sum(map(len, LINES))
     for duration in ("voice", "sink", "audible", "utterance"):
-        assert seen[f"liba_{duration}_seconds_count", "fallback"] == 2
-        assert seen[f"liba_{duration}_seconds_sum", "fallback"] > 0
-        point = metrics[f"liba.{duration}"].histogram.data_points[0]
-        assert point.sum == pytest.approx(seen[f"liba_{duration}_seconds_sum", "fallback"])
+        assert seen[f"liba_{duration}_duration_seconds_count", "fallback"] == 2
+        assert seen[f"liba_{duration}_duration_seconds_sum", "fallback"] > 0
+        point = metrics[f"liba.{duration}.duration"].histogram.data_points[0]
+        assert point.sum == pytest.approx(seen[f"liba_{duration}_duration_seconds_sum", "fallback"])
     spans = receiver.spans()
     assert {span.name for span in spans} == SPANS
     assert len({span.trace_id for span in spans}) == 2

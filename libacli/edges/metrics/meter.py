@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 
 from libacli.core.event import Event, Rejection
 from libacli.core.lifecycle import OUTCOMES
+from libacli.core.usage import Usage
 from libacli.core.utterance_record import UtteranceRecord
 
 logger = logging.getLogger("liba.metrics")
 
 _TICK_S = 5.0
-"""How often avatar time is told: a third of the 15 s in which Prometheus scrapes as a rule."""
+"""How often avatar time and caps are told: a third of the 15 s in which Prometheus scrapes as a rule."""
 
 _CLOSE_TIMEOUT_S = 2.0
 """Of the 15 s in which an agent is to be gone, 10 are for speech."""
@@ -37,6 +38,9 @@ class Meter:
     def avatar_seconds(self, seconds: float) -> None:
         """An avatar was there for so much longer."""
 
+    def spent(self, caps: Sequence[Usage]) -> None:
+        """So much of each cap is used up now."""
+
     async def run(self) -> None:
         """Does what has to be done meanwhile, until cancelled; may return before."""
 
@@ -45,11 +49,18 @@ class Meter:
 
 
 class Meters:
-    """All meters of one room. `avatar_time` tells the seconds of avatar time so far."""
+    """All meters of one room. `avatar_time` tells seconds of avatar time so far, `caps` what is used up."""
 
-    def __init__(self, meters: Sequence[Meter], *, avatar_time: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        meters: Sequence[Meter],
+        *,
+        avatar_time: Callable[[], float],
+        caps: Callable[[], Sequence[Usage]] = tuple,
+    ) -> None:
         self._meters = meters
         self._avatar_time = avatar_time
+        self._caps = caps
         self._told_s = 0.0
 
     def take_event(self, event: Event | Rejection) -> None:
@@ -68,6 +79,7 @@ class Meters:
             while True:
                 await asyncio.sleep(_TICK_S)
                 self._tell_avatar_time()
+                self._each(lambda meter: meter.spent(self._caps()))
 
     async def aclose(self) -> None:
         """Finishes, within 2 s."""

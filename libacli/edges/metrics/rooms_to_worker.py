@@ -12,11 +12,12 @@ import asyncio
 import json
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
+from libacli.core.usage import Usage
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.meter import Meter
 from libacli.edges.metrics.prometheus import PrometheusMeter
@@ -104,6 +105,8 @@ class _Line(asyncio.Protocol):
         elif reason := message.get("refused"):
             for meter in self._meters:
                 meter.refuse(str(reason))
+        elif "spent" in message:
+            self._prometheus.spent(self, dict(message["spent"]))
         else:
             self._prometheus.queue(self, int(message["queue"]))
             self._prometheus.avatar_seconds(float(message["more_avatar_s"]))
@@ -140,6 +143,10 @@ class RoomMeter(Meter):
         """An avatar was there for so much longer. This is not forgotten: it costs money."""
         self._untold_avatar_s += seconds
         self._tell_status()
+
+    def spent(self, caps: Sequence[Usage]) -> None:
+        """So much of each cap is used up now."""
+        self._tell({"spent": {cap.name: round(cap.used / cap.limit, 4) for cap in caps if cap.limit}})
 
     async def aclose(self) -> None:
         """The room is closed."""

@@ -28,7 +28,7 @@ async def worker_metrics(settings: Settings, environment: Mapping[str, str]) -> 
     if telemetry is None and not port:
         yield None
         return
-    meter = PrometheusMeter()
+    meter = PrometheusMeter(rooms_max=settings.agent_max_rooms)
     async with AsyncExitStack() as stack:
         others: list[Meter] = []
         if telemetry:

@@ -244,10 +244,12 @@ async def test_durations_are_histograms_by_route(
     await telemetry.aclose()
     seen = {metric.name: metric for metric in receiver.metrics()}
     assert sorted(seen) == [
-        f"liba.{name}" for name in ("audible", "latency", "sink", "utterance", "voice", "waiting")
+        f"liba.{name}.duration" for name in ("audible", "latency", "sink", "utterance", "voice", "waiting")
     ]
     assert {metric.unit for metric in seen.values()} == {"s"}
-    points = {attributes(point)["route"]: point for point in seen["liba.voice"].histogram.data_points}
+    points = {
+        attributes(point)["route"]: point for point in seen["liba.voice.duration"].histogram.data_points
+    }
     assert (points["fallback"].count, points["tavus"].count) == (2, 1)
     assert points["fallback"].sum == pytest.approx(0.461)
     assert points["tavus"].bucket_counts[list(points["tavus"].explicit_bounds).index(0.3)] == 1
