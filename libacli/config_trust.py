@@ -115,6 +115,7 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "say_accept",
         "metrics_prometheus_port",
         "metrics_prometheus_host",
+        "metrics_room_names",
         "serve_host",
         "serve_port",
         "serve_keys",

@@ -55,6 +55,7 @@ ATTEMPTS: dict[str, Any] = {
     "metrics_keep_mb": 1,
     "metrics_prometheus_port": 9090,
     "metrics_prometheus_host": "0.0.0.0",
+    "metrics_room_names": True,
     "serve_host": "0.0.0.0",
     "serve_port": 9999,
     "serve_keys": ["evil:" + "0" * 64],

@@ -24,6 +24,7 @@ from libacli.core.members import (
 )
 from libacli.core.route import RouteName, route_word
 from libacli.core.timeline import DURATIONS
+from libacli.core.trace_context import UNTRACED, TraceContext
 from libacli.core.usage import Usage
 from libacli.errors import RefusedError
 
@@ -152,6 +153,9 @@ class Event:
     report: Report
     t0: float
     """When its request came: POSIX seconds of the agent's clock. 0: that was not told."""
+
+    trace: TraceContext = UNTRACED
+    """Where the caller has it in a trace of his own: for meters, the room is not told."""
 
     def encode(self) -> dict[str, Any]:
         return {**self.facts.encode(), "t0": self.t0, **self.report.encode()}

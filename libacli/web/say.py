@@ -17,6 +17,7 @@ from libacli.core.lifecycle import LEVEL_STATES, SETTLED
 from libacli.core.markdown import as_prose
 from libacli.core.messages import MAX_ID_CHARS, SayRequest, read_say
 from libacli.core.pace import longest_speech_s
+from libacli.core.trace_context import TraceContext
 from libacli.errors import InterruptedSpeechError, NoAgentError, TimedOutError, UnreachableError
 from libacli.web.dependencies import CallerDependency, ServicesDependency
 from libacli.web.giving_up import client_left, unless_given_up
@@ -69,6 +70,10 @@ async def post_say(
             description="The same key is spoken once, however often it is sent",
         ),
     ] = None,
+    traceparent: Annotated[
+        str | None, Header(description="W3C Trace Context: the span that this is a part of")
+    ] = None,
+    tracestate: Annotated[str | None, Header(description="What belongs to it; passed on")] = None,
 ) -> SayAnswer:
     """Hands a text to the agent of a room, and brings an agent there if there is none.
 
@@ -79,7 +84,8 @@ async def post_say(
     caller.check_can_say()
     settings = services.settings
     room = caller.room_or(settings.say_room, body.room)
-    asked = _say_request(body, idempotency_key, max_text_chars=settings.say_max_text_chars)
+    trace = TraceContext.read({"traceparent": traceparent, "tracestate": tracestate})
+    asked = _say_request(body, idempotency_key, trace, max_text_chars=settings.say_max_text_chars)
     if asked.interrupt or asked.priority > 0:
         caller.check_can_control()
     said = await services.gateway.say(room, asked, timeout_s=REACH_TIMEOUT_S, on_behalf=caller.on_behalf)
@@ -122,9 +128,10 @@ async def get_utterance(
     )
 
 
-def _say_request(body: SayBody, key: str | None, *, max_text_chars: int) -> SayRequest:
+def _say_request(body: SayBody, key: str | None, trace: TraceContext, *, max_text_chars: int) -> SayRequest:
     members = body.model_dump(exclude_none=True, exclude={"room", "markdown"})
     members["text"] = as_prose(body.text, body.markdown)
+    members |= trace.encode()
     return read_say({"id": _utterance_id(key)} | members, max_text_chars=max_text_chars)
 
 

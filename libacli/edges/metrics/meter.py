@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from libacli.core.event import Event, Rejection
 from libacli.core.lifecycle import OUTCOMES
+from libacli.core.trace_context import UNTRACED, TraceContext
 from libacli.core.usage import Usage
 from libacli.core.utterance_record import UtteranceRecord
 
@@ -26,8 +27,8 @@ class Meter:
     All but `run` and `aclose` return at once.
     """
 
-    def observe(self, record: UtteranceRecord) -> None:
-        """An utterance has ended."""
+    def observe(self, record: UtteranceRecord, trace: TraceContext = UNTRACED) -> None:
+        """An utterance has ended, which `trace` of its caller's is about."""
 
     def refuse(self, reason: str) -> None:
         """A request was rejected."""
@@ -109,7 +110,7 @@ def _tell(meter: Meter, event: Event | Rejection) -> None:
     if isinstance(event, Rejection):
         meter.refuse(event.reason)
     elif event.report.state in OUTCOMES:
-        meter.observe(UtteranceRecord.of(event))
+        meter.observe(UtteranceRecord.of(event), event.trace)
 
 
 async def _run(meter: Meter) -> None:

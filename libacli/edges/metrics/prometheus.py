@@ -31,6 +31,7 @@ from libacli.core.latency import counted
 from libacli.core.lifecycle import OUTCOMES
 from libacli.core.reasons import REFUSALS
 from libacli.core.route import ROUTE_WORDS, route_word
+from libacli.core.trace_context import UNTRACED, TraceContext
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.errors import ConfigError
 
@@ -50,13 +51,13 @@ _SURROUNDINGS = ("process_", "lk_agents_")
 DURATIONS = {
     "waited": ("liba_waiting_duration", "In the queue, from the request to its turn (from T0 on)",
                (0.05, 0.1, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300)),
-    "d01": ("liba_voice_duration", "From its turn to the voice's first sound (T1), of those that began at once",
+    "d01": ("liba_voice_duration", "From its turn to the first sound of the voice (T1), if it began at once",
             (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.9, 1.2, 1.8, 3, 5, 10, 30, 60)),
     "d12": ("liba_sink_duration", "From there to the first frame in the sink (T1 to T2)",
             (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)),
     "d2a": ("liba_audible_duration", "From there until the room can hear it (T2 to TA)",
             (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1, 1.5, 2, 3, 5)),
-    "latency": ("liba_latency_duration", "From its turn until the room hears it, of those that began at once",
+    "latency": ("liba_latency_duration", "From its turn until the room hears it, if it began at once",
                 (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 0.9, 1.2, 1.45, 1.8, 2.9, 5, 10, 30)),
     "total": ("liba_utterance_duration", "From the request to the end of playback (T0 to T3)",
               (0.5, 1, 2, 3, 5, 8, 13, 20, 30, 60, 120, 300)),
@@ -113,7 +114,7 @@ class PrometheusMeter:
         Info("liba_build", "Versions of what runs here", registry=own).info(BUILD_INFO)
         self._begin_at_zero()
 
-    def observe(self, record: UtteranceRecord) -> None:
+    def observe(self, record: UtteranceRecord, trace: TraceContext = UNTRACED) -> None:
         """An utterance has ended."""
         route = route_word(record.route, "none")
         self._utterances.labels(record.outcome, route).inc()

@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
+from libacli.core.trace_context import UNTRACED, TraceContext
 from libacli.core.usage import Usage
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.meter import Meter
@@ -99,9 +100,9 @@ class _Line(asyncio.Protocol):
 
     def _take(self, message: dict[str, Any]) -> None:
         if told := message.get("record"):
-            record = UtteranceRecord.read(told)
+            record, trace = UtteranceRecord.read(told), TraceContext.read(message)
             for meter in self._meters:
-                meter.observe(record)
+                meter.observe(record, trace)
         elif reason := message.get("refused"):
             for meter in self._meters:
                 meter.refuse(str(reason))
@@ -126,9 +127,9 @@ class RoomMeter(Meter):
         self._is_closed = False
         self._tell_status()
 
-    def observe(self, record: UtteranceRecord) -> None:
+    def observe(self, record: UtteranceRecord, trace: TraceContext = UNTRACED) -> None:
         """An utterance has ended."""
-        self._tell({"record": record.encode()})
+        self._tell({"record": record.encode(), **trace.encode()})
 
     def refuse(self, reason: str) -> None:
         """A request was rejected."""

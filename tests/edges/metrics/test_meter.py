@@ -8,6 +8,7 @@ import pytest
 
 from libacli.core.event import AgentFacts, Event, Rejection, Report
 from libacli.core.lifecycle import State
+from libacli.core.trace_context import UNTRACED, TraceContext
 from libacli.core.usage import Usage
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.meter import Meter, Meters
@@ -28,7 +29,7 @@ class Counting(Meter):
         self.is_closed = False
         self.caps: list[Usage] = []
 
-    def observe(self, record: UtteranceRecord) -> None:
+    def observe(self, record: UtteranceRecord, trace: TraceContext = UNTRACED) -> None:
         self.records.append(record)
 
     def refuse(self, reason: str) -> None:
@@ -50,7 +51,7 @@ class Counting(Meter):
 class Broken(Meter):
     """Fails at everything it may fail at."""
 
-    def observe(self, record: UtteranceRecord) -> None:
+    def observe(self, record: UtteranceRecord, trace: TraceContext = UNTRACED) -> None:
         raise OSError("disk on fire")
 
     def avatar_seconds(self, seconds: float) -> None:

@@ -24,6 +24,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
 from libacli import __version__
+from libacli.core.trace_context import UNTRACED, TraceContext
 from libacli.core.usage import Usage
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.meter import Meter
@@ -376,7 +377,7 @@ async def test_other_meters_hear_the_same(meter: PrometheusMeter) -> None:
         def __init__(self) -> None:
             self.heard: list[UtteranceRecord | str] = []
 
-        def observe(self, record: UtteranceRecord) -> None:
+        def observe(self, record: UtteranceRecord, trace: TraceContext = UNTRACED) -> None:
             self.heard.append(record)
 
         def refuse(self, reason: str) -> None:
