@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import platform
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -296,6 +297,7 @@ def _desk(
         ttl_s=settings.say_ttl,
         waiters=waiters,
         log=log,
+        worker=platform.node(),
     )
 
 

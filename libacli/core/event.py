@@ -224,6 +224,9 @@ class AgentStatus:
     ended: tuple[Report, ...] = ()
     """Those that ended last, where they were asked for; the newest one last."""
 
+    worker: str = ""
+    """The machine that it runs on, for the owner alone; empty: not told."""
+
     def encode(self) -> dict[str, Any]:
         members: dict[str, Any] = {
             **self.facts.encode(),
@@ -231,6 +234,8 @@ class AgentStatus:
             "waiting": [report.encode() for report in self.waiting],
             "caps": [asdict(cap) for cap in self.caps],
         }
+        if self.worker:
+            members["worker"] = self.worker
         if self.waiting_left_out:
             members["waiting_left_out"] = self.waiting_left_out
         if self.ended:
@@ -251,6 +256,7 @@ class AgentStatus:
             read_count("waiting_left_out", members.get("waiting_left_out", 0)),
             unreadable + more_unreadable + of_ended_unreadable,
             ended,
+            read_text("worker", members.get("worker", "")),
         )
 
     def within(self, max_bytes: int) -> AgentStatus:
