@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Project, Url, group, livekit_settings
+from libacli.cli.options import (
+    ApiKey,
+    ApiSecret,
+    AsJson,
+    ConfigFile,
+    Project,
+    Url,
+    group,
+    livekit_settings,
+    settings_from,
+)
 from libacli.cli.output import output
 
 app = group("How long speech takes: T0 to T3 of each utterance.")
@@ -153,3 +163,22 @@ def dashboard(
     liba metrics dashboard > liba.json    then, in Grafana: Dashboards, Import
     """
     output.result(files("libacli.edges.metrics").joinpath("dashboard.json").read_text(encoding="utf-8"))
+
+
+@app.command()
+def alerts(
+    job: Annotated[
+        str, typer.Option("--job", help="Scrape jobs that are liba's, as a regular expression")
+    ] = "liba.*",
+    as_json: Annotated[bool, typer.Option("--json", "-j", help="A JSON list of the rules instead")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Print alerting rules for Prometheus.
+
+    \b
+    liba metrics alerts > liba.rules.yml    then, in prometheus.yml: rule_files
+    promtool check rules liba.rules.yml
+    """
+    from libacli.cli.runs.metrics_alerts import print_alerts
+
+    print_alerts(settings_from(config).settings, job=job, as_json=as_json)
