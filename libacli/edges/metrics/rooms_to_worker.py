@@ -147,7 +147,7 @@ class RoomMeter(Meter):
 
     def spent(self, caps: Sequence[Usage]) -> None:
         """So much of each cap is used up now."""
-        self._tell({"spent": {cap.name: round(cap.used / cap.limit, 4) for cap in caps if cap.limit}})
+        self._tell({"spent": {cap.name: cap.used / cap.limit for cap in caps if cap.limit}})
 
     async def aclose(self) -> None:
         """The room is closed."""
