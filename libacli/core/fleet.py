@@ -190,7 +190,7 @@ class Fleet:
         board, facts = room.board, room.board.facts
         latencies = board.latencies
         told = board.statistics().get("latency", {})
-        is_there = "speaking" if room.speaking else "idle"
+        is_there: AgentWord = "speaking" if room.speaking else "idle"
         return FleetLine(
             room=name,
             agent=facts.agent,

@@ -77,4 +77,4 @@ def job_of(worker: int) -> int:
     """The process of the worker's only room: it has sockets for sound."""
     children = psutil.Process(worker).children(recursive=True)
     (job,) = [child.pid for child in children if child.net_connections("udp4")]
-    return job
+    return int(job)

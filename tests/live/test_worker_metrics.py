@@ -66,8 +66,8 @@ def test_two_lines_are_seen_by_a_scrape_and_by_a_collector(
             wait_for_line(log, "worker is ready", worker)
             assert scrape(port)["liba_rooms_in_use",] == 0
             for line in LINES:
-                caller = {"LIBA_AGENT_NAME": name, "TRACEPARENT": PARENT}
-                said = shell.run("say", line, "--room", room, "--wait", "done", **caller)
+                command = ("say", line, "--room", room, "--wait", "done")
+                said = shell.run(*command, LIBA_AGENT_NAME=name, TRACEPARENT=PARENT)
                 assert said.returncode == 0, said.stderr
             refused = shell.run("say", "今日は", "--room", room, LIBA_AGENT_NAME=name)
             assert refused.returncode == 6

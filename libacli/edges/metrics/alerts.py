@@ -43,7 +43,7 @@ def alert_rules(*, job: str, latency_budget_ms: float) -> list[AlertRule]:
 def as_yaml(rules: list[AlertRule]) -> str:
     """A file of rules, as Prometheus reads it."""
     groups = [{"name": "liba", "rules": [_encoded(rule) for rule in rules]}]
-    return _HEAD + yaml.safe_dump({"groups": groups}, sort_keys=False, width=110, allow_unicode=True)
+    return _HEAD + str(yaml.safe_dump({"groups": groups}, sort_keys=False, width=110, allow_unicode=True))
 
 
 def _encoded(rule: AlertRule) -> dict[str, object]:

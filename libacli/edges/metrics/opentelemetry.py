@@ -43,25 +43,21 @@ def open_telemetry(environment: Mapping[str, str], *, with_rooms: bool = False) 
     """
     if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None
-    troubles, targets = [], []
+    telemetry, troubles = Telemetry(with_rooms=with_rooms), []
     for signal in SIGNALS:
         try:
             if target := Target.find(signal, environment):
-                targets.append(target)
+                telemetry.open(target)
         except ConfigError as error:
             troubles.append(f"{error}; {error.hint}")
-    telemetry = Telemetry(with_rooms=with_rooms) if targets else None
-    for target in targets if telemetry else ():
-        try:
-            telemetry.open(target)
         except Exception as error:  # of many kinds: the SDK's, the network library's, a file's
             troubles.append(f"OTEL_*: {_in_a_line(str(error))}")
     for trouble in dict.fromkeys(troubles):
         logger.warning("telemetry is left out: %s", trouble)
-    if telemetry and not telemetry.places:
-        telemetry.give_up()
-        return None
-    return telemetry
+    if telemetry.places:
+        return telemetry
+    telemetry.give_up()
+    return None
 
 
 class Telemetry(Meter):

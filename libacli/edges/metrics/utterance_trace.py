@@ -6,7 +6,6 @@ was asked of a model: https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from libacli.core.trace_context import TraceContext
@@ -85,7 +84,7 @@ def _attributes(record: UtteranceRecord, *, with_room: bool) -> dict[str, Any]:
     return {f"liba.{name}": members[name] for name in told if members[name] != ""}
 
 
-def _gen_ai(record: UtteranceRecord) -> Mapping[str, Any]:
+def _gen_ai(record: UtteranceRecord) -> dict[str, Any]:
     """As the conventions have it; nothing where no model was asked."""
     if not record.chunks or record.cached:
         return {}
