@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from libacli.core.delivery import Delivery
 from libacli.core.lifecycle import LEVEL_STATES, SETTLED
@@ -40,6 +40,19 @@ _BEFORE_SPEECH_S = 40.0
 Level = Literal["accepted", "audible", "done"]
 
 
+async def caller_trace(
+    traceparent: Annotated[
+        str | None, Header(description="W3C Trace Context: the span that this is a part of")
+    ] = None,
+    tracestate: Annotated[str | None, Header(description="What belongs to it; passed on")] = None,
+) -> TraceContext:
+    """The caller's trace; what is malformed is none."""
+    return TraceContext.read({"traceparent": traceparent, "tracestate": tracestate})
+
+
+TraceDependency = Annotated[TraceContext, Depends(caller_trace)]
+
+
 @router.post(
     "/api/say",
     summary="Say something",
@@ -56,6 +69,7 @@ async def post_say(
     response: Response,
     caller: CallerDependency,
     body: SayBody,
+    trace: TraceDependency,
     wait: Annotated[Level, Query(description="What to wait for")] = "accepted",
     timeout_s: Annotated[
         float | None,
@@ -70,10 +84,6 @@ async def post_say(
             description="The same key is spoken once, however often it is sent",
         ),
     ] = None,
-    traceparent: Annotated[
-        str | None, Header(description="W3C Trace Context: the span that this is a part of")
-    ] = None,
-    tracestate: Annotated[str | None, Header(description="What belongs to it; passed on")] = None,
 ) -> SayAnswer:
     """Hands a text to the agent of a room, and brings an agent there if there is none.
 
@@ -84,7 +94,6 @@ async def post_say(
     caller.check_can_say()
     settings = services.settings
     room = caller.room_or(settings.say_room, body.room)
-    trace = TraceContext.read({"traceparent": traceparent, "tracestate": tracestate})
     asked = _say_request(body, idempotency_key, trace, max_text_chars=settings.say_max_text_chars)
     if asked.interrupt or asked.priority > 0:
         caller.check_can_control()

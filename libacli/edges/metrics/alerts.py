@@ -15,6 +15,8 @@ _HEAD = (
     "# For Prometheus's `rule_files`, or a PrometheusRule's `spec`: liba metrics alerts > liba.rules.yml\n"
 )
 
+_SPOKEN = 'sum(increase(liba_utterances_total{route!="none"}[15m]))'
+
 
 @dataclass(frozen=True)
 class AlertRule:
@@ -37,7 +39,7 @@ class AlertRule:
 
 def alert_rules(*, job: str, latency_budget_ms: float) -> list[AlertRule]:
     """The rules, for scrape jobs whose name matches the regular expression `job`."""
-    return [*_workers(job), *_speech(latency_budget_ms / 1000), *_money(), *_web()]
+    return [*_workers(job), *_voices(), *_lines(latency_budget_ms / 1000), *_money(), *_web()]
 
 
 def as_yaml(rules: list[AlertRule]) -> str:
@@ -95,8 +97,7 @@ def _workers(job: str) -> list[AlertRule]:
     ]
 
 
-def _speech(budget_s: float) -> list[AlertRule]:
-    spoken = 'sum(increase(liba_utterances_total{route!="none"}[15m]))'
+def _voices() -> list[AlertRule]:
     return [
         AlertRule(
             "LibaVoiceUnavailable",
@@ -108,15 +109,20 @@ def _speech(budget_s: float) -> list[AlertRule]:
         ),
         AlertRule(
             "LibaVoiceFailover",
-            f"sum(increase(liba_voice_failovers_total[15m])) / {spoken} > 0.1",
+            f"sum(increase(liba_voice_failovers_total[15m])) / {_SPOKEN} > 0.1",
             "5m",
             "warning",
             "{{ $value | humanizePercentage }} of lines are spoken by another voice than the first one",
             "liba voices tells what the first one answers.",
         ),
+    ]
+
+
+def _lines(budget_s: float) -> list[AlertRule]:
+    return [
         AlertRule(
             "LibaAvatarFallback",
-            f'sum(increase(liba_utterances_total{{route="fallback"}}[15m])) / {spoken} > 0.25'
+            f'sum(increase(liba_utterances_total{{route="fallback"}}[15m])) / {_SPOKEN} > 0.25'
             " and on () sum(increase(liba_avatar_seconds_total[1d])) > 0",
             "10m",
             "warning",
