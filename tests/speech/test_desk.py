@@ -88,6 +88,7 @@ class Office:
             other_caps=lambda: [Usage("avatar", 3.0, 240.0, "minutes", 3600.0)],
             ttl_s=ttl_s,
             waiters=self.waiters,
+            worker="pod-1",
             log=ComplaintLog(
                 logging.getLogger("liba.desk"), on_defect=lambda: self.counted.append("internal")
             ),
@@ -148,6 +149,13 @@ async def open_office(
         await asyncio.sleep(0)
         yield office
         running.cancel()
+
+
+async def test_on_which_machine_it_runs_the_owner_alone_is_told() -> None:
+    async with open_office() as office:
+        asked = json.dumps({}).encode()
+        owners, guests = (office.desk.answer(STATUS_METHOD, asked, sender, 0.0) for sender in (VIEWER, GUEST))
+    assert (owners["worker"], "worker" in guests) == ("pod-1", False)
 
 
 async def test_the_callers_trace_is_known_to_who_counts_and_told_to_nobody_in_the_room() -> None:
@@ -474,7 +482,7 @@ async def test_the_status_of_an_id_that_nobody_knows_is_unknown() -> None:
 async def test_the_status_without_an_id_is_who_speaks_and_who_waits() -> None:
     async with open_office() as office:
         caps = [{"name": "avatar", "used": 3.0, "limit": 240.0, "unit": "minutes", "resets_in_s": 3600.0}]
-        assert office.status() == TOLD | {"speaking": None, "waiting": [], "caps": caps}
+        assert office.status() == TOLD | {"speaking": None, "waiting": [], "caps": caps, "worker": "pod-1"}
         for id in "abc":
             office.say({"text": "A canary sings.", "id": id})
         await asyncio.sleep(0.5)

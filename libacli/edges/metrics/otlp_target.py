@@ -77,13 +77,13 @@ class Target:
 
 
 def _check_address(url: str, protocol: str) -> None:
-    """Raises ConfigError unless `url` is one; gRPC takes `host:port`, too. It may hold a password."""
+    """Raises ConfigError unless `url`, which may hold a password, is one; gRPC takes others, too."""
     try:
         parts = urlsplit(url)
-        is_address = parts.scheme in _SCHEMES and parts.hostname is not None and parts.port != 0
+        is_address = protocol == "grpc" or (parts.scheme in _SCHEMES and bool(parts.hostname))
     except ValueError:
         is_address = False
-    if not is_address and (protocol != "grpc" or "://" in url or any(sign in url for sign in " []")):
+    if not is_address:
         raise ConfigError(
             "OTEL_EXPORTER_OTLP_ENDPOINT is no address", hint="it is like http://127.0.0.1:4318"
         )

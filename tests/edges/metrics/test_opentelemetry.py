@@ -5,6 +5,7 @@ import gzip
 import importlib
 import logging
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -451,6 +452,10 @@ BROKEN = {
     },
     "no such compression": {"OTEL_EXPORTER_OTLP_COMPRESSION": "zip"},
     "no number": {"OTEL_EXPORTER_OTLP_TIMEOUT": "ten", "OTEL_BSP_MAX_QUEUE_SIZE": "many"},
+    "a port that speaks something else": {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc",
+    },
     "no header": {"OTEL_EXPORTER_OTLP_HEADERS": "authorization: Bearer hunter2hunter2"},
     "a header of two lines": {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=hunter2hunter2%0Ahunter2hunter2"},
     "no such certificate": {
@@ -498,6 +503,21 @@ def test_whatever_is_wrong_with_it_speech_goes_on_and_the_log_has_a_line(
     assert 1 <= len(told) <= 2, ended.stderr
     assert all("telemetry" in line or "OTEL_" in line for line in told)
     assert "hunter2" not in ended.stderr
+
+
+def test_a_collector_that_never_answers_holds_no_process_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        environment = os.environ | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{deaf.getsockname()[1]}",
+            "OTEL_BSP_SCHEDULE_DELAY": "50",
+        }
+        began_at = time.monotonic()
+        ended = subprocess.run(
+            [sys.executable, "-c", SPEAKING], env=environment, capture_output=True, text=True, check=False
+        )
+    assert (ended.returncode, ended.stdout) == (0, "spoken\n"), ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert time.monotonic() - began_at < 9  # the SDK alone waits 10 s for an answer
 
 
 async def test_a_collector_that_is_away_is_told_once_and_holds_nothing_up(
