@@ -316,6 +316,9 @@ class Settings(BaseSettings):
     metrics_prometheus_host: str = Field(
         default="127.0.0.1", min_length=1, description="Address to bind that port to; anybody there may read"
     )
+    metrics_room_names: bool = Field(
+        default=False, description="Traces for OpenTelemetry name the room, which may tell who is in it"
+    )
     metrics_budget_d01: float = Field(
         default=900.0,
         gt=0,

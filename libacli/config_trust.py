@@ -119,6 +119,7 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "agent_health_host",
         "metrics_prometheus_port",
         "metrics_prometheus_host",
+        "metrics_room_names",
         "serve_host",
         "serve_port",
         "serve_keys",

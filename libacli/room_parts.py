@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import platform
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.caps import SayCaps
 from libacli.core.event import AgentFacts
+from libacli.core.hour import OWNER, Account
 from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, make_avatar_service
 from libacli.edges.avatars.expression import Expression
 from libacli.edges.avatars.learned_cap import learned_cap
@@ -54,6 +56,8 @@ from libacli.speech.speaker import Speaker
 from libacli.speech.waiters import Waiters
 
 logger = logging.getLogger("liba.room")
+
+_OWNER = Account(OWNER, is_owner=True)
 
 
 @dataclass(frozen=True)
@@ -143,7 +147,12 @@ def assemble(
     avatar = _avatar_parts(settings, room, service, bounds, ledger, minutes) if service else None
     either = FallbackSink(avatar.sink, track, bounds=bounds) if avatar else track
     sink = SteadySink(room, either, bounds=bounds)
-    all_meters = Meters(meters, avatar_time=lambda: avatar.session.seconds if avatar else 0.0)
+    caps = say_caps(settings, hour_clock=_wall_clock)
+    all_meters = Meters(
+        meters,
+        avatar_time=lambda: avatar.session.seconds if avatar else 0.0,
+        caps=lambda: (*caps.usage(_OWNER, asyncio.get_running_loop().time()), *minutes.usage()),
+    )
     log = ComplaintLog(logger, on_defect=lambda: all_meters.refuse("internal"))
     transport = _transport(settings, room, all_meters, log, origin)
     state = AgentStateAttribute(room, log)
@@ -167,7 +176,6 @@ def assemble(
         counters=(all_meters,),
         on_begin=captions.begin if captions else _nothing,
     )
-    caps = say_caps(settings, hour_clock=_wall_clock)
     speaker = room_speaker(settings, voice, known, sink, announcer, caps, bounds, pronunciations)
     desk = _desk(settings, room, speaker, announcer, waiters, caps, minutes, log)
     return Parts(
@@ -299,6 +307,7 @@ def _desk(
         ttl_s=settings.say_ttl,
         waiters=waiters,
         log=log,
+        worker=platform.node(),
     )
 
 

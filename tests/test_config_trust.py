@@ -56,6 +56,7 @@ ATTEMPTS: dict[str, Any] = {
     "agent_health_host": "0.0.0.0",
     "metrics_prometheus_port": 9090,
     "metrics_prometheus_host": "0.0.0.0",
+    "metrics_room_names": True,
     "serve_host": "0.0.0.0",
     "serve_port": 9999,
     "serve_keys": ["evil:" + "0" * 64],

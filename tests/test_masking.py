@@ -64,7 +64,11 @@ def test_what_looks_like_a_secret_is_taken_out(text: str, told: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["liba_audible_seconds_bucket", "liba_utterances_total", "a task-oriented-way-of-2 disk-usage-Monitors"],
+    [
+        "liba_audible_duration_seconds_bucket",
+        "liba_utterances_total",
+        "a task-oriented-way-of-2 disk-usage-Monitors",
+    ],
 )
 def test_names_that_begin_like_a_secret_are_told(words: str) -> None:
     assert masked(words) == words

@@ -30,6 +30,7 @@ from libacli.core.protocol import (
     STATE_ATTRIBUTE,
     STATUS_METHOD,
 )
+from libacli.core.trace_context import UNTRACED, TraceContext
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.avatars.fakes import FakeAvatarService
 from libacli.edges.avatars.ledger import Ledger
@@ -95,7 +96,7 @@ class Counts(Meter):
         self.refused: list[str] = []
         self.is_closed = False
 
-    def observe(self, record: UtteranceRecord) -> None:
+    def observe(self, record: UtteranceRecord, trace: TraceContext = UNTRACED) -> None:
         self.outcomes.append(record.outcome)
 
     def refuse(self, reason: str) -> None:

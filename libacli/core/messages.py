@@ -12,6 +12,7 @@ from libacli.core.emotion import EMOTIONS
 from libacli.core.reasons import refusal
 from libacli.core.script import read_script, without_pauses
 from libacli.core.text import clean, is_speakable
+from libacli.core.trace_context import TraceContext, read_traceparent, read_tracestate
 from libacli.errors import RefusedError
 
 MAX_REQUEST_BYTES = 16 * 1024
@@ -46,6 +47,15 @@ class SayRequest:
 
     ttl_ms: int | None = None
     """Not worth saying if it had to wait longer than this, in milliseconds."""
+
+    traceparent: str = ""
+    """The caller's span, and what belongs to it, see `TraceContext`; empty: it has none."""
+
+    tracestate: str = ""
+
+    @property
+    def trace(self) -> TraceContext:
+        return TraceContext(self.traceparent, self.tracestate)
 
     @property
     def words(self) -> str:
@@ -264,4 +274,6 @@ _READ: dict[str, Callable[[str, object], Any]] = {
     "interrupt": _flag,
     "priority": lambda name, value: _whole(name, value, -100, 100),
     "ttl_ms": lambda name, value: _whole(name, value, 1, 86_400_000),
+    "traceparent": lambda name, value: read_traceparent(value),
+    "tracestate": lambda name, value: read_tracestate(value),
 }

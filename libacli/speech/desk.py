@@ -137,7 +137,7 @@ class Desk:
     carries `epoch`, which is another one after the agent was started anew: its queue is gone then.
     `other_caps` tells which caps there are besides `caps`, which learn from the speaker what is spent.
     `ttl_s` is how long an utterance may wait whose request does not say; 0: as long as it takes.
-    `waiters` hear from the announcer what becomes of utterances.
+    `waiters` hear from the announcer what becomes of utterances. The owner is told the `worker` it runs on.
 
     A signed request that comes again, because LiveKit delivers it up to three times or because somebody has
     recorded it, gets the first answer again and is not carried out again. A request that is refused for a
@@ -156,6 +156,7 @@ class Desk:
         ttl_s: float = 0.0,
         waiters: Waiters | None = None,
         log: ComplaintLog | None = None,
+        worker: str = "",
     ) -> None:
         self._speaker = speaker
         self._announcer = announcer
@@ -166,6 +167,7 @@ class Desk:
         self._ttl_ms = round(ttl_s * 1000) or None
         self._waiters = waiters or Waiters()
         self._log = log or ComplaintLog(logger)
+        self._worker = worker
         self._refusals = Refusals(announcer, is_known=self._is_known, log=self._log, logger=logger)
         self._answered: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
@@ -289,6 +291,7 @@ class Desk:
             tuple(utterance.report() for utterance in waiting),
             (*self._caps.usage(account, received_at), *self._other_caps()),
             ended=tuple(utterance.report() for utterance in self._speaker.ended(ended)),
+            worker=self._worker if account.is_owner else "",
         )
 
     def _is_known(self, utterance_id: str) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from libacli.errors import StoreError
@@ -61,5 +63,5 @@ async def _is_owner(request: Request, services: Services) -> bool:
     },
 )
 async def prometheus_metrics(services: ServicesDependency, caller: CallerDependency) -> Response:
-    """Requests, their durations, and open event streams; what agents do they tell themselves."""
-    return Response(generate_latest(services.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    """Requests, their durations, open event streams, this process; what agents do they tell themselves."""
+    return Response(await asyncio.to_thread(services.metrics.expose), media_type=CONTENT_TYPE_LATEST)

@@ -10,13 +10,14 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from libacli.core.delivery import Delivery
 from libacli.core.lifecycle import LEVEL_STATES, SETTLED
 from libacli.core.markdown import as_prose
 from libacli.core.messages import MAX_ID_CHARS, SayRequest, read_say
 from libacli.core.pace import longest_speech_s
+from libacli.core.trace_context import TraceContext
 from libacli.errors import InterruptedSpeechError, NoAgentError, TimedOutError, UnreachableError
 from libacli.web.dependencies import CallerDependency, ServicesDependency
 from libacli.web.giving_up import client_left, unless_given_up
@@ -39,6 +40,19 @@ _BEFORE_SPEECH_S = 40.0
 Level = Literal["accepted", "audible", "done"]
 
 
+async def caller_trace(
+    traceparent: Annotated[
+        str | None, Header(description="W3C Trace Context: the span that this is a part of")
+    ] = None,
+    tracestate: Annotated[str | None, Header(description="What belongs to it; passed on")] = None,
+) -> TraceContext:
+    """The caller's trace; what is malformed is none."""
+    return TraceContext.read({"traceparent": traceparent, "tracestate": tracestate})
+
+
+TraceDependency = Annotated[TraceContext, Depends(caller_trace)]
+
+
 @router.post(
     "/api/say",
     summary="Say something",
@@ -55,6 +69,7 @@ async def post_say(
     response: Response,
     caller: CallerDependency,
     body: SayBody,
+    trace: TraceDependency,
     wait: Annotated[Level, Query(description="What to wait for")] = "accepted",
     timeout_s: Annotated[
         float | None,
@@ -83,7 +98,7 @@ async def post_say(
     caller.check_can_say()
     settings = services.settings
     room = caller.room_or(settings.say_room, body.room)
-    asked = _say_request(body, _id_of_key(idempotency_key), settings.say_max_text_chars)
+    asked = _say_request(body, _id_of_key(idempotency_key), trace, max_text_chars=settings.say_max_text_chars)
     if asked.interrupt or asked.priority > 0:
         caller.check_can_control()
     await services.sent_utterances.check_is_same(caller, room, asked)
@@ -127,9 +142,10 @@ async def get_utterance(
     )
 
 
-def _say_request(body: SayBody, id_of_key: str, max_text_chars: int) -> SayRequest:
+def _say_request(body: SayBody, id_of_key: str, trace: TraceContext, *, max_text_chars: int) -> SayRequest:
     members = body.model_dump(exclude_none=True, exclude={"room", "markdown"})
     members["text"] = as_prose(body.text, body.markdown)
+    members |= trace.encode()
     if id_of_key and body.id not in (None, id_of_key):
         detail = "the body has an id, and the Idempotency-Key stands for another one"
         raise Problem(422, "malformed", detail, hint="send one of both")

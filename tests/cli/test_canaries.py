@@ -53,6 +53,7 @@ RUNS: dict[str, tuple[list[str], list[str]]] = {
     "metrics summary": ([], ["--assert", "nonsense"]),
     "metrics export": ([], ["--since", "nonsense"]),
     "metrics dashboard": ([], ["nonsense"]),
+    "metrics alerts": ([], ["nonsense"]),
     "doctor": ([], ["nonsense"]),
     "reap": ([], ["nonsense"]),
     "server install": ([], ["nonsense"]),

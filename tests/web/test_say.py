@@ -48,6 +48,31 @@ async def test_it_hands_the_text_over_and_tells_where_to_ask_about_it(
     assert gateway.agents["demo"].requests == [SayRequest("Hello.", "u1")]
 
 
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize("path", ["/api/say", "/say"])
+async def test_a_text_is_part_of_the_trace_that_its_headers_name(
+    client: httpx2.AsyncClient, gateway: FakeGateway, path: str
+) -> None:
+    headers = {"traceparent": PARENT, "tracestate": "a=b"}
+    answer = await client.post(path, json={"text": "Hello.", "id": "u1"}, headers=headers)
+    assert answer.status_code == 202
+    assert gateway.agents["demo"].requests == [
+        SayRequest("Hello.", "u1", traceparent=PARENT, tracestate="a=b")
+    ]
+
+
+@pytest.mark.parametrize("malformed", ["", "nonsense", PARENT.upper(), "00-" + "0" * 52])
+async def test_a_malformed_trace_is_passed_over_and_the_text_said(
+    client: httpx2.AsyncClient, gateway: FakeGateway, malformed: str
+) -> None:
+    headers = {"traceparent": malformed, "tracestate": "a=b"}
+    answer = await client.post("/api/say", json={"text": "Hello.", "id": "u1"}, headers=headers)
+    assert answer.status_code == 202
+    assert gateway.agents["demo"].requests == [SayRequest("Hello.", "u1")]
+
+
 async def test_all_that_can_be_asked_for_comes_to_the_agent(
     client: httpx2.AsyncClient, gateway: FakeGateway
 ) -> None:
