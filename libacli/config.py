@@ -283,8 +283,16 @@ class Settings(BaseSettings):
     agent_isolation: Literal["process", "thread"] = Field(
         default="process", description="A process per room, or a thread, which needs far less memory"
     )
+    agent_health_host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address to bind the health check to; under Kubernetes 0.0.0.0, unless it is set",
+    )
     agent_health_port: int = Field(
-        default=0, ge=0, le=65535, description="Port of the health check on 127.0.0.1; 0: any free one"
+        default=0,
+        ge=0,
+        le=65535,
+        description="Port of the health check; 0: any free one; under Kubernetes 8081, unless it is set",
     )
 
     metrics_store: bool = Field(
@@ -353,6 +361,9 @@ class Settings(BaseSettings):
 
     log_level: LogLevel = Field(
         default="info", description="How much the agent tells; debug includes the spoken text"
+    )
+    log_format: Literal["auto", "text", "json"] = Field(
+        default="auto", description="Lines to read, or JSON objects; auto: JSON under Kubernetes alone"
     )
 
     @classmethod

@@ -10,13 +10,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from livekit.agents import NOT_GIVEN, AgentServer, JobExecutorType, JobRequest
+from livekit.agents import NOT_GIVEN, JobExecutorType, JobRequest
 
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.protocol import STATE_ATTRIBUTE
 from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, make_avatar_service
 from libacli.edges.avatars.ending import end_orphans
 from libacli.edges.avatars.ledger import Ledger, conversations_path
+from libacli.edges.livekit.agent_server import Server
 from libacli.edges.livekit.agent_state import FIRST_STATE
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.leader import Pulse, pulse
@@ -24,6 +25,7 @@ from libacli.edges.livekit.signs_of_life import SignsOfLife
 from libacli.edges.livekit.supervisor import Supervisor
 from libacli.edges.livekit.tokens import AGENT_IDENTITY_PREFIX
 from libacli.edges.metrics.worker import worker_metrics
+from libacli.edges.orchestrator.probes import Part, Probes
 from libacli.edges.voices.choose import load_plugins
 from libacli.errors import AvatarError, UnreachableError
 from libacli.masking import without_password
@@ -77,6 +79,10 @@ class Worker:
         self._signs = signs or SignsOfLife()
         self._jobs = RoomJobs(settings, metrics_socket, self._signs.address)
         self._entering = 0
+        self._is_ending = False
+        self.registered = asyncio.Event()
+        """LiveKit knows it, for the first time."""
+
         self.server = _make_server(settings)
         self.server.setup_fnc = self._jobs.prewarm
         self.server.rtc_session(
@@ -90,31 +96,47 @@ class Worker:
     async def run(self, *, rooms: Sequence[str] = ()) -> None:
         """Works until cancelled, then drains. Goes into `rooms` once it is registered.
 
-        Raises UnreachableError when LiveKit is gone for longer than the worker goes on trying.
+        Raises UnreachableError when LiveKit is gone for longer than the worker goes on trying, and what
+        `RoomProcesses.watch` raises.
         """
         # 244 MB. The SDK reads it in each process that it makes, and before the first room in this one.
         os.environ.setdefault(_MODELS, "0")
         self.supervisor.pin(rooms)
-        registered = asyncio.Event()
-        self.server.on("worker_registered", lambda *_: registered.set())
+        self.server.on("worker_registered", lambda *_: self.registered.set())
         self.server.on("worker_registered", lambda *_: self.supervisor.send_again())
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.server.run())
                 tasks.create_task(self._look_back())
+                tasks.create_task(self.server.processes.watch(self.server))
                 try:
-                    await registered.wait()
+                    await self.registered.wait()
                     settings = self._settings
                     logger.info("worker is ready: agent=%s url=%s", settings.agent_name, settings.livekit_url)
                     logger.info("avatar: %s", _avatar_words(settings))
                     logger.info('next: liba say "Hello." --room %s', settings.say_room)
                     await self.supervisor.run()
                 finally:
+                    self._is_ending = True
                     await self.server.aclose()
         except ExceptionGroup as group:
             if not group.subgroup(_has_given_up):
                 raise
             raise UnreachableError("LiveKit was gone for too long", hint="start the agent again") from group
+
+    def parts(self) -> dict[str, Part]:
+        """What it needs before it can take a room, and how each of it is. See `Probes`."""
+        server, most = self.server, self._settings.agent_max_rooms
+        was_registered, is_registered = self.registered.is_set(), server.is_registered
+        away = "the connection to LiveKit is lost" if was_registered else "LiveKit does not know it yet"
+        is_warm, trouble = server.processes.has_ready, server.processes.trouble
+        taken = self._taken
+        return {
+            "worker": Part(not self._is_ending, "it is being stopped" if self._is_ending else "it runs"),
+            "livekit": Part(is_registered, "registered" if is_registered else away),
+            "voice": Part(is_warm, "loaded" if is_warm else trouble or "it is being loaded"),
+            "rooms": Part(taken < most, f"{taken} of {most} taken"),
+        }
 
     def end_at_once(self) -> None:
         """Has all rooms end their avatars at once, whatever they do. Does not wait for it."""
@@ -144,11 +166,17 @@ class Worker:
                 if await asyncio.to_thread(Ledger(conversations_path()).orphans):
                     await self.clean_up()
 
+    @property
+    def _taken(self) -> int:
+        """Rooms, those that are being entered included."""
+        return len(self.server.active_jobs) + self._entering
+
     async def _take(self, request: JobRequest) -> None:
-        """Takes a room as long as there are fewer than the most, those that are being entered included."""
+        """Takes a room as long as there are fewer than the most."""
         most = self._settings.agent_max_rooms
-        if len(self.server.active_jobs) + self._entering >= most:
-            logger.warning("room %s is refused: %d rooms are taken", request.room.name, most)
+        if self._taken >= most:
+            name = request.room.name
+            logger.warning("room %s is refused: %d rooms are taken", name, most, extra={"room": name})
             await request.reject()
             return
         self._entering += 1
@@ -160,16 +188,16 @@ class Worker:
             self._entering -= 1
 
 
-def _make_server(settings: Settings) -> AgentServer:
+def _make_server(settings: Settings) -> Server:
     credentials = settings.livekit()
     if settings.agent_isolation == "thread":
         load_plugins(settings)
-    return AgentServer(
+    return Server(
         ws_url=credentials.ws_url,
         api_key=credentials.api_key,
         api_secret=credentials.api_secret.get_secret_value(),
         host="127.0.0.1",
-        port=settings.agent_health_port,
+        port=0,  # `Probes` passes on what it answers
         job_executor_type=JobExecutorType(settings.agent_isolation),
         num_idle_processes=1,
         # Rooms, not CPU: a busy machine would silently get no job, and LiveKit does not ask again.
@@ -199,8 +227,18 @@ def _has_given_up(error: BaseException) -> bool:
 async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
     """A worker that is ready to `run`, with what earlier ones have left behind ended.
 
-    Raises CredentialsError or UnreachableError when LiveKit cannot be used.
+    Raises CredentialsError or UnreachableError when LiveKit cannot be used, ConfigError.
     """
+    probes = Probes()
+    host, port = settings.agent_health_host, settings.agent_health_port
+    async with probes.answering(host, port), _worker(settings) as worker:
+        probes.parts = worker.parts
+        probes.sdk_port = lambda: worker.server.worker_info.http_port
+        yield worker
+
+
+@asynccontextmanager
+async def _worker(settings: Settings) -> AsyncIterator[Worker]:
     credentials = settings.livekit()
     if settings.say_accept == "anyone":
         logger.warning("say.accept=anyone: everybody in the room may make the agent speak")

@@ -53,6 +53,7 @@ ATTEMPTS: dict[str, Any] = {
     "agent_max_rooms": 1000,
     "metrics_keep_days": 1,
     "metrics_keep_mb": 1,
+    "agent_health_host": "0.0.0.0",
     "metrics_prometheus_port": 9090,
     "metrics_prometheus_host": "0.0.0.0",
     "serve_host": "0.0.0.0",

@@ -75,6 +75,7 @@ class _Liba(AnywhereGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         output.quiet = output.verbose = False
+        output.log = None
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: Any) -> list[str]:

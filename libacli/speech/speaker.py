@@ -17,6 +17,7 @@ from libacli.core.messages import SayRequest
 from libacli.core.pronunciation import Pronunciations
 from libacli.core.route import route_word
 from libacli.errors import LibaError, RefusedError
+from libacli.log_context import about
 from libacli.speech.cache import is_remembered
 from libacli.speech.chain import unknown_speaker
 from libacli.speech.pace import Pace
@@ -174,7 +175,8 @@ class Speaker:
                 self._speaking = await self._take()
                 self._falls_silent = False
                 self._reading = self._take_reading(self._speaking)
-                self._task = self._tasks.create_task(self._speak(self._speaking, self._reading))
+                with about(uid=self._speaking.id):
+                    self._task = self._tasks.create_task(self._speak(self._speaking, self._reading))
                 try:
                     await asyncio.wait([self._task])
                 finally:
@@ -219,18 +221,19 @@ class Speaker:
             if not is_at_once:  # what is remembered costs nothing
                 self._on_ask(utterance, chars)
 
-        return Reading(
-            self._tasks,
-            self._voice,
-            script,
-            style,
-            pace=self._pace,
-            known=self._known,
-            on_ask=on_ask,
-            on_last_request=self._look_ahead,
-            on_take=lambda take: _note(utterance, take),
-            is_at_once=is_at_once,
-        )
+        with about(uid=utterance.id):
+            return Reading(
+                self._tasks,
+                self._voice,
+                script,
+                style,
+                pace=self._pace,
+                known=self._known,
+                on_ask=on_ask,
+                on_last_request=self._look_ahead,
+                on_take=lambda take: _note(utterance, take),
+                is_at_once=is_at_once,
+            )
 
     async def _speak(self, utterance: Utterance, reading: Reading) -> None:
         """Speaks one utterance to its end, whatever that is. Raises nothing."""

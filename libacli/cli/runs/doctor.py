@@ -78,6 +78,8 @@ class DoctorRun:
             await self._check_machine()
             return
         self._checks.add(machine.settings(loaded))
+        if links := machine.service_links(loaded):
+            self._checks.add(links)
         self._checks.add(machine.folder(loaded))
         await self._checks.check_in_thread("files", lambda: machine.files(loaded))
         self._checks.add(exposure(loaded.settings))
@@ -125,7 +127,7 @@ class DoctorRun:
         """What is there for these settings."""
         check = self._checks.check_in_thread
         wanted = {
-            "agent.health_port": ("127.0.0.1", settings.agent_health_port),
+            "agent.health_port": (settings.agent_health_host, settings.agent_health_port),
             "metrics.prometheus_port": (settings.metrics_prometheus_host, settings.metrics_prometheus_port),
         }
         await check("ports", lambda: machine.ports(wanted))

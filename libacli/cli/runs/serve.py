@@ -21,7 +21,9 @@ from libacli.cli.output import output
 from libacli.cli.runs.listening import address_of, bound
 from libacli.cli.runs.page_link import PageLink, forget_links
 from libacli.config import Settings
+from libacli.edges.livekit.background import in_background
 from libacli.edges.livekit.gateway import RoomGateway
+from libacli.edges.orchestrator.service_manager import ServiceManager
 from libacli.edges.voices.choose import usual_speaker, voice_names
 from libacli.errors import ConfigError
 from libacli.web.app import make_app
@@ -67,6 +69,7 @@ class ServeRun:
         self._settings = settings
         self._as_json = as_json
         self._open_page = open_page
+        self._manager = ServiceManager(os.environ)
 
     def run(self) -> None:
         """Serves until SIGTERM; requests are finished then.
@@ -107,9 +110,10 @@ class ServeRun:
             config = self._config(app)
             bound_connections(config, gate)
             server = _Server(config, gate, lambda: self._announce(app.services, address))
-            signals = _Signals(server, app.services)
+            signals = _Signals(server, app.services, self._manager)
             try:
-                await server.serve(sockets=[listening])
+                async with in_background(self._manager.keep_told(lambda: f"serves {address}")):
+                    await server.serve(sockets=[listening])
             finally:
                 forget_links()
         if signals.first == signal.SIGINT:
@@ -154,6 +158,7 @@ class ServeRun:
 
     def _announce(self, services: Services, address: str) -> None:
         """That it serves, and where."""
+        self._manager.ready()
         page = f"{address}/#room={quote(self._settings.say_room, safe='')}"
         link = self._link(services, page, can_say=self._open_page)
         output.status(f"page     {link.shown()}")
@@ -239,8 +244,9 @@ class _CutOffResponder:
 class _Signals:
     """The first one lets requests finish and ends streams, which never would; the second one ends it all."""
 
-    def __init__(self, server: uvicorn.Server, services: Services) -> None:
+    def __init__(self, server: uvicorn.Server, services: Services, manager: ServiceManager) -> None:
         self.first: signal.Signals | None = None
+        self._manager = manager
         self._server = server
         self._services = services
         loop = asyncio.get_running_loop()
@@ -253,6 +259,7 @@ class _Signals:
             asyncio.get_running_loop().call_later(_HURRY_S, os._exit, 128 + number)
             return
         self.first = number
+        self._manager.stopping()
         output.status(f"stopping: requests have {_FINISH_S} s to finish; once more ends it at once")
         self._services.feeds.end()
         asyncio.get_running_loop().call_later(_ANSWER_S, self._services.answer_now.set)

@@ -12,6 +12,7 @@ from libacli.edges.livekit.api import Participant, RoomRow
 from libacli.edges.livekit.leader import Pulse
 from libacli.edges.livekit.supervised_room import Finding, Stage, Step, SupervisedRoom
 from libacli.errors import LibaError, NoAgentError
+from libacli.log_context import about
 
 logger = logging.getLogger("liba.supervisor")
 
@@ -169,12 +170,14 @@ class Supervisor:
                     if now >= room.asked_at + _ASK_EVERY_S:
                         seem_well.append((name, room))
                 elif room.is_odd(rows.get(name), now, has_job=self._agents.has_job(name)):
-                    tasks.create_task(self._look_into(name, room, rows.get(name)))
+                    with about(room=name):
+                        tasks.create_task(self._look_into(name, room, rows.get(name)))
                 elif room.agent:
                     seem_well.append((name, room))
             seem_well.sort(key=lambda one: one[1].asked_at)
             for name, room in seem_well[:_ASKED_A_ROUND]:
-                tasks.create_task(self._ask(name, room))
+                with about(room=name):
+                    tasks.create_task(self._ask(name, room))
 
     def _is_well(self, name: str, room: SupervisedRoom) -> bool:
         return self._agents.is_well(name) and not room.has_missed
