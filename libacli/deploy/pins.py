@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 
-EXTRAS = ("local", "redis", "web")
+EXTRAS = ("journal", "local", "redis", "web")
+"""All that there are but the developers': one image does for every part."""
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^]]*)\])?")
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from libacli.deploy.pins import EXTRAS
 from libacli.deploy.plan import Part, Plan, checked
 from libacli.deploy.secret_words import to_fill_in
 from libacli.deploy.template import fill
@@ -19,6 +20,7 @@ def units(plan: Plan, program: str = PROGRAM) -> dict[str, str]:
     has_serve = Part.SERVE in plan.parts
     names = ["liba-agent.service", *(["liba-serve.service"] if has_serve else [])]
     values = values_of(plan) | {
+        "extras": ",".join(EXTRAS),
         "program": checked("program", program),
         "hardening": fill("systemd/hardening", {}),
         "fill_in": to_fill_in(plan.serve_secrets if has_serve else plan.secrets),
