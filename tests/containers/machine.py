@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from tests.containers.container import Command, Container, Probe, Web
+from tests.leftover_processes import MARK
 from tests.started import started
 
 ADDRESS = "10.88.0.2"
@@ -64,7 +65,11 @@ class Machine:
         ]  # fmt: skip
         log = folder / "log"
         with log.open("wb") as out, started(command, stdout=out, stderr=out) as process:
-            yield Running(self, container, process, log)
+            running = Running(self, container, process, log)
+            try:
+                yield running
+            finally:
+                running.kill()
 
     def _wanted(self, container: Container, root: Path) -> dict[str, object]:
         return {
@@ -127,6 +132,15 @@ class Running:
             )
         return time.monotonic() - begin
 
+    def kill(self) -> None:
+        """Ends it at once, with all that it started; nothing when it has ended.
+
+        Not by its parent's end: the kernel forgets that wish of a process that becomes another user.
+        """
+        if first := self._first():
+            os.kill(first, signal.SIGKILL)
+            self._process.wait()
+
     @property
     def code(self) -> int | None:
         """Its exit code; None while it runs."""
@@ -152,7 +166,8 @@ def as_user(container: Container, argv: Sequence[str]) -> list[str]:
     """`argv` with the container's user and variables, and no privilege at all."""
     user = [f"--reuid={container.uid}", f"--regid={container.gid}", "--clear-groups"]
     without = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"]
-    env = [f"{name}={value}" for name, value in ({**container.image.env, **container.env}).items()]
+    mark = {MARK: os.environ[MARK]}  # else nobody would know whose it is, were it left behind
+    env = [f"{name}={value}" for name, value in {**container.image.env, **container.env, **mark}.items()]
     return ["setpriv", *user, *without, "env", "-i", "-C", container.image.workdir, *env, *argv]
 
 
