@@ -132,6 +132,22 @@ def test_a_worker_that_livekit_is_gone_from_lives_and_is_not_ready(shell: Shell,
             wait_until(lambda: not kubelet.troubles(), "it is not ready again")
 
 
+def test_where_nothing_can_be_kept_that_is_told_once_and_speech_goes_on(
+    shell: Shell, room: str, tmp_path: Path
+) -> None:
+    log, nowhere = tmp_path / "worker.log", tmp_path / "file" / "home"
+    nowhere.parent.write_text("")
+    homeless = {"LIBA_AGENT_NAME": "homeless", "XDG_STATE_HOME": str(nowhere), "XDG_CACHE_HOME": str(nowhere)}
+    with shell.running("agent", "run", "--isolation", "thread", log=log, **homeless) as worker:
+        wait_for_line(log, "worker is ready", worker)
+        said = shell.run("say", "All the same.", "--room", room, "--wait", "done", **homeless)
+        assert (said.returncode, said.stdout.split()[0]) == (0, "done"), said.stderr
+        worker.terminate()
+    told = log.read_text()
+    assert told.count(f"{nowhere}/liba cannot be written to (Not a directory)") == 1
+    assert "Traceback" not in told
+
+
 def _knows_manager(process: psutil.Process) -> bool:
     try:
         return "NOTIFY_SOCKET" in process.environ()

@@ -16,6 +16,7 @@ from libacli.edges.livekit.background import in_background
 from libacli.edges.livekit.tokens import check_name
 from libacli.edges.orchestrator.service_manager import ServiceManager
 from libacli.edges.voices.pronunciations import pronunciations
+from libacli.user_folders import check_temporary_folder, not_kept
 
 if TYPE_CHECKING:
     from libacli.worker import Worker
@@ -35,6 +36,9 @@ def run_worker(settings: Settings, *, rooms: Sequence[str]) -> None:
     configure_log(settings)
     output.status(f"starting the worker {settings.agent_name!r}; Ctrl-C ends it")
     warn_of_exposures(settings)
+    check_temporary_folder()
+    for line in not_kept(settings):
+        logging.getLogger("liba").warning("%s", line)
     asyncio.run(_run(settings, rooms, ServiceManager(os.environ)))
 
 
