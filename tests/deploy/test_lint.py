@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import kubernetes_validate
@@ -23,7 +24,13 @@ def ran(*command: str | Path) -> subprocess.CompletedProcess[str]:
 def hadolint(text: str, folder: Path) -> str:
     """What it complains of, of any weight."""
     (folder / "Dockerfile").write_text(text)
-    ended = ran("hadolint", "--no-color", "--failure-threshold", "style", folder / "Dockerfile")
+    ended = ran(
+        Path(sys.executable).parent / "hadolint",
+        "--no-color",
+        "--failure-threshold",
+        "style",
+        folder / "Dockerfile",
+    )
     return ended.stdout + ended.stderr
 
 
