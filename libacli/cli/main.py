@@ -41,6 +41,7 @@ COMMANDS = (
     "avatar",
     "cache",
     "doctor",
+    "deploy",
     "config",
 )
 """Modules of `libacli.cli.commands`: each holds a group named `app`, or a function named as itself."""
