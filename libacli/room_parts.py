@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ from libacli.edges.avatars.minutes import AvatarMinutes, avatar_minutes
 from libacli.edges.avatars.policy import avatar_policy
 from libacli.edges.avatars.port import AvatarService
 from libacli.edges.avatars.session import AvatarSession
+from libacli.edges.journal.choose import make_journal, make_seal, place_of
 from libacli.edges.livekit.agent_state import AgentStateAttribute
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.authorization import RoomAuthorization, say_caps
@@ -37,6 +38,7 @@ from libacli.edges.livekit.hour_file import HourFile, hour_path
 from libacli.edges.livekit.participants import sound_of
 from libacli.edges.livekit.room_gate import putting_out
 from libacli.edges.livekit.room_transport import RoomTransport
+from libacli.edges.livekit.signing import wall_clock
 from libacli.edges.livekit.stream_origin import StreamOrigin
 from libacli.edges.metrics.meter import Meter, Meters
 from libacli.edges.sinks.avatar import AvatarSink
@@ -47,7 +49,11 @@ from libacli.speech.announcer import Announcer, Outlet
 from libacli.speech.chain import ChainVoice
 from libacli.speech.desk import Desk
 from libacli.speech.fallback import FallbackSink
+from libacli.speech.heir import SpeakersHeir
+from libacli.speech.journal import Journal
+from libacli.speech.notes import NoNotes, Notes
 from libacli.speech.ports import Sink, Voice
+from libacli.speech.scribe import Scribe
 from libacli.speech.speaker import Speaker
 from libacli.speech.waiters import Waiters
 
@@ -103,6 +109,9 @@ class Parts:
     hour_file: HourFile | None
     """None: there is no cap that would have to be counted."""
 
+    scribe: Scribe | None
+    """None: what waits ends with this agent."""
+
 
 def assemble(
     settings: Settings,
@@ -116,11 +125,13 @@ def assemble(
     characters: Path | None = None,
     known: Acquaintances | None = None,
     origin: StreamOrigin | None = None,
+    journal: Journal | None = None,
 ) -> Parts:
     """The parts of an agent for `room`, which must be connected. Needs a running event loop.
 
     What is not given is made as the settings say. `characters` is the file in which they are counted, `known`
-    what rooms tell each other of the voices, `origin` where text streams come from.
+    what rooms tell each other of the voices, `origin` where text streams come from, `journal` where the queue
+    is written down. Raises ConfigError when that cannot be done as the settings want it.
     """
     epoch = uuid.uuid4().hex[:8]
     bounds = _bounds(settings)
@@ -163,8 +174,15 @@ def assemble(
         on_begin=captions.begin if captions else _nothing,
     )
     caps = say_caps(settings, hour_clock=_wall_clock)
-    speaker = room_speaker(settings, voice, known, sink, announcer, caps, bounds, pronunciations)
-    desk = _desk(settings, room, speaker, announcer, waiters, caps, minutes, log)
+    journal = journal or make_journal(settings, room.name, epoch=epoch, clock=wall_clock)
+
+    def heir() -> SpeakersHeir:
+        return SpeakersHeir(speaker, caps, _wall_clock)
+
+    scribe = _scribe(settings, room, journal, heir) if journal else None
+    notes = scribe or NoNotes()
+    speaker = room_speaker(settings, voice, known, sink, announcer, caps, bounds, pronunciations, notes)
+    desk = _desk(settings, room, speaker, announcer, waiters, caps, minutes, notes, log)
     return Parts(
         settings=settings,
         room=room,
@@ -181,6 +199,7 @@ def assemble(
         meters=all_meters,
         ledger=ledger,
         hour_file=_hour_file(settings, caps, epoch, characters),
+        scribe=scribe,
     )
 
 
@@ -269,6 +288,11 @@ def _hour_file(settings: Settings, caps: SayCaps, epoch: str, file: Path | None)
     return HourFile(file or hour_path(), caps.hour, api_key=settings.livekit_api_key, agent=epoch)
 
 
+def _scribe(settings: Settings, room: rtc.Room, journal: Journal, heir: Callable[[], SpeakersHeir]) -> Scribe:
+    place = place_of(settings, room.name).name
+    return Scribe(journal, make_seal(settings), place=place, heir=heir, wall_clock=_wall_clock)
+
+
 def _desk(
     settings: Settings,
     room: rtc.Room,
@@ -277,6 +301,7 @@ def _desk(
     waiters: Waiters,
     caps: SayCaps,
     minutes: AvatarMinutes,
+    notes: Notes,
     log: ComplaintLog,
 ) -> Desk:
     return Desk(
@@ -288,6 +313,7 @@ def _desk(
         other_caps=minutes.usage,
         ttl_s=settings.say_ttl,
         waiters=waiters,
+        notes=notes,
         log=log,
     )
 

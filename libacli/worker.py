@@ -17,9 +17,11 @@ from libacli.core.protocol import STATE_ATTRIBUTE
 from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, make_avatar_service
 from libacli.edges.avatars.ending import end_orphans
 from libacli.edges.avatars.ledger import Ledger, conversations_path
+from libacli.edges.journal.choose import WaitingRooms, check_journal, rooms_that_wait
 from libacli.edges.livekit.agent_state import FIRST_STATE
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.leader import Pulse, pulse
+from libacli.edges.livekit.signing import wall_clock
 from libacli.edges.livekit.signs_of_life import SignsOfLife
 from libacli.edges.livekit.supervisor import Supervisor
 from libacli.edges.livekit.tokens import AGENT_IDENTITY_PREFIX
@@ -61,7 +63,8 @@ _GIVEN_UP = "failed to connect to livekit after"
 class Worker:
     """Takes the rooms that LiveKit dispatches to `agent.name`, and looks after them. Implements `Agents`.
 
-    Rooms tell their metrics on `metrics_socket`, and show by `signs` that they live.
+    Rooms tell their metrics on `metrics_socket`, and show by `signs` that they live. `waiting` tells of rooms
+    where lines wait that an earlier agent has accepted.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Worker:
         *,
         metrics_socket: Path | None = None,
         signs: SignsOfLife | None = None,
+        waiting: WaitingRooms | None = None,
     ) -> None:
         self._settings = settings
         self._api = api
@@ -85,7 +89,7 @@ class Worker:
             on_request=self._take,
             on_session_end=self._jobs.leave,
         )
-        self.supervisor = Supervisor(api, self, settings.agent_name)
+        self.supervisor = Supervisor(api, self, settings.agent_name, waiting=waiting)
 
     async def run(self, *, rooms: Sequence[str] = ()) -> None:
         """Works until cancelled, then drains. Goes into `rooms` once it is registered.
@@ -199,9 +203,11 @@ def _has_given_up(error: BaseException) -> bool:
 async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
     """A worker that is ready to `run`, with what earlier ones have left behind ended.
 
-    Raises CredentialsError or UnreachableError when LiveKit cannot be used.
+    Raises CredentialsError or UnreachableError when LiveKit cannot be used, ConfigError when no queue can be
+    written down as the settings want it.
     """
     credentials = settings.livekit()
+    check_journal(settings)
     if settings.say_accept == "anyone":
         logger.warning("say.accept=anyone: everybody in the room may make the agent speak")
     if settings.say_accept == "attribute":
@@ -215,10 +221,11 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
     async with (
         worker_metrics(settings, os.environ) as metrics_socket,
         signs.listening(),
+        rooms_that_wait(settings, clock=wall_clock) as waiting,
         LiveKitApi(credentials, departure_timeout_s=settings.departure_timeout_s) as api,
     ):
         try:
-            yield Worker(settings, api, metrics_socket=metrics_socket, signs=signs)
+            yield Worker(settings, api, metrics_socket=metrics_socket, signs=signs, waiting=waiting)
         finally:  # a room that was killed a moment ago has left its avatar behind, and nobody looks any more
             await _reap_what_was_left(settings, within_s=_LAST_REAP_TIMEOUT_S)
 

@@ -118,6 +118,9 @@ class Report:
     """`reported`, `observed` or `estimated`."""
 
     replayed: bool = False
+    resumed: bool = False
+    """It is said again from its beginning, as the agent before this one died in the middle of it."""
+
     chars: int = 0
     waited: float | None = None
     d01: float | None = None
@@ -291,7 +294,7 @@ REPORT_READERS: Mapping[str, Reader] = {
     "hold": read_amount,
     "underruns": read_count,
     "t3_source": read_text,
-    "replayed": read_flag,
+    **dict.fromkeys(("replayed", "resumed"), read_flag),
     "chars": read_count,
     **dict.fromkeys(DURATIONS, read_amount),
 }

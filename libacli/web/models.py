@@ -104,6 +104,10 @@ class SayAnswer(BaseModel):
     epoch: str = Field(description="Another one after the agent was started anew: its queue is gone then")
     position: int = Field(description="How many go before it")
     duplicate: bool = Field(description="The agent had this id already; it is spoken once")
+    journaled: bool | None = Field(
+        default=None,
+        description="Whether the agent that follows says it, if this one dies; null: nothing is written down",
+    )
     state: str = Field(
         description=f"{', '.join(f'`{state}`' for state in MOVES if state != 'rejected')}; "
         "`lost` when its agent is gone"
