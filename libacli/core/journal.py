@@ -78,7 +78,7 @@ class Ended:
     def read(cls, members: object) -> Ended:
         """Raises ValueError."""
         match members:
-            case {"id": str(id), "state": state, "reason": str(reason), "ended_at": float(at) | int(at)}:
+            case {"id": str(id), "state": str(state), "reason": str(reason), "ended_at": float(at) | int(at)}:
                 if state in OUTCOMES:
                     return cls(id, state, reason, at)
         raise ValueError("it is no end of a line")
