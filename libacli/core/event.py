@@ -46,7 +46,8 @@ class AgentFacts:
     """Utterances that wait."""
 
     epoch: str = ""
-    """Which life of the agent: another one after it was started anew, and its queue is gone then."""
+    """Which life of the agent: another one after it was started anew; its queue is gone then, unless there
+    is a journal."""
 
     voice_state: str = ""
     """Why it is not the voice that is asked first; empty when it is."""
