@@ -279,6 +279,15 @@ class Settings(BaseSettings):
         ge=0,
         description="Characters an hour, by API key, of all agents here, or that share redis.url; 0: no cap",
     )
+    say_journal: Literal["off", "file", "redis"] = Field(
+        default="off",
+        description="Where what waits is written down, encrypted, for the agent that follows a dead one",
+    )
+    say_journal_key: SecretStr | None = Field(
+        default=None,
+        description="Any text that its key is made of, or several with commas: the first one encrypts; "
+        "empty: the API secret",
+    )
 
     agent_name: str = Field(
         default="liba", min_length=1, max_length=64, description="Name the agent is dispatched by"

@@ -90,6 +90,7 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "tavus_api_key",
         "serve_owner_key",
         "redis_url",
+        "say_journal_key",
     ),
     Trust.LIMIT: (
         "avatar_join_timeout",
@@ -129,6 +130,7 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "serve_tls_cert",
         "serve_tls_key",
         "redis_prefix",
+        "say_journal",
         "log_level",
         "voice_cache_mb",
     ),

@@ -24,6 +24,8 @@ LibaError                       1
 │   └── VoiceTruncatedError     1   ... because the sound stopped before the text did
 ├── SinkError                   1   sound did not reach the room
 └── StoreError                  1   what machines share could not be read or written
+    ├── FencedError             1   ... because somebody else has taken it over
+    └── ForgottenError          1   ... because what was there is lost
 
 The number is the exit code of a command that ends with the error.
 """
@@ -202,4 +204,12 @@ class SinkError(LibaError):
 
 
 class StoreError(LibaError):
+    pass
+
+
+class FencedError(StoreError):
+    pass
+
+
+class ForgottenError(StoreError):
     pass

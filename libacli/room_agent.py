@@ -14,6 +14,7 @@ from libacli.core.protocol import AGENT_ATTRIBUTE, EPOCH_ATTRIBUTE
 from libacli.edges.avatars.viewers import is_heard
 from libacli.errors import LibaError
 from libacli.room_parts import AvatarParts, Parts
+from libacli.speech.scribe import Scribe
 
 logger = logging.getLogger("liba.agent")
 
@@ -68,6 +69,8 @@ async def agent_in_room(parts: Parts, job: Job) -> AsyncIterator[None]:
         closing.push_async_callback(parts.meters.aclose)
         for keeper in reversed(parts.hour_keepers):
             closing.push_async_callback(keeper.aclose)
+        if parts.scribe:
+            closing.push_async_callback(parts.scribe.aclose)
         if parts.avatar:
             await closing.enter_async_context(parts.avatar.service)
         tasks = await closing.enter_async_context(asyncio.TaskGroup())
@@ -117,6 +120,8 @@ class _RoomAgent:
         _keep_what_is_loaded()
         for keeper in parts.hour_keepers:
             await keeper.load()
+        if parts.scribe:
+            await parts.scribe.open()
         parts.transport.serve(parts.desk)
         parts.state.become("listening")
         await self._make_known()
@@ -138,6 +143,9 @@ class _RoomAgent:
                     tasks.create_task(parts.captions.run())
                 for keeper in parts.hour_keepers:
                     tasks.create_task(keeper.run())
+                if parts.scribe:
+                    tasks.create_task(parts.scribe.run())
+                    tasks.create_task(self._until_fenced(parts.scribe))
                 if parts.avatar:
                     tasks.create_task(parts.ledger.keep())
                     tasks.create_task(parts.avatar.sink.listen())
@@ -149,10 +157,18 @@ class _RoomAgent:
             self._job.leave("defect")
 
     async def finish(self) -> None:
-        """Refuses what is new, and speaks what was accepted as far as time allows."""
+        """Refuses what is new, and speaks what was accepted as far as time allows.
+
+        Of what is written down for the agent that follows it finishes the line that it speaks, if it can.
+        """
         parts = self._parts
         parts.speaker.close()  # first of all: what comes next may take a second
         await parts.transport.look_for_takeover(parts.epoch)
+        if parts.transport.is_room_closed:  # nobody follows
+            parts.speaker.stop(reason="the room was closed")
+        elif parts.scribe:
+            await parts.scribe.confirm()
+            parts.speaker.hand_on_waiting()
         is_hopeless = self._is_broken or not parts.room.isconnected()
         is_busy = bool(parts.speaker.speaking or parts.speaker.queue_length)
         try:
@@ -161,7 +177,7 @@ class _RoomAgent:
                 if is_busy:
                     await asyncio.sleep(LAST_WORD_S)
         except TimeoutError:
-            parts.speaker.stop(reason="the agent stopped")
+            parts.speaker.hand_on(reason="the agent stopped")
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HOPELESS_S if is_hopeless else FLUSH_TIMEOUT_S):
                     await self._until_all_is_told()
@@ -183,8 +199,7 @@ class _RoomAgent:
             await self._reconnected.wait()
             self._reconnected.clear()
             if not await self._job.is_leader():
-                self._parts.speaker.stop(reason="another agent took its place")
-                self._job.leave("already_running")
+                self._make_way()
                 return
             try:
                 await self._make_known()
@@ -192,6 +207,14 @@ class _RoomAgent:
                 logger.warning("the agent is not known in the room: %s; trying again", error)
                 await asyncio.sleep(_KNOWN_AGAIN_S)
                 self._reconnected.set()
+
+    async def _until_fenced(self, scribe: Scribe) -> None:
+        await scribe.fenced.wait()
+        self._make_way()
+
+    def _make_way(self) -> None:
+        self._parts.speaker.hand_on(reason="another agent took its place")
+        self._job.leave("already_running")
 
     async def _warm_up(self) -> None:
         """Takes what time it takes: a server that loads its model would begin anew if this were given up."""

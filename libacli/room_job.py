@@ -15,6 +15,7 @@ from livekit.agents import AutoSubscribe, JobContext, JobExecutorType, JobProces
 
 from libacli.config import Settings
 from libacli.core.acquaintance import Acquaintances
+from libacli.edges.journal.choose import check_journal
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.background import in_background
 from libacli.edges.livekit.encryption import encrypt
@@ -62,6 +63,7 @@ class RoomJobs:
         """Before there is a room: what takes long to load, and what others can have the SDK log."""
         bound_sdk_log()
         note_what_records_are_about()
+        check_journal(self.settings)  # loads what it is written with
         process.userdata["voice"] = make_voice(self.settings)
 
     async def enter(self, context: JobContext) -> None:

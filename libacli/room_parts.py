@@ -6,7 +6,7 @@ import asyncio
 import logging
 import platform
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from libacli.edges.avatars.minutes import AvatarMinutes
 from libacli.edges.avatars.policy import avatar_policy
 from libacli.edges.avatars.port import AvatarService
 from libacli.edges.avatars.session import AvatarSession
+from libacli.edges.journal.choose import make_journal, make_seal, place_of
 from libacli.edges.livekit.agent_state import AgentStateAttribute
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.authorization import RoomAuthorization, say_caps
@@ -40,6 +41,7 @@ from libacli.edges.livekit.hour_port import HourKeeper
 from libacli.edges.livekit.participants import sound_of
 from libacli.edges.livekit.room_gate import putting_out
 from libacli.edges.livekit.room_transport import RoomTransport
+from libacli.edges.livekit.signing import wall_clock
 from libacli.edges.livekit.stream_origin import StreamOrigin
 from libacli.edges.metrics.meter import Meter, Meters
 from libacli.edges.sinks.avatar import AvatarSink
@@ -51,7 +53,11 @@ from libacli.speech.announcer import Announcer, Outlet
 from libacli.speech.chain import ChainVoice
 from libacli.speech.desk import Desk
 from libacli.speech.fallback import FallbackSink
+from libacli.speech.heir import SpeakersHeir
+from libacli.speech.journal import Journal
+from libacli.speech.notes import NoNotes, Notes
 from libacli.speech.ports import Sink, Voice
+from libacli.speech.scribe import Scribe
 from libacli.speech.speaker import Speaker
 from libacli.speech.waiters import Waiters
 
@@ -111,6 +117,9 @@ class Parts:
 
     fleet: Fleet
 
+    scribe: Scribe | None
+    """None: what waits ends with this agent."""
+
 
 def assemble(
     settings: Settings,
@@ -124,11 +133,13 @@ def assemble(
     characters: Path | None = None,
     known: Acquaintances | None = None,
     origin: StreamOrigin | None = None,
+    journal: Journal | None = None,
 ) -> Parts:
     """The parts of an agent for `room`, which must be connected. Needs a running event loop.
 
     What is not given is made as the settings say. `characters` is the file in which they are counted, `known`
-    what rooms tell each other of the voices, `origin` where text streams come from.
+    what rooms tell each other of the voices, `origin` where text streams come from, `journal` where the queue
+    is written down. Raises ConfigError when that cannot be done as the settings want it.
     """
     epoch = uuid.uuid4().hex[:8]
     bounds = _bounds(settings)
@@ -176,8 +187,15 @@ def assemble(
         counters=(all_meters,),
         on_begin=captions.begin if captions else _nothing,
     )
-    speaker = room_speaker(settings, voice, known, sink, announcer, caps, bounds, pronunciations)
-    desk = _desk(settings, room, speaker, announcer, waiters, caps, minutes, log)
+    journal = journal or make_journal(settings, room.name, epoch=epoch, clock=wall_clock)
+
+    def heir() -> SpeakersHeir:
+        return SpeakersHeir(speaker, caps, _wall_clock)
+
+    scribe = _scribe(settings, room, journal, heir) if journal else None
+    notes = scribe or NoNotes()
+    speaker = room_speaker(settings, voice, known, sink, announcer, caps, bounds, pronunciations, notes)
+    desk = _desk(settings, room, speaker, announcer, waiters, caps, minutes, notes, log)
     return Parts(
         settings=settings,
         room=room,
@@ -195,6 +213,7 @@ def assemble(
         ledger=ledger,
         hour_keepers=_hour_keepers(settings, caps, epoch, characters, fleet),
         fleet=fleet,
+        scribe=scribe,
     )
 
 
@@ -287,6 +306,11 @@ def _hour_keepers(
     return (here, everywhere) if everywhere else (here,)
 
 
+def _scribe(settings: Settings, room: rtc.Room, journal: Journal, heir: Callable[[], SpeakersHeir]) -> Scribe:
+    place = place_of(settings, room.name).name
+    return Scribe(journal, make_seal(settings), place=place, heir=heir, wall_clock=_wall_clock)
+
+
 def _desk(
     settings: Settings,
     room: rtc.Room,
@@ -295,6 +319,7 @@ def _desk(
     waiters: Waiters,
     caps: SayCaps,
     minutes: AvatarMinutes,
+    notes: Notes,
     log: ComplaintLog,
 ) -> Desk:
     return Desk(
@@ -306,6 +331,7 @@ def _desk(
         other_caps=minutes.usage,
         ttl_s=settings.say_ttl,
         waiters=waiters,
+        notes=notes,
         log=log,
         worker=platform.node(),
     )

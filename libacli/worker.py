@@ -18,10 +18,12 @@ from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, make_av
 from libacli.edges.avatars.ending import end_orphans
 from libacli.edges.avatars.ledger_port import ConversationLedger
 from libacli.edges.avatars.reaping import end_lapsed, whom_agents_need
+from libacli.edges.journal.choose import WaitingRooms, check_journal, rooms_that_wait
 from libacli.edges.livekit.agent_server import Server
 from libacli.edges.livekit.agent_state import FIRST_STATE
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.leader import Pulse, pulse
+from libacli.edges.livekit.signing import wall_clock
 from libacli.edges.livekit.signs_of_life import SignsOfLife
 from libacli.edges.livekit.supervisor import Supervisor
 from libacli.edges.livekit.tokens import AGENT_IDENTITY_PREFIX
@@ -69,7 +71,8 @@ class Worker:
     """Takes the rooms that LiveKit dispatches to `agent.name`, and looks after them. Implements `Agents`.
 
     Rooms tell their metrics on `metrics_socket`, and show by `signs` that they live. In `ledger` it looks for
-    what was left behind; whoever has made it closes it.
+    what was left behind; whoever has made it closes it. `waiting` tells of rooms where lines wait that an
+    earlier agent has accepted.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Worker:
         metrics_socket: Path | None = None,
         signs: SignsOfLife | None = None,
         ledger: ConversationLedger | None = None,
+        waiting: WaitingRooms | None = None,
     ) -> None:
         self._settings = settings
         self._ledger = ledger or Fleet(settings).ledger()
@@ -99,7 +103,7 @@ class Worker:
             on_request=self._take,
             on_session_end=self._jobs.leave,
         )
-        self.supervisor = Supervisor(api, self, settings.agent_name)
+        self.supervisor = Supervisor(api, self, settings.agent_name, waiting=waiting)
 
     async def run(self, *, rooms: Sequence[str] = ()) -> None:
         """Works until cancelled, then drains. Goes into `rooms` once it is registered.
@@ -236,7 +240,8 @@ def _has_given_up(error: BaseException) -> bool:
 async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
     """A worker that is ready to `run`, with what earlier ones have left behind ended.
 
-    Raises CredentialsError or UnreachableError when LiveKit cannot be used, ConfigError.
+    Raises CredentialsError or UnreachableError when LiveKit cannot be used, ConfigError, also when no queue
+    can be written down as the settings want it.
     """
     probes = Probes()
     host, port = settings.agent_health_host, settings.agent_health_port
@@ -249,6 +254,7 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
 @asynccontextmanager
 async def _worker(settings: Settings) -> AsyncIterator[Worker]:
     credentials = settings.livekit()
+    check_journal(settings)
     if settings.say_accept == "anyone":
         logger.warning("say.accept=anyone: everybody in the room may make the agent speak")
     if settings.say_accept == "attribute":
@@ -262,10 +268,13 @@ async def _worker(settings: Settings) -> AsyncIterator[Worker]:
         _open_ledger(settings) as ledger,
         worker_metrics(settings, os.environ) as metrics_socket,
         signs.listening(),
+        rooms_that_wait(settings, clock=wall_clock) as waiting,
         LiveKitApi(credentials, departure_timeout_s=settings.departure_timeout_s) as api,
     ):
         try:
-            yield Worker(settings, api, metrics_socket=metrics_socket, signs=signs, ledger=ledger)
+            yield Worker(
+                settings, api, metrics_socket=metrics_socket, signs=signs, ledger=ledger, waiting=waiting
+            )
         finally:  # a room that was killed a moment ago has left its avatar behind, and nobody looks any more
             await _reap_what_was_left(settings, ledger, within_s=_LAST_REAP_TIMEOUT_S)
 

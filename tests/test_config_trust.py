@@ -71,6 +71,8 @@ ATTEMPTS: dict[str, Any] = {
     "serve_tls_key": "evil.pem",
     "redis_url": "redis://evil.example:6379/0",
     "redis_prefix": "evil",
+    "say_journal": "file",
+    "say_journal_key": "evil",
     "server_binary": "./evil",
     "voice_options": '{"livekit:openai": {"base_url": "https://evil.example/v1"}}',
     "log_level": "debug",

@@ -49,6 +49,7 @@ from libacli.room_agent import (
 )
 from libacli.room_parts import Parts, assemble
 from libacli.speech.fakes import RecordingSink, ScriptedVoice
+from libacli.speech.journal import Journal
 from tests.lone_job import LoneJob
 from tests.redis_server import RedisServer
 from tests.twirp_server import API_KEY, API_SECRET
@@ -129,6 +130,7 @@ class Stage:
     pronounce: dict[str, str] = field(default_factory=dict)
     pronounce_file: Path | None = None
     redis_url: str = ""
+    journal: Journal | None = None
     parts: Parts = field(init=False)
     ledger: NotedLedger = field(init=False)
 
@@ -152,6 +154,7 @@ class Stage:
             avatar_service=self.avatar_service,
             characters=self.folder / "characters.json",
             origin=self.origin,
+            journal=self.journal,
         )
 
     @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from libacli.core.acknowledgement import Acknowledgement
@@ -75,11 +75,20 @@ class Utterance:
     t3_source: str = ""
     replayed: bool = False
 
+    resumed: bool = False
+    """It is said again from its beginning: its agent before this one died in the middle of it."""
+
+    account: str = ""
+    """Who pays for it."""
+
     is_owners: bool = False
     """The owner has it said, and no guest."""
 
+    is_handed_on: bool = False
+    """It is another agent's to say: nothing more is told of it here."""
+
     ended_at: float | None = None
-    """When it reached a final state, on the timeline's clock."""
+    """When it reached a final state, or was handed on, on the timeline's clock."""
 
     @property
     def id(self) -> str:
@@ -110,11 +119,15 @@ class Utterance:
 
     @property
     def is_over(self) -> bool:
-        return self.state in FINAL_STATES
+        return self.state in FINAL_STATES or self.is_handed_on
+
+    def hand_on(self, now: float) -> None:
+        """It is over here, and its end is another agent's to tell."""
+        self.is_handed_on, self.ended_at = True, now
 
     def become(self, state: State, now: float, *, reason: str = "") -> bool:
         """Moves on to `state`; False, and nothing changes, when it has ended or is there. See `lifecycle`."""
-        if not check_move(self.state, state):
+        if self.is_handed_on or not check_move(self.state, state):
             return False
         self.state = state
         self.reason = reason
@@ -144,6 +157,7 @@ class Utterance:
             underruns=self.underruns,
             t3_source=self.t3_source,
             replayed=self.replayed,
+            resumed=self.resumed,
             chars=len(self.request.words),
             **self.timeline.durations_ms(),
         )
@@ -151,7 +165,7 @@ class Utterance:
 
 @dataclass(order=True)
 class _Place:
-    key: tuple[int, int]
+    key: tuple[float, int]
     utterance: Utterance = field(compare=False)
 
 
@@ -185,6 +199,7 @@ class Backlog:
         now: float,
         *,
         speaking: Utterance | None = None,
+        account: str = "",
         is_owners: bool = False,
     ) -> Acknowledgement:
         """Takes a request that has an id. Raises RefusedError, and remembers nothing, when it cannot."""
@@ -196,11 +211,17 @@ class Backlog:
         self.check_open()
         if len(self._waiting) >= self._limit and not (is_owners and self._has_owners_place()):
             raise RefusedError("queue_full", f"{self._limit} utterances are waiting already")
-        utterance = Utterance(request, Timeline(t0=now), is_owners=is_owners)
-        self._arrivals += 1
-        bisect.insort(self._waiting, _Place((-request.priority, self._arrivals), utterance))
-        self._known[request.id] = utterance
+        utterance = Utterance(request, Timeline(t0=now), account=account, is_owners=is_owners)
+        self._put(utterance)
         return Acknowledgement(request.id, self._position(utterance, speaking))
+
+    def take_up(self, utterance: Utterance) -> None:
+        """Takes one that was accepted elsewhere, however many wait; a `resumed` one goes first."""
+        self._put(utterance)
+
+    def remember(self, utterance: Utterance) -> None:
+        """Takes one that has ended elsewhere, unless its id is known."""
+        self._known.setdefault(utterance.id, utterance)
 
     def find(self, utterance_id: str) -> Utterance | None:
         """The utterance of that id, waiting, spoken or remembered."""
@@ -208,7 +229,7 @@ class Backlog:
 
     def ended(self, count: int) -> list[Utterance]:
         """Those that ended last, as far as they are remembered; the newest one last."""
-        over = [utterance for utterance in self._known.values() if utterance.ended_at is not None]
+        over = [utterance for utterance in self._known.values() if utterance.state in FINAL_STATES]
         over.sort(key=lambda utterance: utterance.ended_at or 0.0)
         return over[len(over) - min(count, len(over)) :]
 
@@ -239,6 +260,14 @@ class Backlog:
         found = [place for place in self._waiting if place.utterance.id == utterance_id]
         return self._end(found, "interrupted", now, reason)
 
+    def hand_on(self, now: float, *, keeps: Callable[[Utterance], bool]) -> list[Utterance]:
+        """Takes out those that another agent says."""
+        places = [place for place in self._waiting if keeps(place.utterance)]
+        for place in places:
+            self._waiting.remove(place)
+            place.utterance.hand_on(now)
+        return [place.utterance for place in places]
+
     def check_open(self) -> None:
         """Raises RefusedError once it was closed."""
         if self._closed:
@@ -247,6 +276,12 @@ class Backlog:
     def close(self) -> None:
         """From now on everything new is refused."""
         self._closed = True
+
+    def _put(self, utterance: Utterance) -> None:
+        self._arrivals += 1
+        first = -math.inf if utterance.resumed else -utterance.request.priority
+        bisect.insort(self._waiting, _Place((first, self._arrivals), utterance))
+        self._known[utterance.id] = utterance
 
     def _has_owners_place(self) -> bool:
         """Whether one more of the owner's fits where all places are taken."""

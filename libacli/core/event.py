@@ -47,7 +47,8 @@ class AgentFacts:
     """Utterances that wait."""
 
     epoch: str = ""
-    """Which life of the agent: another one after it was started anew, and its queue is gone then."""
+    """Which life of the agent: another one after it was started anew; its queue is gone then, unless there
+    is a journal."""
 
     voice_state: str = ""
     """Why it is not the voice that is asked first; empty when it is."""
@@ -119,6 +120,9 @@ class Report:
     """`reported`, `observed` or `estimated`."""
 
     replayed: bool = False
+    resumed: bool = False
+    """It is said again from its beginning, as the agent before this one died in the middle of it."""
+
     chars: int = 0
     waited: float | None = None
     d01: float | None = None
@@ -301,7 +305,7 @@ REPORT_READERS: Mapping[str, Reader] = {
     "hold": read_amount,
     "underruns": read_count,
     "t3_source": read_text,
-    "replayed": read_flag,
+    **dict.fromkeys(("replayed", "resumed"), read_flag),
     "chars": read_count,
     **dict.fromkeys(DURATIONS, read_amount),
 }

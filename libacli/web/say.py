@@ -170,7 +170,7 @@ async def _wait_for_level(
         report = await _agent_report(gateway, room, said.id, said.epoch)
     except UnreachableError:  # it was accepted all the same
         return _say_answer(room, said), False
-    state = report["state"] if report else "lost"
+    state = report["state"] if report else "accepted" if said.is_journaled else "lost"
     known = replace(said, report=report, level=state if state in LEVEL_STATES else said.level)
     return _say_answer(room, known, state), state in SETTLED
 
@@ -186,7 +186,8 @@ async def _agent_report(gateway: Gateway, room: str, utterance_id: str, epoch: s
         if epoch:
             return None
         raise
-    return None if epoch and report["epoch"] != epoch else report
+    is_gone = epoch and report["epoch"] != epoch and report["state"] == "unknown"
+    return None if is_gone else report
 
 
 def _say_answer(room: str, said: Delivery, state: str = "") -> SayAnswer:
@@ -198,6 +199,7 @@ def _say_answer(room: str, said: Delivery, state: str = "") -> SayAnswer:
         epoch=said.epoch,
         position=known.position if known else 0,
         duplicate=bool(known and known.duplicate),
+        journaled=known.journaled if known else None,
         state=state or str((said.report or {}).get("state", said.level)),
         report=dict(said.report) if said.report else None,
     )

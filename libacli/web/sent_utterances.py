@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import hmac
 
 from libacli.core.delivery import Delivery
 from libacli.core.entry import SentUtterance
@@ -15,20 +15,24 @@ from libacli.web.stores import SentStore
 
 
 class SentUtterances:
-    """Room, epoch and fingerprint by caller and id; of its own those also while the store is unreachable."""
+    """Room, epoch and fingerprint by caller and id; of its own those also while the store is unreachable.
 
-    def __init__(self, store: SentStore | None = None) -> None:
+    Fingerprints are made with `secret`: who can read the store cannot try which text one is of.
+    """
+
+    def __init__(self, store: SentStore | None = None, *, secret: str = "") -> None:
+        self._secret = secret.encode()
         self._own = MemorySentUtterances()
         self._store = store or self._own
 
     async def check_is_same(self, caller: Caller, room: str, request: SayRequest) -> None:
         """Raises RefusedError, `id_reused`, when this caller's id went out with something else to say."""
         sent = await self.find_sent(caller, request.id)
-        if sent and sent.fingerprint != _fingerprint(room, request):
+        if sent and sent.fingerprint != self._fingerprint(room, request):
             raise refusal("id_reused", "this id was sent before, with something else to say, or elsewhere")
 
     async def remember(self, caller: Caller, room: str, request: SayRequest, said: Delivery) -> None:
-        sent = SentUtterance(room, said.epoch, _fingerprint(room, request))
+        sent = SentUtterance(room, said.epoch, self._fingerprint(room, request))
         await self._own.remember(caller.name, said.id, sent)
         try:
             await self._store.remember(caller.name, said.id, sent)
@@ -42,6 +46,5 @@ class SentUtterances:
             found = None
         return found or await self._own.find(caller.name, utterance_id)
 
-
-def _fingerprint(room: str, request: SayRequest) -> str:
-    return hashlib.sha256(f"{room}\0{request.fingerprint}".encode()).hexdigest()
+    def _fingerprint(self, room: str, request: SayRequest) -> str:
+        return hmac.digest(self._secret, f"{room}\0{request.fingerprint}".encode(), "sha256").hex()

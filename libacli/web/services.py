@@ -91,8 +91,13 @@ def make_services(
         feeds=Feeds(gateway),
         readiness=Readiness(gateway),
         store_watch=stores.watch,
-        sent_utterances=SentUtterances(stores.sent),
+        sent_utterances=SentUtterances(stores.sent, secret=_secret_of(settings)),
     )
+
+
+def _secret_of(settings: Settings) -> str:
+    """One that all replicas have."""
+    return settings.livekit_api_secret.get_secret_value() if settings.livekit_api_secret else ""
 
 
 async def services_of(request: Request) -> Services:

@@ -166,3 +166,45 @@ def test_a_final_state_is_final() -> None:
 def test_a_report_never_holds_the_text() -> None:
     utterance = Utterance(SayRequest("canary", id="a"), Timeline(0.0))
     assert "canary" not in str(utterance.report())
+
+
+# What another agent has left, and what is left to another one
+
+
+def accepted(id: str, *, resumed: bool = False, priority: int = 0) -> Utterance:
+    return Utterance(SayRequest("words", id=id, priority=priority), Timeline(0.0), resumed=resumed)
+
+
+def test_what_was_accepted_elsewhere_finds_its_place_however_many_wait_and_what_was_cut_goes_first() -> None:
+    backlog = Backlog(limit=1)
+    for utterance in (
+        accepted("plain"),
+        accepted("early", priority=100),
+        accepted("cut", resumed=True),
+        accepted("next"),
+    ):
+        backlog.take_up(utterance)
+    assert [utterance.id for utterance in backlog.waiting] == ["cut", "early", "plain", "next"]
+    assert backlog.offer(request("cut"), 1.0).duplicate
+
+
+def test_what_has_ended_elsewhere_is_known_for_ten_minutes() -> None:
+    backlog = Backlog(limit=10)
+    ended = Utterance(SayRequest("", id="a"), Timeline(0.0), state="done", ended_at=0.0)
+    backlog.remember(ended)
+    assert backlog.find("a") is ended
+    assert backlog.offer(request("a"), 599.0).duplicate
+    assert not backlog.offer(request("a"), 601.0).duplicate
+
+
+def test_what_is_handed_on_is_over_here_and_its_end_is_not_told() -> None:
+    backlog = Backlog(limit=10)
+    for id in "abc":
+        backlog.offer(request(id), 0.0)
+    handed_on = backlog.hand_on(1.0, keeps=lambda utterance: utterance.id != "b")
+    assert [utterance.id for utterance in handed_on] == ["a", "c"]
+    assert [utterance.id for utterance in backlog.waiting] == ["b"]
+    for utterance in handed_on:
+        assert (utterance.is_over, utterance.state) == (True, "accepted")
+        assert not utterance.become("interrupted", 2.0)
+    assert backlog.ended(10) == []

@@ -40,6 +40,7 @@ async def test_it_hands_the_text_over_and_tells_where_to_ask_about_it(
         "epoch": "epoch1",
         "position": 0,
         "duplicate": False,
+        "journaled": None,
         "state": "accepted",
         "report": None,
     }

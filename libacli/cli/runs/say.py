@@ -127,9 +127,11 @@ class SayRun:
         line = f"{words.get(said.level, said.level)}  id={said.id}"
         if said.level == "accepted" and (known := said.acknowledgement):
             line += f"  position={known.position}" + ("  (was known already)" if known.duplicate else "")
+            line += "  (not written down: it ends with its agent)" if known.journaled is False else ""
         elif said.report:
             marks = ("route", "route_reason", "provider", "voice_reason", "d01", "d12", "total")
             line += "".join(f"  {name}={said.report[name]}" for name in marks if name in said.report)
+            line += "  (resumed: its agent died in the middle of it)" if said.report.get("resumed") else ""
         output.result(line)
 
     def _tell_place(self, said: Delivery) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
@@ -67,12 +67,21 @@ class Supervisor:
 
     LiveKit is asked little, and no more for many rooms than for few: an agent of this worker shows by itself
     that it is well; all other rooms are listed by one call, and those looked into that are odd.
+    `waiting` tells of rooms where lines wait that were accepted by an agent which may be gone.
     """
 
-    def __init__(self, api: Rooms, agents: Agents, agent_name: str) -> None:
+    def __init__(
+        self,
+        api: Rooms,
+        agents: Agents,
+        agent_name: str,
+        *,
+        waiting: Callable[[], Awaitable[Collection[str]]] | None = None,
+    ) -> None:
         self._api = api
         self._agents = agents
         self._agent_name = agent_name
+        self._waiting = waiting
         self._rooms: dict[str, SupervisedRoom] = {}
         self._gate = asyncio.Semaphore(_SIDE_BY_SIDE)
         self._trouble = ""
@@ -115,6 +124,7 @@ class Supervisor:
         self._trouble, self._was_reached = "", False
         try:
             async with asyncio.timeout(_LOOK_TIMEOUT_S):
+                await self._await_agents()
                 rows = await self._list()
         except (LibaError, TimeoutError) as error:
             self._met(error)
@@ -127,6 +137,12 @@ class Supervisor:
             await self._adopt(rows)
             await self._look_after(rows)
         self._tell()
+
+    async def _await_agents(self) -> None:
+        """Looks after the rooms, too, where lines wait."""
+        for name in await self._waiting() if self._waiting else ():
+            if name not in self._rooms:
+                self._rooms[name] = SupervisedRoom.awaited()
 
     async def _list(self) -> dict[str, RoomRow]:
         """The rooms that have to be listed, by name, as far as they are there."""

@@ -66,10 +66,16 @@ class World:
     """What LiveKit was asked, and when."""
 
     sent_for: list[str] = field(default_factory=list)
+    awaited: list[str] = field(default_factory=list)
+    """Rooms in which lines wait that nobody may be there to say."""
+
     supervisor: Supervisor = field(init=False)
 
     def __post_init__(self) -> None:
-        self.supervisor = Supervisor(self, self, "liba")
+        self.supervisor = Supervisor(self, self, "liba", waiting=self.waiting)
+
+    async def waiting(self) -> list[str]:
+        return self.awaited
 
     @property
     def now(self) -> float:
@@ -606,3 +612,45 @@ def test_whatever_happens_there_is_one_dispatch_at_a_time_and_in_the_end_one_age
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(live())
+
+
+# Rooms that wait
+
+
+async def until_living(world: World) -> None:
+    while True:
+        if world.living():
+            return
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("people", [[], [Someone("viewer")]], ids=["nobody", "a viewer"])
+async def test_a_room_in_which_lines_wait_gets_an_agent_whether_somebody_is_there_or_not(
+    people: list[Someone],
+) -> None:
+    world = World()
+    async with world.supervised():
+        await asyncio.sleep(7)
+        assert world.moments("dispatch") == []
+        world.present["demo"] = people
+        world.awaited = ["demo"]
+        began_at = world.now
+        await until_living(world)
+        assert world.now - began_at <= LOOK_EVERY_S + 2.1
+        world.awaited = []
+        await asyncio.sleep(60)
+    assert len(world.moments("dispatch")) == 1
+
+
+async def test_a_room_in_which_lines_wait_and_whose_agent_lives_gets_no_other() -> None:
+    world = World()
+    agent = Someone("liba-agent-of-another-worker", is_agent=True)
+    world.present["demo"] = [agent]
+    world.awaited = ["demo"]
+    async with world.supervised():
+        await asyncio.sleep(60)
+        assert world.moments("dispatch") == []
+        world.leave(agent)
+        left_at = world.now
+        await until_living(world)
+        assert world.now - left_at <= BOUND_S
