@@ -205,7 +205,8 @@ class Backlog:
         """Takes a request that has an id. Raises RefusedError, and remembers nothing, when it cannot."""
         self._forget(now)
         if known := self._known.get(request.id):
-            if known.request.fingerprint != request.fingerprint:
+            # What an agent before this one has said is known by its id alone: its text is kept nowhere.
+            if known.request.text and known.request.fingerprint != request.fingerprint:
                 raise refusal("id_reused", "this id is that of another text, or of another voice")
             return Acknowledgement(request.id, self._position(known, speaking), duplicate=True)
         self.check_open()
