@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import time
@@ -81,6 +82,7 @@ class FleetWatchRun:
     async def _show_on_terminal(self) -> None:
         from libacli.cli.screens.full_screen import Screen
 
+        logging.getLogger("liba").setLevel(logging.CRITICAL)  # the table tells of the server
         async with self._following(print_changes=False) as follower, in_background(follower.run()):
             with Screen() as screen:
                 await screen.show(lambda width, height, _: self._frame(width, height, follower))

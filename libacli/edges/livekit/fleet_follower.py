@@ -23,7 +23,7 @@ from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi, Participant, RoomRow
 from libacli.edges.livekit.call_budget import CallBudget
-from libacli.errors import LibaError, NoAgentError
+from libacli.errors import LibaError, NoAgentError, TimedOutError
 
 logger = logging.getLogger("liba.watch")
 
@@ -40,6 +40,9 @@ _SHARE = 3 / 4
 
 _MISSED_S = 60.0
 """After its agent has gone, a room is looked into as if it had one: it is replaced within 30 s."""
+
+_SILENT_S = 15.0
+"""Without an answer for so long the server is away, or takes no more calls of this project for a while."""
 
 _SIDE_BY_SIDE = 16
 _TICK_S = 0.25
@@ -75,6 +78,7 @@ class FleetFollower:
         self._budget = CallBudget(calls_per_minute)
         self._rooms: dict[str, _Room] = {}
         self._is_well = True
+        self._answered_at = 0.0
 
     @property
     def every_s(self) -> float:
@@ -109,6 +113,8 @@ class FleetFollower:
                 for name, room in self._due():
                     room.is_asked = True
                     tasks.create_task(self._look(name, room))
+                if self._is_well and _now() > self._answered_at + _SILENT_S:
+                    self._met(TimedOutError(f"LiveKit has not answered for {_SILENT_S:g} s"))
                 await asyncio.sleep(_TICK_S)
 
     def _due(self) -> list[tuple[str, _Room]]:
@@ -173,6 +179,8 @@ class FleetFollower:
         """Tells once that the server does not answer as it should, and once that it does again."""
         if error:
             logger.debug("watching goes on: %s", error)
+        else:
+            self._answered_at = _now()
         if self._is_well != (error is None):
             self._is_well = error is None
             self._tell(ConnectionState(str(error)) if error else WELL)

@@ -65,6 +65,8 @@ class FakeServer(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         method, asked = request.url.path.rpartition("/")[2], json.loads(request.content)
         self.calls.append((now(), method, asked.get("room", "")))
+        if self.status == 429:
+            return httpx2.Response(429, json={"code": "resource_exhausted"}, headers={"Retry-After": "60"})
         if self.status != 200:
             return httpx2.Response(self.status, json={"code": "unauthenticated", "msg": "no"})
         if method == "ListRooms":
@@ -227,6 +229,21 @@ async def test_a_server_that_is_away_is_told_once_and_once_that_it_is_back() -> 
     assert len(told) == 2
     assert told[0].words and told[1] == WELL
     assert seen.fleet.totals().agents == 2
+
+
+async def test_that_the_quota_is_used_up_is_told_and_no_call_is_made_until_livekit_says() -> None:
+    server = FakeServer("a", "b")
+    async with following(server) as seen:
+        await asyncio.sleep(12)
+        server.status = 429
+        await asyncio.sleep(5)
+        before = len(server.calls)
+        await asyncio.sleep(40)
+        assert len(server.calls) == before
+        assert seen.fleet.connection_words
+        server.status = 200
+        await asyncio.sleep(30)
+    assert seen.fleet.connection_words == ""
 
 
 @pytest.mark.parametrize(("status", "error"), [(401, CredentialsError), (500, UnreachableError)])
