@@ -23,7 +23,7 @@ from libacli.edges.avatars.ledger import Entry, Ledger, conversations_path
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.fakes import FakeRoom
 from libacli.edges.livekit.signs_of_life import show_life
-from libacli.errors import UnreachableError
+from libacli.errors import ConfigError, UnreachableError
 from libacli.room_job import RoomJobs
 from libacli.worker import Worker, open_worker
 from tests.avatar_contracts import invitation
@@ -75,6 +75,18 @@ async def test_a_worker_that_takes_anybodys_word_says_so_when_it_starts(
             pass
     assert words in caplog.text
     assert ("say.accept" in caplog.text) == (accept != "signed")
+
+
+async def test_a_worker_whose_queues_could_never_be_written_down_does_not_start() -> None:
+    settings = Settings(
+        livekit_url=NOBODY_THERE.url,
+        livekit_api_key=NOBODY_THERE.api_key,
+        livekit_api_secret=NOBODY_THERE.api_secret,
+        say_journal="redis",
+    )
+    with pytest.raises(ConfigError, match=r"redis\.url is not set"):
+        async with open_worker(settings):
+            pass
 
 
 async def test_a_worker_whose_sdk_has_given_up_says_that_livekit_was_gone(api: LiveKitApi) -> None:
