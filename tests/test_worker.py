@@ -93,6 +93,18 @@ async def test_a_port_for_probes_that_is_taken_is_told_before_livekit_is_asked()
                 pass
 
 
+async def test_a_worker_whose_queues_could_never_be_written_down_does_not_start() -> None:
+    settings = Settings(
+        livekit_url=NOBODY_THERE.url,
+        livekit_api_key=NOBODY_THERE.api_key,
+        livekit_api_secret=NOBODY_THERE.api_secret,
+        say_journal="redis",
+    )
+    with pytest.raises(ConfigError, match=r"redis\.url is not set"):
+        async with open_worker(settings):
+            pass
+
+
 async def test_a_worker_whose_sdk_has_given_up_says_that_livekit_was_gone(api: LiveKitApi) -> None:
     given_up = worker(api)
     given_up.server.update_options(max_retry=0)

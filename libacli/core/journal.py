@@ -116,7 +116,7 @@ def encode_entry(entry: Entry) -> bytes:
         "is_owners": entry.is_owners,
         "say": entry.request.encode(),
     }
-    return json.dumps(members, ensure_ascii=False).encode()
+    return json.dumps(members).encode()
 
 
 def decode_entry(plain: bytes) -> Entry:

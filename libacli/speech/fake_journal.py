@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from libacli.core.journal import Ended, Legacy, Line
+from libacli.core.journal import Ended, Entry, Legacy, Line
 from libacli.errors import FencedError, ForgottenError, StoreError
 
 T = TypeVar("T")
@@ -106,3 +106,16 @@ class PlainSeal:
             case [self._key, str(place), str(plain)] if place == bound_to.decode():
                 return plain.encode()
         raise ValueError("no key that is set opens it")
+
+
+class NoHeir:
+    """Takes nothing. Implements `Heir`."""
+
+    def take_up(self, entry: Entry, *, is_resumed: bool) -> None:
+        pass
+
+    def give_up(self, utterance_id: str, reason: str) -> None:
+        pass
+
+    def remember(self, ended: Ended) -> None:
+        pass

@@ -57,7 +57,7 @@ local holder = redis.call('HGET', KEYS[1], 'holder')
 if not holder then return 'forgotten' end
 if holder ~= ARGV[1] then return 'fenced' end
 redis.call('HSET', KEYS[1], 'holder', '')
-redis.call('ZADD', KEYS[2], 'XX', 0, ARGV[2])
+redis.call('ZADD', KEYS[2], 'XX', ARGV[3], ARGV[2])
 return 'written'
 """
 
@@ -92,6 +92,10 @@ class RedisJournal:
                 steps.hgetall(self._queue)
                 steps.zrangebyscore(self._ended, oldest, "+inf")
                 _, _, fields, ended = await steps.execute()
+            if any(name.startswith(_LINE) for name in fields):
+                await self._client().zadd(self._waiting, {self._room: self._clock()}, xx=True)
+            else:  # else it would have agents sent for ever
+                await self._client().zrem(self._waiting, self._room)
         lines = sorted(_read_lines(fields), key=lambda line: line.number)
         return Legacy(tuple(lines), tuple(_read_ended(ended)))
 
@@ -109,7 +113,8 @@ class RedisJournal:
 
     async def release(self) -> None:
         """See `Journal`."""
-        await self._run(_RELEASE, [self._queue, self._waiting], [self._epoch, self._room])
+        told = [self._epoch, self._room, self._clock() - DUE_AFTER_S - 1]
+        await self._run(_RELEASE, [self._queue, self._waiting], told)
 
     async def aclose(self) -> None:
         """See `Journal`."""
@@ -134,7 +139,7 @@ async def waiting_rooms(redis: Redis, prefix: str, scope: Scope, *, clock: Calla
     key, now = _waiting_key(prefix, scope), clock()
     with translated():
         async with redis.pipeline(transaction=True) as steps:
-            steps.zremrangebyscore(key, 1, now - KEPT_FOR_S)
+            steps.zremrangebyscore(key, "-inf", now - KEPT_FOR_S)
             steps.zrangebyscore(key, "-inf", now - DUE_AFTER_S)
             _, rooms = await steps.execute()
     return [room.decode(errors="replace") for room in rooms]

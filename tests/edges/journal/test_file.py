@@ -10,12 +10,19 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from libacli.core.journal import KEPT_FOR_S, Legacy, Line
+from libacli.core.backlog import Utterance
+from libacli.core.journal import KEPT_FOR_S, Ended, Entry, Legacy, Line
 from libacli.core.journal_place import DUE_AFTER_S, Place, Scope
+from libacli.core.messages import SayRequest
+from libacli.core.timeline import Timeline
 from libacli.edges.journal.file import FileJournal, waiting_rooms
+from libacli.edges.journal.seal import AesSeal
+from libacli.edges.livekit.background import in_background
 from libacli.errors import StoreError
 from libacli.private_files import locked
+from libacli.speech.scribe import Scribe
 from tests.journal_contracts import NOW, ONE, ONE_IS_DONE, TWO, JournalContract, Open
 
 SCOPE = Scope("key", "liba")
@@ -158,6 +165,40 @@ async def test_whoever_holds_the_lock_holds_nobody_up_for_long(folder: Path, jou
     finally:
         released.set()
         holding.join()
+
+
+class Listed:
+    """An heir that notes what it gets."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    def take_up(self, entry: Entry, *, is_resumed: bool) -> None:
+        self.entries.append(entry)
+
+    def give_up(self, utterance_id: str, reason: str) -> None:
+        pytest.fail(reason)
+
+    def remember(self, ended: Ended) -> None:
+        pytest.fail("nothing has ended")
+
+
+async def test_no_word_stands_on_the_disk_and_all_of_them_come_back(folder: Path, journal_for: Open) -> None:
+    def scribe(epoch: str, heir: Listed) -> Scribe:
+        seal = AesSeal([SecretStr("key")])
+        return Scribe(
+            journal_for(epoch), seal, place=PLACE.name, heir=lambda: heir, wall_clock=lambda at: NOW + at
+        )
+
+    request = SayRequest("A canary, 金丝雀.", id="a", instructions="Like a canary.")
+    first, heir = scribe("first", Listed()), Listed()
+    await first.open()
+    async with in_background(first.run()):
+        first.accepted(Utterance(request, Timeline(0.0), account="canary-account"))
+        assert await first.confirm()
+    assert b"canary" not in b"".join(path.read_bytes() for path in files_in(folder)).lower()
+    await scribe("next", heir).open()
+    assert heir.entries == [Entry(request, NOW, "canary-account")]
 
 
 # Which rooms wait

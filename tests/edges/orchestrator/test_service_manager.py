@@ -72,7 +72,9 @@ def test_children_do_not_inherit_it(manager: Manager) -> None:
     assert manager.environment == {"PATH": "/bin"}
 
 
-@pytest.mark.parametrize(("pid", "is_for_us"), [("", True), (str(os.getpid()), True), ("1", False)])
+@pytest.mark.parametrize(
+    ("pid", "is_for_us"), [("", True), (str(os.getpid()), True), ("1", False)], ids=["any", "own", "another"]
+)
 async def test_the_watchdog_hears_at_half_of_its_time_that_the_loop_goes_round(
     manager: Manager, pid: str, is_for_us: bool
 ) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from libacli.core.journal import Legacy, Line
+from libacli.core.journal import KEPT_FOR_S, Legacy, Line
 from libacli.core.journal_place import DUE_AFTER_S, Place, Scope
 from libacli.edges.redis.connection import make_redis
 from libacli.edges.redis.journal import RedisJournal, waiting_rooms
@@ -142,5 +142,39 @@ async def test_rooms_in_which_lines_wait_are_found_once_their_agent_may_be_gone(
         await next_one.take_over()
         await next_one.write([], [ONE_IS_DONE])
         assert await found(3600) == []
+    finally:
+        await redis.aclose()
+
+
+async def test_a_room_whose_queue_is_gone_wants_nobody_once_an_agent_has_looked(
+    server: RedisServer, journal_for: Open
+) -> None:
+    redis = make_redis(server.url)
+    try:
+        journal = journal_for("first")
+        await journal.take_over()
+        await journal.write([ONE], [])
+        await journal.release()
+        await redis.delete(f"liba:journal:{PLACE.digest}")
+        assert await waiting_rooms(redis, "liba", SCOPE, clock=lambda: NOW) == [PLACE.room]
+        await journal_for("next").take_over()
+        assert await waiting_rooms(redis, "liba", SCOPE, clock=lambda: NOW + 3600) == []
+    finally:
+        await redis.aclose()
+
+
+async def test_a_room_that_was_just_taken_over_wants_nobody_for_a_while(
+    server: RedisServer, journal_for: Open
+) -> None:
+    redis = make_redis(server.url)
+    try:
+        journal = journal_for("first")
+        await journal.take_over()
+        await journal.write([ONE], [])
+        await journal.release()
+        await journal_for("next").take_over()
+        assert await waiting_rooms(redis, "liba", SCOPE, clock=lambda: NOW + 1) == []
+        assert await waiting_rooms(redis, "liba", SCOPE, clock=lambda: NOW + DUE_AFTER_S) == [PLACE.room]
+        assert await waiting_rooms(redis, "liba", SCOPE, clock=lambda: NOW + KEPT_FOR_S + 1) == []
     finally:
         await redis.aclose()
