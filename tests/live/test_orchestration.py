@@ -138,9 +138,10 @@ def test_where_nothing_can_be_kept_that_is_told_once_and_speech_goes_on(
     log, nowhere = tmp_path / "worker.log", tmp_path / "file" / "home"
     nowhere.parent.write_text("")
     homeless = {"LIBA_AGENT_NAME": "homeless", "XDG_STATE_HOME": str(nowhere), "XDG_CACHE_HOME": str(nowhere)}
-    with shell.running("agent", "run", "--isolation", "thread", log=log, **homeless) as worker:
+    homeless_shell = Shell(shell.folder, shell.environment | homeless)
+    with homeless_shell.running("agent", "run", "--isolation", "thread", log=log) as worker:
         wait_for_line(log, "worker is ready", worker)
-        said = shell.run("say", "All the same.", "--room", room, "--wait", "done", timeout=60, **homeless)
+        said = homeless_shell.run("say", "All the same.", "--room", room, "--wait", "done")
         assert (said.returncode, said.stdout.split()[0]) == (0, "done"), said.stderr
         worker.terminate()
     told = log.read_text()

@@ -93,8 +93,8 @@ def test_it_serves_on_loopback_tells_where_and_ends_well_on_sigterm(shell: Shell
 
 def test_a_service_manager_is_told_when_it_serves_and_when_it_stops(shell: Shell) -> None:
     with managing(str(shell.folder / "notify")) as manager:
-        told_to = {**manager.environment, "WATCHDOG_USEC": "1000000", "LIBA_LOG_FORMAT": "json"}
-        with serving(shell, errors=None, **told_to) as served:
+        shell.env |= manager.environment | {"WATCHDOG_USEC": "1000000", "LIBA_LOG_FORMAT": "json"}
+        with serving(shell) as served:
             assert served.get("/healthz").status_code == 200
             assert served.end() == 0
             told = manager.told()
