@@ -175,9 +175,12 @@ class Worker:
         """Ends what is left behind while this worker runs, as far as it is known by then; until cancelled."""
         if self._settings.has_avatar:
             while True:
-                await asyncio.sleep(_LOOK_BACK_EVERY_S)
                 if await asyncio.to_thread(_is_anything_left, self._ledger):
-                    await _reap_what_was_left(self._settings, self._ledger, within_s=_LOOK_BACK_TIMEOUT_S)
+                    within_s = _LOOK_BACK_TIMEOUT_S
+                    await _reap_what_was_left(
+                        self._settings, self._ledger, within_s=within_s, everywhere=True
+                    )
+                await asyncio.sleep(_LOOK_BACK_EVERY_S)
 
     @property
     def _taken(self) -> int:
@@ -306,10 +309,13 @@ def _is_anything_left(ledger: ConversationLedger) -> bool:
         return False
 
 
-async def _reap_what_was_left(settings: Settings, ledger: ConversationLedger, *, within_s: float) -> None:
+async def _reap_what_was_left(
+    settings: Settings, ledger: ConversationLedger, *, within_s: float, everywhere: bool = False
+) -> None:
+    """Of this machine, which takes a moment; `everywhere`: of others too, whose agents have to be asked."""
     try:
         async with asyncio.timeout(within_s):
-            if count := await reap(settings, ledger):
+            if count := await reap(settings, ledger, everywhere=everywhere):
                 logger.warning("ended %d conversations that an earlier agent had left behind", count)
     except StoreError:
         pass  # said once, by who watches over Redis; asked again at the next look
@@ -318,16 +324,18 @@ async def _reap_what_was_left(settings: Settings, ledger: ConversationLedger, *,
         logger.warning("could not end what an earlier agent left behind: %s; liba reap", reason)
 
 
-async def reap(settings: Settings, ledger: ConversationLedger) -> int:
+async def reap(settings: Settings, ledger: ConversationLedger, *, everywhere: bool) -> int:
     """Ends the conversations that agents which are gone have left behind; returns how many those were.
 
-    Of other machines those that no agent needs. Raises AvatarError when the service cannot be asked,
-    StoreError when that is so of Redis, UnreachableError when agents cannot be asked.
+    `everywhere`: also those of other machines that no agent needs. Raises AvatarError when the service cannot
+    be asked, StoreError when that is so of Redis, UnreachableError when agents cannot be asked.
     """
     service = make_avatar_service(settings)
     if service is None:
         return 0
     async with service:
         ended = await end_orphans(service, ledger)
+        if not everywhere:
+            return ended
         async with whom_agents_need(settings) as is_needed:
             return ended + await end_lapsed(service, ledger, is_needed)

@@ -38,7 +38,7 @@ async def _reap(settings: Settings) -> int:
 
     ledger = Fleet(settings).ledger()
     try:
-        return await reap(settings, ledger)
+        return await reap(settings, ledger, everywhere=True)
     finally:
         await asyncio.to_thread(ledger.close)
 
