@@ -97,3 +97,8 @@ def test_all_kinds_of_configured_secrets_are_found() -> None:
     found = secrets_of(settings, environment)
     headers = {"Bearer%20secret-3", "Bearer secret-3", "secret-4"}
     assert set(found) == {"secret-1", "secret-2%2B", "secret-2+", "secret/5", *headers}
+
+
+def test_the_password_in_an_address_that_is_secret_itself_is_found_too() -> None:
+    settings = Settings(redis_url=SecretStr("redis://liba:pass-of-redis@cache.test:6379/0"))
+    assert masked("AUTH liba pass-of-redis failed", secrets_of(settings, {})) == "AUTH liba [secret] failed"
