@@ -172,7 +172,7 @@ def test_a_report_never_holds_the_text() -> None:
 
 
 def accepted(id: str, *, resumed: bool = False, priority: int = 0) -> Utterance:
-    return Utterance(SayRequest("words", id=id, priority=priority), Timeline(0.0), resumed=resumed)
+    return Utterance(SayRequest("hi", id=id, priority=priority), Timeline(0.0), resumed=resumed)
 
 
 def test_what_was_accepted_elsewhere_finds_its_place_however_many_wait_and_what_was_cut_goes_first() -> None:
