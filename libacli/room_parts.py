@@ -90,6 +90,9 @@ class Parts:
     voice: Voice
     track: SpeechTrack
     avatar: AvatarParts | None
+    own: asyncio.Event
+    """Set while the room is known to be this agent's: nothing new is spoken otherwise."""
+
     sink: Sink
     """Where the speaker plays: the avatar or the track, while the room is connected."""
 
@@ -137,7 +140,9 @@ def assemble(
     encryption = EncryptionWatch(room, has_key=settings.livekit_e2ee_key is not None)
     avatar = _avatar_parts(settings, room, service, bounds, ledger, minutes) if service else None
     either = FallbackSink(avatar.sink, track, bounds=bounds) if avatar else track
-    sink = SteadySink(room, either, bounds=bounds)
+    own = asyncio.Event()
+    own.set()
+    sink = SteadySink(room, either, bounds=bounds, own=own)
     all_meters = Meters(meters, avatar_time=lambda: avatar.session.seconds if avatar else 0.0)
     log = ComplaintLog(logger, on_defect=lambda: all_meters.refuse("internal"))
     transport = _transport(settings, room, all_meters, log, origin)
@@ -172,6 +177,7 @@ def assemble(
         voice=voice,
         track=track,
         avatar=avatar,
+        own=own,
         sink=sink,
         speaker=speaker,
         desk=desk,
