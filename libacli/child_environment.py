@@ -49,6 +49,11 @@ def on_path(name: str) -> str | None:
     return shutil.which(name, path=_absolute(os.environ.get("PATH", os.defpath)))
 
 
+def _is_setting(name: str) -> bool:
+    """Whether a child may have it as a setting. What NAME_FILE names is read: it comes as its `own` NAME."""
+    return name.startswith(_SETTINGS) and not name.endswith("_FILE")
+
+
 def _absolute(path: str) -> str:
     return os.pathsep.join(entry for entry in path.split(os.pathsep) if os.path.isabs(entry))
 
@@ -59,7 +64,7 @@ def environment_of(kind: Kind, own: Mapping[str, str] | None = None) -> dict[str
     environment = {
         name: value
         for name, value in os.environ.items()
-        if name in passed_on or (kind == "liba" and name.startswith(_SETTINGS))
+        if name in passed_on or (kind == "liba" and _is_setting(name))
     }
     # An empty one would mean the current folder; without any, the system's own folders are looked in.
     if not (path := _absolute(environment.pop("PATH", ""))):

@@ -144,13 +144,19 @@ class Settings(BaseSettings):
         default=240.0,
         ge=0,
         le=1_000_000,
-        description="Minutes of avatar a day (UTC) for all agents of this machine; 0: no cap",
+        description="Minutes of avatar a day (UTC) for all agents here, or that share redis.url; 0: no cap",
     )
     avatar_max_minutes_per_room: float = Field(
         default=0.0,
         ge=0,
         le=1_000_000,
         description="Of these, minutes a day that one room may have; 0: all that are left",
+    )
+    avatar_max_conversations: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Conversations of the account that run at a time, seen from here; 0: no cap of ours",
     )
 
     voice_providers: Words = Field(
@@ -271,7 +277,16 @@ class Settings(BaseSettings):
     say_max_chars_per_hour: int = Field(
         default=100_000,
         ge=0,
-        description="Characters an hour that all agents of this machine speak, by API key; 0: no cap",
+        description="Characters an hour, by API key, of all agents here, or that share redis.url; 0: no cap",
+    )
+    say_journal: Literal["off", "file", "redis"] = Field(
+        default="off",
+        description="Where what waits is written down, encrypted, for the agent that follows a dead one",
+    )
+    say_journal_key: SecretStr | None = Field(
+        default=None,
+        description="Any text that its key is made of, or several with commas: the first one encrypts; "
+        "empty: the API secret",
     )
 
     agent_name: str = Field(
@@ -283,8 +298,16 @@ class Settings(BaseSettings):
     agent_isolation: Literal["process", "thread"] = Field(
         default="process", description="A process per room, or a thread, which needs far less memory"
     )
+    agent_health_host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address to bind the health check to; under Kubernetes 0.0.0.0, unless it is set",
+    )
     agent_health_port: int = Field(
-        default=0, ge=0, le=65535, description="Port of the health check on 127.0.0.1; 0: any free one"
+        default=0,
+        ge=0,
+        le=65535,
+        description="Port of the health check; 0: any free one; under Kubernetes 8081, unless it is set",
     )
 
     metrics_store: bool = Field(
@@ -301,6 +324,9 @@ class Settings(BaseSettings):
     )
     metrics_prometheus_host: str = Field(
         default="127.0.0.1", min_length=1, description="Address to bind that port to; anybody there may read"
+    )
+    metrics_room_names: bool = Field(
+        default=False, description="Traces for OpenTelemetry name the room, which may tell who is in it"
     )
     metrics_budget_d01: float = Field(
         default=900.0,
@@ -327,8 +353,21 @@ class Settings(BaseSettings):
     serve_public_url: str = Field(
         default="", description="Address that others reach the page at, if it is not the one that is bound"
     )
+    serve_trusted_proxies: Words = Field(
+        default=(),
+        description="Proxies that are believed who calls: 10.0.0.0/16; empty: with public_url this machine",
+    )
+    serve_keep_alive: int = Field(
+        default=75,
+        ge=1,
+        le=3600,
+        description="Seconds a connection is kept for a next request; more than a proxy in front keeps it",
+    )
     serve_rate_per_minute: int = Field(
-        default=600, ge=0, le=1_000_000, description="Requests a minute from one key or address; 0: no limit"
+        default=600,
+        ge=0,
+        le=1_000_000,
+        description="Requests a minute of one key or session, and of who has none by address; 0: no limit",
     )
     serve_token_ttl: int = Field(
         default=600, ge=10, le=3600, description="Longest life of a token that a session asks for, in seconds"
@@ -353,6 +392,9 @@ class Settings(BaseSettings):
 
     log_level: LogLevel = Field(
         default="info", description="How much the agent tells; debug includes the spoken text"
+    )
+    log_format: Literal["auto", "text", "json"] = Field(
+        default="auto", description="Lines to read, or JSON objects; auto: JSON under Kubernetes alone"
     )
 
     @classmethod

@@ -13,6 +13,8 @@ from typing import Any
 
 from libacli.config import Settings, toml_name, variable_name
 from libacli.errors import ConfigError
+from libacli.kubernetes import is_service_link
+from libacli.value_files import SUFFIX, read_value
 
 _OLDER_NAMES = {
     "openai_custom_headers": "openai_headers",
@@ -48,8 +50,8 @@ class Given:
     spelled: str = ""
     """The setting's name as that file spells it; empty outside of files."""
 
-    refers: bool = False
-    """Whether it asks for a variable of the environment, as `${HOME}` does in `.env`."""
+    asks_for: str = ""
+    """What of the user's the file asks for: a variable as `${HOME}` in `.env`, a file as NAME_FILE."""
 
 
 def read_file(file: Path, *, is_named: bool = False, hint: str = "") -> bytes:
@@ -71,28 +73,57 @@ def read_file(file: Path, *, is_named: bool = False, hint: str = "") -> bytes:
     return content
 
 
-def from_variables(variables: Mapping[str, str], file: Path | None = None) -> dict[str, Given]:
-    """Settings among variables, of `file` or of the environment. Raises ConfigError for unknown ones."""
+def from_variables(
+    variables: Mapping[str, str], file: Path | None = None, *, may_refer: bool = True
+) -> dict[str, Given]:
+    """Settings among variables, of `file` or of the environment, where Kubernetes' own are passed over.
+
+    A file that NAME_FILE names is read where the variables `may_refer` to what is the user's.
+    Raises ConfigError for unknown ones, for both NAME and NAME_FILE, and for a file that cannot be read.
+    """
     known = {variable_name(older): field for older, field in _OLDER_NAMES.items()}
     known |= {variable_name(field): field for field in Settings.model_fields}
+    if file is None:
+        variables = {name: value for name, value in variables.items() if not is_service_link(name, value)}
     for name in variables:
-        if name.startswith("LIBA_") and name not in known and name != CONFIG_VARIABLE:
+        is_known = name in known or name.removesuffix(SUFFIX) in known or name == CONFIG_VARIABLE
+        if name.startswith("LIBA_") and not is_known:
             raise ConfigError(f"{name} is not a setting of liba", hint=_nearest(name, known))
     # The newer spelling comes later in `known` and so wins where both are set.
     return {
-        field: Given(
-            variables[name],
-            f"{file or 'environment'} {name}",
-            spelled=name if file else "",
-            refers=bool(file) and "${" in variables[name],
-        )
+        field: given
         for name, field in known.items()
-        if variables.get(name)
+        if (given := _given(variables, name, file, may_refer=may_refer))
     }
 
 
+def passed_over(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The variables that look like settings and are there for a Service of Kubernetes."""
+    ours = tuple({f"{variable_name(field).partition('_')[0]}_" for field in Settings.model_fields})
+    links = (name for name, value in environment.items() if is_service_link(name, value))
+    return tuple(sorted(name for name in links if name.startswith(ours)))
+
+
+def _given(variables: Mapping[str, str], name: str, file: Path | None, *, may_refer: bool) -> Given | None:
+    value = variables.get(name, "").rstrip("\r\n")  # of a secret that was made with `echo`
+    by_file = name + SUFFIX
+    path = variables.get(by_file, "")
+    if value and path:
+        raise ConfigError(f"both {name} and {by_file} are set", hint="leave one of them out")
+    if path:
+        read = read_value(by_file, path) if may_refer else path
+        origin = f"{path} {by_file}"
+        return Given(read, origin, by_file, "a file by its path") if file else Given(read, origin)
+    if not value:
+        return None
+    if not file:
+        return Given(value, f"environment {name}")
+    asks_for = "a variable of your environment" if "${" in value else ""
+    return Given(value, f"{file} {name}", name, asks_for)
+
+
 def from_dotenv(file: Path, content: bytes, *, may_refer: bool) -> dict[str, Given]:
-    """Settings in a `.env` or the like, with the environment's values put in where it `may_refer` to them.
+    """Settings in a `.env` or the like, with what is the user's put in where it `may_refer` to it.
 
     Raises ConfigError.
     """
@@ -102,7 +133,8 @@ def from_dotenv(file: Path, content: bytes, *, may_refer: bool) -> dict[str, Giv
         values = dotenv_values(stream=StringIO(content.decode()), interpolate=may_refer)
     except UnicodeDecodeError as error:
         raise ConfigError(f"cannot read {file}: {error}", hint="it must be a text file in UTF-8") from error
-    return from_variables({name: value for name, value in values.items() if value}, file)
+    found = {name: value for name, value in values.items() if value}
+    return from_variables(found, file, may_refer=may_refer)
 
 
 def from_toml(file: Path, content: bytes) -> dict[str, Given]:

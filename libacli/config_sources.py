@@ -1,7 +1,7 @@
 """Where settings come from, and which source goes first.
 
 Order, first wins: flags > `--project` > environment > `.env.local` > `.env` > `--config` or `./liba.toml` >
-user's file > what `liba up` runs here > default project of `lk` > defaults.
+user's file > what `liba up` runs here > default project of `lk` > what a pod needs > defaults.
 `.env.local`, `.env` and `./liba.toml` are the folder's, not the user's: see `config_trust`.
 """
 
@@ -17,10 +17,11 @@ from pydantic import ValidationError
 
 from libacli.config import Settings, toml_name
 from libacli.config_files import CONFIG_VARIABLE as CONFIG_VARIABLE
-from libacli.config_files import Given, from_dotenv, from_toml, from_variables, read_file
+from libacli.config_files import Given, from_dotenv, from_toml, from_variables, passed_over, read_file
 from libacli.config_trust import Trust, class_of
 from libacli.errors import ConfigError
 from libacli.folder_settings import LeftOut, Source, without_untrusted
+from libacli.kubernetes import POD_DEFAULTS, is_pod
 from libacli.lk_projects import default_project, lk_file, named_project
 from libacli.running_stack import StackFile, stack_file, stack_settings
 from libacli.trusted_files import TrustedFiles, user_trusted_files
@@ -50,6 +51,9 @@ class LoadedSettings:
 
     folder: tuple[Source, ...] = ()
     """What the folder's files set."""
+
+    passed_over: tuple[str, ...] = ()
+    """Variables that look like settings and are Kubernetes' own."""
 
     def check_nothing_is_left_out(self) -> None:
         """Raises ConfigError that names what was, and the next step."""
@@ -97,9 +101,14 @@ def load(
     if not is_local:
         found = stack_settings(running or stack_file(), counting) or default_project(projects_file, counting)
         sources.append(Source(found))
+        if is_pod(environment):
+            sources.append(
+                Source({field: Given(value, "Kubernetes") for field, value in POD_DEFAULTS.items()})
+            )
         kept, left_out = without_untrusted(sources)  # its secret is in use now
     settings, origins = _made(kept)
-    return LoadedSettings(settings, origins, tuple(left_out), tuple(one for one in sources if one.file))
+    of_folder = tuple(one for one in sources if one.file)
+    return LoadedSettings(settings, origins, tuple(left_out), of_folder, passed_over(environment))
 
 
 def folder_files(folder: Path, config_file: Path | None = None) -> list[Path]:

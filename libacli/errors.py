@@ -13,6 +13,7 @@ LibaError                       1
 ├── WithoutAvatarError          9   spoken, but not through the avatar, which was required
 ├── ThresholdError             10   what was measured is not as --assert wants it
 ├── AvatarError                 1   the avatar service did not do what it was asked
+│   └── AvatarCapError          1   ... because there are as many conversations as are allowed
 ├── InstallError                1   a component could not be fetched, built or started
 │   └── TamperedError           1   ... because what came is not what was pinned
 ├── VoiceError                  1   text did not become sound
@@ -23,6 +24,8 @@ LibaError                       1
 │   └── VoiceTruncatedError     1   ... because the sound stopped before the text did
 ├── SinkError                   1   sound did not reach the room
 └── StoreError                  1   what machines share could not be read or written
+    ├── FencedError             1   ... because somebody else has taken it over
+    └── ForgottenError          1   ... because what was there is lost
 
 The number is the exit code of a command that ends with the error.
 """
@@ -150,6 +153,14 @@ class AvatarError(LibaError):
         """Before so many seconds are over, asking again would not help; None: that is not known."""
 
 
+class AvatarCapError(AvatarError):
+    """The service was not even asked: `most` conversations run."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__("too many conversations", is_permanent=False, hint="see avatar.max_conversations")
+        self.args = (f"as many conversations run as are allowed at a time, {most}",)
+
+
 class VoiceError(LibaError):
     pass
 
@@ -193,4 +204,12 @@ class SinkError(LibaError):
 
 
 class StoreError(LibaError):
+    pass
+
+
+class FencedError(StoreError):
+    pass
+
+
+class ForgottenError(StoreError):
     pass

@@ -76,8 +76,8 @@ def _offence(sources: Sequence[Source]) -> tuple[int, str, str] | None:
         if position is None or sources[position].is_trusted:
             continue
         given = sources[position].values[field]
-        if given.refers:
-            return position, field, "it asks for a variable of your environment"
+        if given.asks_for:
+            return position, field, f"it asks for {given.asks_for}"
         trust = class_of(field)
         if trust.needs is Needs.NOTHING or (trust.needs is Needs.OWN_SECRETS and secrets_of <= {position}):
             continue

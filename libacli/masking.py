@@ -63,8 +63,9 @@ def secrets_of(settings: Settings, environment: Mapping[str, str]) -> list[str]:
     found = []
     for value in vars(settings).values():
         if isinstance(value, SecretStr):
-            found.append(value.get_secret_value())
-        elif isinstance(value, str) and "://" in value:
+            value = value.get_secret_value()
+            found.append(value)
+        if isinstance(value, str) and "://" in value:
             found += _logins(value)
     for pairs in (settings.openai_headers, settings.openai_query):
         found += pairs_of(pairs).values()

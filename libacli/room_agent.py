@@ -14,6 +14,7 @@ from libacli.core.protocol import AGENT_ATTRIBUTE, EPOCH_ATTRIBUTE
 from libacli.edges.avatars.viewers import is_heard
 from libacli.errors import LibaError
 from libacli.room_parts import AvatarParts, Parts
+from libacli.speech.scribe import Scribe
 
 logger = logging.getLogger("liba.agent")
 
@@ -64,12 +65,15 @@ async def agent_in_room(parts: Parts, job: Job) -> AsyncIterator[None]:
     is ended, and everything is closed in order, also when closing one thing fails.
     """
     async with AsyncExitStack() as closing:
-        closing.callback(parts.ledger.close)
+        closing.push_async_callback(parts.fleet.aclose)
+        closing.push_async_callback(asyncio.to_thread, parts.ledger.close)
         closing.push_async_callback(parts.voice.aclose)
         closing.push_async_callback(parts.sink.aclose)
         closing.push_async_callback(parts.meters.aclose)
-        if parts.hour_file:
-            closing.push_async_callback(parts.hour_file.aclose)
+        for keeper in reversed(parts.hour_keepers):
+            closing.push_async_callback(keeper.aclose)
+        if parts.scribe:
+            closing.push_async_callback(parts.scribe.aclose)
         if parts.avatar:
             await closing.enter_async_context(parts.avatar.service)
         tasks = await closing.enter_async_context(asyncio.TaskGroup())
@@ -119,8 +123,10 @@ class _RoomAgent:
             bound_s = SUBSCRIBE_TIMEOUT_S if is_heard(parts.room) else AGENT_SUBSCRIBE_TIMEOUT_S
             await parts.track.subscribed(within_s=bound_s)
         _keep_what_is_loaded()
-        if parts.hour_file:
-            await parts.hour_file.load()
+        for keeper in parts.hour_keepers:
+            await keeper.load()
+        if parts.scribe:
+            await parts.scribe.open()
         parts.transport.serve(parts.desk)
         parts.state.become("listening")
         await self._make_known()
@@ -140,9 +146,13 @@ class _RoomAgent:
                 tasks.create_task(self._stay_known())
                 if parts.captions:
                     tasks.create_task(parts.captions.run())
-                if parts.hour_file:
-                    tasks.create_task(parts.hour_file.run())
+                for keeper in parts.hour_keepers:
+                    tasks.create_task(keeper.run())
+                if parts.scribe:
+                    tasks.create_task(parts.scribe.run())
+                    tasks.create_task(self._until_fenced(parts.scribe))
                 if parts.avatar:
+                    tasks.create_task(parts.ledger.keep())
                     tasks.create_task(parts.avatar.sink.listen())
                     tasks.create_task(parts.avatar.expression.run())
                     tasks.create_task(_keep_avatar(parts.avatar))
@@ -152,10 +162,18 @@ class _RoomAgent:
             self._job.leave("defect")
 
     async def finish(self) -> None:
-        """Refuses what is new, and speaks what was accepted as far as time allows."""
+        """Refuses what is new, and speaks what was accepted as far as time allows.
+
+        Of what is written down for the agent that follows it finishes the line that it speaks, if it can.
+        """
         parts = self._parts
         parts.speaker.close()  # first of all: what comes next may take a second
         await parts.transport.look_for_takeover(parts.epoch)
+        if parts.transport.is_room_closed:  # nobody follows
+            parts.speaker.stop(reason="the room was closed")
+        elif parts.scribe:
+            await parts.scribe.confirm()
+            parts.speaker.hand_on_waiting()
         is_hopeless = self._is_broken or not parts.room.isconnected()
         is_busy = bool(parts.speaker.speaking or parts.speaker.queue_length)
         try:
@@ -164,7 +182,7 @@ class _RoomAgent:
                 if is_busy:
                     await asyncio.sleep(LAST_WORD_S)
         except TimeoutError:
-            parts.speaker.stop(reason="the agent stopped")
+            parts.speaker.hand_on(reason="the agent stopped")
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HOPELESS_S if is_hopeless else FLUSH_TIMEOUT_S):
                     await self._until_all_is_told()
@@ -193,8 +211,7 @@ class _RoomAgent:
             await self._reconnected.wait()
             self._reconnected.clear()
             if not await self._job.is_leader():
-                self._parts.speaker.stop(reason="another agent took its place")
-                self._job.leave("already_running")
+                self._make_way()
                 return
             try:
                 await self._make_known()
@@ -211,6 +228,14 @@ class _RoomAgent:
         self._was_heard = False
         if not self._reconnected.is_set():
             self._parts.own.set()
+
+    async def _until_fenced(self, scribe: Scribe) -> None:
+        await scribe.fenced.wait()
+        self._make_way()
+
+    def _make_way(self) -> None:
+        self._parts.speaker.hand_on(reason="another agent took its place")
+        self._job.leave("already_running")
 
     async def _warm_up(self) -> None:
         """Takes what time it takes: a server that loads its model would begin anew if this were given up."""

@@ -15,6 +15,7 @@ from livekit.agents import AutoSubscribe, JobContext, JobExecutorType, JobProces
 
 from libacli.config import Settings
 from libacli.core.acquaintance import Acquaintances
+from libacli.edges.journal.choose import check_journal
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.background import in_background
 from libacli.edges.livekit.encryption import encrypt
@@ -27,6 +28,7 @@ from libacli.edges.metrics.meter import Meter
 from libacli.edges.metrics.rooms_to_worker import RoomMeter
 from libacli.edges.metrics.store import MetricsStore, metrics_path
 from libacli.edges.voices.choose import make_voice
+from libacli.log_context import about, note_what_records_are_about
 from libacli.room_agent import Job, agent_in_room
 from libacli.room_parts import Parts, assemble
 
@@ -60,10 +62,26 @@ class RoomJobs:
     def prewarm(self, process: JobProcess) -> None:
         """Before there is a room: what takes long to load, and what others can have the SDK log."""
         bound_sdk_log()
+        note_what_records_are_about()
+        check_journal(self.settings)  # loads what it is written with
         process.userdata["voice"] = make_voice(self.settings)
 
     async def enter(self, context: JobContext) -> None:
         """Goes into the room and speaks there from now on, unless another agent does."""
+        with about(room=context.job.room.name):
+            await self._enter(context)
+
+    async def leave(self, context: JobContext) -> None:
+        """Finishes what was accepted and ends the avatar, before the SDK leaves the room."""
+        if agent := self._agents.get(context.job.id):
+            try:
+                with about(room=context.job.room.name):
+                    await agent.leave()
+            finally:
+                if agent.is_over:
+                    del self._agents[context.job.id]
+
+    async def _enter(self, context: JobContext) -> None:
         encrypt(context.room, self.settings.livekit_e2ee_key)
         await to_the_end(context.connect(auto_subscribe=AutoSubscribe.SUBSCRIBE_NONE))
         job = _Job(self.settings, context)
@@ -76,15 +94,6 @@ class RoomJobs:
         if context.proc.executor_type == JobExecutorType.PROCESS:
             _obey_signals(context, agent)
         await agent.enter()
-
-    async def leave(self, context: JobContext) -> None:
-        """Finishes what was accepted and ends the avatar, before the SDK leaves the room."""
-        if agent := self._agents.get(context.job.id):
-            try:
-                await agent.leave()
-            finally:
-                if agent.is_over:
-                    del self._agents[context.job.id]
 
     def end_at_once(self) -> None:
         """Has all rooms of this process and of its room processes end their avatars, whatever they do.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import platform
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,38 +21,49 @@ from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.caps import SayCaps
 from libacli.core.event import AgentFacts
+from libacli.core.hour import OWNER, Account
 from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, make_avatar_service
 from libacli.edges.avatars.expression import Expression
 from libacli.edges.avatars.learned_cap import learned_cap
-from libacli.edges.avatars.ledger import Ledger, conversations_path
-from libacli.edges.avatars.minutes import AvatarMinutes, avatar_minutes
+from libacli.edges.avatars.ledger_port import ConversationLedger
+from libacli.edges.avatars.minutes import AvatarMinutes
 from libacli.edges.avatars.policy import avatar_policy
 from libacli.edges.avatars.port import AvatarService
 from libacli.edges.avatars.session import AvatarSession
+from libacli.edges.journal.choose import make_journal, make_seal, place_of
 from libacli.edges.livekit.agent_state import AgentStateAttribute
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.authorization import RoomAuthorization, say_caps
 from libacli.edges.livekit.caption_writer import CaptionWriter
 from libacli.edges.livekit.encryption import ENCRYPTED, EncryptionWatch
 from libacli.edges.livekit.hour_file import HourFile, hour_path
+from libacli.edges.livekit.hour_port import HourKeeper
 from libacli.edges.livekit.participants import sound_of
 from libacli.edges.livekit.room_gate import putting_out
 from libacli.edges.livekit.room_transport import RoomTransport
+from libacli.edges.livekit.signing import wall_clock
 from libacli.edges.livekit.stream_origin import StreamOrigin
 from libacli.edges.metrics.meter import Meter, Meters
 from libacli.edges.sinks.avatar import AvatarSink
 from libacli.edges.sinks.steady import SteadySink
 from libacli.edges.sinks.track import TrackSink
+from libacli.fleet import Fleet
 from libacli.room_speech import room_captions, room_pronunciations, room_speaker
 from libacli.speech.announcer import Announcer, Outlet
 from libacli.speech.chain import ChainVoice
 from libacli.speech.desk import Desk
 from libacli.speech.fallback import FallbackSink
+from libacli.speech.heir import SpeakersHeir
+from libacli.speech.journal import Journal
+from libacli.speech.notes import NoNotes, Notes
 from libacli.speech.ports import Sink, Voice
+from libacli.speech.scribe import Scribe
 from libacli.speech.speaker import Speaker
 from libacli.speech.waiters import Waiters
 
 logger = logging.getLogger("liba.room")
+
+_OWNER = Account(OWNER, is_owner=True)
 
 
 @dataclass(frozen=True)
@@ -102,9 +114,14 @@ class Parts:
     state: AgentStateAttribute
     captions: CaptionWriter | None
     meters: Meters
-    ledger: Ledger
-    hour_file: HourFile | None
-    """None: there is no cap that would have to be counted."""
+    ledger: ConversationLedger
+    hour_keepers: Sequence[HourKeeper]
+    """Of this machine first, then of all; none: there is no cap that would have to be counted."""
+
+    fleet: Fleet
+
+    scribe: Scribe | None
+    """None: what waits ends with this agent."""
 
 
 def assemble(
@@ -113,17 +130,19 @@ def assemble(
     voice: Voice,
     *,
     meters: Sequence[Meter] = (),
-    ledger: Ledger | None = None,
+    ledger: ConversationLedger | None = None,
     track: SpeechTrack | None = None,
     avatar_service: AvatarService | None = None,
     characters: Path | None = None,
     known: Acquaintances | None = None,
     origin: StreamOrigin | None = None,
+    journal: Journal | None = None,
 ) -> Parts:
     """The parts of an agent for `room`, which must be connected. Needs a running event loop.
 
     What is not given is made as the settings say. `characters` is the file in which they are counted, `known`
-    what rooms tell each other of the voices, `origin` where text streams come from.
+    what rooms tell each other of the voices, `origin` where text streams come from, `journal` where the queue
+    is written down. Raises ConfigError when that cannot be done as the settings want it.
     """
     epoch = uuid.uuid4().hex[:8]
     bounds = _bounds(settings)
@@ -131,8 +150,9 @@ def assemble(
     if is_shut_out:
         title = avatar_vendor(settings).title
         logger.warning("no avatar: the room is encrypted end to end, and %s can be given no key", title)
-    ledger = ledger or Ledger(conversations_path())
-    minutes = avatar_minutes(settings, room=room.name)
+    fleet = Fleet(settings)
+    ledger = ledger or fleet.ledger()
+    minutes = fleet.minutes(room=room.name)
     with_avatar = settings.has_avatar and not is_shut_out
     service = avatar_service or (make_avatar_service(settings) if with_avatar else None)
     reason = ENCRYPTED if is_shut_out else "not configured"
@@ -143,7 +163,12 @@ def assemble(
     own = asyncio.Event()
     own.set()
     sink = SteadySink(room, either, bounds=bounds, own=own)
-    all_meters = Meters(meters, avatar_time=lambda: avatar.session.seconds if avatar else 0.0)
+    caps = say_caps(settings, hour_clock=_wall_clock)
+    all_meters = Meters(
+        meters,
+        avatar_time=lambda: avatar.session.seconds if avatar else 0.0,
+        caps=lambda: (*caps.usage(_OWNER, asyncio.get_running_loop().time()), *minutes.usage()),
+    )
     log = ComplaintLog(logger, on_defect=lambda: all_meters.refuse("internal"))
     transport = _transport(settings, room, all_meters, log, origin)
     state = AgentStateAttribute(room, log)
@@ -167,9 +192,15 @@ def assemble(
         counters=(all_meters,),
         on_begin=captions.begin if captions else _nothing,
     )
-    caps = say_caps(settings, hour_clock=_wall_clock)
-    speaker = room_speaker(settings, voice, known, sink, announcer, caps, bounds, pronunciations)
-    desk = _desk(settings, room, speaker, announcer, waiters, caps, minutes, log)
+    journal = journal or make_journal(settings, room.name, epoch=epoch, clock=wall_clock)
+
+    def heir() -> SpeakersHeir:
+        return SpeakersHeir(speaker, caps, _wall_clock)
+
+    scribe = _scribe(settings, room, journal, heir) if journal else None
+    notes = scribe or NoNotes()
+    speaker = room_speaker(settings, voice, known, sink, announcer, caps, bounds, pronunciations, notes)
+    desk = _desk(settings, room, speaker, announcer, waiters, caps, minutes, notes, log)
     return Parts(
         settings=settings,
         room=room,
@@ -186,7 +217,9 @@ def assemble(
         captions=captions,
         meters=all_meters,
         ledger=ledger,
-        hour_file=_hour_file(settings, caps, epoch, characters),
+        hour_keepers=_hour_keepers(settings, caps, epoch, characters, fleet),
+        fleet=fleet,
+        scribe=scribe,
     )
 
 
@@ -195,7 +228,7 @@ def _avatar_parts(
     room: rtc.Room,
     service: AvatarService,
     bounds: Bounds,
-    ledger: Ledger,
+    ledger: ConversationLedger,
     minutes: AvatarMinutes,
 ) -> AvatarParts:
     sink = AvatarSink(room, audible_timeout_s=settings.avatar_audible_timeout, bounds=bounds)
@@ -269,10 +302,19 @@ def _nothing(utterance: Utterance) -> None:
     pass
 
 
-def _hour_file(settings: Settings, caps: SayCaps, epoch: str, file: Path | None) -> HourFile | None:
+def _hour_keepers(
+    settings: Settings, caps: SayCaps, epoch: str, file: Path | None, fleet: Fleet
+) -> Sequence[HourKeeper]:
     if caps.hour is None:
-        return None
-    return HourFile(file or hour_path(), caps.hour, api_key=settings.livekit_api_key, agent=epoch)
+        return ()
+    here = HourFile(file or hour_path(), caps.hour, api_key=settings.livekit_api_key, agent=epoch)
+    everywhere = fleet.hour(caps.hour, here, agent=epoch)
+    return (here, everywhere) if everywhere else (here,)
+
+
+def _scribe(settings: Settings, room: rtc.Room, journal: Journal, heir: Callable[[], SpeakersHeir]) -> Scribe:
+    place = place_of(settings, room.name).name
+    return Scribe(journal, make_seal(settings), place=place, heir=heir, wall_clock=_wall_clock)
 
 
 def _desk(
@@ -283,6 +325,7 @@ def _desk(
     waiters: Waiters,
     caps: SayCaps,
     minutes: AvatarMinutes,
+    notes: Notes,
     log: ComplaintLog,
 ) -> Desk:
     return Desk(
@@ -294,7 +337,9 @@ def _desk(
         other_caps=minutes.usage,
         ttl_s=settings.say_ttl,
         waiters=waiters,
+        notes=notes,
         log=log,
+        worker=platform.node(),
     )
 
 

@@ -19,6 +19,7 @@ from libacli.edges.livekit.caption_writer import CaptionWriter
 from libacli.edges.voices.pronunciations import pronunciations as read_pronunciations
 from libacli.errors import ConfigError
 from libacli.speech.announcer import Announcer
+from libacli.speech.notes import Notes
 from libacli.speech.pace import Pace
 from libacli.speech.ports import Sink, Voice
 from libacli.speech.speaker import Speaker
@@ -35,8 +36,9 @@ def room_speaker(
     caps: SayCaps,
     bounds: Bounds,
     pronunciations: Pronunciations | None,
+    notes: Notes,
 ) -> Speaker:
-    """One whose utterances are announced, and paid for."""
+    """One whose utterances are announced, paid for, and noted down."""
 
     def on_change(utterance: Utterance) -> None:
         if utterance.is_over:
@@ -56,6 +58,7 @@ def room_speaker(
         queue_limit=settings.say_queue_limit,
         known=known,
         pronunciations=pronunciations,
+        notes=notes,
     )
 
 

@@ -7,6 +7,7 @@ import json
 import re
 from functools import lru_cache
 
+_CONTROLS = {"\n": "n", "\r": "r", "\t": "t"}
 _ESCAPED_IN_JSON = "\"'/"
 _IN_HTML = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&(?:quot|#34);", "'": "&#(?:39|x27);"}
 _TIMES = 8
@@ -31,6 +32,8 @@ def _written(character: str) -> str:
         forms[0] = rf"\\{{1,{_TIMES}}}"
     elif character in _ESCAPED_IN_JSON:
         forms[0] = rf"\\{{0,{_TIMES}}}{character}"
+    elif character in _CONTROLS:
+        forms.append(rf"\\{{1,{_TIMES}}}{_CONTROLS[character]}")
     if character == " ":
         forms.append(r"\+")
     if character in _IN_HTML:

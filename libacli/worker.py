@@ -17,16 +17,22 @@ from libacli.core.capacity import load
 from libacli.core.protocol import STATE_ATTRIBUTE
 from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, make_avatar_service
 from libacli.edges.avatars.ending import end_orphans
-from libacli.edges.avatars.ledger import Ledger, conversations_path
+from libacli.edges.avatars.ledger_port import ConversationLedger
+from libacli.edges.avatars.reaping import end_lapsed, whom_agents_need
+from libacli.edges.journal.choose import WaitingRooms, check_journal, rooms_that_wait
+from libacli.edges.livekit.agent_server import Server
 from libacli.edges.livekit.agent_state import FIRST_STATE
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.leader import Pulse, pulse
+from libacli.edges.livekit.signing import wall_clock
 from libacli.edges.livekit.signs_of_life import SignsOfLife
 from libacli.edges.livekit.supervisor import Supervisor
 from libacli.edges.livekit.tokens import AGENT_IDENTITY_PREFIX
 from libacli.edges.metrics.worker import worker_metrics
+from libacli.edges.orchestrator.probes import Part, Probes
 from libacli.edges.voices.choose import load_plugins
-from libacli.errors import AvatarError, UnreachableError
+from libacli.errors import LibaError, StoreError, UnreachableError
+from libacli.fleet import Fleet
 from libacli.masking import without_password
 from libacli.room_agent import DRAIN_TIMEOUT_S, FLUSH_TIMEOUT_S
 from libacli.room_job import RoomJobs
@@ -42,9 +48,12 @@ _CLEAN_UP_TIMEOUT_S = 5.0
 _LAST_REAP_TIMEOUT_S = 2.0
 """The same at the end: what is left of the time for leaving, when rooms had nothing to finish."""
 
-_LOOK_BACK_EVERY_S = 60.0
+_LOOK_BACK_EVERY_S = 30.0
 """Between two looks at what agents that are gone may have left behind: one that was being asked for when its
-agent was killed begins up to two minutes later."""
+agent was killed begins up to two minutes later; a machine that is gone is noticed after one."""
+
+_LOOK_BACK_TIMEOUT_S = 30.0
+"""For what is found then, beside everything else: agents may have to be asked."""
 
 _AVATAR_END_S = 4.5
 """What the SDK leaves a job for ending its avatar, when it has finished speaking; as `end_surely` needs."""
@@ -62,7 +71,9 @@ _GIVEN_UP = "failed to connect to livekit after"
 class Worker:
     """Takes the rooms that LiveKit dispatches to `agent.name`, and looks after them. Implements `Agents`.
 
-    Rooms tell their metrics on `metrics_socket`, and show by `signs` that they live.
+    Rooms tell their metrics on `metrics_socket`, and show by `signs` that they live. In `ledger` it looks for
+    what was left behind; whoever has made it closes it. `waiting` tells of rooms where lines wait that an
+    earlier agent has accepted.
     """
 
     def __init__(
@@ -72,13 +83,20 @@ class Worker:
         *,
         metrics_socket: Path | None = None,
         signs: SignsOfLife | None = None,
+        ledger: ConversationLedger | None = None,
+        waiting: WaitingRooms | None = None,
     ) -> None:
         self._settings = settings
+        self._ledger = ledger or Fleet(settings).ledger()
         self._api = api
         self._signs = signs or SignsOfLife()
         self._jobs = RoomJobs(settings, metrics_socket, self._signs.address)
         self._entering = 0
         self._is_full = False
+        self._is_ending = False
+        self.registered = asyncio.Event()
+        """LiveKit knows it, for the first time."""
+
         self.server = _make_server(settings, self._load)
         self.server.setup_fnc = self._jobs.prewarm
         self.server.rtc_session(
@@ -87,36 +105,53 @@ class Worker:
             on_request=self._take,
             on_session_end=self._jobs.leave,
         )
-        self.supervisor = Supervisor(api, self, settings.agent_name)
+        self.supervisor = Supervisor(api, self, settings.agent_name, waiting=waiting)
 
     async def run(self, *, rooms: Sequence[str] = ()) -> None:
         """Works until cancelled, then drains. Goes into `rooms` once it is registered.
 
-        Raises UnreachableError when LiveKit is gone for longer than the worker goes on trying.
+        Raises UnreachableError when LiveKit is gone for longer than the worker goes on trying, and what
+        `RoomProcesses.watch` raises.
         """
         # 244 MB. The SDK reads it in each process that it makes, and before the first room in this one.
         os.environ.setdefault(_MODELS, "0")
         self.supervisor.pin(rooms)
-        registered = asyncio.Event()
-        self.server.on("worker_registered", lambda *_: registered.set())
+        self.server.on("worker_registered", lambda *_: self.registered.set())
         self.server.on("worker_registered", lambda *_: self.supervisor.send_again())
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.server.run())
                 tasks.create_task(self._look_back())
+                tasks.create_task(self.server.processes.watch(self.server))
+                tasks.create_task(self._ledger.keep())
                 try:
-                    await registered.wait()
+                    await self.registered.wait()
                     settings = self._settings
                     logger.info("worker is ready: agent=%s url=%s", settings.agent_name, settings.livekit_url)
                     logger.info("avatar: %s", _avatar_words(settings))
                     logger.info('next: liba say "Hello." --room %s', settings.say_room)
                     await self.supervisor.run()
                 finally:
+                    self._is_ending = True
                     await self.server.aclose()
         except ExceptionGroup as group:
             if not group.subgroup(_has_given_up):
                 raise
             raise UnreachableError("LiveKit was gone for too long", hint="start the agent again") from group
+
+    def parts(self) -> dict[str, Part]:
+        """What it needs before it can take a room, and how each of it is. See `Probes`."""
+        server, most = self.server, self._settings.agent_max_rooms
+        was_registered, is_registered = self.registered.is_set(), server.is_registered
+        away = "the connection to LiveKit is lost" if was_registered else "LiveKit does not know it yet"
+        is_warm, trouble = server.processes.has_ready, server.processes.trouble
+        taken = self._taken
+        return {
+            "worker": Part(not self._is_ending, "it is being stopped" if self._is_ending else "it runs"),
+            "livekit": Part(is_registered, "registered" if is_registered else away),
+            "voice": Part(is_warm, "loaded" if is_warm else trouble or "it is being loaded"),
+            "rooms": Part(taken < most, f"{taken} of {most} taken"),
+        }
 
     def end_at_once(self) -> None:
         """Has all rooms end their avatars at once, whatever they do. Does not wait for it."""
@@ -136,21 +171,30 @@ class Worker:
 
     async def clean_up(self) -> None:
         """See `Agents`."""
-        await _reap_what_was_left(self._settings, within_s=_CLEAN_UP_TIMEOUT_S)
+        await _reap_what_was_left(self._settings, self._ledger, within_s=_CLEAN_UP_TIMEOUT_S)
 
     async def _look_back(self) -> None:
         """Ends what is left behind while this worker runs, as far as it is known by then; until cancelled."""
         if self._settings.has_avatar:
             while True:
+                if await asyncio.to_thread(_is_anything_left, self._ledger):
+                    within_s = _LOOK_BACK_TIMEOUT_S
+                    await _reap_what_was_left(
+                        self._settings, self._ledger, within_s=within_s, everywhere=True
+                    )
                 await asyncio.sleep(_LOOK_BACK_EVERY_S)
-                if await asyncio.to_thread(Ledger(conversations_path()).orphans):
-                    await self.clean_up()
+
+    @property
+    def _taken(self) -> int:
+        """Rooms, those that are being entered included."""
+        return len(self.server.active_jobs) + self._entering
 
     async def _take(self, request: JobRequest) -> None:
-        """Takes a room as long as there are fewer than the most, those that are being entered included."""
+        """Takes a room as long as there are fewer than the most."""
         most = self._settings.agent_max_rooms
-        if self._taken() >= most:
-            logger.warning("room %s is refused: %d rooms are taken", request.room.name, most)
+        if self._taken >= most:
+            name = request.room.name
+            logger.warning("room %s is refused: %d rooms are taken", name, most, extra={"room": name})
             await request.reject(terminate=False)  # else LiveKit asks no other worker either
             return
         self._entering += 1
@@ -161,12 +205,9 @@ class Worker:
         finally:
             self._entering -= 1
 
-    def _taken(self) -> int:
-        return len(self.server.active_jobs) + self._entering
-
     def _load(self, _: AgentServer) -> float:
         """What the SDK asks for twice a second, in a thread, and tells LiveKit; says it when all is taken."""
-        taken, most = self._taken(), self._settings.agent_max_rooms
+        taken, most = self._taken, self._settings.agent_max_rooms
         if (taken >= most) != self._is_full:
             self._is_full = not self._is_full
             if self._is_full:
@@ -178,16 +219,16 @@ class Worker:
         return load(taken, most)
 
 
-def _make_server(settings: Settings, load_fnc: Callable[[AgentServer], float]) -> AgentServer:
+def _make_server(settings: Settings, load_fnc: Callable[[AgentServer], float]) -> Server:
     credentials = settings.livekit()
     if settings.agent_isolation == "thread":
         load_plugins(settings)
-    return AgentServer(
+    return Server(
         ws_url=credentials.ws_url,
         api_key=credentials.api_key,
         api_secret=credentials.api_secret.get_secret_value(),
         host="127.0.0.1",
-        port=settings.agent_health_port,
+        port=0,  # `Probes` passes on what it answers
         job_executor_type=JobExecutorType(settings.agent_isolation),
         num_idle_processes=1,
         # Rooms, not CPU: a busy machine would silently get no job, and LiveKit does not ask again.
@@ -217,9 +258,21 @@ def _has_given_up(error: BaseException) -> bool:
 async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
     """A worker that is ready to `run`, with what earlier ones have left behind ended.
 
-    Raises CredentialsError or UnreachableError when LiveKit cannot be used.
+    Raises CredentialsError or UnreachableError when LiveKit cannot be used, ConfigError, also when no queue
+    can be written down as the settings want it.
     """
+    probes = Probes()
+    host, port = settings.agent_health_host, settings.agent_health_port
+    async with probes.answering(host, port), _worker(settings) as worker:
+        probes.parts = worker.parts
+        probes.sdk_port = lambda: worker.server.worker_info.http_port
+        yield worker
+
+
+@asynccontextmanager
+async def _worker(settings: Settings) -> AsyncIterator[Worker]:
     credentials = settings.livekit()
+    check_journal(settings)
     if settings.say_accept == "anyone":
         logger.warning("say.accept=anyone: everybody in the room may make the agent speak")
     if settings.say_accept == "attribute":
@@ -228,17 +281,33 @@ async def open_worker(settings: Settings) -> AsyncIterator[Worker]:
             "a token service that copies attributes out of requests lets everybody"
         )
     await _check(credentials, settings.say_room)
-    await _reap_what_was_left(settings, within_s=_REAP_TIMEOUT_S)
     signs = SignsOfLife()
     async with (
+        _open_ledger(settings) as ledger,
         worker_metrics(settings, os.environ) as metrics_socket,
         signs.listening(),
+        rooms_that_wait(settings, clock=wall_clock) as waiting,
         LiveKitApi(credentials, departure_timeout_s=settings.departure_timeout_s) as api,
     ):
         try:
-            yield Worker(settings, api, metrics_socket=metrics_socket, signs=signs)
+            yield Worker(
+                settings, api, metrics_socket=metrics_socket, signs=signs, ledger=ledger, waiting=waiting
+            )
         finally:  # a room that was killed a moment ago has left its avatar behind, and nobody looks any more
-            await _reap_what_was_left(settings, within_s=_LAST_REAP_TIMEOUT_S)
+            await _reap_what_was_left(settings, ledger, within_s=_LAST_REAP_TIMEOUT_S)
+
+
+@asynccontextmanager
+async def _open_ledger(settings: Settings) -> AsyncIterator[ConversationLedger]:
+    """In which there is nothing any more that earlier workers have left behind, as far as it is known yet."""
+    fleet = Fleet(settings)
+    ledger = fleet.ledger()
+    try:
+        await _reap_what_was_left(settings, ledger, within_s=_REAP_TIMEOUT_S)
+        yield ledger
+    finally:
+        await asyncio.to_thread(ledger.close)
+        await fleet.aclose()
 
 
 async def _check(credentials: LiveKitCredentials, room: str) -> None:
@@ -247,23 +316,41 @@ async def _check(credentials: LiveKitCredentials, room: str) -> None:
         await api.participants(room)
 
 
-async def _reap_what_was_left(settings: Settings, *, within_s: float) -> None:
+def _is_anything_left(ledger: ConversationLedger) -> bool:
+    """By agents that are gone, or seem to be."""
+    try:
+        return bool(ledger.orphans() or ledger.lapsed())
+    except StoreError:  # said once, by who watches over Redis
+        return False
+
+
+async def _reap_what_was_left(
+    settings: Settings, ledger: ConversationLedger, *, within_s: float, everywhere: bool = False
+) -> None:
+    """Of this machine, which takes a moment; `everywhere`: of others too, whose agents have to be asked."""
     try:
         async with asyncio.timeout(within_s):
-            if count := await reap(settings):
+            if count := await reap(settings, ledger, everywhere=everywhere):
                 logger.warning("ended %d conversations that an earlier agent had left behind", count)
-    except (AvatarError, TimeoutError) as error:
+    except StoreError:
+        pass  # said once, by who watches over Redis; asked again at the next look
+    except (LibaError, TimeoutError) as error:
         reason = str(error) or "no answer"
         logger.warning("could not end what an earlier agent left behind: %s; liba reap", reason)
 
 
-async def reap(settings: Settings) -> int:
+async def reap(settings: Settings, ledger: ConversationLedger, *, everywhere: bool) -> int:
     """Ends the conversations that agents which are gone have left behind; returns how many those were.
 
-    Raises AvatarError when the service cannot be asked.
+    `everywhere`: also those of other machines that no agent needs. Raises AvatarError when the service cannot
+    be asked, StoreError when that is so of Redis, UnreachableError when agents cannot be asked.
     """
     service = make_avatar_service(settings)
     if service is None:
         return 0
     async with service:
-        return await end_orphans(service, Ledger(conversations_path()))
+        ended = await end_orphans(service, ledger)
+        if not everywhere:
+            return ended
+        async with whom_agents_need(settings) as is_needed:
+            return ended + await end_lapsed(service, ledger, is_needed)

@@ -15,7 +15,7 @@ from typing import Literal
 
 from livekit import rtc
 
-from libacli.core.audio import FRAME_MS, SAMPLE_RATE, is_audible
+from libacli.core.audio import FRAME_MS, SAMPLE_RATE, frames_of, is_audible
 from libacli.edges.livekit.fake_streams import ScriptedWriter
 from libacli.edges.livekit.fakes import FakeParticipant, FakePublication, FakeRoom
 from libacli.edges.sinks.avatar import CLEAR_METHOD, FINISHED_METHOD
@@ -139,9 +139,10 @@ class FakeAvatar:
             tasks.create_task(self._tell(line))
 
     async def _receive(self, stream: ScriptedWriter, line: _Line, tasks: asyncio.TaskGroup) -> None:
-        async for frame in stream.received():
-            if is_audible(frame) or not self.leaves_out_silence:
-                line.frames.append(frame)
+        async for frames in stream.received():
+            for frame in frames_of(frames):
+                if is_audible(frame) or not self.leaves_out_silence:
+                    line.frames.append(frame)
                 line.arrived.set()
         line.is_all_there = True
         line.arrived.set()

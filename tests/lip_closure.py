@@ -48,18 +48,39 @@ SENTENCES = (
 )
 
 ORDINARY = (
-    "The quick brown fox jumps over the lazy dog.",
-    "She sells sea shells by the sea shore.",
-    "Hello, and welcome to the show tonight.",
-    "Today we will look at how the weather changes over the year.",
-    "There are three things you should know about this device.",
-    "Our next train leaves from platform nine in ten minutes.",
-    "It was a bright cold day in April, and the clocks were striking thirteen.",
-    "The results of the study were published last week.",
-    "I would like to thank everyone who came here today.",
-    "Let us take a short break and meet again in half an hour.",
+    "The birch canoe slid on the smooth planks.",
+    "Glue the sheet to the dark blue background.",
+    "It's easy to tell the depth of a well.",
+    "These days a chicken leg is a rare dish.",
+    "Rice is often served in round bowls.",
+    "The juice of lemons makes fine punch.",
+    "The box was thrown beside the parked truck.",
+    "The hogs were fed chopped corn and garbage.",
+    "Four hours of steady work faced us.",
+    "A large size in stockings is hard to sell.",
+    "The boy was there when the sun rose.",
+    "A rod is used to catch pink salmon.",
+    "The source of the huge river is the clear spring.",
+    "Kick the ball straight and follow through.",
+    "Help the woman get back to her feet.",
+    "A pot of tea helps to pass the evening.",
+    "Smoky fires lack flame and heat.",
+    "The soft cushion broke the man's fall.",
+    "The salt breeze came across from the sea.",
+    "The girl at the booth sold fifty bonds.",
+    "The small pup gnawed a hole in the sock.",
+    "The fish twisted and turned on the bent hook.",
+    "Press the pants and sew a button on the vest.",
+    "The swan dive was far short of perfect.",
+    "The beauty of the view stunned the young boy.",
+    "Two blue fish swam in the tank.",
+    "Her purse was full of useless trash.",
+    "The colt reared and threw the tall rider.",
+    "It snowed, rained, and hailed the same morning.",
+    "Read verse out loud for pleasure.",
 )
-"""As many m, b, p as in any text: in the others lips meet so often that openness cannot go with loudness."""
+"""Lists 1 to 3 of the Harvard sentences (IEEE Trans. Audio and Electroacoustics 17, 1969), whose sounds are
+as frequent as in English: in the others lips meet so often that openness cannot go with loudness."""
 
 NEAR_S = 0.06
 """Lips may meet so much before or after the sound."""

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
 from itertools import pairwise
 
-from libacli.core.audio import FRAME_BYTES, FRAME_MS
+from libacli.core.audio import FRAME_BYTES, FRAME_MS, duration_s, frames_of
 from libacli.speech.fakes import RecordingSink, ScriptedVoice
 from libacli.speech.ports import Style, Take
 
@@ -56,12 +56,16 @@ class HeardTrack(RecordingSink):
         self.heard: Heard = []
         self._timers: list[asyncio.TimerHandle] = []
 
-    async def write(self, frame: bytes) -> None:
-        await super().write(frame)
-        if any(frame):
-            loop = asyncio.get_running_loop()
-            at = self._ends_at - FRAME_S
-            self._timers.append(loop.call_at(at, lambda: self.heard.append((loop.time(), frame))))
+    async def write(self, frames: bytes) -> None:
+        await super().write(frames)
+        at = self._ends_at - duration_s(len(frames))
+        for number, frame in enumerate(frames_of(frames)):
+            if any(frame):
+                self._timers.append(self._hear_at(at + number * FRAME_S, frame))
+
+    def _hear_at(self, at: float, frame: bytes) -> asyncio.TimerHandle:
+        loop = asyncio.get_running_loop()
+        return loop.call_at(at, lambda: self.heard.append((loop.time(), frame)))
 
     async def clear(self) -> None:
         for timer in self._timers:

@@ -69,6 +69,8 @@ def test_the_arrows_between_the_folders_point_down() -> None:
         ("config show", 0),
         ("config path", 0),
         ("cache show", 0),
+        ("deploy dockerfile", 0),
+        ("deploy k8s", 0),
         ("say", 2),
         ("nonsense", 2),
         (f"say {CANARY_TEXT.replace(' ', '_')}", 4),

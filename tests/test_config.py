@@ -384,6 +384,8 @@ def test_no_secret_is_in_any_representation(sources: Sources) -> None:
         "OPENAI_QUERY",
         "LIBA_VOICE_OPTIONS",
         "LIVEKIT_E2EE_KEY",
+        "LIBA_REDIS_URL",
+        "LIBA_SAY_JOURNAL_KEY",
     }
     assert secrets.keys() == named | others
 

@@ -53,13 +53,17 @@ ATTEMPTS: dict[str, Any] = {
     "agent_max_rooms": 1000,
     "metrics_keep_days": 1,
     "metrics_keep_mb": 1,
+    "agent_health_host": "0.0.0.0",
     "metrics_prometheus_port": 9090,
     "metrics_prometheus_host": "0.0.0.0",
+    "metrics_room_names": True,
     "serve_host": "0.0.0.0",
     "serve_port": 9999,
     "serve_keys": ["evil:" + "0" * 64],
     "serve_origins": ["https://evil.example"],
     "serve_public_url": "https://evil.example",
+    "serve_trusted_proxies": ["203.0.113.0/24"],
+    "serve_keep_alive": 3600,
     "serve_rate_per_minute": 0,
     "serve_token_ttl": 3600,
     "serve_owner_key": "liba_" + "x" * 43,
@@ -67,6 +71,8 @@ ATTEMPTS: dict[str, Any] = {
     "serve_tls_key": "evil.pem",
     "redis_url": "redis://evil.example:6379/0",
     "redis_prefix": "evil",
+    "say_journal": "file",
+    "say_journal_key": "evil",
     "server_binary": "./evil",
     "voice_options": '{"livekit:openai": {"base_url": "https://evil.example/v1"}}',
     "log_level": "debug",
@@ -74,7 +80,12 @@ ATTEMPTS: dict[str, Any] = {
 }
 """What a stranger's file would set, of all that is not harmless."""
 
-LOOSEST = {"avatar_max_duration", "avatar_begin", "avatar_max_minutes_per_room"}
+LOOSEST = {
+    "avatar_max_duration",
+    "avatar_begin",
+    "avatar_max_minutes_per_room",
+    "avatar_max_conversations",
+}
 """Limits whose default is the loosest that there may be."""
 
 FILES = ("liba.toml", ".env", ".env.local")

@@ -64,7 +64,11 @@ def test_what_looks_like_a_secret_is_taken_out(text: str, told: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["liba_audible_seconds_bucket", "liba_utterances_total", "a task-oriented-way-of-2 disk-usage-Monitors"],
+    [
+        "liba_audible_duration_seconds_bucket",
+        "liba_utterances_total",
+        "a task-oriented-way-of-2 disk-usage-Monitors",
+    ],
 )
 def test_names_that_begin_like_a_secret_are_told(words: str) -> None:
     assert masked(words) == words
@@ -93,3 +97,8 @@ def test_all_kinds_of_configured_secrets_are_found() -> None:
     found = secrets_of(settings, environment)
     headers = {"Bearer%20secret-3", "Bearer secret-3", "secret-4"}
     assert set(found) == {"secret-1", "secret-2%2B", "secret-2+", "secret/5", *headers}
+
+
+def test_the_password_in_an_address_that_is_secret_itself_is_found_too() -> None:
+    settings = Settings(redis_url=SecretStr("redis://liba:pass-of-redis@cache.test:6379/0"))
+    assert masked("AUTH liba pass-of-redis failed", secrets_of(settings, {})) == "AUTH liba [secret] failed"

@@ -30,6 +30,7 @@ from libacli.core.protocol import (
     STATE_ATTRIBUTE,
     STATUS_METHOD,
 )
+from libacli.core.trace_context import UNTRACED, TraceContext
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.avatars.fakes import FakeAvatarService
 from libacli.edges.avatars.ledger import Ledger
@@ -48,7 +49,9 @@ from libacli.room_agent import (
 )
 from libacli.room_parts import Parts, assemble
 from libacli.speech.fakes import RecordingSink, ScriptedVoice
+from libacli.speech.journal import Journal
 from tests.lone_job import LoneJob
+from tests.redis_server import RedisServer
 from tests.twirp_server import API_KEY, API_SECRET
 
 pytestmark = pytest.mark.anyio
@@ -94,7 +97,7 @@ class Counts(Meter):
         self.refused: list[str] = []
         self.is_closed = False
 
-    def observe(self, record: UtteranceRecord) -> None:
+    def observe(self, record: UtteranceRecord, trace: TraceContext = UNTRACED) -> None:
         self.outcomes.append(record.outcome)
 
     def refuse(self, reason: str) -> None:
@@ -126,6 +129,8 @@ class Stage:
     origin: FakeOrigin = field(default_factory=FakeOrigin)
     pronounce: dict[str, str] = field(default_factory=dict)
     pronounce_file: Path | None = None
+    redis_url: str = ""
+    journal: Journal | None = None
     parts: Parts = field(init=False)
     ledger: NotedLedger = field(init=False)
 
@@ -137,6 +142,7 @@ class Stage:
             livekit_api_secret=SecretStr(API_SECRET),
             pronounce=self.pronounce,
             voice_pronounce_file=self.pronounce_file,
+            redis_url=SecretStr(self.redis_url) if self.redis_url else None,
         )
         self.parts = assemble(
             settings,
@@ -148,6 +154,7 @@ class Stage:
             avatar_service=self.avatar_service,
             characters=self.folder / "characters.json",
             origin=self.origin,
+            journal=self.journal,
         )
 
     @asynccontextmanager
@@ -686,12 +693,14 @@ async def test_a_guest_makes_it_speak_with_a_permission_of_its_own_and_with_noth
 # What it may spend
 
 
+async def used(on: Stage) -> float:
+    """Characters of the hour, as the participant `vera` is told."""
+    status = json.loads(await on.room.call("vera", STATUS_METHOD, "{}"))
+    return next(float(cap["used"]) for cap in status["caps"] if cap["name"] == "speech")
+
+
 async def test_what_one_agent_has_spent_the_next_one_knows(stage: Any) -> None:
     first, second = stage(), stage()
-
-    async def used(on: Stage) -> float:
-        status = json.loads(await on.room.call("vera", STATUS_METHOD, "{}"))
-        return next(float(cap["used"]) for cap in status["caps"] if cap["name"] == "speech")
 
     for on in (first, second):
         on.room.join(FakeParticipant("vera", attributes={CAN_SAY_ATTRIBUTE: claimed()}))
@@ -721,3 +730,35 @@ async def test_an_agent_that_is_cut_off_leaves_what_it_has_spent_and_no_promise(
         status = json.loads(await second.room.call("vera", STATUS_METHOD, "{}"))
     caps = {cap["name"]: cap["used"] for cap in status["caps"]}
     assert caps["speech"] == caps["your speech"] == sum(map(len, first.voice.texts))
+
+
+async def test_an_agent_whose_redis_is_gone_begins_speaks_and_leaves_as_without_and_says_so_once(
+    stage: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    on = stage(redis_url="redis://127.0.0.1:1/0")
+    async with on.agent():
+        assert now() < 1.0
+        on.say("Hello.", "a")
+        await asyncio.sleep(60)
+        assert on.told("a")[-1] == "done"
+    assert on.left_open == []
+    assert caplog.text.count("what may be spent is counted on this machine alone") == 1
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], ids=["real time"])
+async def test_what_is_spoken_on_one_machine_counts_on_another_one_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, anyio_backend: str
+) -> None:
+    with RedisServer(tmp_path) as redis:
+        machines = []
+        for name in ("one", "other"):
+            monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / name))
+            machines.append(Stage(tmp_path / name, redis_url=redis.url))
+        here, there = machines
+        async with here.agent(), there.agent():
+            here.say("Hello there.", "a")
+            there.room.join(FakeParticipant("vera", attributes={CAN_SAY_ATTRIBUTE: claimed()}))
+            async with asyncio.timeout(3):
+                while await used(there) != len("Hello there."):  # noqa: ASYNC110 - it is asked for from outside
+                    await asyncio.sleep(0.05)
+        gc.unfreeze()

@@ -19,6 +19,7 @@ SECRETS = [
     'canary"+/\\in it',
     "c&n<a>r'y=?#%20",
     "plain-secret_1234",
+    "of-two\nlines\tand-tabs",
     "päßwörd 🎉 x",
     "a/b+c=d\\\\e\"f'g",
     "0123456789abcdef" * 4,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -20,10 +21,11 @@ from libacli.config import LiveKitCredentials, Settings
 from libacli.core.protocol import AGENT_ATTRIBUTE
 from libacli.edges.avatars.choose import make_avatar_service
 from libacli.edges.avatars.ledger import Entry, Ledger, conversations_path
+from libacli.edges.livekit.agent_server import RoomProcesses
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.fakes import FakeRoom
 from libacli.edges.livekit.signs_of_life import show_life
-from libacli.errors import UnreachableError
+from libacli.errors import ConfigError, UnreachableError
 from libacli.room_job import RoomJobs
 from libacli.worker import Worker, open_worker
 from tests.avatar_contracts import invitation
@@ -77,6 +79,32 @@ async def test_a_worker_that_takes_anybodys_word_says_so_when_it_starts(
     assert ("say.accept" in caplog.text) == (accept != "signed")
 
 
+async def test_a_port_for_probes_that_is_taken_is_told_before_livekit_is_asked() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        settings = Settings(
+            livekit_url=NOBODY_THERE.url,
+            livekit_api_key=NOBODY_THERE.api_key,
+            livekit_api_secret=NOBODY_THERE.api_secret,
+            agent_health_port=port,
+        )
+        with pytest.raises(ConfigError, match=f"cannot answer health checks on 127.0.0.1 port {port}"):
+            async with open_worker(settings):
+                pass
+
+
+async def test_a_worker_whose_queues_could_never_be_written_down_does_not_start() -> None:
+    settings = Settings(
+        livekit_url=NOBODY_THERE.url,
+        livekit_api_key=NOBODY_THERE.api_key,
+        livekit_api_secret=NOBODY_THERE.api_secret,
+        say_journal="redis",
+    )
+    with pytest.raises(ConfigError, match=r"redis\.url is not set"):
+        async with open_worker(settings):
+            pass
+
+
 async def test_a_worker_whose_sdk_has_given_up_says_that_livekit_was_gone(api: LiveKitApi) -> None:
     given_up = worker(api)
     given_up.server.update_options(max_retry=0)
@@ -90,6 +118,7 @@ class BrokenServer:
     """Stands where the SDK's `AgentServer` does, and breaks as soon as it runs."""
 
     error: Exception
+    processes: RoomProcesses = field(default_factory=RoomProcesses)
 
     def on(self, event: str, callback: object) -> None:
         pass

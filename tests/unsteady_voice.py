@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
-from libacli.core.audio import FRAME_MS, duration_s, is_audible
+from libacli.core.audio import FRAME_MS, duration_s, frames_of, is_audible
 from libacli.errors import VoiceBusyError
 from libacli.speech.fakes import RecordingSink
 from libacli.speech.ports import Route, Style, Take
@@ -135,11 +135,13 @@ class Listener(RecordingSink):
         self.segments.clear()
         return await super().start(on_audible)
 
-    async def write(self, frame: bytes) -> None:
-        await super().write(frame)
+    async def write(self, frames: bytes) -> None:
+        await super().write(frames)
         self.segments[-1] = b""  # nobody looks at it, and it would be copied with each frame
-        if is_audible(frame):
-            self.heard.append(self._ends_at - FRAME_S)
+        at = self._ends_at - duration_s(len(frames))
+        for number, frame in enumerate(frames_of(frames)):
+            if is_audible(frame):
+                self.heard.append(at + number * FRAME_S)
 
     def holes(self, least_s: float = _HOLE_S) -> list[float]:
         """Seconds of each silence inside speech, if it is that long."""

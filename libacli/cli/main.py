@@ -17,6 +17,7 @@ from libacli.cli.options import group
 from libacli.cli.output import output
 from libacli.core_files import leave_no_core_files
 from libacli.errors import LibaError
+from libacli.user_folders import folder_error, settle_home
 
 COMMANDS = (
     "demo",
@@ -40,6 +41,7 @@ COMMANDS = (
     "avatar",
     "cache",
     "doctor",
+    "deploy",
     "config",
 )
 """Modules of `libacli.cli.commands`: each holds a group named `app`, or a function named as itself."""
@@ -74,6 +76,7 @@ class _Liba(AnywhereGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         output.quiet = output.verbose = False
+        output.log = None
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -137,6 +140,7 @@ def common(
 
 def main() -> None:
     leave_no_core_files()
+    settle_home(os.environ)
     # Pydantic would look through every installed distribution for plugins; liba uses none.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Python looks for modules in the current folder first, also in processes for rooms that are started here.
@@ -155,7 +159,12 @@ def _run() -> int:
     except BrokenPipeError:  # `liba ... | head`: who reads has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:  # a defect of ours: told in one line like the rest
+    except Exception as error:
+        if isinstance(error, OSError) and (told := folder_error(error)):
+            told.__cause__ = error
+            output.error(told)
+            return told.exit_code
+        # A defect of ours: told in one line like the rest.
         defect = LibaError(
             f"unexpected {type(error).__name__}: {error}",
             hint="liba --verbose shows where; please report it",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import time
@@ -23,6 +24,9 @@ class Output:
     def __init__(self) -> None:
         self.quiet = False
         self.verbose = False
+        self.log: logging.Logger | None = None
+        """Takes status and errors in the place of stderr, where that is a log for machines."""
+
         self.settings: Settings | None = None
         """Those in force, once they are known: an error does not tell the secrets among them."""
 
@@ -44,15 +48,20 @@ class Output:
 
     def status(self, text: str) -> None:
         """What is going on, in words of our own: a watch link in it keeps its token."""
-        if not self.quiet:
+        if self.log:
+            self.log.info(text)
+        elif not self.quiet:
             from libacli.masking import without_password
 
             print(printable(without_password(text)), file=sys.stderr, flush=True)  # noqa: T201
 
     def error(self, error: LibaError) -> None:
         """What is wrong, and the next step, in one line; where it came from too, when `verbose`."""
-        self.trace(error)
         hint = f" - {error.hint}" if error.hint else ""
+        if self.log:
+            self.log.error("%s%s", error, hint, exc_info=error if self.verbose else None)
+            return
+        self.trace(error)
         line = " ".join(f"liba: {error}{hint}".splitlines())
         print(self._without_secrets(line), file=sys.stderr, flush=True)  # noqa: T201
 

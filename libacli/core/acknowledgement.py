@@ -21,7 +21,10 @@ class Acknowledgement:
     """The id was known already: nothing was queued a second time."""
 
     epoch: str = ""
-    """Which life of the agent has taken it: with another one its queue is gone."""
+    """Which life of the agent has taken it: with another one its queue is gone, unless it is journaled."""
+
+    journaled: bool | None = None
+    """Whether it is written down for the agent that follows; None: this agent writes nothing down."""
 
     def encode(self) -> dict[str, Any]:
         """The answer as JSON members."""
@@ -30,6 +33,7 @@ class Acknowledgement:
             "id": self.id,
             "position": self.position,
             "duplicate": self.duplicate,
+            **({} if self.journaled is None else {"journaled": self.journaled}),
         }
 
     @classmethod
@@ -42,5 +46,7 @@ class Acknowledgement:
                 "position": int(position),
                 "duplicate": bool(duplicate),
             }:
-                return cls(utterance_id, position, duplicate, epoch)
+                journaled = members.get("journaled")
+                known = journaled if isinstance(journaled, bool) else None
+                return cls(utterance_id, position, duplicate, epoch, known)
         raise RefusedError("malformed", "it is no acknowledgement")

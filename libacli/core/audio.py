@@ -20,20 +20,27 @@ AUDIBLE_PEAK = 330
 class FrameSlicer:
     """Cuts PCM that arrives in pieces of any length into whole 20 ms frames.
 
-    A network read may end in the middle of a sample; the odd byte is carried to the next read.
+    A network read may end in the middle of a sample; the odd byte is carried to the next read. The first
+    `singly` frames come one by one; after those as many as are there come together, `at_once` at most.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, singly: int = 0, at_once: int = 1) -> None:
         self._rest = bytearray()
+        self._singly = singly
+        self._at_once = at_once
 
     def push(self, pcm: bytes) -> Iterator[bytes]:
-        """Yields every whole frame (`FRAME_BYTES` bytes) that `pcm` completes."""
+        """Yields every whole frame (`FRAME_BYTES` bytes) that `pcm` completes, some of them joined."""
         self._rest += pcm
         whole = len(self._rest) - len(self._rest) % FRAME_BYTES
         frames = bytes(self._rest[:whole])
         del self._rest[:whole]
-        for start in range(0, whole, FRAME_BYTES):
-            yield frames[start : start + FRAME_BYTES]
+        start = 0
+        while start < whole:
+            end = start + FRAME_BYTES * (1 if self._singly > 0 else self._at_once)
+            self._singly -= 1
+            yield frames[start:end]
+            start = end
 
     def flush(self) -> Iterator[bytes]:
         """Yields what is left, filled up with silence to a whole frame; half a sample is dropped."""
@@ -41,6 +48,12 @@ class FrameSlicer:
         self._rest.clear()
         if rest:
             yield rest.ljust(FRAME_BYTES, b"\0")
+
+
+def frames_of(pcm: bytes) -> Iterator[bytes]:
+    """The 20 ms frames that `pcm`, which is whole frames, is made of."""
+    for start in range(0, len(pcm), FRAME_BYTES):
+        yield pcm[start : start + FRAME_BYTES]
 
 
 def duration_s(pcm_bytes: int) -> float:

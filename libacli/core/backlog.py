@@ -5,15 +5,16 @@ from __future__ import annotations
 import bisect
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from libacli.core.acknowledgement import Acknowledgement
-from libacli.core.audio import FRAME_MS, is_audible
+from libacli.core.audio import FRAME_MS, frames_of, is_audible
 from libacli.core.event import Report
 from libacli.core.lifecycle import FINAL_STATES, State, check_move
 from libacli.core.messages import SayRequest
 from libacli.core.passage import Passage
+from libacli.core.reasons import refusal
 from libacli.core.route import RouteName
 from libacli.core.timeline import Timeline
 from libacli.errors import RefusedError
@@ -74,11 +75,20 @@ class Utterance:
     t3_source: str = ""
     replayed: bool = False
 
+    resumed: bool = False
+    """It is said again from its beginning: its agent before this one died in the middle of it."""
+
+    account: str = ""
+    """Who pays for it."""
+
     is_owners: bool = False
     """The owner has it said, and no guest."""
 
+    is_handed_on: bool = False
+    """It is another agent's to say: nothing more is told of it here."""
+
     ended_at: float | None = None
-    """When it reached a final state, on the timeline's clock."""
+    """When it reached a final state, or was handed on, on the timeline's clock."""
 
     @property
     def id(self) -> str:
@@ -99,20 +109,25 @@ class Utterance:
         played_s = self.first_sound * FRAME_MS / 1000 + until - began_at
         return min(played_s, self.frames * FRAME_MS / 1000)
 
-    def took(self, frame: bytes) -> None:
-        """Counts a frame that the sink has taken."""
-        if is_audible(frame):
-            self.first_sound = self.frames if self.first_sound is None else self.first_sound
-            self.last_sound = self.frames
-        self.frames += 1
+    def took(self, frames: bytes) -> None:
+        """Counts frames that the sink has taken."""
+        for frame in frames_of(frames):
+            if is_audible(frame):
+                self.first_sound = self.frames if self.first_sound is None else self.first_sound
+                self.last_sound = self.frames
+            self.frames += 1
 
     @property
     def is_over(self) -> bool:
-        return self.state in FINAL_STATES
+        return self.state in FINAL_STATES or self.is_handed_on
+
+    def hand_on(self, now: float) -> None:
+        """It is over here, and its end is another agent's to tell."""
+        self.is_handed_on, self.ended_at = True, now
 
     def become(self, state: State, now: float, *, reason: str = "") -> bool:
         """Moves on to `state`; False, and nothing changes, when it has ended or is there. See `lifecycle`."""
-        if not check_move(self.state, state):
+        if self.is_handed_on or not check_move(self.state, state):
             return False
         self.state = state
         self.reason = reason
@@ -142,6 +157,7 @@ class Utterance:
             underruns=self.underruns,
             t3_source=self.t3_source,
             replayed=self.replayed,
+            resumed=self.resumed,
             chars=len(self.request.words),
             **self.timeline.durations_ms(),
         )
@@ -149,7 +165,7 @@ class Utterance:
 
 @dataclass(order=True)
 class _Place:
-    key: tuple[int, int]
+    key: tuple[float, int]
     utterance: Utterance = field(compare=False)
 
 
@@ -158,7 +174,7 @@ class Backlog:
 
     Holds at most `limit` waiting ones, and where others have filled it a quarter more of the owner's.
     Remembers what became of an id for `memory_s` seconds after its end, so that a repeated request is
-    answered and not spoken again.
+    answered and not spoken again; one that repeats the id alone, with something else to say, is refused.
     """
 
     def __init__(self, *, limit: int, memory_s: float = 600.0, memory_count: int = 4096) -> None:
@@ -183,20 +199,30 @@ class Backlog:
         now: float,
         *,
         speaking: Utterance | None = None,
+        account: str = "",
         is_owners: bool = False,
     ) -> Acknowledgement:
         """Takes a request that has an id. Raises RefusedError, and remembers nothing, when it cannot."""
         self._forget(now)
         if known := self._known.get(request.id):
+            # What an agent before this one has said is known by its id alone: its text is kept nowhere.
+            if known.request.text and known.request.fingerprint != request.fingerprint:
+                raise refusal("id_reused", "this id is that of another text, or of another voice")
             return Acknowledgement(request.id, self._position(known, speaking), duplicate=True)
         self.check_open()
         if len(self._waiting) >= self._limit and not (is_owners and self._has_owners_place()):
             raise RefusedError("queue_full", f"{self._limit} utterances are waiting already")
-        utterance = Utterance(request, Timeline(t0=now), is_owners=is_owners)
-        self._arrivals += 1
-        bisect.insort(self._waiting, _Place((-request.priority, self._arrivals), utterance))
-        self._known[request.id] = utterance
+        utterance = Utterance(request, Timeline(t0=now), account=account, is_owners=is_owners)
+        self._put(utterance)
         return Acknowledgement(request.id, self._position(utterance, speaking))
+
+    def take_up(self, utterance: Utterance) -> None:
+        """Takes one that was accepted elsewhere, however many wait; a `resumed` one goes first."""
+        self._put(utterance)
+
+    def remember(self, utterance: Utterance) -> None:
+        """Takes one that has ended elsewhere, unless its id is known."""
+        self._known.setdefault(utterance.id, utterance)
 
     def find(self, utterance_id: str) -> Utterance | None:
         """The utterance of that id, waiting, spoken or remembered."""
@@ -204,7 +230,7 @@ class Backlog:
 
     def ended(self, count: int) -> list[Utterance]:
         """Those that ended last, as far as they are remembered; the newest one last."""
-        over = [utterance for utterance in self._known.values() if utterance.ended_at is not None]
+        over = [utterance for utterance in self._known.values() if utterance.state in FINAL_STATES]
         over.sort(key=lambda utterance: utterance.ended_at or 0.0)
         return over[len(over) - min(count, len(over)) :]
 
@@ -235,6 +261,14 @@ class Backlog:
         found = [place for place in self._waiting if place.utterance.id == utterance_id]
         return self._end(found, "interrupted", now, reason)
 
+    def hand_on(self, now: float, *, keeps: Callable[[Utterance], bool]) -> list[Utterance]:
+        """Takes out those that another agent says."""
+        places = [place for place in self._waiting if keeps(place.utterance)]
+        for place in places:
+            self._waiting.remove(place)
+            place.utterance.hand_on(now)
+        return [place.utterance for place in places]
+
     def check_open(self) -> None:
         """Raises RefusedError once it was closed."""
         if self._closed:
@@ -243,6 +277,12 @@ class Backlog:
     def close(self) -> None:
         """From now on everything new is refused."""
         self._closed = True
+
+    def _put(self, utterance: Utterance) -> None:
+        self._arrivals += 1
+        first = -math.inf if utterance.resumed else -utterance.request.priority
+        bisect.insort(self._waiting, _Place((first, self._arrivals), utterance))
+        self._known[utterance.id] = utterance
 
     def _has_owners_place(self) -> bool:
         """Whether one more of the owner's fits where all places are taken."""

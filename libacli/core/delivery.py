@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from libacli.core.acknowledgement import Acknowledgement
@@ -31,13 +31,16 @@ class Delivery:
     def epoch(self) -> str:
         return self.acknowledgement.epoch if self.acknowledgement else ""
 
+    @property
+    def is_journaled(self) -> bool:
+        """Whether the agent that follows says it, if the one that took it is gone."""
+        return bool(self.acknowledgement and self.acknowledgement.journaled)
+
+    def taken_over(self, epoch: str) -> Delivery:
+        """The same, with the agent of that epoch from now on."""
+        known = self.acknowledgement
+        return replace(self, acknowledgement=replace(known, epoch=epoch)) if known else self
+
     def encode(self) -> dict[str, Any]:
         known = self.acknowledgement or Acknowledgement(self.id, 0)
-        members = {
-            "id": self.id,
-            "level": self.level,
-            "epoch": known.epoch,
-            "position": known.position,
-            "duplicate": known.duplicate,
-        }
-        return members | dict(self.report or {})
+        return {"id": self.id, "level": self.level} | known.encode() | dict(self.report or {})

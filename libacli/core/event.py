@@ -24,6 +24,7 @@ from libacli.core.members import (
 )
 from libacli.core.route import RouteName, route_word
 from libacli.core.timeline import DURATIONS
+from libacli.core.trace_context import UNTRACED, TraceContext
 from libacli.core.usage import Usage
 from libacli.errors import RefusedError
 
@@ -46,7 +47,8 @@ class AgentFacts:
     """Utterances that wait."""
 
     epoch: str = ""
-    """Which life of the agent: another one after it was started anew, and its queue is gone then."""
+    """Which life of the agent: another one after it was started anew; its queue is gone then, unless there
+    is a journal."""
 
     voice_state: str = ""
     """Why it is not the voice that is asked first; empty when it is."""
@@ -118,6 +120,9 @@ class Report:
     """`reported`, `observed` or `estimated`."""
 
     replayed: bool = False
+    resumed: bool = False
+    """It is said again from its beginning, as the agent before this one died in the middle of it."""
+
     chars: int = 0
     waited: float | None = None
     d01: float | None = None
@@ -152,6 +157,9 @@ class Event:
     report: Report
     t0: float
     """When its request came: POSIX seconds of the agent's clock. 0: that was not told."""
+
+    trace: TraceContext = UNTRACED
+    """Where the caller has it in a trace of his own: for meters, the room is not told."""
 
     def encode(self) -> dict[str, Any]:
         return {**self.facts.encode(), "t0": self.t0, **self.report.encode()}
@@ -220,6 +228,9 @@ class AgentStatus:
     ended: tuple[Report, ...] = ()
     """Those that ended last, where they were asked for; the newest one last."""
 
+    worker: str = ""
+    """The machine that it runs on, for the owner alone; empty: not told."""
+
     def encode(self) -> dict[str, Any]:
         members: dict[str, Any] = {
             **self.facts.encode(),
@@ -227,6 +238,8 @@ class AgentStatus:
             "waiting": [report.encode() for report in self.waiting],
             "caps": [asdict(cap) for cap in self.caps],
         }
+        if self.worker:
+            members["worker"] = self.worker
         if self.waiting_left_out:
             members["waiting_left_out"] = self.waiting_left_out
         if self.ended:
@@ -247,6 +260,7 @@ class AgentStatus:
             read_count("waiting_left_out", members.get("waiting_left_out", 0)),
             unreadable + more_unreadable + of_ended_unreadable,
             ended,
+            read_text("worker", members.get("worker", "")),
         )
 
     def within(self, max_bytes: int) -> AgentStatus:
@@ -291,7 +305,7 @@ REPORT_READERS: Mapping[str, Reader] = {
     "hold": read_amount,
     "underruns": read_count,
     "t3_source": read_text,
-    "replayed": read_flag,
+    **dict.fromkeys(("replayed", "resumed"), read_flag),
     "chars": read_count,
     **dict.fromkeys(DURATIONS, read_amount),
 }

@@ -14,6 +14,9 @@ _SLOT_S = _HOUR_S / _SLOTS
 Spent = Mapping[int, Mapping[str, int]]
 """Characters by minute, counted from 0 on the clock, and by the name that the account has in the hour."""
 
+_Told = tuple[Spent, Mapping[str, int]]
+"""What was spent, and what is promised."""
+
 OWNERS_SHARE = 1 / 4
 """Of each hour, kept for the owner: whatever guests do, a line of his own fits."""
 
@@ -99,7 +102,7 @@ class Hour:
 
     All others, guests, share what is left, and none of them has more than half of the whole. What others
     spend of the same hour elsewhere is told by `learn`, and what is to be told to them by `take_news` and
-    `promises`; `on_change` is called when there is some.
+    `promises`; `on_change` is called when there is some. That of other machines is told by `learn_of_others`.
     """
 
     def __init__(self, limit: float) -> None:
@@ -109,29 +112,42 @@ class Hour:
         """The minute in which accounts were forgotten last that have spent nothing of this hour."""
 
         self._news: dict[int, Counter[str]] = {}
+        self._taken: Spent = {}
+        """Of the news, what may be known elsewhere by now, or not."""
+
         self._promised: Counter[str] = Counter()
-        self._elsewhere: Counter[str] = Counter()
-        self.learn({}, {})
+        self._each: dict[str, Window] = {}
+        self._here: _Told = ({}, {})
+        self._others: _Told = ({}, {})
+        self._sum_up()
 
     def learn(self, spent: Spent, promised: Mapping[str, int]) -> None:
-        """All that was spent, and what is promised elsewhere: what was known of that before is forgotten."""
-        self._all, self._guests = Window(self.limit), Window(self.limit * (1 - OWNERS_SHARE))
-        self._each: dict[str, Window] = {}
-        self._elsewhere = Counter(promised)
-        for known in (spent, self._news):
-            for minute, accounts in known.items():
-                for name, amount in accounts.items():
-                    self._add(name, amount, minute)
+        """All that was spent, the news that were taken included, and what is promised elsewhere.
+
+        What was known of that before is forgotten.
+        """
+        self._here, self._taken = (spent, promised), {}
+        self._sum_up()
+
+    def learn_of_others(self, spent: Spent, promised: Mapping[str, int]) -> None:
+        """The same of other machines, which `learn` is not told of."""
+        self._others = spent, promised
+        self._sum_up()
 
     def take_news(self) -> Spent:
         """What was spent here since this was asked last."""
-        news, self._news = self._news, {}
-        return news
+        self._taken, self._news = self._news, {}
+        return self._taken
 
     def put_back(self, news: Spent) -> None:
         """Of these it is not known elsewhere yet."""
+        self._taken = {}
         for minute, accounts in news.items():
             self._news.setdefault(minute, Counter()).update(accounts)
+
+    def untold(self) -> Spent:
+        """What nobody elsewhere has been told of yet."""
+        return {minute: dict(accounts) for minute, accounts in self._news.items()}
 
     def promises(self) -> Mapping[str, int]:
         """What is promised here, by name."""
@@ -183,6 +199,16 @@ class Hour:
     def resets_in_s(self, now: float) -> float:
         """Seconds until nothing counts any more, if nothing is added."""
         return _forgotten_at(minute_of(now)) - now if self._all_promised() else self._all.resets_in_s(now)
+
+    def _sum_up(self) -> None:
+        self._all, self._guests = Window(self.limit), Window(self.limit * (1 - OWNERS_SHARE))
+        self._each = {}
+        self._elsewhere = Counter(self._here[1])
+        self._elsewhere.update(self._others[1])
+        for known in (self._here[0], self._others[0], self._taken, self._news):
+            for minute, accounts in known.items():
+                for name, amount in accounts.items():
+                    self._add(name, amount, minute)
 
     def _add(self, name: str, amount: int, minute: int) -> None:
         self._each.setdefault(name, Window(self.limit * CALLERS_SHARE)).add_in(minute, amount)

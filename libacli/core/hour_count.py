@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,6 +75,45 @@ class HourCount:
             said_at, accounts = _number(said.get("at")), _amounts(said.get("of"))
             if accounts and abs(now - said_at) <= PROMISE_KEPT_S:
                 count.promised[agent] = Promise(said_at, accounts)
+        return count
+
+
+@dataclass(frozen=True)
+class HourOfAll:
+    """What all machines have spent in the last hour, and what all agents promise."""
+
+    spent: dict[str, dict[int, dict[str, int]]] = field(default_factory=dict)
+    """By teller: a machine, or an agent whose machine cannot keep it."""
+
+    promised: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By agent, then by account."""
+
+    def without(self, tellers: Iterable[str], agents: Iterable[str]) -> HourOfAll:
+        """What others than these have told."""
+        left_out, silent = set(tellers), set(agents)
+        return HourOfAll(
+            {teller: spent for teller, spent in self.spent.items() if teller not in left_out},
+            {agent: promised for agent, promised in self.promised.items() if agent not in silent},
+        )
+
+    def grown(self, found: HourOfAll, now: float) -> HourOfAll:
+        """What is found, and what was known before and counts still: the most of each."""
+        spent: dict[str, dict[int, dict[str, int]]] = {}
+        for told in (self.spent, found.spent):
+            for teller, minutes in told.items():
+                for minute in (one for one in minutes if not is_forgotten(one, now)):
+                    known = spent.setdefault(teller, {}).setdefault(minute, {})
+                    for name, amount in minutes[minute].items():
+                        known[name] = max(amount, known.get(name, 0))
+        return HourOfAll(spent, found.promised)
+
+    def summed(self) -> HourCount:
+        """All of it, as if one machine had spent it."""
+        count = HourCount()
+        for spent in self.spent.values():
+            count.add(spent)
+        for agent, promised in self.promised.items():
+            count.promise(agent, promised, 0.0)
         return count
 
 

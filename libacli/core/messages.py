@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -11,6 +12,7 @@ from libacli.core.emotion import EMOTIONS
 from libacli.core.reasons import refusal
 from libacli.core.script import read_script, without_pauses
 from libacli.core.text import clean, is_speakable
+from libacli.core.trace_context import TraceContext, read_traceparent, read_tracestate
 from libacli.errors import RefusedError
 
 MAX_REQUEST_BYTES = 16 * 1024
@@ -46,10 +48,25 @@ class SayRequest:
     ttl_ms: int | None = None
     """Not worth saying if it had to wait longer than this, in milliseconds."""
 
+    traceparent: str = ""
+    """The caller's span, and what belongs to it, see `TraceContext`; empty: it has none."""
+
+    tracestate: str = ""
+
+    @property
+    def trace(self) -> TraceContext:
+        return TraceContext(self.traceparent, self.tracestate)
+
     @property
     def words(self) -> str:
         """The text without the marks of pauses: what captions show, and what is counted."""
         return without_pauses(self.text)
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of what would be heard and seen, in hex: another one under the same id is a mistake."""
+        content = (self.text, self.voice, self.speed, self.instructions, self.emotion)
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def encode(self) -> dict[str, Any]:
         """The request as JSON members; what has its default value is left out."""
@@ -257,4 +274,6 @@ _READ: dict[str, Callable[[str, object], Any]] = {
     "interrupt": _flag,
     "priority": lambda name, value: _whole(name, value, -100, 100),
     "ttl_ms": lambda name, value: _whole(name, value, 1, 86_400_000),
+    "traceparent": lambda name, value: read_traceparent(value),
+    "tracestate": lambda name, value: read_tracestate(value),
 }

@@ -62,6 +62,11 @@ _REFUSALS = (
         hint="leave it out; [pause 500ms] makes silence with any voice",
     ),
     RefusalReason(
+        "id_reused",
+        "the id, or the `Idempotency-Key`, was sent before with something else to say",
+        hint="use an id of its own for each text",
+    ),
+    RefusalReason(
         "queue_full",
         "as many wait as `say.queue_limit` lets",
         429,
@@ -176,6 +181,7 @@ _ROUTE_REASONS = (
     RouteReason("not reachable", "The avatar's service cannot be reached."),
     RouteReason("not available", "The avatar is not available."),
     RouteReason("spend cap", "The avatar's time for today is used up."),
+    RouteReason("too many conversations", "All avatars that may be there at a time are elsewhere."),
     RouteReason("livekit not public", "The avatar's service cannot reach this LiveKit server."),
     RouteReason("encrypted", "The room is encrypted, and the avatar has no key."),
 )

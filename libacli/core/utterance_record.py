@@ -65,6 +65,9 @@ class UtteranceRecord:
     """`reported`, `observed` or `estimated`."""
 
     replayed: bool = False
+    resumed: bool = False
+    """It was said again, as the agent before this one died in the middle of it."""
+
     waited: float | None = None
     d01: float | None = None
     d12: float | None = None

@@ -28,6 +28,7 @@ from libacli.core.protocol import MAX_ANSWER_BYTES, SAY_METHOD, STATUS_METHOD, S
 from libacli.core.usage import Usage
 from libacli.errors import RefusedError
 from libacli.speech.announcer import Announcer
+from libacli.speech.notes import NoNotes, Notes
 from libacli.speech.refusals import Refusals
 from libacli.speech.speaker import Speaker
 from libacli.speech.waiters import Waiters
@@ -137,7 +138,8 @@ class Desk:
     carries `epoch`, which is another one after the agent was started anew: its queue is gone then.
     `other_caps` tells which caps there are besides `caps`, which learn from the speaker what is spent.
     `ttl_s` is how long an utterance may wait whose request does not say; 0: as long as it takes.
-    `waiters` hear from the announcer what becomes of utterances.
+    `waiters` hear from the announcer what becomes of utterances, `notes` are what the speaker writes down.
+    The owner is told the `worker` it runs on.
 
     A signed request that comes again, because LiveKit delivers it up to three times or because somebody has
     recorded it, gets the first answer again and is not carried out again. A request that is refused for a
@@ -155,7 +157,9 @@ class Desk:
         other_caps: Callable[[], Sequence[Usage]] = tuple,
         ttl_s: float = 0.0,
         waiters: Waiters | None = None,
+        notes: Notes | None = None,
         log: ComplaintLog | None = None,
+        worker: str = "",
     ) -> None:
         self._speaker = speaker
         self._announcer = announcer
@@ -165,7 +169,9 @@ class Desk:
         self._other_caps = other_caps
         self._ttl_ms = round(ttl_s * 1000) or None
         self._waiters = waiters or Waiters()
+        self._notes = notes or NoNotes()
         self._log = log or ComplaintLog(logger)
+        self._worker = worker
         self._refusals = Refusals(announcer, is_known=self._is_known, log=self._log, logger=logger)
         self._answered: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
@@ -183,13 +189,17 @@ class Desk:
     ) -> dict[str, Any]:
         """As `answer`; but to a status request that has a level to wait for only when that is decided.
 
-        So it comes within `wait_ms`, or at once when too many wait.
+        So it comes within `wait_ms`, or at once when too many wait. To what is written down for an agent that
+        follows only when it is, or with `journaled` false after a second.
         """
         outcome = self._outcome(method, payload, sender, received_at)
         match outcome.asked:
             case StatusRequest(wanted, level, wait_s) if wait_s and not is_decided(outcome.state, level):
                 await self._waiters.wait(wanted, level, account=outcome.account, within_s=wait_s)
                 return self._report(wanted)
+            case Say() | Stop():
+                journaled = await self._notes.confirm()
+                return outcome.answer if journaled is None else outcome.answer | {"journaled": journaled}
         return outcome.answer
 
     def _outcome(self, method: str, payload: bytes, sender: Sender, received_at: float) -> _Outcome:
@@ -270,7 +280,9 @@ class Desk:
         is_known = self._is_known(request.id)
         if not is_known:
             self._caps.check(permit.payer, chars, received_at)
-        acknowledgement = self._speaker.say(request, received_at=received_at, is_owners=permit.is_owner)
+        acknowledgement = self._speaker.say(
+            request, received_at=received_at, account=permit.account, is_owners=permit.is_owner
+        )
         if not acknowledgement.duplicate:
             self._caps.accept(permit.payer, acknowledgement.id, chars, received_at)
             self._refusals.forget(permit.account, request.id)
@@ -289,6 +301,7 @@ class Desk:
             tuple(utterance.report() for utterance in waiting),
             (*self._caps.usage(account, received_at), *self._other_caps()),
             ended=tuple(utterance.report() for utterance in self._speaker.ended(ended)),
+            worker=self._worker if account.is_owner else "",
         )
 
     def _is_known(self, utterance_id: str) -> bool:

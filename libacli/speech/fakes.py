@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from libacli.core.audio import BYTES_PER_SECOND, FRAME_MS, SAMPLE_RATE, is_audible
+from libacli.core.audio import BYTES_PER_SECOND, FRAME_MS, SAMPLE_RATE, duration_s, frames_of, is_audible
 from libacli.errors import SinkError, VoiceError
 from libacli.speech.ports import Playback, Route, Style, Take
 
@@ -171,7 +171,7 @@ class RecordingSink:
         self._on_audible = on_audible
         return self._route
 
-    async def write(self, frame: bytes) -> None:
+    async def write(self, frames: bytes) -> None:
         if self.is_closed:
             raise SinkError("the sink is closed")
         if self.failure:
@@ -183,10 +183,11 @@ class RecordingSink:
         await asyncio.sleep(max(0.0, self._ends_at - loop.time() - self._queue_s))
         starts_at = max(self._ends_at, loop.time())
         self._began_at = self._began_at or starts_at
-        self._ends_at = starts_at + FRAME_MS / 1000
-        self.segments[-1] += frame
-        if self._on_audible and is_audible(frame):
-            self._timer = loop.call_at(starts_at, self._on_audible)
+        self._ends_at = starts_at + duration_s(len(frames))
+        self.segments[-1] += frames
+        sounding = [number for number, frame in enumerate(frames_of(frames)) if is_audible(frame)]
+        if self._on_audible and sounding:
+            self._timer = loop.call_at(starts_at + sounding[0] * FRAME_MS / 1000, self._on_audible)
             self._on_audible = None
 
     async def finish(self) -> Playback:

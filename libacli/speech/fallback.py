@@ -45,12 +45,12 @@ class FallbackSink:
                 return route
         return await self._start_second(reason)
 
-    async def write(self, frame: bytes) -> None:
-        # Frames are kept until the end is confirmed: until then the avatar may lose them.
-        self._kept.append(frame)
+    async def write(self, frames: bytes) -> None:
+        # They are kept until the end is confirmed: until then the avatar may lose them.
+        self._kept.append(frames)
         if self._sink is self._first:
             try:
-                await self._first.write(frame)
+                await self._first.write(frames)
             except SinkError as error:
                 await self._replay(error)
             return

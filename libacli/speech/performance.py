@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import aclosing
 
-from libacli.core.audio import FRAME_MS, FrameSlicer, silence
+from libacli.core.audio import FrameSlicer, duration_s, silence
 from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.lifecycle import State
@@ -17,6 +17,10 @@ from libacli.speech.ports import Playback, Route, Sink
 from libacli.speech.reading import Reading
 
 logger = logging.getLogger("liba.speaker")
+
+_SINGLY, _AT_ONCE = 10, 5
+"""Frames: 0.2 s in steps of 20 ms, so that the first sound waits for nothing, then 100 ms at a time, as far
+as they are there: to hand sound to the SDK costs the same whatever its length, and more the more rooms do."""
 
 
 class Performance:
@@ -63,8 +67,8 @@ class Performance:
                 raise
             self.cut_off = error
         self.cut_off = self.cut_off or self._reading.broke_off
-        for frame in FrameSlicer().push(silence(self._silence_tail_ms)):
-            await self._write(frame)
+        for frames in FrameSlicer(at_once=_AT_ONCE).push(silence(self._silence_tail_ms)):
+            await self._write(frames)
         playback = await self._sink.finish()
         self._utterance.timeline.mark("t3", self._now())
         self._utterance.t3_source, self._utterance.replayed = playback.source, playback.replayed
@@ -79,7 +83,7 @@ class Performance:
         self._become("speaking")
 
     async def _feed(self) -> None:
-        slicer, timeline = FrameSlicer(), self._utterance.timeline
+        slicer, timeline = FrameSlicer(singly=_SINGLY, at_once=_AT_ONCE), self._utterance.timeline
         async with aclosing(self._reading.pcm()) as pcm:
             async for piece in pcm:
                 if self._reading.first_pcm_at is not None:
@@ -87,20 +91,20 @@ class Performance:
                     timeline.mark("t1", max(self._reading.first_pcm_at, timeline.turn or 0.0))
                 self._utterance.chunks = self._reading.chunks
                 self._utterance.hold = round(self._reading.held_s * 1000, 2)
-                for frame in slicer.push(piece):
-                    await self._write(frame)
+                for frames in slicer.push(piece):
+                    await self._write(frames)
         for frame in slicer.flush():
             await self._write(frame)
 
-    async def _write(self, frame: bytes) -> None:
+    async def _write(self, frames: bytes) -> None:
         handed_over_at = self._now()
         async with asyncio.timeout(self._bounds.speaker_write_s):
-            await self._sink.write(frame)
+            await self._sink.write(frames)
         if self._utterance.frames and self._now() > self._runs_dry_at:  # voice, sink or we were late
             self._utterance.underruns += 1
         self._utterance.timeline.mark("t2", handed_over_at)
-        self._utterance.took(frame)
-        self._runs_dry_at = max(self._runs_dry_at, self._now()) + FRAME_MS / 1000
+        self._utterance.took(frames)
+        self._runs_dry_at = max(self._runs_dry_at, self._now()) + duration_s(len(frames))
 
     def _take_route(self, route: Route) -> None:
         self._utterance.route, self._utterance.route_reason = route.name, route.reason

@@ -143,8 +143,8 @@ class Sink(Protocol):
         `on_audible` is called at most once, at the moment the first sound that is not silence plays.
         """
 
-    async def write(self, frame: bytes) -> None:
-        """Hands over one 20 ms frame (`FRAME_BYTES`); returns when it was taken, which is the backpressure.
+    async def write(self, frames: bytes) -> None:
+        """Hands over whole 20 ms frames (`FRAME_BYTES`), few; returns when taken, which is the backpressure.
 
         Raises SinkError when it cannot be delivered.
         """

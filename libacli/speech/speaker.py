@@ -17,8 +17,10 @@ from libacli.core.messages import SayRequest
 from libacli.core.pronunciation import Pronunciations
 from libacli.core.route import route_word
 from libacli.errors import LibaError, RefusedError
+from libacli.log_context import about
 from libacli.speech.cache import is_remembered
 from libacli.speech.chain import unknown_speaker
+from libacli.speech.notes import NoNotes, Notes
 from libacli.speech.pace import Pace
 from libacli.speech.performance import Performance
 from libacli.speech.ports import Sink, Style, Take, Voice
@@ -37,6 +39,7 @@ class Speaker:
     What is learned of the voice goes into `known`, which speakers may share.
     The voice gets texts as `spoken` makes them, with the words of `pronunciations` respelled; whoever is told
     of an utterance has the author's spelling.
+    `notes` are of what an agent that follows is to say, where this one cannot.
     The clock is the event loop's.
     """
 
@@ -52,6 +55,7 @@ class Speaker:
         queue_limit: int = 32,
         known: Acquaintances | None = None,
         pronunciations: Pronunciations | None = None,
+        notes: Notes | None = None,
     ) -> None:
         self._voice = voice
         self._sink = sink
@@ -61,6 +65,7 @@ class Speaker:
         self._bounds = bounds or Bounds()
         self._known = known or Acquaintances()
         self._pronunciations = pronunciations or Pronunciations()
+        self._notes = notes or NoNotes()
         self._backlog = Backlog(limit=queue_limit)
         self._work = asyncio.Event()
         self._over = asyncio.Event()
@@ -70,6 +75,9 @@ class Speaker:
         self._next: tuple[Utterance, Reading] | None = None
         self._stop_reason = "the agent stopped"
         self._falls_silent = False
+        self._hands_on = False
+        """It ends, and so would what it speaks: that is the next agent's then, if that one knows of it."""
+
         self.stops = 0
         """How often it was told to stop: what belongs to what was stopped is not worth saying any more."""
 
@@ -89,12 +97,17 @@ class Speaker:
         return self._backlog.waiting
 
     def say(
-        self, request: SayRequest, *, received_at: float | None = None, is_owners: bool = False
+        self,
+        request: SayRequest,
+        *,
+        received_at: float | None = None,
+        account: str = "",
+        is_owners: bool = False,
     ) -> Acknowledgement:
         """Queues an utterance. Raises RefusedError, with a reason, when it will not be spoken.
 
-        `received_at` is T0 on the loop's clock, when that was before this call. For those that are the
-        owner's there are places in the queue that nobody else gets.
+        `received_at` is T0 on the loop's clock, when that was before this call; `account` pays for it. For
+        those that are the owner's there are places in the queue that nobody else gets.
         """
         request = request if request.id else replace(request, id=uuid.uuid4().hex[:12])
         self._drop_stale()
@@ -110,13 +123,34 @@ class Speaker:
             if request.interrupt:
                 self.stop(reason="interrupted by a newer request")
         t0 = self._now() if received_at is None else received_at
-        acknowledgement = self._backlog.offer(request, t0, speaking=self._speaking, is_owners=is_owners)
+        acknowledgement = self._backlog.offer(
+            request, t0, speaking=self._speaking, account=account, is_owners=is_owners
+        )
         if not acknowledgement.duplicate and (utterance := self._backlog.find(acknowledgement.id)):
-            utterance.voice = request.voice or self._voice.name
-            self._work.set()
-            self._look_ahead()
-            self._on_change(utterance)
+            self._queued(utterance)
         return acknowledgement
+
+    def take_up(self, utterance: Utterance) -> None:
+        """Queues one that an agent before this one had accepted; one that it was saying goes first."""
+        if not self._backlog.find(utterance.id):
+            self._backlog.take_up(utterance)
+            self._queued(utterance)
+
+    def give_up(self, utterance: Utterance, *, reason: str) -> None:
+        """Tells that one is lost which an agent before this one had accepted."""
+        self.remember(utterance)
+        self._end(utterance, "failed", reason)
+
+    def remember(self, utterance: Utterance) -> None:
+        """Takes note of what an agent before this one had accepted, and what is not to be said."""
+        self._backlog.remember(utterance)
+
+    def _queued(self, utterance: Utterance) -> None:
+        utterance.voice = utterance.request.voice or self._voice.name
+        self._notes.accepted(utterance)
+        self._work.set()
+        self._look_ahead()
+        self._on_change(utterance)
 
     def find(self, utterance_id: str) -> Utterance | None:
         """What is known of an id: waiting, spoken, or remembered for a while."""
@@ -143,9 +177,21 @@ class Speaker:
         self._tell_of_dropped(dropped)
         return dropped
 
+    def hand_on_waiting(self) -> None:
+        """Leaves what waits to the agent that follows, as far as that one finds it; nothing is told of it."""
+        self._backlog.hand_on(self._now(), keeps=self._notes.keeps)
+        self._look_ahead()
+
+    def hand_on(self, *, reason: str) -> None:
+        """Falls silent, and leaves all to the agent that follows; what that one does not find is stopped."""
+        self.close()
+        self.hand_on_waiting()
+        self._hands_on = True
+        self.stop(reason=reason)
+
     def _tell_of_dropped(self, dropped: list[Utterance]) -> None:
         for utterance in dropped:
-            self._on_change(utterance)
+            self._tell(utterance)
         self._look_ahead()
 
     def _stop_speaking(self, reason: str) -> list[Utterance]:
@@ -174,13 +220,17 @@ class Speaker:
                 self._speaking = await self._take()
                 self._falls_silent = False
                 self._reading = self._take_reading(self._speaking)
-                self._task = self._tasks.create_task(self._speak(self._speaking, self._reading))
+                with about(uid=self._speaking.id):
+                    self._task = self._tasks.create_task(self._speak(self._speaking, self._reading))
                 try:
                     await asyncio.wait([self._task])
+                except asyncio.CancelledError:
+                    self._hands_on = True
+                    raise
                 finally:
                     self._reading.cancel()
                 # A task that is cancelled before its first step never gets to say so itself.
-                self._end(self._speaking, "interrupted", self._stop_reason)
+                self._cut_off(self._speaking)
                 self._speaking = self._task = self._reading = None
                 self._over.set()
 
@@ -219,24 +269,26 @@ class Speaker:
             if not is_at_once:  # what is remembered costs nothing
                 self._on_ask(utterance, chars)
 
-        return Reading(
-            self._tasks,
-            self._voice,
-            script,
-            style,
-            pace=self._pace,
-            known=self._known,
-            on_ask=on_ask,
-            on_last_request=self._look_ahead,
-            on_take=lambda take: _note(utterance, take),
-            is_at_once=is_at_once,
-        )
+        with about(uid=utterance.id):
+            return Reading(
+                self._tasks,
+                self._voice,
+                script,
+                style,
+                pace=self._pace,
+                known=self._known,
+                on_ask=on_ask,
+                on_last_request=self._look_ahead,
+                on_take=lambda take: _note(utterance, take),
+                is_at_once=is_at_once,
+            )
 
     async def _speak(self, utterance: Utterance, reading: Reading) -> None:
         """Speaks one utterance to its end, whatever that is. Raises nothing."""
         logger.info("Synthesizing speech: %d characters, uid=%s", len(utterance.request.text), utterance.id)
         logger.debug("Synthesizing speech: %r", utterance.request.text)
         utterance.timeline.mark("turn", self._now())
+        self._notes.begun(utterance)
         try:
             await self._perform(utterance, reading)
         except asyncio.CancelledError:
@@ -244,7 +296,7 @@ class Speaker:
             # CancelledError, and what is bounded in `clear` would be given up (python/cpython#102780).
             if task := asyncio.current_task():
                 task.uncancel()
-            await self._silence(then=lambda: self._end(utterance, "interrupted", self._stop_reason))
+            await self._silence(then=lambda: self._cut_off(utterance))
         except Exception as error:  # one bad utterance must not make the agent deaf to the next
             reason = self._explain(utterance, error)
             await self._silence(then=lambda: self._end(utterance, "failed", reason))
@@ -270,19 +322,33 @@ class Speaker:
             become=lambda state: self._become(utterance, state),
         )
         playback = await performance.run()
+        state: State = "unconfirmed" if playback.source == "estimated" else "done"
+        reason = ""
         if performance.cut_off:
-            self._end(utterance, "failed", self._explain(utterance, performance.cut_off))
-        else:
-            self._end(utterance, "unconfirmed" if playback.source == "estimated" else "done")
+            state, reason = "failed", self._explain(utterance, performance.cut_off)
+        await self._notes.end(utterance, state, reason)  # before it is told: what was told is not said again
+        self._end(utterance, state, reason)
 
     def _become(self, utterance: Utterance, state: State) -> None:
         if utterance.become(state, self._now()):
-            self._on_change(utterance)
+            self._tell(utterance)
 
     def _end(self, utterance: Utterance, state: State, reason: str = "") -> None:
         if utterance.become(state, self._now(), reason=reason):
             _log_metrics(utterance)
-            self._on_change(utterance)
+            self._tell(utterance)
+
+    def _cut_off(self, utterance: Utterance) -> None:
+        """Ends it before its end, or leaves it to the agent that follows."""
+        if self._hands_on and not utterance.is_over and self._notes.keeps(utterance):
+            utterance.hand_on(self._now())
+        else:
+            self._end(utterance, "interrupted", self._stop_reason)
+
+    def _tell(self, utterance: Utterance) -> None:
+        if utterance.is_over:
+            self._notes.over(utterance)
+        self._on_change(utterance)
 
     def _explain(self, utterance: Utterance, error: Exception) -> str:
         if isinstance(error, LibaError):
@@ -298,7 +364,7 @@ class Speaker:
     def _drop_stale(self) -> None:
         expired = self._backlog.expire(self._now())
         for utterance in expired:
-            self._on_change(utterance)
+            self._tell(utterance)
         if expired:
             self._look_ahead()
 

@@ -34,4 +34,4 @@ async def get_token(
     services: ServicesDependency, caller: CallerDependency, room: RoomQuery = None, identity: Identity = None
 ) -> Token:
     """A token to join and watch; for more there is `POST /api/token`."""
-    return token.make_token(services, caller, TokenBody(room=room, identity=identity))
+    return await token.make_token(services, caller, TokenBody(room=room, identity=identity))

@@ -19,6 +19,7 @@ from libacli.web.ports import Gateway
 from libacli.web.problems import add_problem_handlers
 from libacli.web.security_headers import security_headers
 from libacli.web.services import Services, WebApp, make_services
+from libacli.web.stores import Stores
 
 _DESCRIPTION = """Make the agent of a LiveKit room say exactly this text, now, and know that it was said.
 
@@ -35,10 +36,12 @@ def make_app(
     usual_voice: str = "",
     address: str = "http://127.0.0.1:8080",
     host_is_loopback: bool = True,
+    stores: Stores | None = None,
 ) -> WebApp:
     """The application, reached at `address`. Raises ConfigError.
 
     `voices` are the page's suggestions, `usual_voice` is who speaks unless told otherwise, if that is known.
+    Servers that are reached at one address have `stores` in common.
     """
     services = make_services(
         settings,
@@ -47,6 +50,7 @@ def make_app(
         usual_voice=usual_voice,
         address=address,
         host_is_loopback=host_is_loopback,
+        stores=stores,
     )
     headers = security_headers(settings, address)
     app = _app_with_routes(services)
@@ -80,8 +84,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services = app.services
     try:
         async with asyncio.TaskGroup() as tasks:
-            looking_after = tasks.create_task(services.viewers.run(services.sessions.end_expired))
+            looking_after = [
+                tasks.create_task(services.viewers.run(services.sessions.end_expired)),
+                tasks.create_task(services.session_streams.run()),
+                tasks.create_task(services.store_watch.run()),
+            ]
             yield
-            looking_after.cancel()
+            for looking in looking_after:
+                looking.cancel()
     finally:
         await services.feeds.aclose()

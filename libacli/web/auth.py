@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from libacli.config import Settings, is_loopback
+from libacli.core.entry import Session
 from libacli.errors import ConfigError
 from libacli.web.keys import find_key, parse_keys
 from libacli.web.problems import Problem
 from libacli.web.rate_limits import RateLimits
-from libacli.web.sessions import Session, Sessions
+from libacli.web.sessions import Sessions
 
 _LOCAL = "local"
 """The name of whoever calls from this machine, where that is enough."""
@@ -94,12 +95,14 @@ class Authenticator:
         self.needs_key = bool(self._keys) or not host_is_loopback
 
     async def authenticate(self, authorization: str | None, address: str) -> Caller:
-        """Who sent this header from there. Raises Problem."""
-        await self._rate_limits.count_address_request(address)
+        """Who sent this header from there. Raises Problem, and StoreError for what may be a session.
+
+        What is right is let in whatever else came from there: behind one address there may be many.
+        """
         if authorization is None and not self.needs_key:
+            await self._rate_limits.count_address_request(address)
             return Caller(_LOCAL, None, True, True)
-        await self._rate_limits.check_wrong_attempts(address)
-        caller = self._known_caller(authorization)
+        caller = await self._known_caller(authorization)
         if caller is None:
             await self._rate_limits.count_wrong_attempt(address)
             raise Problem(
@@ -112,14 +115,14 @@ class Authenticator:
         await self._rate_limits.count_caller_request(caller.name)
         return caller
 
-    def _known_caller(self, authorization: str | None) -> Caller | None:
+    async def _known_caller(self, authorization: str | None) -> Caller | None:
         scheme, _, presented = (authorization or "").partition(" ")
         presented = presented.strip()
         if scheme.lower() != "bearer" or not presented:
             return None
         if key := find_key(self._keys, presented):
             return Caller(f"key {key.name}", None, True, True)
-        if session := self._sessions.find_session(presented):
+        if session := await self._sessions.find_session(presented):
             left_s = self._sessions.seconds_left(session)
             return Caller(session.name, session.room, session.can_say, session.can_control, left_s, session)
         return None

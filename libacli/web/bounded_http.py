@@ -10,11 +10,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from libacli.web.connection_gate import ConnectionGate
-from libacli.web.rate_limits import network_of
 
 HEAD_TIMEOUT_S = 10.0
-"""From the connection, or the answer before, to the last byte of a request's head, TLS included. Browsers
-send it in one piece, and a line that loses packets needs a second or two."""
+"""From the connection to the last byte of a request's head, TLS included; of a later one, from its first.
+Browsers send it in one piece, and a line that loses packets needs a second or two."""
 
 STALL_TIMEOUT_S = 30.0
 """How long a client may take nothing of an answer that waits for it."""
@@ -34,6 +33,7 @@ def bound_connections(config: Config, gate: ConnectionGate) -> None:
     class Bounded(_BoundedProtocol):
         _gate = gate
         _tls = tls
+        _keep_alive_s = float(config.timeout_keep_alive)
 
     config.http_protocol_class = Bounded
 
@@ -43,14 +43,19 @@ class _BoundedProtocol(H11Protocol):
 
     _gate: ConnectionGate
     _tls: ssl.SSLContext | None
+    _keep_alive_s: float
+    """How long it may ask for nothing after an answer: a proxy keeps it for its next client."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._tcp: asyncio.Transport | None = None
-        self._address = ""
+        self._host = ""
         self._deadline: asyncio.TimerHandle | None = None
         self._unsent = 0
         self._is_stalled = False
+        self._is_kept_alive = False
+        """It was answered, and nothing of another request has come."""
+
         self._handshake: asyncio.Task[None] | None = None
         self._early = bytearray()
         """What came between the end of the handshake and our hearing of it."""
@@ -68,8 +73,8 @@ class _BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._tcp = transport
         peer = transport.get_extra_info("peername")
-        self._address = network_of(peer[0] if isinstance(peer, tuple) else "")
-        if not self._gate.enter(self._address, self):
+        self._host = peer[0] if isinstance(peer, tuple) else ""
+        if not self._gate.enter(self._host, self):
             transport.write(b"" if self._tls else _NO_PLACE)
             transport.close()
             return
@@ -87,12 +92,16 @@ class _BoundedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.transport:
+            if self._is_kept_alive:
+                self._is_kept_alive = False
+                self._expect_nothing()
             super().data_received(data)
             self._watch()
         elif self._handshake:
             self._early += data
 
     def on_response_complete(self) -> None:
+        self._is_kept_alive = True
         super().on_response_complete()
         self._expect_nothing()
         self._watch()
@@ -127,7 +136,8 @@ class _BoundedProtocol(H11Protocol):
     def _watch(self) -> None:
         """Bounds what the client has to do next; while it waits for us, nothing."""
         if self.asks_for_nothing:
-            self._expect_progress(HEAD_TIMEOUT_S)
+            has_answer = self._is_kept_alive and not self._waiting_bytes()
+            self._expect_progress(self._keep_alive_s if has_answer else HEAD_TIMEOUT_S)
         elif self._is_stalled:
             self._expect_progress(STALL_TIMEOUT_S)
         else:
@@ -136,17 +146,18 @@ class _BoundedProtocol(H11Protocol):
     def _expect_progress(self, within_s: float) -> None:
         if self._deadline is None:
             self._unsent = self._waiting_bytes()
-            self._deadline = self.loop.call_later(within_s, self._on_deadline, within_s)
+            self._deadline = self.loop.call_later(within_s, self._on_deadline)
 
     def _expect_nothing(self) -> None:
         if self._deadline:
             self._deadline.cancel()
             self._deadline = None
 
-    def _on_deadline(self, within_s: float) -> None:
+    def _on_deadline(self) -> None:
         self._deadline = None
-        if self._waiting_bytes() <= self._unsent - _LEAST_PROGRESS:  # it is slow, and takes what it is sent
-            self._expect_progress(within_s)
+        left = self._waiting_bytes()
+        if left == 0 < self._unsent or left <= self._unsent - _LEAST_PROGRESS:
+            self._watch()  # it is slow, and takes what it is sent
         else:
             self.abort()
 
@@ -157,4 +168,4 @@ class _BoundedProtocol(H11Protocol):
     def _leave(self) -> None:
         self._is_lost = True
         self._expect_nothing()
-        self._gate.leave(self._address, self)
+        self._gate.leave(self._host, self)

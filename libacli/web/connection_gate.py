@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from itertools import chain
 from typing import Protocol
+
+from libacli.web.rate_limits import network_of
 
 CONNECTIONS_PER_ADDRESS = 50
 """A page has two or three; a house full of viewers behind one address fits, and a twentieth of all is held by
@@ -28,8 +30,8 @@ class Connection(Protocol):
 class ConnectionGate:
     """Counts connections by address. Where there is no place a newcomer takes that of an idle one.
 
-    So whoever opens many and says nothing harms but himself. Addresses in `unbounded` are those of proxies,
-    which speak for many.
+    So whoever opens many and says nothing harms but himself. Hosts in `unbounded` are those of proxies, which
+    speak for many.
     """
 
     def __init__(
@@ -37,20 +39,22 @@ class ConnectionGate:
         *,
         per_address: int = CONNECTIONS_PER_ADDRESS,
         in_all: int = CONNECTIONS,
-        unbounded: Iterable[str] = (),
+        unbounded: Container[str] = (),
     ) -> None:
         self._per_address = per_address
         self._in_all = in_all
-        self._unbounded = frozenset(unbounded)
+        self._unbounded = unbounded
         self._held: dict[str, dict[Connection, None]] = {}
         """By address, the oldest one first."""
 
         self._count = 0
 
-    def enter(self, address: str, newcomer: Connection) -> bool:
+    def enter(self, host: str, newcomer: Connection) -> bool:
         """Lets it in, in the place of the oldest idle one where need be; False: there is no place."""
+        is_proxy = host in self._unbounded
+        address = host if is_proxy else network_of(host)
         here = self._held.get(address, {})
-        if len(here) >= self._per_address and address not in self._unbounded:
+        if len(here) >= self._per_address and not is_proxy:
             if not self._make_room(address, here):
                 return False
         elif self._count >= self._in_all and not self._make_room_anywhere():
@@ -59,19 +63,22 @@ class ConnectionGate:
         self._count += 1
         return True
 
-    def leave(self, address: str, connection: Connection) -> None:
+    def leave(self, host: str, connection: Connection) -> None:
         """It has ended; one that has left already is passed over."""
+        self._leave(host if host in self._unbounded else network_of(host), connection)
+
+    def abort_idle(self) -> None:
+        """Ends all that ask for nothing."""
+        for connection in list(_idle(chain(*self._held.values()))):
+            connection.abort()
+
+    def _leave(self, address: str, connection: Connection) -> None:
         here = self._held.get(address, {})
         if connection in here:
             del here[connection]
             self._count -= 1
         if not here:
             self._held.pop(address, None)
-
-    def abort_idle(self) -> None:
-        """Ends all that ask for nothing."""
-        for connection in list(_idle(chain(*self._held.values()))):
-            connection.abort()
 
     def _make_room_anywhere(self) -> bool:
         """At the address that holds the most idle ones: it is the one that is felt."""
@@ -83,7 +90,7 @@ class ConnectionGate:
         if oldest is None:
             return False
         oldest.abort()
-        self.leave(address, oldest)
+        self._leave(address, oldest)
         return True
 
 

@@ -84,16 +84,13 @@ class ShareLink(BaseModel):
 @router.post(
     "/api/session",
     summary="Trade a code for a session",
-    responses=responses(401, 403, 413, 415, 422, 429),
+    responses=responses(401, 403, 413, 415, 422, 429, 503),
 )
 async def post_session(request: Request, services: ServicesDependency, body: CodeBody) -> SessionAnswer:
     """A code works once, for ten minutes; the session is for one room, for twelve hours at most."""
-    address, rate_limits = client_address(request), services.rate_limits
-    await rate_limits.count_address_request(address)
-    await rate_limits.check_wrong_attempts(address)
-    redeemed = services.sessions.redeem_code(body.code)
+    redeemed = await services.sessions.redeem_code(body.code)
     if redeemed is None:
-        await rate_limits.count_wrong_attempt(address)
+        await services.rate_limits.count_wrong_attempt(client_address(request))
         raise Problem(401, "bad_code", "this code was used already, or is too old", hint="get a new link")
     token, session = redeemed
     left_s = round(services.sessions.seconds_left(session))
@@ -109,7 +106,7 @@ async def post_session(request: Request, services: ServicesDependency, body: Cod
 @router.post(
     "/api/link",
     summary="Let another browser in",
-    responses=responses(401, 403, 413, 415, 422, 429),
+    responses=responses(401, 403, 413, 415, 422, 429, 503),
 )
 async def post_link(
     services: ServicesDependency, caller: CallerDependency, body: ShareLinkBody | None = None
@@ -124,8 +121,8 @@ async def post_link(
     url = f"{services.address}/#room={quote(room, safe='')}"
     valid_for_s = CODE_VALID_S
     if services.authenticator.needs_key:
-        code = services.sessions.new_code(
-            room, can_say=body.can_say, can_control=body.can_control, maker=caller.name
+        code = await services.sessions.new_code(
+            room, can_say=body.can_say, can_control=body.can_control, host=caller.session
         )
         url, valid_for_s = f"{url}&code={code.secret}", code.valid_for_s
     drawn = segno.make(url, error="m").svg_inline(scale=4, border=4, light="#fff")

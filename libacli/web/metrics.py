@@ -1,12 +1,22 @@
-"""What Prometheus is told of the web itself: requests by route, how long they took, open event streams."""
+"""What Prometheus is told of the web itself: requests by route, durations, event streams, its process."""
 
 from __future__ import annotations
 
 import logging
 import time
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    generate_latest,
+)
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from libacli.build_info import BUILD_INFO
 
 logger = logging.getLogger("liba.web")
 
@@ -29,13 +39,20 @@ class HttpMetrics:
             "liba_http_requests", "Requests", ["route", "method", "status"], registry=self.registry
         )
         self._seconds = Histogram(
-            "liba_http_request_seconds",
+            "liba_http_request_duration_seconds",
             "From a request to the end of its answer",
             ["route"],
             buckets=_BUCKETS_S,
             registry=self.registry,
         )
         self.streams = Gauge("liba_http_streams", "Open event streams", registry=self.registry)
+        Info("liba_build", "Versions of what runs here", registry=self.registry).info(BUILD_INFO)
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
+
+    def expose(self) -> bytes:
+        """All of it in Prometheus's text format. Reads files of /proc: not for an event loop."""
+        return generate_latest(self.registry) + generate_latest(self._process)
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """One request has been answered."""

@@ -29,6 +29,9 @@ _FOREIGN_SITES = ("cross-site", "same-site")
 """As browsers say it (https://www.w3.org/TR/fetch-metadata/): the second is another port of this machine, a
 notebook for instance, or another name of the same domain. Neither is this server's page."""
 
+_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "traceparent", "tracestate")
+"""The last two come from pages that are traced, with all they ask for."""
+
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 """Those that change nothing (RFC 9110, section 9.2.1), without TRACE, which no route has."""
 
@@ -54,7 +57,7 @@ def add_middleware(
             CORSMiddleware,
             allow_origins=origins,
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+            allow_headers=_HEADERS,
             expose_headers=["Location", "Retry-After"],
         )
     if is_local_only:

@@ -101,9 +101,15 @@ class SayAnswer(BaseModel):
     id: str
     room: str
     level: str = Field(description="`sent`, `accepted`, `audible`, `done` or `unconfirmed`")
-    epoch: str = Field(description="Another one after the agent was started anew: its queue is gone then")
+    epoch: str = Field(
+        description="Another one after the agent was started anew: its queue is gone then, unless `journaled`"
+    )
     position: int = Field(description="How many go before it")
     duplicate: bool = Field(description="The agent had this id already; it is spoken once")
+    journaled: bool | None = Field(
+        default=None,
+        description="Whether the agent that follows says it, if this one dies; null: nothing is written down",
+    )
     state: str = Field(
         description=f"{', '.join(f'`{state}`' for state in MOVES if state != 'rejected')}; "
         "`lost` when its agent is gone"
@@ -326,3 +332,4 @@ class Health(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
 
     status: str
+    shared: str | None = Field(default=None, description="`ok` or `unreachable`: what servers share")

@@ -23,6 +23,7 @@ from libacli.errors import (
     NoAgentError,
     OverQuotaError,
     RefusedError,
+    StoreError,
     TimedOutError,
     UnreachableError,
     UsageError,
@@ -40,6 +41,9 @@ _ERRORS: tuple[tuple[type[LibaError], int, str], ...] = (
     (InterruptedSpeechError, 503, "lost"),
     (UsageError, 422, "malformed"),
 )
+
+_STORE_RETRY_S = 2.0
+"""It is looked for every second."""
 
 
 class Problem(Exception):
@@ -105,7 +109,7 @@ _DOCUMENTED: dict[int, tuple[str, str, str]] = {
         "LiveKit refused the API key",
     ),
     503: (
-        "No agent came, or LiveKit cannot be reached, or the agent is stopping",
+        "No agent came, LiveKit cannot be reached, the agent is stopping, or sessions cannot be looked up",
         "no_agent",
         "no agent named 'liba' came into room 'demo' within 10 s",
     ),
@@ -132,6 +136,10 @@ def problem_of(error: LibaError) -> Problem:
         return Problem(status, error.reason, str(error), hint=error.hint, retry_in_s=error.retry_in_s)
     if isinstance(error, TimedOutError):
         return Problem(504, "timed_out", str(error), hint=error.hint, utterance_id=error.utterance_id)
+    if isinstance(error, StoreError):  # what it is that they share is nothing for strangers
+        detail = "sessions and links cannot be looked up now; keys work"
+        hint = "ask again in a moment"
+        return Problem(503, "store_unreachable", detail, hint=hint, retry_in_s=_STORE_RETRY_S)
     for kind, status, reason in _ERRORS:
         if isinstance(error, kind):
             retry_in_s = error.retry_in_s if isinstance(error, OverQuotaError) else None

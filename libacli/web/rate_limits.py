@@ -7,14 +7,15 @@ from ipaddress import IPv6Address, ip_address
 
 from fastapi import Request
 from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
+from limits.aio.storage import MemoryStorage, Storage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
+from libacli.errors import StoreError
 from libacli.web.problems import Problem
 
 WRONG_ATTEMPTS_PER_MINUTE = 20
-"""Wrong keys and codes from one address; after that nothing is compared for it any more. Whoever mistypes
-stays far below; and since a code has 128 random bits and a key 256, nobody finds one at this rate."""
+"""Wrong keys and codes from one address; whoever mistypes stays far below. A right one is let in all the
+same: others may come from the same address, and nobody guesses 128 random bits (a code) or 256 (a key)."""
 
 _IPV6_HOST_BITS = 64
 """Of an address of IPv6: what its holder chooses as he likes (RFC 4291, section 2.5.4)."""
@@ -24,15 +25,16 @@ _LEAST_RETRY_S = 1.0
 
 
 class RateLimits:
-    """Counts requests and wrong attempts; keeps no more than what counts for the last minute.
+    """Counts requests and wrong attempts in `counts`; keeps no more than what counts for the last minute.
 
-    With `requests_per_minute` 0 only wrong attempts are limited. Behind a proxy on this machine an address is
-    the one that the proxy names, if `serve.public_url` is set; no other proxy is believed.
+    With `requests_per_minute` 0 only wrong attempts are limited. While `counts` raises StoreError, those of
+    this server alone count. Who is let in is counted by his name, who is not by his address.
     """
 
-    def __init__(self, requests_per_minute: int) -> None:
+    def __init__(self, requests_per_minute: int, counts: Storage | None = None) -> None:
         # Not the moving window: to forget, its memory storage goes through a thread for every name it knows.
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._limiter = SlidingWindowCounterRateLimiter(counts or MemoryStorage())
+        self._own_limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._requests = RateLimitItemPerMinute(requests_per_minute) if requests_per_minute else None
         self._wrong_attempts = RateLimitItemPerMinute(WRONG_ATTEMPTS_PER_MINUTE)
 
@@ -44,25 +46,34 @@ class RateLimits:
         """The caller of that name sent a request. Raises Problem when there were too many."""
         await self._count_request("caller", name)
 
-    async def check_wrong_attempts(self, address: str) -> None:
-        """Raises Problem when too much that came from there was wrong."""
-        if not await self._limiter.test(self._wrong_attempts, "wrong", address):
-            detail = "too many wrong keys or codes came from this address"
-            raise await self._rate_limited(detail, self._wrong_attempts, "wrong", address)
-
     async def count_wrong_attempt(self, address: str) -> None:
-        """A key or code that came from there was wrong."""
-        await self._limiter.hit(self._wrong_attempts, "wrong", address)
+        """A key or code that came from there was wrong. Raises Problem when there were too many."""
+        await self.count_address_request(address)
+        detail = "too many wrong keys or codes came from this address"
+        await self._hit(self._wrong_attempts, detail, "wrong", address)
 
     async def _count_request(self, counted_by: str, name: str) -> None:
-        if self._requests and not await self._limiter.hit(self._requests, counted_by, name):
+        if self._requests:
             detail = f"more than {self._requests.amount} requests a minute"
-            raise await self._rate_limited(detail, self._requests, counted_by, name)
+            await self._hit(self._requests, detail, counted_by, name)
 
-    async def _rate_limited(self, detail: str, limit: RateLimitItem, *names: str) -> Problem:
-        window = await self._limiter.get_window_stats(limit, *names)
-        left_s = window.reset_time - datetime.now(UTC).timestamp()
-        return Problem(429, "rate_limited", detail, retry_in_s=max(_LEAST_RETRY_S, left_s))
+    async def _hit(self, limit: RateLimitItem, detail: str, *names: str) -> None:
+        try:
+            left_s = await _seconds_to_wait(self._limiter, limit, *names)
+        except StoreError:
+            left_s = await _seconds_to_wait(self._own_limiter, limit, *names)
+        if left_s is not None:
+            raise Problem(429, "rate_limited", detail, retry_in_s=max(_LEAST_RETRY_S, left_s))
+
+
+async def _seconds_to_wait(
+    limiter: SlidingWindowCounterRateLimiter, limit: RateLimitItem, *names: str
+) -> float | None:
+    """Counts one; None: it may be. Else, when one may again."""
+    if await limiter.hit(limit, *names):
+        return None
+    window = await limiter.get_window_stats(limit, *names)
+    return window.reset_time - datetime.now(UTC).timestamp()
 
 
 def client_address(request: Request) -> str:

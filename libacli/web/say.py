@@ -10,13 +10,14 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 
 from libacli.core.delivery import Delivery
 from libacli.core.lifecycle import LEVEL_STATES, SETTLED
 from libacli.core.markdown import as_prose
 from libacli.core.messages import MAX_ID_CHARS, SayRequest, read_say
 from libacli.core.pace import longest_speech_s
+from libacli.core.trace_context import TraceContext
 from libacli.errors import InterruptedSpeechError, NoAgentError, TimedOutError, UnreachableError
 from libacli.web.dependencies import CallerDependency, ServicesDependency
 from libacli.web.giving_up import client_left, unless_given_up
@@ -39,6 +40,19 @@ _BEFORE_SPEECH_S = 40.0
 Level = Literal["accepted", "audible", "done"]
 
 
+async def caller_trace(
+    traceparent: Annotated[
+        str | None, Header(description="W3C Trace Context: the span that this is a part of")
+    ] = None,
+    tracestate: Annotated[str | None, Header(description="What belongs to it; passed on")] = None,
+) -> TraceContext:
+    """The caller's trace; what is malformed is none."""
+    return TraceContext.read({"traceparent": traceparent, "tracestate": tracestate})
+
+
+TraceDependency = Annotated[TraceContext, Depends(caller_trace)]
+
+
 @router.post(
     "/api/say",
     summary="Say something",
@@ -55,6 +69,7 @@ async def post_say(
     response: Response,
     caller: CallerDependency,
     body: SayBody,
+    trace: TraceDependency,
     wait: Annotated[Level, Query(description="What to wait for")] = "accepted",
     timeout_s: Annotated[
         float | None,
@@ -66,7 +81,7 @@ async def post_say(
             min_length=1,
             max_length=255,
             pattern=r"^[\x21-\x7e]+$",
-            description="The same key is spoken once, however often it is sent",
+            description="The same key is spoken once, however often it is sent; with another body it is 422",
         ),
     ] = None,
 ) -> SayAnswer:
@@ -75,15 +90,20 @@ async def post_say(
     202 says that it was accepted, or more if more is known by then. With `wait` the answer comes when the
     text can be heard, or has been spoken to its end; `state` tells how it ended. To interrupt, or to go first
     with a priority above 0, a session needs the right to control.
+
+    An `Idempotency-Key` becomes the id: give one of both, and one that nobody else has, a UUID for instance.
+    A retry gets the state of the first request, also while that is under way: nothing waits for it, and there
+    is no 409. With something else to say, or in another room, it is refused as `id_reused`.
     """
     caller.check_can_say()
     settings = services.settings
     room = caller.room_or(settings.say_room, body.room)
-    asked = _say_request(body, idempotency_key, max_text_chars=settings.say_max_text_chars)
+    asked = _say_request(body, _id_of_key(idempotency_key), trace, max_text_chars=settings.say_max_text_chars)
     if asked.interrupt or asked.priority > 0:
         caller.check_can_control()
+    await services.sent_utterances.check_is_same(caller, room, asked)
     said = await services.gateway.say(room, asked, timeout_s=REACH_TIMEOUT_S, on_behalf=caller.on_behalf)
-    services.sent_utterances.remember(caller, room, said)
+    await services.sent_utterances.remember(caller, room, asked, said)
     response.headers["Location"] = f"/api/say/{quote(said.id, safe='')}?room={quote(room, safe='')}"
     answer = _say_answer(room, said)
     if wait != "accepted" and said.level != "sent":
@@ -109,7 +129,7 @@ async def get_utterance(
     room: RoomQuery = None,
 ) -> UtteranceState:
     """The agent's report of an utterance, for ten minutes after its end."""
-    sent = services.sent_utterances.find_sent(caller, utterance_id)
+    sent = await services.sent_utterances.find_sent(caller, utterance_id)
     wanted = caller.room_or(sent.room if sent else services.settings.say_room, room)
     epoch = sent.epoch if sent and sent.room == wanted else ""
     report = await _agent_report(services.gateway, wanted, utterance_id, epoch)
@@ -122,17 +142,21 @@ async def get_utterance(
     )
 
 
-def _say_request(body: SayBody, key: str | None, *, max_text_chars: int) -> SayRequest:
+def _say_request(body: SayBody, id_of_key: str, trace: TraceContext, *, max_text_chars: int) -> SayRequest:
     members = body.model_dump(exclude_none=True, exclude={"room", "markdown"})
     members["text"] = as_prose(body.text, body.markdown)
-    return read_say({"id": _utterance_id(key)} | members, max_text_chars=max_text_chars)
+    members |= trace.encode()
+    if id_of_key and body.id not in (None, id_of_key):
+        detail = "the body has an id, and the Idempotency-Key stands for another one"
+        raise Problem(422, "malformed", detail, hint="send one of both")
+    return read_say({"id": id_of_key or uuid.uuid4().hex[:12]} | members, max_text_chars=max_text_chars)
 
 
-def _utterance_id(key: str | None) -> str:
-    """An id of its own, or the one that a key stands for."""
-    if key is None:
-        return uuid.uuid4().hex[:12]
-    return key if len(key) <= MAX_ID_CHARS else hashlib.sha256(key.encode()).hexdigest()[:32]
+def _id_of_key(key: str | None) -> str:
+    """The id that a key stands for; empty: there is none."""
+    if not key or len(key) <= MAX_ID_CHARS:
+        return key or ""
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
 async def _wait_for_level(
@@ -146,7 +170,7 @@ async def _wait_for_level(
         report = await _agent_report(gateway, room, said.id, said.epoch)
     except UnreachableError:  # it was accepted all the same
         return _say_answer(room, said), False
-    state = report["state"] if report else "lost"
+    state = report["state"] if report else "accepted" if said.is_journaled else "lost"
     known = replace(said, report=report, level=state if state in LEVEL_STATES else said.level)
     return _say_answer(room, known, state), state in SETTLED
 
@@ -162,7 +186,8 @@ async def _agent_report(gateway: Gateway, room: str, utterance_id: str, epoch: s
         if epoch:
             return None
         raise
-    return None if epoch and report["epoch"] != epoch else report
+    is_gone = epoch and report["epoch"] != epoch and report["state"] == "unknown"
+    return None if is_gone else report
 
 
 def _say_answer(room: str, said: Delivery, state: str = "") -> SayAnswer:
@@ -174,6 +199,7 @@ def _say_answer(room: str, said: Delivery, state: str = "") -> SayAnswer:
         epoch=said.epoch,
         position=known.position if known else 0,
         duplicate=bool(known and known.duplicate),
+        journaled=known.journaled if known else None,
         state=state or str((said.report or {}).get("state", said.level)),
         report=dict(said.report) if said.report else None,
     )

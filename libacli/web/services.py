@@ -18,7 +18,9 @@ from libacli.web.ports import Gateway
 from libacli.web.rate_limits import RateLimits
 from libacli.web.readiness import Readiness
 from libacli.web.sent_utterances import SentUtterances
+from libacli.web.session_streams import SessionStreams
 from libacli.web.sessions import Sessions
+from libacli.web.stores import Stores, StoreWatch
 from libacli.web.viewers import Viewers
 
 
@@ -38,14 +40,16 @@ class Services:
     """Who speaks unless told otherwise; empty: not known."""
 
     sessions: Sessions
+    session_streams: SessionStreams
     viewers: Viewers
     rate_limits: RateLimits
     authenticator: Authenticator
     feeds: Feeds
     readiness: Readiness
+    store_watch: StoreWatch
+    sent_utterances: SentUtterances
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
     open_streams: OpenStreams = field(default_factory=OpenStreams)
-    sent_utterances: SentUtterances = field(default_factory=SentUtterances)
     answer_now: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server is about to end: who still waits for an utterance is told what is known by then."""
 
@@ -66,10 +70,13 @@ def make_services(
     usual_voice: str = "",
     address: str,
     host_is_loopback: bool,
+    stores: Stores | None = None,
 ) -> Services:
     """Those of a server that is reached at `address`. Raises ConfigError for a key that is none."""
-    viewers = Viewers(gateway, max_valid_for_s=settings.serve_token_ttl)
-    sessions, rate_limits = Sessions(on_end=viewers.dismiss), RateLimits(settings.serve_rate_per_minute)
+    stores = stores or Stores()
+    viewers = Viewers(gateway, stores.tokens, max_valid_for_s=settings.serve_token_ttl, now=stores.now)
+    sessions = Sessions(stores.now, stores.sessions, on_end=viewers.dismiss)
+    rate_limits = RateLimits(settings.serve_rate_per_minute, stores.counts)
     return Services(
         settings=settings,
         gateway=gateway,
@@ -77,12 +84,20 @@ def make_services(
         voices=tuple(voices),
         usual_voice=usual_voice,
         sessions=sessions,
+        session_streams=SessionStreams(sessions),
         viewers=viewers,
         rate_limits=rate_limits,
         authenticator=Authenticator(settings, sessions, rate_limits, host_is_loopback=host_is_loopback),
         feeds=Feeds(gateway),
         readiness=Readiness(gateway),
+        store_watch=stores.watch,
+        sent_utterances=SentUtterances(stores.sent, secret=_secret_of(settings)),
     )
+
+
+def _secret_of(settings: Settings) -> str:
+    """One that all replicas have."""
+    return settings.livekit_api_secret.get_secret_value() if settings.livekit_api_secret else ""
 
 
 async def services_of(request: Request) -> Services:

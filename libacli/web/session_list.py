@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
+from libacli.core.entry import Session
 from libacli.web.dependencies import CallerDependency, ServicesDependency
 from libacli.web.problems import Problem, responses
 from libacli.web.services import Services
-from libacli.web.sessions import Session
 
 router = APIRouter(tags=["entry"])
 
@@ -64,17 +64,19 @@ class EndedSessions(BaseModel):
     identities: list[str] = Field(description="Who those were in their room; they are put out of it")
 
 
-@router.get("/api/sessions", summary="Who is let in", responses=responses(401, 403, 429))
+@router.get("/api/sessions", summary="Who is let in", responses=responses(401, 403, 429, 503))
 async def get_sessions(services: ServicesDependency, caller: CallerDependency) -> SessionList:
     """Sessions that were made by links, of all rooms. For who has a key."""
     caller.check_owner()
-    return SessionList(sessions=[_state(services, session) for session in services.sessions.all()])
+    return SessionList(
+        sessions=[await _state(services, session) for session in await services.sessions.all()]
+    )
 
 
 @router.delete(
     "/api/sessions/{name:path}",
     summary="End a session",
-    responses=responses(401, 403, 404, 422, 429),
+    responses=responses(401, 403, 404, 422, 429, 503),
 )
 async def delete_session(
     services: ServicesDependency,
@@ -86,24 +88,26 @@ async def delete_session(
     For who has a key.
     """
     caller.check_owner()
-    ended = services.sessions.end_named(name)
+    ended = await services.sessions.end_named(name)
     if not ended:
         raise Problem(404, "unknown_session", "there is no session of this name")
     return await _put_out(services, ended)
 
 
-@router.delete("/api/session", summary="End the session that asks", responses=responses(401, 429))
+@router.delete("/api/session", summary="End the session that asks", responses=responses(401, 429, 503))
 async def delete_own_session(services: ServicesDependency, caller: CallerDependency) -> EndedSessions:
     """Who was let in by a link leaves. A key is none, and stays."""
-    return await _put_out(services, services.sessions.end(caller.session) if caller.session else [])
+    ended = await services.sessions.end(caller.session) if caller.session else []
+    return await _put_out(services, ended)
 
 
 async def _put_out(services: Services, ended: Sequence[Session]) -> EndedSessions:
+    await services.session_streams.end_those_that_are_over()
     await services.viewers.put_out()
     return EndedSessions(identities=[session.identity for session in ended])
 
 
-def _state(services: Services, session: Session) -> SessionState:
+async def _state(services: Services, session: Session) -> SessionState:
     return SessionState(
         name=session.name,
         room=session.room,
@@ -111,6 +115,6 @@ def _state(services: Services, session: Session) -> SessionState:
         can_control=session.can_control,
         is_guest=session.is_guest,
         identity=session.identity,
-        live_tokens=services.viewers.live_tokens(session),
+        live_tokens=await services.viewers.live_tokens(session),
         expires_in_s=round(services.sessions.seconds_left(session)),
     )

@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from math import inf
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query
@@ -19,6 +18,7 @@ from libacli.web.dependencies import CallerDependency, ServicesDependency
 from libacli.web.feed import Item
 from libacli.web.models import RoomQuery
 from libacli.web.problems import responses
+from libacli.web.session_streams import StreamEnd
 
 logger = logging.getLogger("liba.web")
 router = APIRouter(tags=["rooms"])
@@ -42,20 +42,19 @@ data: {"id":"61c08bdc0353","state":"audible","route":"tavus"}
 
 
 class EventStream(StreamingResponse):
-    """Sends items until they end, the client leaves, or `valid_for_s` are over.
+    """Sends items until they end, the client leaves, or it has to `end`.
 
     A client that takes nothing is dropped.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(
-        self, items: AsyncGenerator[Item], open_streams: Gauge, *, valid_for_s: float | None = None
-    ) -> None:
-        # The second one tells a proxy to pass events on as they come.
-        super().__init__(iter(()), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    def __init__(self, items: AsyncGenerator[Item], open_streams: Gauge, *, end: StreamEnd) -> None:
+        # Proxies are to pass events on as they come; who compresses them would hold them back, so does nginx.
+        headers = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
+        super().__init__(iter(()), headers=headers)
         self._items = items
-        self._valid_for_s = valid_for_s
+        self._end = end
         self._open_streams = open_streams
 
     async def stream_response(self, send: Send) -> None:
@@ -72,24 +71,20 @@ class EventStream(StreamingResponse):
                     logger.debug("a reader of events has taken nothing for %g s", _SEND_TIMEOUT_S)
 
     async def _lines(self) -> AsyncGenerator[str]:
-        now = asyncio.get_running_loop().time
-        ends_at = inf if self._valid_for_s is None else now() + self._valid_for_s
         yield f"retry: {_RETRY_MS}\n\n"
-        async for item in self._items:
-            if now() >= ends_at:  # a ping comes every 15 s, so it is not much later
-                return
+        async for item in self._end.cut(self._items):
             yield _encoded(item)
 
 
-async def _counted(services: ServicesDependency, caller: CallerDependency) -> AsyncGenerator[None]:
+async def _counted(services: ServicesDependency, caller: CallerDependency) -> AsyncGenerator[StreamEnd]:
     """Counts the stream until its last byte. Raises Problem when its caller has too many."""
-    with services.open_streams.one_more(caller.seat):
-        yield
+    end = StreamEnd(caller.valid_for_s)
+    with services.open_streams.one_more(caller.seat), services.session_streams.one_more(caller.session, end):
+        yield end
 
 
 @router.get(
     "/api/events",
-    dependencies=[Depends(_counted)],
     summary="Follow a room",
     status_code=200,
     response_class=EventStream,
@@ -101,6 +96,7 @@ async def _counted(services: ServicesDependency, caller: CallerDependency) -> As
 async def get_events(
     services: ServicesDependency,
     caller: CallerDependency,
+    end: Annotated[StreamEnd, Depends(_counted)],
     room: RoomQuery = None,
     captions: Annotated[bool, Query(description="Tell also what is spoken")] = False,
     last_event_id: Annotated[str | None, Header(description="Resume after this event")] = None,
@@ -115,7 +111,7 @@ async def get_events(
     """
     wanted = caller.room_or(services.settings.say_room, room)
     items = services.feeds.read(wanted, last_id=last_event_id or "", captions=captions)
-    return EventStream(items, services.metrics.streams, valid_for_s=caller.valid_for_s)
+    return EventStream(items, services.metrics.streams, end=end)
 
 
 def _encoded(item: Item) -> str:

@@ -6,6 +6,7 @@ import os
 
 from fastapi import APIRouter
 
+from libacli.core.entry import Session
 from libacli.web.auth import Caller
 from libacli.web.dependencies import CallerDependency, ServicesDependency
 from libacli.web.models import Token, TokenBody
@@ -18,7 +19,7 @@ router = APIRouter(tags=["rooms"])
 @router.post(
     "/api/token",
     summary="Join a room",
-    responses=responses(401, 403, 413, 415, 422, 429),
+    responses=responses(401, 403, 413, 415, 422, 429, 503),
     response_model_exclude_none=True,
 )
 async def post_token(
@@ -30,10 +31,10 @@ async def post_token(
     one identity and at most five tokens that are valid; none of them outlasts it. When it ends, who came in
     by them is put out.
     """
-    return make_token(services, caller, body or TokenBody())
+    return await make_token(services, caller, body or TokenBody())
 
 
-def make_token(services: Services, caller: Caller, body: TokenBody) -> Token:
+async def make_token(services: Services, caller: Caller, body: TokenBody) -> Token:
     """The token that `body` asks for. Raises Problem or RefusedError."""
     if body.can_say:
         caller.check_can_say()
@@ -45,7 +46,7 @@ def make_token(services: Services, caller: Caller, body: TokenBody) -> Token:
     identity, valid_for_s = body.identity or f"viewer-{os.urandom(3).hex()}", body.valid_for_s
     if caller.session:
         identity = caller.session.identity
-        valid_for_s = services.viewers.count_token(caller.session, body.valid_for_s)
+        valid_for_s = await _count_token(services, caller.session, body.valid_for_s)
     joined = services.gateway.join(
         room,
         identity,
@@ -65,3 +66,12 @@ def make_token(services: Services, caller: Caller, body: TokenBody) -> Token:
         can_control=body.can_control,
         e2ee_key=joined.e2ee_key or None,
     )
+
+
+async def _count_token(services: Services, session: Session, wanted_s: int) -> int:
+    """Seconds that it may be valid. Raises Problem."""
+    valid_for_s = await services.viewers.count_token(session, wanted_s)
+    if await services.sessions.ended([session]):  # a moment ago: whoever ended it has not seen this token
+        await services.viewers.dismiss(session)
+        raise Problem(401, "unauthorized", "this session has ended", hint="get a new link")
+    return valid_for_s

@@ -7,13 +7,14 @@ import logging
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 
-from libacli.errors import LibaError
+from libacli.core.entry import Session
+from libacli.errors import LibaError, StoreError
+from libacli.web.memory_stores import MemoryTokens
 from libacli.web.ports import Gateway
 from libacli.web.problems import Problem
-from libacli.web.sessions import Session
+from libacli.web.stores import TokenStore
 
 logger = logging.getLogger("liba.web")
 
@@ -30,66 +31,62 @@ _LEEWAY_S = 60.0
 """How long after its end LiveKit takes a token: clocks may differ by so much."""
 
 
-@dataclass(frozen=True)
-class _Leaving:
-    room: str
-    until: float
-    """Until then a token lets it in again."""
-
-
 class Viewers:
     """Counts the tokens of sessions, and sees to it that none outlasts its session.
 
     LiveKit renews the token of whoever is connected, so who is inside stays until he is put out; and who was
     put out comes in again as long as one of his tokens is live. So each viewer of a session that has ended is
-    put out, and again, until they have all expired. `max_valid_for_s` is the longest life of a token.
+    put out, and again, until they have all expired. `max_valid_for_s` is the longest life of a token. What
+    servers share is in `store`; one of them at a time looks for who has to leave. All but `run` raise
+    StoreError.
     """
 
     def __init__(
-        self, gateway: Gateway, *, max_valid_for_s: int, now: Callable[[], float] = time.monotonic
+        self,
+        gateway: Gateway,
+        store: TokenStore | None = None,
+        *,
+        max_valid_for_s: int,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._gateway = gateway
+        self._store = store or MemoryTokens()
         self._max_valid_for_s = max_valid_for_s
         self._now = now
-        self._expiries: dict[str, list[float]] = {}
-        """Of the tokens of each identity that ever had one, as long as its session lasts."""
-
-        self._leaving: dict[str, _Leaving] = {}
         self._looked_at: dict[str, float] = {}
         """When a room with somebody who has to leave was looked into last."""
 
         self._is_told = False
         """Whether it stands in the log that LiveKit puts nobody out."""
 
-    def count_token(self, session: Session, wanted_s: float) -> int:
+    async def count_token(self, session: Session, wanted_s: float) -> int:
         """Seconds that a token for `session` may be valid; from now on it counts as live for so long.
 
         Raises Problem when there are as many as may be.
         """
         now = self._now()
-        live = [expiry for expiry in self._expiries.get(session.identity, []) if expiry > now]
-        if len(live) >= MOST_LIVE_TOKENS:
+        valid_for_s = math.floor(min(wanted_s, self._max_valid_for_s, session.expires_at - now))
+        if valid_for_s < 1:
+            raise Problem(401, "unauthorized", "this session ends now", hint="get a new link")
+        until = now + valid_for_s
+        free_at = await self._store.count(session, until, most=MOST_LIVE_TOKENS, now=now)
+        if free_at is not None:
             raise Problem(
                 429,
                 "too_many_tokens",
                 f"this session has {MOST_LIVE_TOKENS} tokens that are valid",
                 hint="use one of those, or wait until one has expired",
-                retry_in_s=min(live) - now,
+                retry_in_s=free_at - now,
             )
-        valid_for_s = math.floor(min(wanted_s, self._max_valid_for_s, session.expires_at - now))
-        if valid_for_s < 1:
-            raise Problem(401, "unauthorized", "this session ends now", hint="get a new link")
-        self._expiries[session.identity] = [*live, now + valid_for_s]
         return valid_for_s
 
-    def live_tokens(self, session: Session) -> int:
+    async def live_tokens(self, session: Session) -> int:
         """How many tokens of `session` are valid now."""
-        return sum(expiry > self._now() for expiry in self._expiries.get(session.identity, []))
+        return await self._store.live(session.identity, self._now())
 
-    def dismiss(self, session: Session) -> None:
+    async def dismiss(self, session: Session) -> None:
         """`session` has ended: whoever came in by it has to leave. `put_out` and `run` see to that."""
-        if expiries := self._expiries.pop(session.identity, None):
-            self._leaving[session.identity] = _Leaving(session.room, max(expiries) + _LEEWAY_S)
+        await self._store.dismiss(session, leeway_s=_LEEWAY_S)
 
     async def put_out(self) -> None:
         """Puts out whoever has to leave and is there; where LiveKit cannot be reached, the next time.
@@ -98,9 +95,10 @@ class Viewers:
         """
         began_at = self._now()
         rooms: defaultdict[str, list[str]] = defaultdict(list)
-        for identity, leaving in self._leaving.items():
-            rooms[leaving.room].append(identity)
-        over = [identity for identity, leaving in self._leaving.items() if leaving.until <= began_at]
+        everybody = await self._store.leaving()
+        for leaving in everybody:
+            rooms[leaving.room].append(leaving.identity)
+        over = {leaving.identity for leaving in everybody if leaving.until <= began_at}
         self._looked_at = {room: self._looked_at.get(room, -math.inf) for room in rooms}
         for room in sorted(rooms, key=self._looked_at.__getitem__)[:_ROOMS_A_LOOK]:
             identities, self._looked_at[room] = rooms[room], began_at
@@ -112,15 +110,18 @@ class Viewers:
                 self._is_told = True
                 continue
             self._is_told = False
-            for identity in set(over).intersection(identities):
-                self._leaving.pop(identity, None)  # another look may have been as quick
+            if gone := over.intersection(identities):
+                await self._store.forget(gone)
 
-    async def run(self, end_expired: Callable[[], None]) -> None:
+    async def run(self, end_expired: Callable[[], Awaitable[None]]) -> None:
         """Looks after them until cancelled. `end_expired` notices which sessions have ended by themselves."""
         while True:
             await asyncio.sleep(_LOOK_S)
-            end_expired()
             try:
-                await self.put_out()
+                await end_expired()
+                if await self._store.take_turn(_LOOK_S * 0.9):
+                    await self.put_out()
+            except StoreError:
+                continue  # told already, by whoever watches it
             except Exception as error:  # a defect here must not end the server
                 logger.error("putting viewers out failed", exc_info=error)

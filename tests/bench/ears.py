@@ -28,11 +28,14 @@ class Hearing(AudioCapture):
             if duration_s(len(self._pending)) >= self.quiet_s:
                 self.ended.set()
 
-    def longest_silence_ms(self) -> float:
-        """The longest run of samples that cannot be heard between the first and the last that can."""
+    def silences_ms(self) -> list[float]:
+        """Each run of samples that cannot be heard between the first and the last that can."""
         marks = bytes(-AUDIBLE_PEAK < sample < AUDIBLE_PEAK for sample in samples(bytes(self.pcm)))
         runs = re.findall(rb"\x01+", marks.strip(b"\x01"))
-        return max(map(len, runs), default=0) / SAMPLE_RATE * 1000
+        return [len(run) / SAMPLE_RATE * 1000 for run in runs]
+
+    def longest_silence_ms(self) -> float:
+        return max(self.silences_ms(), default=0.0)
 
 
 class Ear(Listener):

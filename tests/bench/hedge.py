@@ -124,7 +124,7 @@ class _Stopwatch(RecordingSink):
         super().__init__()
         self.first_at = 0.0
 
-    async def write(self, frame: bytes) -> None:
+    async def write(self, frames: bytes) -> None:
         self.first_at = self.first_at or asyncio.get_running_loop().time()
 
 

@@ -1,8 +1,9 @@
 """What a say request costs over HTTP: `python -m tests.bench.http`.
 
 One process serves two apps: liba's, whose requests go on to a real agent and come back accepted, and a bare
-FastAPI route that answers the same at once. Rounds of requests to each take turns. Meanwhile a long text is
-spoken in another room by the same worker: it must play without an underrun.
+FastAPI route that answers the same at once. Two more processes serve liba's behind a balancer, and share a
+Redis: `two`. Rounds of requests to each take turns. Meanwhile a long text is spoken in another room by the
+same worker: it must play without an underrun.
 """
 
 from __future__ import annotations
@@ -25,17 +26,19 @@ import aiohttp
 from libacli.core.timeline import percentile
 from tests.bench.agents_and_seats import calm
 from tests.bench.local_stack import Stack, local_server, worker
+from tests.redis_server import RedisServer
 
 CONCURRENCY = 32
 _ROOM, _STAGE = "bench-load", "bench-stage"
 _TEXT = "Hi."
 _LONG = "While many others ask, this voice goes on and on, and nobody hears a gap in it. " * 40
 _READY_TIMEOUT_S = 60.0
+_SERVERS = "tests.bench.http_servers"
 _UNBOUNDED = {
     "LIBA_SAY_RATE_PER_MINUTE": "0",
     "LIBA_SAY_MAX_CHARS_PER_HOUR": "0",
     "LIBA_SAY_QUEUE_LIMIT": "1000",
-    "LIBA_SERVE_RATE_PER_MINUTE": "0",
+    "LIBA_SERVE_RATE_PER_MINUTE": "1000000",  # counted, and never too many
     "LIBA_VOICE_PROVIDER": "embedded",
 }
 
@@ -46,17 +49,25 @@ async def main(rounds: int, requests: int) -> bool:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(local_server(folder))
         stack.enter_context(worker(server, env=_UNBOUNDED))
-        liba, bare = await stack.enter_async_context(_servers(server))
+        liba, bare = await stack.enter_async_context(_printing_urls(server, _SERVERS))
+        redis = stack.enter_context(RedisServer(folder))
+        sharing = {"LIBA_REDIS_URL": redis.url}
+        replicas = [
+            (await stack.enter_async_context(_printing_urls(server, _SERVERS, **sharing)))[0]
+            for _ in range(2)
+        ]
+        two, *_ = await stack.enter_async_context(_printing_urls(server, "tests.round_robin", *replicas))
         session = await stack.enter_async_context(
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONCURRENCY))
         )
         await _agents_are_there(session, liba)
         await calm()
         spoken = await _say(session, liba, _STAGE, _LONG)
-        found: dict[str, list[float]] = {"bare": [], "liba": []}
+        urls = {"bare": bare, "liba": liba, "two": two}
+        found: dict[str, list[float]] = {name: [] for name in urls}
         seconds = dict.fromkeys(found, 0.0)
         for _ in range(rounds):
-            for name, url in (("bare", bare), ("liba", liba)):
+            for name, url in urls.items():
                 began = time.perf_counter()
                 found[name] += await _round(session, url, requests)
                 seconds[name] += time.perf_counter() - began
@@ -125,20 +136,22 @@ async def _agents_are_there(session: aiohttp.ClientSession, url: str) -> None:
 
 
 @asynccontextmanager
-async def _servers(stack: Stack) -> AsyncIterator[tuple[str, str]]:
-    """Addresses of liba and of the bare route, both served by one process of their own."""
+async def _printing_urls(
+    stack: Stack, module: str, *arguments: str, **environment: str
+) -> AsyncIterator[list[str]]:
+    """Addresses that a process of its own serves, and prints."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "tests.bench.http_servers"),
-        env=stack.env | _UNBOUNDED | {"PYTHONPATH": str(Path.cwd())},
+        *("-m", module, *arguments),
+        env=stack.env | _UNBOUNDED | {"PYTHONPATH": str(Path.cwd())} | environment,
         cwd=stack.folder,
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout
     try:
         async with asyncio.timeout(_READY_TIMEOUT_S):
-            liba, bare = json.loads(await process.stdout.readline())
-        yield liba, bare
+            urls: list[str] = json.loads(await process.stdout.readline())
+        yield urls
     finally:
         process.terminate()
         await process.wait()

@@ -11,6 +11,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from libacli.cli.runs.serve_stores import open_stores
 from libacli.config_sources import load
 from libacli.edges.livekit.gateway import RoomGateway
 from libacli.web.app import make_app
@@ -38,8 +39,9 @@ async def main() -> None:
     settings = load(environment=os.environ, user_file=Path("none")).settings
     listening = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     urls = [f"http://127.0.0.1:{one.getsockname()[1]}" for one in listening]
-    async with RoomGateway(settings.livekit(), agent_name=settings.agent_name) as gateway:
-        apps = (make_app(settings, gateway, address=urls[0]), _bare)
+    gateway = RoomGateway(settings.livekit(), agent_name=settings.agent_name)
+    async with gateway, open_stores(settings) as stores:
+        apps = (make_app(settings, gateway, address=urls[0], stores=stores), _bare)
         async with asyncio.TaskGroup() as tasks:
             for app, one in zip(apps, listening, strict=True):
                 config = uvicorn.Config(app, ws="none", log_config=None, access_log=False)

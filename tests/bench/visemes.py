@@ -1,8 +1,8 @@
 """Trains and judges the net that hears visemes: `python -m tests.bench.visemes [--train]`.
 
 Without `--train`: at how many of all m, b, p of thirty sentences the lips meet (within 60 ms), at how many
-other sounds they do, and how openness goes with the sound in ten others: of the embedded voice, and of voices
-of `flite` where it is installed (`kal16` was never heard in training).
+other sounds they do, and how openness goes with the sound in the first thirty Harvard sentences: of the
+embedded voice, and of voices of `flite` where it is installed (`kal16` was never heard in training).
 
 With `--train` (about 6 minutes) `libacli/local/visemes.npz` is made anew, from random sentences of hibari and
 of three voices of flite (`apt-get install flite`), each a second time faster or slower, with noise and

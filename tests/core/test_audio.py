@@ -12,6 +12,7 @@ from libacli.core.audio import (
     FrameSlicer,
     duration_s,
     first_audible_s,
+    frames_of,
     is_audible,
     level_dbfs,
     silence,
@@ -28,6 +29,19 @@ def test_fault_41_frames_are_the_bytes_that_went_in_however_they_were_cut(pieces
     assert b"".join(frames).startswith(whole_samples)
     assert 0 <= len(b"".join(frames)) - len(whole_samples) < FRAME_BYTES
     assert not any(b"".join(frames)[len(whole_samples) :])
+
+
+@given(st.lists(st.binary(max_size=30_000)), st.integers(0, 12), st.integers(1, 6))
+def test_frames_that_come_together_are_the_same_bytes_and_the_first_come_alone(
+    pieces: list[bytes], singly: int, at_once: int
+) -> None:
+    alone, joining = FrameSlicer(), FrameSlicer(singly=singly, at_once=at_once)
+    expected = [frame for piece in pieces for frame in alone.push(piece)]
+    joined = [frames for piece in pieces for frames in joining.push(piece)]
+    assert [frame for frames in joined for frame in frames_of(frames)] == expected
+    assert all(len(frames) == FRAME_BYTES for frames in joined[:singly])
+    assert all(len(frames) <= at_once * FRAME_BYTES for frames in joined)
+    assert list(joining.flush()) == list(alone.flush())
 
 
 def test_a_flushed_slicer_is_empty() -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,6 +92,29 @@ def test_a_known_id_is_answered_and_not_queued_again() -> None:
     assert not backlog.offer(request("a"), 603.0).duplicate
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"text": "Bye."}, {"voice": "heart"}, {"speed": 2.0}, {"instructions": "Whisper."}, {"emotion": "fear"}],
+    ids=str,
+)
+def test_a_known_id_with_something_else_to_say_is_refused_until_it_is_forgotten(
+    change: dict[str, Any],
+) -> None:
+    backlog = Backlog(limit=2)
+    backlog.offer(request("a"), 0.0)
+    for other in (replace(request("a"), **change), replace(request("a", priority=1), **change)):
+        with pytest.raises(RefusedError) as refused:
+            backlog.offer(other, 1.0)
+        assert refused.value.reason == "id_reused"
+    assert backlog.offer(replace(request("a"), priority=1, ttl_ms=5), 1.0).duplicate
+    assert len(backlog) == 1
+    spoken = backlog.pop()
+    assert spoken
+    spoken.become("speaking", 1.0)
+    spoken.become("done", 2.0)
+    assert not backlog.offer(replace(request("a"), **change), 603.0).duplicate
+
+
 def test_a_flood_of_ids_does_not_fill_the_memory() -> None:
     backlog = Backlog(limit=1, memory_count=10)
     for number in range(100):
@@ -140,3 +166,45 @@ def test_a_final_state_is_final() -> None:
 def test_a_report_never_holds_the_text() -> None:
     utterance = Utterance(SayRequest("canary", id="a"), Timeline(0.0))
     assert "canary" not in str(utterance.report())
+
+
+# What another agent has left, and what is left to another one
+
+
+def accepted(id: str, *, resumed: bool = False, priority: int = 0) -> Utterance:
+    return Utterance(SayRequest("words", id=id, priority=priority), Timeline(0.0), resumed=resumed)
+
+
+def test_what_was_accepted_elsewhere_finds_its_place_however_many_wait_and_what_was_cut_goes_first() -> None:
+    backlog = Backlog(limit=1)
+    for utterance in (
+        accepted("plain"),
+        accepted("early", priority=100),
+        accepted("cut", resumed=True),
+        accepted("next"),
+    ):
+        backlog.take_up(utterance)
+    assert [utterance.id for utterance in backlog.waiting] == ["cut", "early", "plain", "next"]
+    assert backlog.offer(request("cut"), 1.0).duplicate
+
+
+def test_what_has_ended_elsewhere_is_known_for_ten_minutes() -> None:
+    backlog = Backlog(limit=10)
+    ended = Utterance(SayRequest("", id="a"), Timeline(0.0), state="done", ended_at=0.0)
+    backlog.remember(ended)
+    assert backlog.find("a") is ended
+    assert backlog.offer(request("a"), 599.0).duplicate
+    assert not backlog.offer(request("a"), 601.0).duplicate
+
+
+def test_what_is_handed_on_is_over_here_and_its_end_is_not_told() -> None:
+    backlog = Backlog(limit=10)
+    for id in "abc":
+        backlog.offer(request(id), 0.0)
+    handed_on = backlog.hand_on(1.0, keeps=lambda utterance: utterance.id != "b")
+    assert [utterance.id for utterance in handed_on] == ["a", "c"]
+    assert [utterance.id for utterance in backlog.waiting] == ["b"]
+    for utterance in handed_on:
+        assert (utterance.is_over, utterance.state) == (True, "accepted")
+        assert not utterance.become("interrupted", 2.0)
+    assert backlog.ended(10) == []

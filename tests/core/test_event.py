@@ -46,6 +46,7 @@ reports = st.builds(
     underruns=counts,
     t3_source=st.sampled_from(["", "reported", "observed", "estimated"]),
     replayed=st.booleans(),
+    resumed=st.booleans(),
     chars=counts,
     waited=durations,
     d01=durations,

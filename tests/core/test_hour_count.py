@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libacli.core.hour import OWNER, Account, Hour
-from libacli.core.hour_count import PROMISE_KEPT_S, HourCount
+from libacli.core.hour_count import PROMISE_KEPT_S, HourCount, HourOfAll
 
 NOW = 1_800_000_000.0
 MINUTE = int(NOW // 60)
@@ -107,3 +107,41 @@ def test_what_is_spent_while_the_news_are_on_their_way_is_news_again() -> None:
     assert hour.take_news() == {MINUTE: {"ann": 1}}
     hour.put_back(news)
     assert hour.take_news() == {MINUTE: {"ann": 10}}
+
+
+def test_what_other_machines_have_spent_and_promise_counts_beside_ones_own() -> None:
+    hour = Hour(1000)
+    hour.spend("ann", 1, NOW)
+    hour.learn_of_others({MINUTE: {"ann": 50}}, {"ann": 200})
+    hour.learn({MINUTE: {"ann": 10}}, {"ann": 3})
+    assert hour.used(NOW) == 1 + 50 + 200 + 10 + 3
+    hour.learn_of_others({}, {})
+    assert hour.share_of(Account("ann")).used(NOW) == 1 + 10 + 3
+    assert hour.take_news() == {MINUTE: {"ann": 1}}, "it is nobody else's news"
+
+
+def test_news_that_are_on_their_way_are_not_forgotten_meanwhile() -> None:
+    hour = Hour(1000)
+    hour.spend("ann", 10, NOW)
+    news = hour.take_news()
+    hour.learn_of_others({MINUTE: {"ben": 5}}, {})
+    assert hour.used(NOW) == 15
+    hour.put_back(news)
+    hour.learn_of_others({MINUTE: {"ben": 6}}, {})
+    assert hour.used(NOW) == 16
+    assert hour.untold() == {MINUTE: {"ann": 10}}
+    hour.take_news()
+    hour.learn({MINUTE: {"ann": 10}}, {})
+    assert hour.used(NOW) == 16
+
+
+def test_what_was_told_once_is_not_forgotten_before_its_hour_is_over() -> None:
+    known = HourOfAll(
+        {"m1": {MINUTE: {"ann": 10, "ben": 1}}, "m2": {MINUTE - 90: {"ann": 3}}}, {"a1": {"x": 1}}
+    )
+    found = HourOfAll({"m1": {MINUTE: {"ann": 4, "ben": 2}}}, {"a2": {"ann": 7}})
+    grown = known.grown(found, NOW)
+    assert grown == HourOfAll({"m1": {MINUTE: {"ann": 10, "ben": 2}}}, {"a2": {"ann": 7}})
+    assert grown.without(["m1"], ["a2"]) == HourOfAll({}, {})
+    summed = grown.summed()
+    assert (summed.spent, summed.promised_by_others("")) == ({MINUTE: {"ann": 10, "ben": 2}}, {"ann": 7})

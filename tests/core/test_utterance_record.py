@@ -89,6 +89,7 @@ def test_routes_have_other_words_outside() -> None:
         reason=st.text(max_size=100),
         frames=st.integers(0, 10**9),
         replayed=st.booleans(),
+        resumed=st.booleans(),
         d01=st.none() | st.floats(0, 1e9),
     )
 )

@@ -15,7 +15,7 @@ from libacli.edges.avatars.tavus import Tavus
 from libacli.edges.checks import server, voices
 from libacli.edges.livekit.agent_client import open_client as open_agent_client
 from libacli.edges.livekit.api import LiveKitApi
-from libacli.edges.metrics.opentelemetry import Target
+from libacli.edges.metrics.otlp_target import Target
 from libacli.edges.voices.livekit import livekit_voice
 from libacli.edges.voices.realtime import RealtimeVoice
 from libacli.edges.voices.speech import SpeechApiVoice, open_client

@@ -37,10 +37,14 @@ def test_say_waits_until_it_was_spoken_and_tells_its_marks(shell: Shell, worker:
     assert answer["total"] > answer["d01"] > 0
 
 
-def test_an_id_that_was_said_is_not_said_again(shell: Shell, worker: Path, room: str) -> None:
+def test_an_id_that_was_said_is_not_said_again_and_with_another_text_refused(
+    shell: Shell, worker: Path, room: str
+) -> None:
     shell.run("say", "Hello.", "--room", room, "--id", "same")
     again = shell.run("say", "Hello.", "--room", room, "--id", "same", "--json")
     assert json.loads(again.stdout)["duplicate"] is True
+    other = shell.run("say", "Good bye.", "--room", room, "--id", "same")
+    assert (other.returncode, "this id is that of another text" in other.stderr) == (6, True)
 
 
 def test_standard_input_is_spoken_sentence_by_sentence(shell: Shell, worker: Path, room: str) -> None:

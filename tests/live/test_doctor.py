@@ -12,7 +12,8 @@ import psutil
 import pytest
 from platformdirs import user_cache_path
 
-from libacli.config import LiveKitCredentials
+from libacli.cli.runs.doctor_capacity import capacity
+from libacli.config import LiveKitCredentials, Settings
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.local.guard import GuardedProcess
 from libacli.local.server_binary import ensure_server
@@ -159,3 +160,12 @@ def test_media_that_cannot_pass_is_told_within_its_bound(shell: Shell, tmp_path:
     assert ended.returncode == 1, ended.stdout
     assert [name for name, check in found.items() if check["verdict"] == "fail"] == ["media"]
     assert "no media connection within 9 s" in found["media"]["message"]
+
+
+async def test_capacity_is_measured_with_a_server_and_a_worker_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))  # where the worker's log goes
+    finding = await capacity(Settings(agent_max_rooms=1), steps=(1,))
+    assert finding.verdict == "ok", finding
+    assert "1 room speaks at once without a break" in finding.message

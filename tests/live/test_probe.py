@@ -15,7 +15,7 @@ import pytest
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials, Settings
-from libacli.core.audio import is_audible
+from libacli.core.audio import frames_of, is_audible
 from libacli.edges.livekit.joining import joined
 from libacli.edges.sinks.track import TrackSink
 from libacli.room_agent import agent_in_room
@@ -131,9 +131,9 @@ class SwallowingSink(TrackSink):
         self.sounds = 0
         return await super().start(on_audible)
 
-    async def write(self, frame: bytes) -> None:
-        self.sounds += is_audible(frame)
-        await super().write(frame if self.sounds <= 20 else bytes(len(frame)))
+    async def write(self, frames: bytes) -> None:
+        self.sounds += sum(map(is_audible, frames_of(frames)))
+        await super().write(frames if self.sounds <= 20 else bytes(len(frames)))
 
 
 @pytest.fixture

@@ -161,6 +161,8 @@ async def test_the_same_key_is_spoken_once(client: httpx2.AsyncClient, room: str
     body, headers = {"text": "Once.", "room": room}, {"Idempotency-Key": "order-66"}
     first, second = [(await client.post("/api/say", json=body, headers=headers)).json() for _ in range(2)]
     assert (first["id"], first["duplicate"], second["duplicate"]) == ("order-66", False, True)
+    other = await client.post("/api/say", json=body | {"text": "Another one."}, headers=headers)
+    assert (other.status_code, other.json()["reason"]) == (422, "id_reused")
 
 
 async def test_many_at_once_bring_one_agent_and_are_all_accepted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import socket
 import time
 import urllib.request
@@ -16,6 +17,7 @@ from tests.live.conftest import Shell, wait_for_line
 
 pytestmark = pytest.mark.live
 
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 LINES = ("The canary sings at midnight.", "Nobody else hears it.")
 SPANS = {"utterance", "queue", "voice", "sink", "audible", "playback"}
 TIMEOUT_S = 60.0
@@ -58,16 +60,19 @@ def test_two_lines_are_seen_by_a_scrape_and_by_a_collector(
             "LIBA_METRICS_PROMETHEUS_PORT": str(port),
             "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
             "OTEL_BSP_SCHEDULE_DELAY": "200",
+            "LIBA_METRICS_ROOM_NAMES": "true",
         }
         with shell.running(*command, log=log, **asked_for) as worker:
             wait_for_line(log, "worker is ready", worker)
-            assert scrape(port)["liba_rooms",] == 0
+            assert scrape(port)["liba_rooms_in_use",] == 0
             for line in LINES:
-                said = shell.run("say", line, "--room", room, "--wait", "done", LIBA_AGENT_NAME=name)
+                command = ("say", line, "--room", room, "--wait", "done")
+                said = shell.run(*command, LIBA_AGENT_NAME=name, TRACEPARENT=PARENT)
                 assert said.returncode == 0, said.stderr
             refused = shell.run("say", "今日は", "--room", room, LIBA_AGENT_NAME=name)
             assert refused.returncode == 6
             wait_until(lambda: scrape(port)["liba_rejected_total", "unsupported_text"] == 1, "no rejection")
+            wait_until(lambda: 0 < scrape(port)["liba_spend_used_ratio", "characters"] < 0.1, "no spending")
             seen = scrape(port)
             wait_until(lambda: len(receiver.spans()) >= 2 * len(SPANS), "no spans")
             worker.terminate()
@@ -75,17 +80,22 @@ def test_two_lines_are_seen_by_a_scrape_and_by_a_collector(
         metrics = {metric.name: metric for metric in receiver.metrics()}
 
     assert seen["liba_utterances_total", "done", "fallback"] == 2
-    assert seen["liba_rooms",] == 1
+    assert seen["liba_rooms_in_use",] == 1
+    assert seen["liba_rooms_max",] == 8
     assert seen["liba_queue_length",] == 0
+    assert seen["process_resident_memory_bytes",] > 10_000_000
+    assert ("lk_agents_active_job_count", platform.node()) in seen or isolation == "thread"
+    assert seen["lk_agents_worker_load", platform.node()] == 1 / 8
     assert seen["liba_characters_total",] == sum(map(len, LINES))
     for duration in ("voice", "sink", "audible", "utterance"):
-        assert seen[f"liba_{duration}_seconds_count", "fallback"] == 2
-        assert seen[f"liba_{duration}_seconds_sum", "fallback"] > 0
-        point = metrics[f"liba.{duration}"].histogram.data_points[0]
-        assert point.sum == pytest.approx(seen[f"liba_{duration}_seconds_sum", "fallback"])
+        assert seen[f"liba_{duration}_duration_seconds_count", "fallback"] == 2
+        assert seen[f"liba_{duration}_duration_seconds_sum", "fallback"] > 0
+        point = metrics[f"liba.{duration}.duration"].histogram.data_points[0]
+        assert point.sum == pytest.approx(seen[f"liba_{duration}_duration_seconds_sum", "fallback"])
     spans = receiver.spans()
     assert {span.name for span in spans} == SPANS
-    assert len({span.trace_id for span in spans}) == 2
+    assert {span.trace_id.hex() for span in spans} == {PARENT[3:35]}
+    assert {span.parent_span_id.hex() for span in spans if span.name == "utterance"} == {PARENT[36:52]}
     roots = [attributes(span) for span in spans if span.name == "utterance"]
     assert {root["liba.room"] for root in roots} == {room}
     assert {root["liba.outcome"] for root in roots} == {"done"}

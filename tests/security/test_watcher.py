@@ -48,7 +48,7 @@ async def until_gone(credentials: LiveKitCredentials, room: str, identity: str, 
 async def test_it_is_one_viewer_for_as_long_as_its_session_and_no_more(
     app: WebApp, client: httpx2.AsyncClient, credentials: LiveKitCredentials, room: str
 ) -> None:
-    headers, tokens = enter(app, room, can_say=False), []
+    headers, tokens = await enter(app, room, can_say=False), []
     wish = {"valid_for_s": 86_400}
     answers = [await client.post("/api/token", json=wish, headers=headers) for _ in range(50)]
     tokens = [answer.json()["token"] for answer in answers if answer.is_success]
@@ -63,7 +63,7 @@ async def test_it_is_one_viewer_for_as_long_as_its_session_and_no_more(
 async def test_it_is_put_out_when_its_session_is_ended_and_again_when_it_comes_back(
     app: WebApp, client: httpx2.AsyncClient, credentials: LiveKitCredentials, room: str
 ) -> None:
-    headers, another = enter(app, room, can_say=False), enter(app, room, can_say=False)
+    headers, another = await enter(app, room, can_say=False), await enter(app, room, can_say=False)
     told, other = [(await client.post("/api/token", headers=which)).json() for which in (headers, another)]
     async with joined(rtc.Room(), credentials.ws_url, other["token"]) as neighbour:
         async with joined(rtc.Room(), credentials.ws_url, told["token"]):

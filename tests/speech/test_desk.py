@@ -18,6 +18,7 @@ from libacli.core.event import AgentFacts, AgentStatus, Event, Rejection
 from libacli.core.messages import MAX_REQUEST_BYTES
 from libacli.core.protocol import MAX_ANSWER_BYTES, SAY_METHOD, STATUS_METHOD, STOP_METHOD
 from libacli.core.reasons import REFUSALS
+from libacli.core.trace_context import UNTRACED, TraceContext
 from libacli.core.usage import Usage
 from libacli.errors import RefusedError, VoiceError
 from libacli.speech.announcer import Announcer
@@ -60,6 +61,7 @@ class Office:
 
         self.asked: list[tuple[str, dict[str, Any], str | None, Sender]] = []
         self.events: list[dict[str, Any]] = []
+        self.traces: list[TraceContext] = []
         self.facts = FACTS
         self.waiters = Waiters()
         announcer = Announcer(
@@ -86,6 +88,7 @@ class Office:
             other_caps=lambda: [Usage("avatar", 3.0, 240.0, "minutes", 3600.0)],
             ttl_s=ttl_s,
             waiters=self.waiters,
+            worker="pod-1",
             log=ComplaintLog(
                 logging.getLogger("liba.desk"), on_defect=lambda: self.counted.append("internal")
             ),
@@ -116,6 +119,8 @@ class Office:
 
     def take_event(self, event: Event | Rejection) -> None:
         self.events.append(event.encode())
+        if isinstance(event, Event):
+            self.traces.append(event.trace)
 
     def authorise(self, method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> Permit:
         self.asked.append((method, dict(body), auth, sender))
@@ -146,6 +151,24 @@ async def open_office(
         running.cancel()
 
 
+async def test_on_which_machine_it_runs_the_owner_alone_is_told() -> None:
+    async with open_office() as office:
+        asked = json.dumps({}).encode()
+        owners, guests = (office.desk.answer(STATUS_METHOD, asked, sender, 0.0) for sender in (VIEWER, GUEST))
+    assert (owners["worker"], "worker" in guests) == ("pod-1", False)
+
+
+async def test_the_callers_trace_is_known_to_who_counts_and_told_to_nobody_in_the_room() -> None:
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    async with open_office() as office:
+        office.say({"text": "Hello.", "id": "a", "traceparent": parent})
+        assert office.traces == [TraceContext(parent)]
+        office.say({"text": "Hello.", "id": "b", "traceparent": 7})
+        assert office.traces[1] == UNTRACED
+        assert [event["state"] for event in office.events] == ["accepted", "accepted"]
+        assert "4bf92f" not in json.dumps([office.events, office.status(), office.status(id="a")])
+
+
 async def test_a_request_is_answered_with_its_place() -> None:
     async with open_office() as office:
         assert office.say({"text": "Hello.", "id": "a"}) == {
@@ -162,6 +185,18 @@ async def test_a_request_is_answered_with_its_place() -> None:
             "position": 1,
             "duplicate": True,
         }
+
+
+async def test_an_id_that_comes_again_with_another_text_is_refused_and_the_first_one_goes_on() -> None:
+    async with open_office() as office:
+        office.say({"text": "Hello.", "id": "a"})
+        await asyncio.sleep(0.1)
+        told = len(office.events)
+        answer = office.say({"text": "Bye.", "id": "a", "interrupt": True})
+        assert answer["rejected"] == "id_reused"
+        assert office.say({"text": "Hello.", "id": "a"})["duplicate"]
+        assert not any(event.get("id") for event in office.events[told:])  # none is taken for the first one's
+        assert office.speaker.stops == 0
 
 
 async def test_bare_text_is_spoken_under_an_id_of_the_agent() -> None:
@@ -459,7 +494,7 @@ async def test_the_status_of_an_id_that_nobody_knows_is_unknown() -> None:
 async def test_the_status_without_an_id_is_who_speaks_and_who_waits() -> None:
     async with open_office() as office:
         caps = [{"name": "avatar", "used": 3.0, "limit": 240.0, "unit": "minutes", "resets_in_s": 3600.0}]
-        assert office.status() == TOLD | {"speaking": None, "waiting": [], "caps": caps}
+        assert office.status() == TOLD | {"speaking": None, "waiting": [], "caps": caps, "worker": "pod-1"}
         for id in "abc":
             office.say({"text": "A canary sings.", "id": id})
         await asyncio.sleep(0.5)

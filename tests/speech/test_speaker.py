@@ -454,3 +454,35 @@ async def test_the_way_to_the_avatar_is_logged_with_its_name(caplog: pytest.LogC
         stage.say("Hello.", "a")
         await stage.spoken("a")
     assert "ROUTE=tavus | Target=tavus-avatar-agent" in caplog.text
+
+
+class CountingSink(RecordingSink):
+    """Notes how much it is handed at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    async def write(self, frames: bytes) -> None:
+        self.sizes.append(len(frames) // FRAME_BYTES)
+        await super().write(frames)
+
+
+async def test_the_first_sound_goes_frame_by_frame_and_what_follows_a_tenth_of_a_second_at_a_time() -> None:
+    voice, sink = ScriptedVoice(), CountingSink()
+    voice.play(tone(1000))
+    async with on_stage(voice, sink) as stage:
+        stage.say("hello", "a")
+        spoken = await stage.spoken("a")
+    assert sink.sizes == [1] * 10 + [5] * 8 + [5, 1]  # the last two are the silence at the end
+    assert spoken.frames == 56
+    assert spoken.speech_ms == pytest.approx(1000, abs=50)
+
+
+async def test_sound_that_comes_frame_by_frame_is_not_kept_back_to_be_joined() -> None:
+    voice, sink = ScriptedVoice(), CountingSink()
+    voice.play(*(step for _ in range(20) for step in (tone(20), 0.02)))
+    async with on_stage(voice, sink) as stage:
+        stage.say("hello", "a")
+        await stage.spoken("a")
+    assert sink.sizes == [1] * 20 + [5, 1]

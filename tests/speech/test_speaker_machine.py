@@ -35,6 +35,7 @@ class SpeakerMachine(RuleBasedStateMachine):
         self.speaker = Speaker(self.voice, self.sink, on_change=self._on_change, queue_limit=LIMIT)
         self.histories: dict[str, list[str]] = defaultdict(list)
         self.keys: dict[str, tuple[int, int]] = {}
+        self.texts: dict[str, str] = {}
         """Of what waits: priority and arrival; the least one is next."""
 
         self.out_of_order: list[str] = []
@@ -89,6 +90,7 @@ class SpeakerMachine(RuleBasedStateMachine):
         request = replace(request, id=f"u{self.said}")
         before = self._snapshot()
         self.keys[request.id] = (-request.priority, self.said)
+        self.texts[request.id] = request.text
         try:
             assert not self.speaker.say(request).duplicate
         except RefusedError as refusal:
@@ -97,12 +99,17 @@ class SpeakerMachine(RuleBasedStateMachine):
             del self.keys[request.id]
 
     @precondition(lambda self: self.histories)
-    @rule(data=st.data(), interrupt=st.booleans())
-    def say_again(self, data: st.DataObject, interrupt: bool) -> None:
+    @rule(data=st.data(), interrupt=st.booleans(), is_same=st.booleans())
+    def say_again(self, data: st.DataObject, interrupt: bool, is_same: bool) -> None:
         id = data.draw(st.sampled_from(sorted(self.histories)))
         before = self._snapshot()
-        request = SayRequest("something else", id=id, interrupt=interrupt, priority=1)
-        assert self._do(lambda: self.speaker.say(request)).duplicate
+        text = self.texts[id] if is_same else "something else"
+        request = SayRequest(text, id=id, interrupt=interrupt, priority=1)
+        try:
+            assert self._do(lambda: self.speaker.say(request)).duplicate
+            assert is_same
+        except RefusedError as refusal:
+            assert (refusal.reason, is_same) == ("id_reused", False)
         assert self.histories == before, "a repeated request did something"
         self._settle()
 

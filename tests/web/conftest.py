@@ -50,10 +50,10 @@ async def client(app: WebApp) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-def enter(app: WebApp, room: str, *, can_say: bool, can_control: bool = False) -> dict[str, str]:
+async def enter(app: WebApp, room: str, *, can_say: bool, can_control: bool = False) -> dict[str, str]:
     """The headers of a session that somebody has who came by a link of the server's owner."""
     sessions = app.services.sessions
-    code = sessions.new_code(room, can_say=can_say, can_control=can_control)
-    redeemed = sessions.redeem_code(code.secret)
+    code = await sessions.new_code(room, can_say=can_say, can_control=can_control)
+    redeemed = await sessions.redeem_code(code.secret)
     assert redeemed
     return {"Authorization": f"Bearer {redeemed[0]}"}

@@ -137,6 +137,8 @@ class FakeGateway:
                 )
             agent = self.comes(room)
         if request.id in agent.reports:
+            if any(r.id == request.id and r.fingerprint != request.fingerprint for r in agent.requests):
+                raise RefusedError("id_reused", "this id is that of another text")
             return Delivery.accepted(Acknowledgement(request.id, 0, True, agent.epoch))
         position = len(agent.reports_in("accepted"))
         agent.requests.append(request)

@@ -121,14 +121,14 @@ async def calling(server: str, gateway: FakeGateway) -> AsyncIterator[tuple[WebA
         yield app, web
 
 
-def headers_of(caller: str, app: WebApp) -> dict[str, str]:
+async def headers_of(caller: str, app: WebApp) -> dict[str, str]:
     if caller == "no key":
         return {}
     if caller.endswith(" key"):
         return {"Authorization": f"Bearer {KEY if caller == 'right key' else WRONG_KEY}"}
     room = "lobby" if "another room" in caller else "demo"
     can_say = "watch-only" not in caller
-    return enter(app, room, can_say=can_say, can_control=can_say and "audience" not in caller)
+    return await enter(app, room, can_say=can_say, can_control=can_say and "audience" not in caller)
 
 
 def routes_of(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
@@ -171,13 +171,13 @@ async def test_who_may_is_let_in_and_for_nobody_else_is_livekit_asked(
     gateway.comes("demo").reports["known"] = {"id": "known", "state": "done"}
     may = CALLERS[caller][SERVERS.index(server)]
     async with calling(server, gateway) as (app, client):
-        headers = headers_of(caller, app)
+        headers = await headers_of(caller, app)
         body, path = row.body, row.path or row.route
         if row.route == "/api/session" and row.body:
-            body = {"code": app.services.sessions.new_code("demo", can_say=True).secret}
+            body = {"code": (await app.services.sessions.new_code("demo", can_say=True)).secret}
         if row.route == "/api/sessions/{name}":
-            enter(app, "demo", can_say=False)
-            path = f"/api/sessions/{app.services.sessions.all()[-1].name}"
+            await enter(app, "demo", can_say=False)
+            path = f"/api/sessions/{(await app.services.sessions.all())[-1].name}"
         asyncio.get_running_loop().call_later(1, app.services.feeds.end)  # events would go on for ever
         answer = await client.request(row.method, path, json=body, headers=headers)
     if row.needs in MAY[may]:

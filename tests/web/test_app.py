@@ -27,7 +27,7 @@ async def test_two_apps_in_one_process_know_nothing_of_each_other(gateway: FakeG
 async def test_a_code_that_the_owner_of_the_server_makes_lets_a_browser_in(
     app: WebApp, client: httpx2.AsyncClient
 ) -> None:
-    code = app.services.sessions.new_code("lobby", can_say=False).secret
+    code = (await app.services.sessions.new_code("lobby", can_say=False)).secret
     answer = await client.post("/api/session", json={"code": code})
     assert (answer.status_code, answer.json()["room"], answer.json()["can_say"]) == (200, "lobby", False)
 

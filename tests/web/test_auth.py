@@ -46,7 +46,7 @@ async def test_a_key_may_do_everything_everywhere() -> None:
 @pytest.mark.parametrize("can_say", [False, True])
 async def test_a_session_may_do_what_its_code_was_made_for(can_say: bool) -> None:
     sessions = Sessions(now=lambda: 0.0)
-    redeemed = sessions.redeem_code(sessions.new_code("demo", can_say=can_say).secret)
+    redeemed = await sessions.redeem_code((await sessions.new_code("demo", can_say=can_say)).secret)
     assert redeemed
     token, session = redeemed
     authenticator = Authenticator(Settings(), sessions, RateLimits(600), host_is_loopback=False)

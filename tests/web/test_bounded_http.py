@@ -64,7 +64,9 @@ class Wire(asyncio.Transport):
 class Server:
     """Takes connections; a request is answered at once, or after `works_s` seconds."""
 
-    def __init__(self, gate: ConnectionGate | None = None, *, works_s: float = 0.0) -> None:
+    def __init__(
+        self, gate: ConnectionGate | None = None, *, works_s: float = 0.0, keep_alive_s: int = KEEP_ALIVE_S
+    ) -> None:
         self.asked = 0
         self._works_s = works_s
         self._config = uvicorn.Config(
@@ -75,6 +77,7 @@ class Server:
             interface="asgi3",
             log_config=None,
             proxy_headers=False,
+            timeout_keep_alive=keep_alive_s,
         )
         self._config.load()
         bound_connections(self._config, gate or ConnectionGate())
@@ -173,7 +176,36 @@ async def test_the_head_of_a_next_request_has_ten_seconds_too(serve: Serve) -> N
             break
         protocol.data_received(bytes([byte]))
         await asyncio.sleep(1)
-    assert (wire.aborted_at, server.asked) == (10, 1)
+    assert (wire.aborted_at, server.asked) == (3 + HEAD_TIMEOUT_S, 1)
+
+
+async def test_a_proxy_may_keep_a_connection_for_as_long_as_is_set(serve: Serve) -> None:
+    wire, server = Wire(), serve(keep_alive_s=75)
+    protocol = server.connect(wire)
+    for _ in range(3):
+        protocol.data_received(GET)
+        await asyncio.sleep(74)
+    assert (server.asked, wire.is_closing()) == (3, False)
+    await asyncio.sleep(2)
+    assert wire.closed_at == 2 * 74 + 75
+
+
+async def test_who_takes_nothing_of_an_answer_that_is_over_is_not_waited_for_that_long(serve: Serve) -> None:
+    wire, server = Wire(), serve(keep_alive_s=75)
+    wire.unsent = 3000
+    server.connect(wire).data_received(GET)
+    await asyncio.sleep(HEAD_TIMEOUT_S + 1)
+    assert wire.aborted_at == HEAD_TIMEOUT_S
+
+
+async def test_who_takes_the_end_of_an_answer_slowly_is_kept_then(serve: Serve) -> None:
+    wire, server = Wire(), serve(keep_alive_s=75)
+    wire.unsent = 3000
+    server.connect(wire).data_received(GET)
+    await asyncio.sleep(HEAD_TIMEOUT_S - 1)
+    wire.unsent = 0
+    await asyncio.sleep(60)
+    assert not wire.is_closing()
 
 
 async def test_a_request_that_comes_with_the_one_before_is_not_cut_off(serve: Serve) -> None:

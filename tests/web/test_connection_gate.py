@@ -70,6 +70,15 @@ def test_a_proxy_speaks_for_many() -> None:
     assert not any(one.is_aborted for one in held)
 
 
+def test_a_proxy_counts_apart_from_others_of_its_network() -> None:
+    gate = ConnectionGate(per_address=2, unbounded=("2001:db8::1",))
+    filled(gate, "2001:db8::1", *(busy() for _ in range(10)))
+    ours = filled(gate, "2001:db8::2", busy(), busy())
+    assert not gate.enter("2001:db8::3", busy())
+    gate.leave("2001:db8::2", ours[0])
+    assert gate.enter("2001:db8::3", busy())
+
+
 def test_what_has_left_leaves_once() -> None:
     gate = ConnectionGate(per_address=1)
     (one,) = filled(gate, HERE, Held())

@@ -47,7 +47,7 @@ async def test_requests_are_counted_by_route_method_and_status(
         ("POST", "/api/say", "422"): 1,
         ("other", "/api/say", "405"): 1,
     }
-    assert samples(app, "liba_http_request_seconds_count", "route") == {
+    assert samples(app, "liba_http_request_duration_seconds_count", "route") == {
         ("/api/rooms/{room}",): 2,
         ("/api/say",): 3,
     }
@@ -93,7 +93,7 @@ async def test_how_long_an_answer_takes_is_measured_to_its_end(
     app: WebApp, client: httpx2.AsyncClient
 ) -> None:
     await client.get("/healthz")
-    assert 0 < samples(app, "liba_http_request_seconds_sum", "route")["/healthz",] < 5
+    assert 0 < samples(app, "liba_http_request_duration_seconds_sum", "route")["/healthz",] < 5
 
 
 async def test_an_open_stream_of_events_is_counted_as_long_as_it_is_open(
@@ -115,8 +115,10 @@ async def test_prometheus_reads_what_it_is_told(client: httpx2.AsyncClient) -> N
     assert answer.headers["content-type"].startswith("text/plain; version=")
     told = {metric.name: metric.type for metric in text_string_to_metric_families(answer.text)}
     assert told["liba_http_requests"] == "counter"
-    assert told["liba_http_request_seconds"] == "histogram"
+    assert told["liba_http_request_duration_seconds"] == "histogram"
     assert told["liba_http_streams"] == "gauge"
+    assert told["liba_build_info"] == "gauge"
+    assert told["process_resident_memory_bytes"] == "gauge"
 
 
 async def test_a_log_line_tells_route_and_status_at_debug_and_no_secret(

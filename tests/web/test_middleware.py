@@ -206,7 +206,7 @@ async def test_a_website_that_is_listed_reads_why_it_was_refused(public: httpx2.
 async def test_a_browser_is_told_what_a_listed_website_may_send(public: httpx2.AsyncClient) -> None:
     asked = {
         "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "authorization,content-type",
+        "Access-Control-Request-Headers": "authorization,content-type,traceparent,tracestate",
     }
     answer = await public.options("/api/say", headers=asked | {"Origin": FRIEND})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, FRIEND)

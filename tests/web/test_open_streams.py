@@ -4,10 +4,10 @@ from contextlib import ExitStack
 
 import pytest
 
+from libacli.core.entry import Session
 from libacli.web.auth import Caller
 from libacli.web.open_streams import STREAMS_PER_CALLER, OpenStreams
 from libacli.web.problems import Problem
-from libacli.web.sessions import Session
 
 
 def test_each_caller_has_four_streams_and_gets_one_back_when_one_ends() -> None:

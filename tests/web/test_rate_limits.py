@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from limits.aio.storage import MemoryStorage
@@ -15,6 +17,12 @@ from libacli.web.keys import new_key
 from libacli.web.problems import Problem
 from libacli.web.rate_limits import WRONG_ATTEMPTS_PER_MINUTE, RateLimits, client_address
 from libacli.web.sessions import Sessions
+from libacli.web.stores import Stores
+from tests.redis_server import RedisServer
+from tests.web.entering import enter
+from tests.web.store_kinds import anyio_backend, real_redis, shared_stores, stores
+
+__all__ = ["anyio_backend", "real_redis", "stores"]
 
 KEY, ENTRY = new_key("laptop")
 OTHER_KEY, OTHER_ENTRY = new_key("ci")
@@ -45,18 +53,35 @@ def request_from(client: tuple[str, int] | None) -> Request:
     return Request({"type": "http", "client": client, "headers": []})
 
 
-async def test_after_twenty_wrong_keys_nothing_from_that_address_is_compared() -> None:
+async def test_after_twenty_wrong_keys_no_other_one_from_that_address_is_told_that_it_is_wrong() -> None:
     authenticator = make(keys=(ENTRY,))
     # A minute that ends meanwhile gives back less than two.
     told = await reasons(WRONG_ATTEMPTS_PER_MINUTE + 2, lambda: authenticator.authenticate(WRONG, HERE))
     assert told[:WRONG_ATTEMPTS_PER_MINUTE] == ["unauthorized"] * WRONG_ATTEMPTS_PER_MINUTE
     assert told[-1] == "rate_limited"
     with pytest.raises(Problem) as caught:
-        await authenticator.authenticate(f"Bearer {KEY}", HERE)
+        await authenticator.authenticate(WRONG, HERE)
     problem = caught.value
     assert (problem.status, problem.reason) == (429, "rate_limited")
     assert 1 <= int(problem.headers["Retry-After"]) <= 60
-    assert (await authenticator.authenticate(f"Bearer {KEY}", THERE)).name == "key laptop"
+
+
+@pytest.mark.parametrize("per_minute", [0, 3, 600])
+async def test_wrong_keys_lock_nobody_out_who_comes_from_the_same_address(per_minute: int) -> None:
+    sessions = Sessions()
+    settings = Settings(serve_keys=(ENTRY,))
+    authenticator = Authenticator(settings, sessions, RateLimits(per_minute), host_is_loopback=True)
+    token, session = await enter(sessions)
+    await reasons(1000, lambda: authenticator.authenticate(WRONG, HERE))
+    assert (await authenticator.authenticate(f"Bearer {KEY}", HERE)).name == "key laptop"
+    assert (await authenticator.authenticate(f"Bearer {token}", HERE)).name == session.name
+
+
+async def test_those_behind_one_address_who_have_keys_are_counted_each() -> None:
+    authenticator = make(keys=(ENTRY, OTHER_ENTRY), per_minute=3)
+    told = await reasons(5, lambda: authenticator.authenticate(f"Bearer {KEY}", HERE))
+    assert (told[:3], told[-1]) == ([""] * 3, "rate_limited")
+    assert (await authenticator.authenticate(f"Bearer {OTHER_KEY}", HERE)).name == "key ci"
 
 
 async def test_a_key_that_is_left_out_counts_as_a_wrong_one() -> None:
@@ -142,3 +167,37 @@ def test_limits_know_an_address_of_ipv6_by_its_network(host: str, known_as: str)
 
 def test_who_comes_through_a_socket_without_addresses_is_limited_too() -> None:
     assert client_address(request_from(None)) == ""
+
+
+async def test_requests_are_counted_by_the_same_rule_wherever_the_counts_are(stores: Stores) -> None:
+    limits = RateLimits(3, stores.counts)
+    told = await reasons(5, lambda: limits.count_caller_request("key laptop"))
+    assert (told[:3], told[-1]) == ([""] * 3, "rate_limited")
+    assert not any(await reasons(3, lambda: limits.count_caller_request("key ci")))
+
+
+async def test_servers_that_share_count_together(real_redis: RedisServer) -> None:
+    one_more = functools.partial(shared_stores, real_redis, "sum")
+    async with one_more() as (one, shared), one_more() as (two, _):
+        replicas = [RateLimits(4, replica.counts) for replica in (one, two)]
+        calls = [functools.partial(limits.count_caller_request, "ann") for limits in replicas * 4]
+        told = [await reasons(1, call) for call in calls]
+        assert told.count(["rate_limited"]) >= 3
+        keys: list[bytes] = [key async for key in shared.client.scan_iter("*ann*")]
+        assert keys
+        for key in keys:
+            assert key.startswith(b"sum:web:counts")
+            assert 0 < await shared.client.pttl(key) <= 120_000
+
+
+async def test_while_what_is_shared_is_gone_requests_are_counted_here(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with RedisServer(tmp_path) as server:
+        async with shared_stores(server, "gone") as (stores, _):
+            limits = RateLimits(3, stores.counts)
+            await limits.count_caller_request("ann")
+            server.kill()
+            told = await reasons(5, lambda: limits.count_caller_request("ann"))
+    assert (told[:3], told[-1]) == ([""] * 3, "rate_limited")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]

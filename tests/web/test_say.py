@@ -40,11 +40,37 @@ async def test_it_hands_the_text_over_and_tells_where_to_ask_about_it(
         "epoch": "epoch1",
         "position": 0,
         "duplicate": False,
+        "journaled": None,
         "state": "accepted",
         "report": None,
     }
     asked = await client.get(answer.headers["location"])
     assert asked.json()["state"] == "accepted"
+    assert gateway.agents["demo"].requests == [SayRequest("Hello.", "u1")]
+
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize("path", ["/api/say", "/say"])
+async def test_a_text_is_part_of_the_trace_that_its_headers_name(
+    client: httpx2.AsyncClient, gateway: FakeGateway, path: str
+) -> None:
+    headers = {"traceparent": PARENT, "tracestate": "a=b"}
+    answer = await client.post(path, json={"text": "Hello.", "id": "u1"}, headers=headers)
+    assert answer.status_code == 202
+    assert gateway.agents["demo"].requests == [
+        SayRequest("Hello.", "u1", traceparent=PARENT, tracestate="a=b")
+    ]
+
+
+@pytest.mark.parametrize("malformed", ["", "nonsense", PARENT.upper(), "00-" + "0" * 52])
+async def test_a_malformed_trace_is_passed_over_and_the_text_said(
+    client: httpx2.AsyncClient, gateway: FakeGateway, malformed: str
+) -> None:
+    headers = {"traceparent": malformed, "tracestate": "a=b"}
+    answer = await client.post("/api/say", json={"text": "Hello.", "id": "u1"}, headers=headers)
+    assert answer.status_code == 202
     assert gateway.agents["demo"].requests == [SayRequest("Hello.", "u1")]
 
 
@@ -99,12 +125,12 @@ async def test_without_an_id_each_utterance_gets_one_of_its_own(client: httpx2.A
 async def test_each_caller_has_an_account_of_its_own_with_the_agent(gateway: FakeGateway) -> None:
     key, entry = new_key("laptop")
     app = make_app(Settings(serve_keys=(entry,)), gateway)
-    headers = {"by key": {"Authorization": f"Bearer {key}"}, "guest": enter(app, "demo", can_say=True)}
+    headers = {"by key": {"Authorization": f"Bearer {key}"}, "guest": await enter(app, "demo", can_say=True)}
     async with connected(app) as client:
         for who in headers.values():
             await client.post("/api/say", json={"text": "Hello."}, headers=who)
             await client.get("/api/rooms/demo", headers=who)
-    (session,) = app.services.sessions.all()
+    (session,) = await app.services.sessions.all()
     assert gateway.callers == ["key laptop"] * 2 + [session.name] * 2
 
 
@@ -127,15 +153,52 @@ async def test_the_same_idempotency_key_is_spoken_once(
     assert len(gateway.agents["demo"].requests) == 1
 
 
-async def test_a_long_idempotency_key_becomes_a_short_id_and_an_id_goes_before_it(
+async def test_a_long_idempotency_key_becomes_a_short_id_and_goes_with_no_other_id(
     client: httpx2.AsyncClient,
 ) -> None:
     headers = {"Idempotency-Key": "k" * 65}
     ids = [(await client.post("/api/say", json={"text": "A"}, headers=headers)).json()["id"] for _ in "ab"]
     assert ids[0] == ids[1]
     assert len(ids[0]) == 32
-    named = await client.post("/api/say", json={"text": "A", "id": "mine"}, headers=headers)
-    assert named.json()["id"] == "mine"
+    same = await client.post("/api/say", json={"text": "A", "id": ids[0]}, headers=headers)
+    assert same.json()["duplicate"]
+    other = await client.post("/api/say", json={"text": "A", "id": "mine"}, headers=headers)
+    assert (other.status_code, other.json()["reason"]) == (422, "malformed")
+
+
+@pytest.mark.parametrize("change", [{"text": "Bye."}, {"voice": "heart"}, {"speed": 1.5}, {"room": "lobby"}])
+async def test_the_same_key_with_another_body_is_refused_and_not_spoken(
+    client: httpx2.AsyncClient, gateway: FakeGateway, change: dict[str, Any]
+) -> None:
+    headers = {"Idempotency-Key": "order-17"}
+    for body, status in (({"text": "Hello."}, 202), ({"text": "Hello."} | change, 422)):
+        answer = await client.post("/api/say", json=body, headers=headers)
+        assert answer.status_code == status
+    assert answer.json()["reason"] == "id_reused"
+    assert [agent.requests[0].text for agent in gateway.agents.values()] == ["Hello."]
+
+
+async def test_an_id_of_somebody_else_with_another_text_is_refused_by_the_agent(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    await gateway.say("demo", SayRequest("Hello.", id="order-17"), timeout_s=1)
+    answer = await client.post("/api/say", json={"text": "Bye.", "id": "order-17"})
+    assert (answer.status_code, answer.json()["reason"]) == (422, "id_reused")
+
+
+async def test_retries_under_way_at_once_are_spoken_once_and_all_are_answered(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        headers = {"Idempotency-Key": "order-17"}
+        asked = [
+            tasks.create_task(client.post("/api/say", json={"text": "Hello."}, headers=headers))
+            for _ in range(5)
+        ]
+    answers = [task.result() for task in asked]
+    assert [answer.status_code for answer in answers] == [202] * 5
+    assert sum(not answer.json()["duplicate"] for answer in answers) == 1
+    assert len(gateway.agents["demo"].requests) == 1
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256, "a\tb"])

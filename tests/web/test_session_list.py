@@ -46,7 +46,7 @@ async def test_whose_own_the_server_is_sees_whom_it_has_let_in_and_no_secret(
     app: WebApp, client: httpx2.AsyncClient, gateway: FakeGateway
 ) -> None:
     assert await listed(client) == []
-    speaker = enter(app, "lobby", can_say=True)
+    speaker = await enter(app, "lobby", can_say=True)
     identity = await watching(client, gateway, speaker)
     await guest_of(client, speaker)
     host, guest = await listed(client)
@@ -68,7 +68,7 @@ async def test_whose_own_the_server_is_sees_whom_it_has_let_in_and_no_secret(
 async def test_a_session_that_is_ended_opens_nothing_any_more_and_its_viewers_are_put_out(
     app: WebApp, client: httpx2.AsyncClient, gateway: FakeGateway
 ) -> None:
-    speaker, other = enter(app, "demo", can_say=True), enter(app, "demo", can_say=True)
+    speaker, other = await enter(app, "demo", can_say=True), await enter(app, "demo", can_say=True)
     guest = await guest_of(client, speaker)
     identities = [await watching(client, gateway, headers) for headers in (speaker, guest)]
     name = (await listed(client))[0]["name"]
@@ -85,7 +85,7 @@ async def test_a_session_that_is_ended_opens_nothing_any_more_and_its_viewers_ar
 async def test_who_was_let_in_ends_his_own_session_and_nobody_elses(
     app: WebApp, client: httpx2.AsyncClient, gateway: FakeGateway
 ) -> None:
-    hers, his = (enter(app, "demo", can_say=True) for _ in range(2))
+    hers, his = [await enter(app, "demo", can_say=True) for _ in range(2)]
     identity = await watching(client, gateway, hers)
     await watching(client, gateway, his)
     for refused in (
@@ -100,7 +100,7 @@ async def test_who_was_let_in_ends_his_own_session_and_nobody_elses(
 
 
 async def test_a_key_is_no_session_and_ends_none(app: WebApp, client: httpx2.AsyncClient) -> None:
-    enter(app, "demo", can_say=False)
+    await enter(app, "demo", can_say=False)
     assert (await client.delete("/api/session", headers=BY_KEY)).json() == {"identities": []}
     assert len(await listed(client)) == 1
 
@@ -108,7 +108,7 @@ async def test_a_key_is_no_session_and_ends_none(app: WebApp, client: httpx2.Asy
 async def test_the_server_puts_out_whose_session_is_over_without_being_asked(
     app: WebApp, client: httpx2.AsyncClient, gateway: FakeGateway
 ) -> None:
-    identity = await watching(client, gateway, enter(app, "demo", can_say=False))
-    app.services.sessions.end_named(app.services.sessions.all()[0].name)
+    identity = await watching(client, gateway, await enter(app, "demo", can_say=False))
+    await app.services.sessions.end_named((await app.services.sessions.all())[0].name)
     await asyncio.sleep(6)
     assert gateway.removed == [("demo", identity)]

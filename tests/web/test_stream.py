@@ -126,7 +126,7 @@ async def test_it_begins_with_when_to_come_again_and_may_not_be_kept() -> None:
         assert await connection.piece() == "retry: 2000\n\n"
         assert connection.status == 200
         assert connection.headers["content-type"].startswith("text/event-stream")
-        assert connection.headers["cache-control"] == "no-store"
+        assert connection.headers["cache-control"] == "no-store, no-transform"
 
 
 async def test_each_event_has_an_id_a_kind_and_one_line_of_json() -> None:

@@ -9,7 +9,11 @@ import pytest
 from libacli.config import Settings
 from libacli.core.connection_details import ConnectionDetails
 from libacli.web.app import make_app
+from libacli.web.auth import Caller
+from libacli.web.models import TokenBody
+from libacli.web.problems import Problem
 from libacli.web.services import WebApp
+from libacli.web.token import make_token
 from tests.web.conftest import connected, enter
 from tests.web.fake_gateway import FakeGateway
 
@@ -50,7 +54,7 @@ async def test_what_is_asked_for_comes_to_the_gateway(
 async def test_a_session_gets_an_identity_and_cannot_put_another_viewer_out_by_taking_his(
     app: WebApp, client: httpx2.AsyncClient, gateway: FakeGateway
 ) -> None:
-    headers = enter(app, "demo", can_say=True)
+    headers = await enter(app, "demo", can_say=True)
     refused = await client.post("/api/token", json={"identity": "ann"}, headers=headers)
     assert (refused.status_code, refused.json()["reason"]) == (403, "identity_given")
     assert gateway.joined == []
@@ -61,15 +65,15 @@ async def test_what_a_session_has_spoken_in_the_room_is_on_its_account(
     app: WebApp, client: httpx2.AsyncClient, gateway: FakeGateway
 ) -> None:
     await client.post("/api/token", json={"can_say": True, "can_control": True})
-    await client.post("/api/token", json={"can_say": True}, headers=enter(app, "demo", can_say=True))
-    (session,) = app.services.sessions.all()
+    await client.post("/api/token", json={"can_say": True}, headers=await enter(app, "demo", can_say=True))
+    (session,) = await app.services.sessions.all()
     assert gateway.rights == [(True, True, ""), (True, False, session.name)]
 
 
 async def test_a_session_is_one_viewer_however_often_it_asks(
     app: WebApp, client: httpx2.AsyncClient, gateway: FakeGateway
 ) -> None:
-    hers, his = (enter(app, "demo", can_say=False) for _ in range(2))
+    hers, his = [await enter(app, "demo", can_say=False) for _ in range(2)]
     told = [(await client.post("/api/token", headers=headers)).json() for headers in (hers, hers, his)]
     identities = [answer["identity"] for answer in told]
     assert identities[0] == identities[1] != identities[2]
@@ -82,21 +86,34 @@ async def test_a_session_is_one_viewer_however_often_it_asks(
 async def test_a_token_of_a_session_lives_no_longer_than_is_needed_to_join(
     app: WebApp, client: httpx2.AsyncClient, gateway: FakeGateway, wanted: dict[str, int], given: int
 ) -> None:
-    told = (await client.post("/api/token", json=wanted, headers=enter(app, "demo", can_say=True))).json()
+    headers = await enter(app, "demo", can_say=True)
+    told = (await client.post("/api/token", json=wanted, headers=headers)).json()
     assert (told["valid_for_s"], gateway.joined[0][3]) == (given, given)
 
 
 async def test_the_setting_says_how_long_that_is(gateway: FakeGateway) -> None:
     app = make_app(Settings(serve_token_ttl=30), gateway)
     async with connected(app) as client:
-        told = (await client.post("/api/token", headers=enter(app, "demo", can_say=False))).json()
+        told = (await client.post("/api/token", headers=await enter(app, "demo", can_say=False))).json()
     assert told["valid_for_s"] == 30
+
+
+async def test_a_session_that_ends_while_it_asks_gets_none_and_its_viewer_has_to_leave(app: WebApp) -> None:
+    services = app.services
+    await enter(app, "demo", can_say=False)
+    (session,) = await services.sessions.all()
+    await services.sessions.end(session)
+    caller = Caller(session.name, "demo", False, session=session)
+    with pytest.raises(Problem) as refused:
+        await make_token(services, caller, TokenBody())
+    assert refused.value.status == 401
+    assert [leaving.identity for leaving in await services.viewers._store.leaving()] == [session.identity]
 
 
 async def test_of_the_tokens_of_a_session_five_may_be_valid_and_the_sixth_is_refused(
     app: WebApp, client: httpx2.AsyncClient, gateway: FakeGateway
 ) -> None:
-    hers, his = (enter(app, "demo", can_say=True) for _ in range(2))
+    hers, his = [await enter(app, "demo", can_say=True) for _ in range(2)]
     for path in ("/api/token", "/token", "/api/token", "/token", "/api/token"):
         assert (await client.post(path, headers=hers)).status_code == 200
     for refused in (

@@ -5,12 +5,13 @@ from collections.abc import Collection
 
 import pytest
 
+from libacli.core.entry import Session
 from libacli.errors import UnreachableError
 from libacli.web.problems import Problem
-from libacli.web.sessions import SESSION_VALID_S, Session, Sessions
+from libacli.web.sessions import SESSION_VALID_S, Sessions
 from libacli.web.viewers import Viewers
+from tests.web.entering import enter
 from tests.web.fake_gateway import FakeGateway
-from tests.web.test_sessions import enter
 
 
 class Server:
@@ -22,11 +23,11 @@ class Server:
         self.viewers = Viewers(self.gateway, max_valid_for_s=600, now=now)
         self.sessions = Sessions(now, on_end=self.viewers.dismiss)
 
-    def enter(self, *, room: str = "demo", watches: bool = True) -> Session:
+    async def enter(self, *, room: str = "demo", watches: bool = True) -> Session:
         """A session; with a token, and in the room, if it `watches`."""
-        _, session = enter(self.sessions, room)
+        _, session = await enter(self.sessions, room)
         if watches:
-            self.viewers.count_token(session, 600)
+            await self.viewers.count_token(session, 600)
             self.gateway.present.add(session.identity)
         return session
 
@@ -37,47 +38,47 @@ class Server:
             running.cancel()
 
 
-def refusal(server: Server, session: Session, wanted_s: float = 600) -> Problem:
+async def refusal(server: Server, session: Session, wanted_s: float = 600) -> Problem:
     with pytest.raises(Problem) as caught:
-        server.viewers.count_token(session, wanted_s)
+        await server.viewers.count_token(session, wanted_s)
     return caught.value
 
 
 @pytest.mark.parametrize("left_s", [600.5, 599.9, 90.0, 1.0])
 async def test_no_token_outlasts_its_session(left_s: float) -> None:
     server = Server()
-    session = server.enter(watches=False)
+    session = await server.enter(watches=False)
     await asyncio.sleep(SESSION_VALID_S - left_s)
     for wanted_s in (86_400, 600, 5):
-        assert server.viewers.count_token(session, wanted_s) <= min(wanted_s, left_s, 600)
+        assert await server.viewers.count_token(session, wanted_s) <= min(wanted_s, left_s, 600)
 
 
 async def test_in_its_last_moment_a_session_gets_no_token() -> None:
     server = Server()
-    session = server.enter(watches=False)
+    session = await server.enter(watches=False)
     await asyncio.sleep(SESSION_VALID_S - 0.5)
-    assert refusal(server, session).status == 401
+    assert (await refusal(server, session)).status == 401
 
 
 async def test_five_may_be_valid_at_a_time_and_when_one_expires_another_is_given() -> None:
     server = Server()
-    session, other = server.enter(watches=False), server.enter(watches=False)
+    session, other = await server.enter(watches=False), await server.enter(watches=False)
     for _ in range(5):
-        server.viewers.count_token(session, 600)
+        await server.viewers.count_token(session, 600)
         await asyncio.sleep(10)
-    problem = refusal(server, session, 1)
+    problem = await refusal(server, session, 1)
     assert (problem.status, problem.reason, problem.retry_in_s) == (429, "too_many_tokens", 550)
-    assert server.viewers.live_tokens(session) == 5
-    server.viewers.count_token(other, 600)
+    assert await server.viewers.live_tokens(session) == 5
+    await server.viewers.count_token(other, 600)
     await asyncio.sleep(550)
-    assert server.viewers.count_token(session, 600) == 600
-    assert refusal(server, session).retry_in_s == 10
+    assert await server.viewers.count_token(session, 600) == 600
+    assert (await refusal(server, session)).retry_in_s == 10
 
 
 async def test_who_has_watched_is_put_out_when_his_session_is_ended() -> None:
     server = Server()
-    gone, stays = server.enter(), server.enter()
-    server.sessions.end(gone)
+    gone, stays = await server.enter(), await server.enter()
+    await server.sessions.end(gone)
     await server.viewers.put_out()
     assert server.gateway.removed == [("demo", gone.identity)]
     assert stays.identity in server.gateway.present
@@ -85,25 +86,25 @@ async def test_who_has_watched_is_put_out_when_his_session_is_ended() -> None:
 
 async def test_who_has_never_watched_is_not_looked_for() -> None:
     server = Server()
-    server.sessions.end(server.enter(watches=False))
+    await server.sessions.end(await server.enter(watches=False))
     await server.runs(60)
     assert server.gateway.calls == []
 
 
 async def test_who_comes_back_with_a_token_is_put_out_again_until_no_token_lets_him_in() -> None:
     server = Server()
-    server.sessions.end(server.enter())
+    await server.sessions.end(await server.enter())
     await server.runs(659)
     looks = len(server.gateway.removed)
     assert looks == pytest.approx(660 / 5, abs=1)
     await server.runs(120)
     assert len(server.gateway.removed) - looks <= 2
-    assert server.viewers._leaving == {}
+    assert await server.viewers._store.leaving() == []
 
 
 async def test_who_watches_is_put_out_when_his_session_ends_by_itself() -> None:
     server = Server()
-    session = server.enter()
+    session = await server.enter()
     await server.runs(SESSION_VALID_S - 1)
     assert server.gateway.removed == []
     await server.runs(10)
@@ -112,10 +113,10 @@ async def test_who_watches_is_put_out_when_his_session_ends_by_itself() -> None:
 
 async def test_the_viewers_of_a_room_are_put_out_by_one_look_into_it() -> None:
     server = Server()
-    here = [server.enter() for _ in range(3)]
-    there = server.enter(room="lobby")
+    here = [await server.enter() for _ in range(3)]
+    there = await server.enter(room="lobby")
     for session in (*here, there):
-        server.sessions.end(session)
+        await server.sessions.end(session)
     await server.viewers.put_out()
     assert server.gateway.calls == ["put_out"] * 2
     assert set(server.gateway.removed) == {
@@ -126,14 +127,14 @@ async def test_the_viewers_of_a_room_are_put_out_by_one_look_into_it() -> None:
 
 async def test_of_many_rooms_whose_sessions_have_ended_each_has_its_turn_and_few_are_asked_at_once() -> None:
     server = Server()
-    sessions = [server.enter(room=f"room-{number}") for number in range(10)]
+    sessions = [await server.enter(room=f"room-{number}") for number in range(10)]
     for session in sessions:
-        server.sessions.end(session)
+        await server.sessions.end(session)
     await server.runs(16)
     assert len(server.gateway.calls) == 12
     assert {room for room, _ in server.gateway.removed} == {session.room for session in sessions}
     await server.runs(700)
-    assert server.viewers._leaving == {}
+    assert await server.viewers._store.leaving() == []
 
 
 @pytest.mark.parametrize("failure", [UnreachableError("LiveKit is gone"), KeyError("a defect")])
@@ -141,8 +142,8 @@ async def test_while_livekit_is_gone_nobody_is_forgotten(
     failure: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = Server()
-    session = server.enter()
-    server.sessions.end(session)
+    session = await server.enter()
+    await server.sessions.end(session)
     server.gateway.failures["put_out"] = failure
     await server.runs(700)
     assert caplog.records
@@ -164,17 +165,17 @@ async def test_two_looks_at_once_disturb_each_other_no_more_than_a_session_that_
     server.viewers = Viewers(slow := Slow(), max_valid_for_s=600, now=asyncio.get_running_loop().time)
     server.sessions = Sessions(asyncio.get_running_loop().time, on_end=server.viewers.dismiss)
     server.gateway = slow
-    first, second = server.enter(), server.enter()
-    server.sessions.end(first)
+    first, second = await server.enter(), await server.enter()
+    await server.sessions.end(first)
     async with asyncio.TaskGroup() as tasks:
         for _ in range(2):
             tasks.create_task(server.viewers.put_out())
         await asyncio.sleep(1)
-        server.sessions.end(second)
+        await server.sessions.end(second)
     await server.viewers.put_out()
     assert {identity for _, identity in slow.removed} == {first.identity, second.identity}
     await asyncio.sleep(1000)
     async with asyncio.TaskGroup() as tasks:
         for _ in range(2):
             tasks.create_task(server.viewers.put_out())
-    assert server.viewers._leaving == {}
+    assert await server.viewers._store.leaving() == []

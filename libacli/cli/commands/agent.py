@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from libacli.cli.options import ApiKey, ApiSecret, ConfigFile, LogLevel, Project, Url, group, settings_from
-from libacli.cli.output import output
 
 app = group("The worker that speaks.")
 
@@ -58,5 +57,4 @@ def run(
         log_level=log_level,
     ).settings
     settings.livekit()
-    output.status(f"starting the worker {settings.agent_name!r}; Ctrl-C ends it")
     run_worker(settings, rooms=room or [])

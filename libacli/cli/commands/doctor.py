@@ -15,6 +15,9 @@ def doctor(
     paid: Annotated[
         bool, typer.Option("--paid", help="Go the whole way: voices say a word, the avatar comes")
     ] = False,
+    capacity: Annotated[
+        bool, typer.Option("--capacity", help="Measure in how many rooms at once this machine can speak")
+    ] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Check this machine only")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 for warnings too")] = False,
     token: Annotated[
@@ -32,13 +35,15 @@ def doctor(
 
     Costs nothing without --paid, which has each voice say one word, and then goes the whole way: a worker, a
     conversation with the avatar, a word that a viewer hears, the end; and prints what a report of an issue
-    needs. Exit code 0: nothing failed; 3: a setting or credential did; 4: LiveKit
-    cannot be reached; 1: something else. What the folder sets and only you may is told, and left out.
+    needs. --capacity takes some minutes, keeps the machine busy, and uses nothing that costs. Exit code 0:
+    nothing failed; 3: a setting or credential did; 4: LiveKit cannot be reached; 1: something else. What the
+    folder sets and only you may is told, and left out.
 
     \b
     liba doctor
     liba doctor --room demo                      whether an agent answers, too
     liba doctor --paid --json > report.json      secrets are masked
+    liba doctor --offline --capacity             what agent.max_rooms may be here
     liba token --token-only | liba doctor --token -
     """
     import sys
@@ -66,6 +71,7 @@ def doctor(
         loaded,
         room=room,
         is_paid=paid,
+        measures_capacity=capacity,
         is_offline=offline,
         is_strict=strict,
         token=sys.stdin.read().strip() if token else "",

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Project, Url, group, livekit_settings
+from libacli.cli.options import (
+    ApiKey,
+    ApiSecret,
+    AsJson,
+    ConfigFile,
+    Project,
+    Url,
+    group,
+    livekit_settings,
+    settings_from,
+)
 from libacli.cli.output import output
 
 app = group("How long speech takes: T0 to T3 of each utterance.")
@@ -43,6 +53,13 @@ def watch(
         str | None,
         typer.Option("--room", "-r", help="Watch this room live [default: the records of this machine]"),
     ] = None,
+    all_rooms: Annotated[
+        bool, typer.Option("--all", help="All rooms of the LiveKit server, a line each, from anywhere")
+    ] = False,
+    calls: Annotated[
+        int | None,
+        typer.Option("--calls", min=20, help="With --all: API calls a minute at most [default: 300]"),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Print what is known now, and end")] = False,
     show_text: Annotated[
         bool, typer.Option("--show-text", help="Show what is said, from the room's captions")
@@ -59,11 +76,23 @@ def watch(
     \b
     liba metrics watch                  what this machine's agents speak
     liba metrics watch --room demo      one room, from anywhere
+    liba metrics watch --all            all rooms of the server, by any worker
     liba metrics watch --json | jq .d01 for scripts
     """
+    from libacli.errors import UsageError
+
+    if all_rooms and (room is not None or show_text):
+        raise UsageError("--all is of all rooms, without texts", hint="leave --room and --show-text out")
+    if calls is not None and not all_rooms:
+        raise UsageError("--calls goes with --all")
+    settings = livekit_settings(config, url, api_key, api_secret, project)
+    if all_rooms:
+        from libacli.cli.runs.metrics_fleet import FleetWatchRun
+
+        FleetWatchRun(settings, as_json=as_json, once=once, calls=calls).run()
+        return
     from libacli.cli.runs.metrics_watch import MetricsWatchRun
 
-    settings = livekit_settings(config, url, api_key, api_secret, project)
     MetricsWatchRun(settings, room=room, as_json=as_json, once=once, show_text=show_text).run()
 
 
@@ -134,3 +163,22 @@ def dashboard(
     liba metrics dashboard > liba.json    then, in Grafana: Dashboards, Import
     """
     output.result(files("libacli.edges.metrics").joinpath("dashboard.json").read_text(encoding="utf-8"))
+
+
+@app.command()
+def alerts(
+    job: Annotated[
+        str, typer.Option("--job", help="Scrape jobs that are liba's, as a regular expression")
+    ] = "liba.*",
+    as_json: Annotated[bool, typer.Option("--json", "-j", help="A JSON list of the rules instead")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Print alerting rules for Prometheus.
+
+    \b
+    liba metrics alerts > liba.rules.yml    then, in prometheus.yml: rule_files
+    promtool check rules liba.rules.yml
+    """
+    from libacli.cli.runs.metrics_alerts import print_alerts
+
+    print_alerts(settings_from(config).settings, job=job, as_json=as_json)

@@ -18,9 +18,10 @@ def reap(
 ) -> None:
     """End what crashed agents have left running.
 
-    An agent does this by itself when it starts; this is for when none will. With --all conversations are
-    known by their names, which begin with liba-; others are never touched. Where LiveKit is not configured,
-    no agent can be asked whether it needs its own: then --all ends every one of them.
+    An agent does this by itself when it starts; this is for when none will. With redis.url it is for all
+    machines that share it. With --all conversations are known by their names, which begin with liba-; others
+    are never touched. Where LiveKit is not configured, no agent can be asked whether it needs its own: then
+    --all ends every one of them.
 
     \b
     liba reap                 or: liba avatar reap

@@ -10,9 +10,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from libacli.cli.log import configure_log, warn_of_exposures
+from libacli.cli.output import output
 from libacli.config import Settings
+from libacli.edges.livekit.background import in_background
 from libacli.edges.livekit.tokens import check_name
+from libacli.edges.orchestrator.service_manager import ServiceManager
 from libacli.edges.voices.pronunciations import pronunciations
+from libacli.user_folders import check_temporary_folder, not_kept
 
 if TYPE_CHECKING:
     from libacli.worker import Worker
@@ -30,17 +34,23 @@ def run_worker(settings: Settings, *, rooms: Sequence[str]) -> None:
         check_name("room", room)
     pronunciations(settings)  # what is wrong with them is told now, and not in each room
     configure_log(settings)
+    output.status(f"starting the worker {settings.agent_name!r}; Ctrl-C ends it")
     warn_of_exposures(settings)
-    asyncio.run(_run(settings, rooms))
+    check_temporary_folder()
+    for line in not_kept(settings):
+        logging.getLogger("liba").warning("%s", line)
+    asyncio.run(_run(settings, rooms, ServiceManager(os.environ)))
 
 
-async def _run(settings: Settings, rooms: Sequence[str]) -> None:
+async def _run(settings: Settings, rooms: Sequence[str], manager: ServiceManager) -> None:
     from libacli.worker import open_worker  # takes seconds: a name that is refused is refused before
 
-    signals, failure = _Signals(), None
+    signals, failure = _Signals(manager), None
     try:
-        async with open_worker(settings) as signals.worker:
-            await signals.worker.run(rooms=rooms)
+        async with in_background(manager.keep_told(signals.status)), open_worker(settings) as worker:
+            signals.worker = worker
+            async with in_background(_tell_when_ready(worker, manager)):
+                await worker.run(rooms=rooms)
     except asyncio.CancelledError:
         if signals.caught == [signal.SIGINT]:
             raise KeyboardInterrupt from None
@@ -50,16 +60,29 @@ async def _run(settings: Settings, rooms: Sequence[str]) -> None:
         raise failure  # here, where it keeps its own cause
 
 
+async def _tell_when_ready(worker: Worker, manager: ServiceManager) -> None:
+    await worker.registered.wait()
+    manager.ready()
+
+
 class _Signals:
     """SIGINT and SIGTERM: the first one cancels the task that has made this, the second one hurries."""
 
-    def __init__(self) -> None:
+    def __init__(self, manager: ServiceManager) -> None:
+        self._manager = manager
         self.caught: list[int] = []
         self.worker: Worker | None = None
         self._loop = asyncio.get_running_loop()
         self._main = asyncio.current_task()
         for number in (signal.SIGINT, signal.SIGTERM):
             self._loop.add_signal_handler(number, self._on_signal, number)
+
+    def status(self) -> str:
+        """How the worker is, in a line."""
+        if not self.worker:
+            return "it is starting"
+        parts = self.worker.parts()
+        return "; ".join(part.why for part in parts.values() if not part.ok) or f"rooms: {parts['rooms'].why}"
 
     def _on_signal(self, number: int) -> None:
         if self.caught:
@@ -68,6 +91,7 @@ class _Signals:
                 self.worker.end_at_once()
             return
         self.caught.append(number)
+        self._manager.stopping()
         logging.getLogger("liba").info("stopping; once more ends it at once")
         self._loop.call_later(_LEAVE_TIMEOUT_S, os._exit, 1)
         if self._main:

@@ -47,6 +47,7 @@ class DoctorRun:
 
     room: str | None
     is_paid: bool
+    measures_capacity: bool
     is_offline: bool
     is_strict: bool
     token: str
@@ -78,6 +79,8 @@ class DoctorRun:
             await self._check_machine()
             return
         self._checks.add(machine.settings(loaded))
+        if links := machine.service_links(loaded):
+            self._checks.add(links)
         self._checks.add(machine.folder(loaded))
         await self._checks.check_in_thread("files", lambda: machine.files(loaded))
         self._checks.add(exposure(loaded.settings))
@@ -100,6 +103,15 @@ class DoctorRun:
             await self._check_services(settings, credentials)
         if self.is_paid and not self.is_offline and credentials:
             await self._go_the_whole_way(loaded, credentials)
+        if self.measures_capacity:
+            await self._measure_capacity(settings)
+
+    async def _measure_capacity(self, settings: Settings) -> None:
+        """When everything else is over: it is to have the machine for itself."""
+        from libacli.cli.runs import doctor_capacity
+
+        measured = doctor_capacity.capacity(settings)
+        await self._checks.check(doctor_capacity.NAME, measured, bound_s=doctor_capacity.BOUND_S)
 
     async def _go_the_whole_way(self, loaded: LoadedSettings, credentials: LiveKitCredentials) -> None:
         """Last of all, and alone: its times are to be those of a machine that does nothing else."""
@@ -125,7 +137,7 @@ class DoctorRun:
         """What is there for these settings."""
         check = self._checks.check_in_thread
         wanted = {
-            "agent.health_port": ("127.0.0.1", settings.agent_health_port),
+            "agent.health_port": (settings.agent_health_host, settings.agent_health_port),
             "metrics.prometheus_port": (settings.metrics_prometheus_host, settings.metrics_prometheus_port),
         }
         await check("ports", lambda: machine.ports(wanted))
@@ -145,6 +157,7 @@ class DoctorRun:
     async def _check_services(self, settings: Settings, credentials: LiveKitCredentials | None) -> None:
         # Loaded before the checks begin: what takes a second to load would count as a slow answer.
         os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
+        from libacli.edges.checks import redis as redis_check
         from libacli.edges.checks import server, vendors, voices  # noqa: F401
 
         if settings.has_avatar:
@@ -157,6 +170,8 @@ class DoctorRun:
                     tasks.create_task(self._check_voice(settings, word))
             tasks.create_task(self._checks.check("openai", voices.openai(settings)))
             tasks.create_task(self._check_avatar(settings, credentials))
+            if settings.redis_url:
+                tasks.create_task(self._checks.check("redis", redis_check.redis(settings)))
 
     async def _check_voice(self, settings: Settings, word: str) -> None:
         from libacli.edges.checks import voices

@@ -86,7 +86,9 @@ class WholeWay:
         return judged(self.loaded.settings, outcome, self.told["timings_ms"])
 
     async def _go(self) -> Outcome:
-        settings = self.loaded.settings.model_copy(update={"agent_name": self.room})
+        # The ports that are set are those of the worker that runs here already.
+        own = {"agent_name": self.room, "agent_health_port": 0, "metrics_prometheus_port": 0}
+        settings = self.loaded.settings.model_copy(update=own)
         services = LocalStack(settings, room=self.room, config_file=self.config_file, log_name="doctor")
         began_at = _now()
         outcome = Outcome()

@@ -222,6 +222,7 @@ class LocalStack:
     def _environment(self, *, with_credentials: bool = False) -> dict[str, str]:
         """The settings that we were given; the file that was named is found from everywhere."""
         environment = as_variables(self._settings, with_credentials=with_credentials)
+        environment["LIBA_LOG_FORMAT"] = "text"  # for people: `liba logs`, and the last line of what ended
         if self._config_file:
             environment[CONFIG_VARIABLE] = str(self._config_file.absolute())
         return environment

@@ -8,28 +8,39 @@ from libacli.cli.output import output
 from libacli.config import Settings
 from libacli.edges.avatars.choose import avatar_vendor, make_avatar_service
 from libacli.edges.avatars.ledger import Ledger, conversations_path
-from libacli.edges.avatars.reaping import LivingAgents, Reaped, end_strays, forget_local, nobody
-from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.avatars.reaping import Reaped, end_strays, forget_local, nobody, whom_agents_need
 from libacli.errors import CredentialsError, UnreachableError
 
 
 def run_reap(settings: Settings, *, is_for_all: bool, is_forced: bool, as_json: bool) -> None:
-    """Ends them, prints how many there were. Raises CredentialsError, or what the avatar service raises."""
-    ledger = Ledger(conversations_path())
-    forget_local(ledger)
+    """Ends them, prints how many there were.
+
+    Raises CredentialsError, or what the avatar service, and Redis where there is one, raise.
+    """
+    file = Ledger(conversations_path())
+    forget_local(file)
     if make_avatar_service(settings) is None:
-        if not (is_for_all or ledger.orphans()):
+        if not (is_for_all or file.orphans()):
             _tell(0, None, as_json=as_json)
             return
         missing = f"{avatar_vendor(settings).key_variable} is not set"
         raise CredentialsError(missing, hint="it is needed to end conversations")
-    from libacli.worker import reap  # takes a second: what is missing is told before
-
-    ended, spared = asyncio.run(reap(settings)), 0
+    ended, spared = asyncio.run(_reap(settings)), 0
     if is_for_all:
-        strays = asyncio.run(_reap_all(settings, is_forced=is_forced))
+        strays = asyncio.run(_reap_all(settings, file, is_forced=is_forced))
         ended, spared = ended + strays.ended, strays.spared
     _tell(ended, spared if is_for_all else None, as_json=as_json)
+
+
+async def _reap(settings: Settings) -> int:
+    from libacli.fleet import Fleet
+    from libacli.worker import reap  # takes a second: what is missing is told before
+
+    ledger = Fleet(settings).ledger()
+    try:
+        return await reap(settings, ledger, everywhere=True)
+    finally:
+        await asyncio.to_thread(ledger.close)
 
 
 def _tell(ended: int, spared: int | None, *, as_json: bool) -> None:
@@ -42,17 +53,15 @@ def _tell(ended: int, spared: int | None, *, as_json: bool) -> None:
         output.status(f"{are} left to agents that answer, or may: liba reap --all --force ends them, too")
 
 
-async def _reap_all(settings: Settings, *, is_forced: bool) -> Reaped:
+async def _reap_all(settings: Settings, ledger: Ledger, *, is_forced: bool) -> Reaped:
     service = make_avatar_service(settings)
     assert service
-    ledger = Ledger(conversations_path())
     async with service:
-        if is_forced or not settings.livekit_url:
+        if is_forced:
             return await end_strays(service, ledger, nobody)
-        credentials = settings.livekit()
-        async with LiveKitApi(credentials) as api:
+        async with whom_agents_need(settings) as is_needed:
             try:
-                return await end_strays(service, ledger, LivingAgents(api, credentials).need)
+                return await end_strays(service, ledger, is_needed)
             except UnreachableError as error:
                 hint = "liba reap --all --force asks no agent whether it needs its own"
                 raise UnreachableError(str(error), hint=hint) from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from libacli.cli.output import output
@@ -18,6 +19,7 @@ from libacli.core.markdown import MarkdownChoice, as_prose
 from libacli.core.messages import SayRequest, read_say
 from libacli.core.pace import longest_speech_s
 from libacli.core.route import route_of
+from libacli.core.trace_context import TraceContext
 from libacli.edges.livekit.agent_client import talking_to
 from libacli.errors import RefusedError, TimedOutError, WithoutAvatarError
 
@@ -47,6 +49,9 @@ class SayRun:
     as_json: bool
     is_watched: bool = False
     """Nobody has said what to wait for: whoever sits there sees it, and leaves when it takes too long."""
+
+    trace: TraceContext = field(default_factory=lambda: TraceContext.of_environment(os.environ))
+    """What calls this command has it as a step of a trace."""
 
     async def once(self, text: str) -> None:
         """Says one text."""
@@ -110,7 +115,7 @@ class SayRun:
 
     def _request(self, text: str, utterance_id: str) -> SayRequest:
         return read_say(
-            self.members | {"text": text, "id": utterance_id},
+            self.members | {"text": text, "id": utterance_id} | self.trace.encode(),
             max_text_chars=self.settings.say_max_text_chars,
         )
 
@@ -122,9 +127,11 @@ class SayRun:
         line = f"{words.get(said.level, said.level)}  id={said.id}"
         if said.level == "accepted" and (known := said.acknowledgement):
             line += f"  position={known.position}" + ("  (was known already)" if known.duplicate else "")
+            line += "  (not written down: it ends with its agent)" if known.journaled is False else ""
         elif said.report:
             marks = ("route", "route_reason", "provider", "voice_reason", "d01", "d12", "total")
             line += "".join(f"  {name}={said.report[name]}" for name in marks if name in said.report)
+            line += "  (resumed: its agent died in the middle of it)" if said.report.get("resumed") else ""
         output.result(line)
 
     def _tell_place(self, said: Delivery) -> None:

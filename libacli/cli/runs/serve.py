@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
 
@@ -20,18 +20,21 @@ from libacli.cli.log import configure_log, warn_of_exposures
 from libacli.cli.output import output
 from libacli.cli.runs.listening import address_of, bound
 from libacli.cli.runs.page_link import PageLink, forget_links
+from libacli.cli.runs.serve_stores import open_stores
 from libacli.config import Settings
+from libacli.edges.livekit.background import in_background
 from libacli.edges.livekit.gateway import RoomGateway
+from libacli.edges.orchestrator.service_manager import ServiceManager
 from libacli.edges.voices.choose import usual_speaker, voice_names
-from libacli.errors import ConfigError
+from libacli.errors import ConfigError, StoreError
 from libacli.web.app import make_app
 from libacli.web.auth import check_bind
 from libacli.web.bounded_http import bound_connections
 from libacli.web.connection_gate import ConnectionGate
 from libacli.web.keys import new_key
 from libacli.web.problems import Problem, problem_response
-from libacli.web.rate_limits import network_of
 from libacli.web.services import Services
+from libacli.web.trusted_proxies import TrustedProxies, trusted_proxies
 
 _FINISH_S = 10
 """From the signal on: how long requests may take to be answered."""
@@ -67,6 +70,7 @@ class ServeRun:
         self._settings = settings
         self._as_json = as_json
         self._open_page = open_page
+        self._manager = ServiceManager(os.environ)
 
     def run(self) -> None:
         """Serves until SIGTERM; requests are finished then.
@@ -77,6 +81,7 @@ class ServeRun:
         settings = self._settings
         credentials = settings.livekit()
         is_loopback = check_bind(settings)
+        proxies = trusted_proxies(settings)
         configure_log(settings)
         if settings.log_level != "debug":
             logging.getLogger("uvicorn").setLevel(logging.ERROR)  # it warns of whatever strangers send
@@ -85,14 +90,21 @@ class ServeRun:
         with bound(settings.serve_host, settings.serve_port) as listening:
             previous = settings.livekit_previous()
             gateway = RoomGateway(credentials, agent_name=settings.agent_name, previous=previous)
-            asyncio.run(self._serve(listening, gateway, is_loopback=is_loopback))
+            asyncio.run(self._serve(listening, gateway, proxies, is_loopback=is_loopback))
 
-    async def _serve(self, listening: socket.socket, gateway: RoomGateway, *, is_loopback: bool) -> None:
+    async def _serve(
+        self,
+        listening: socket.socket,
+        gateway: RoomGateway,
+        proxies: TrustedProxies,
+        *,
+        is_loopback: bool,
+    ) -> None:
         address = self._address(int(listening.getsockname()[1]))
         has_own_address = bool(self._settings.serve_public_url)
         if not is_loopback and not self._settings.serve_tls_cert and not has_own_address:
             output.status("warning  keys travel in the clear: put TLS in front, or set serve.tls_cert")
-        async with gateway:
+        async with gateway, open_stores(self._settings) as stores:
             app = make_app(
                 self._settings,
                 gateway,
@@ -100,22 +112,22 @@ class ServeRun:
                 usual_voice=usual_speaker(self._settings),
                 address=address,
                 host_is_loopback=is_loopback,
+                stores=stores,
             )
-            # Where an own address is set, a proxy in front is on this machine, and speaks for all.
-            proxies = ("127.0.0.1", network_of("::1")) if self._settings.serve_public_url else ()
             gate = ConnectionGate(unbounded=proxies)
-            config = self._config(app)
+            config = self._config(app, proxies)
             bound_connections(config, gate)
             server = _Server(config, gate, lambda: self._announce(app.services, address))
-            signals = _Signals(server, app.services)
+            signals = _Signals(server, app.services, self._manager)
             try:
-                await server.serve(sockets=[listening])
+                async with in_background(self._manager.keep_told(lambda: f"serves {address}")):
+                    await server.serve(sockets=[listening])
             finally:
                 forget_links()
         if signals.first == signal.SIGINT:
             raise KeyboardInterrupt
 
-    def _config(self, app: ASGIApp) -> uvicorn.Config:
+    def _config(self, app: ASGIApp, proxies: TrustedProxies) -> uvicorn.Config:
         """Raises ConfigError when certificate and key are not there or do not fit."""
         certificate, key = self._settings.serve_tls_cert, self._settings.serve_tls_key
         if bool(certificate) != bool(key):
@@ -130,9 +142,11 @@ class ServeRun:
             log_config=None,
             access_log=False,
             server_header=False,
-            # Where an own address is set a proxy is in front: one on this machine is believed who calls.
-            proxy_headers=bool(self._settings.serve_public_url),
+            # Told even where there are none: else a variable of the environment would tell.
+            proxy_headers=bool(proxies.as_words()),
+            forwarded_allow_ips=proxies.as_words(),
             backlog=_BACKLOG,
+            timeout_keep_alive=self._settings.serve_keep_alive,
             timeout_graceful_shutdown=_FINISH_S,
             ssl_certfile=certificate,
             ssl_keyfile=str(key) if key else None,
@@ -152,17 +166,20 @@ class ServeRun:
         is_encrypted = bool(self._settings.serve_tls_cert)
         return address_of(self._settings.serve_host, port, is_encrypted=is_encrypted)
 
-    def _announce(self, services: Services, address: str) -> None:
+    async def _announce(self, services: Services, address: str) -> None:
         """That it serves, and where."""
+        self._manager.ready()
         page = f"{address}/#room={quote(self._settings.say_room, safe='')}"
-        link = self._link(services, page, can_say=self._open_page)
+        link = await self._link(services, page, can_say=self._open_page)
         output.status(f"page     {link.shown()}")
         if link.secret:
             output.status(f"         {self._what_it_takes(is_shown=link.shown() == link.secret)}")
         if self._as_json:
             output.ndjson({"url": address, "page": page})
         if self._open_page:
-            link = self._link(services, page, can_say=True)  # a code works once: not the one that is shown
+            link = await self._link(
+                services, page, can_say=True
+            )  # a code works once: not the one that is shown
             opening = functools.partial(link.open, otherwise="open the page yourself")
             asyncio.get_running_loop().run_in_executor(None, opening)
 
@@ -173,11 +190,16 @@ class ServeRun:
         may = "speak" if self._open_page else "watch; to speak: a key, or liba serve --open"
         return f"it lets one browser in, within 10 minutes, to {may}"
 
-    def _link(self, services: Services, page: str, *, can_say: bool) -> PageLink:
-        """A link to `page` that lets one browser in, where there are keys."""
+    async def _link(self, services: Services, page: str, *, can_say: bool) -> PageLink:
+        """A link to `page` that lets one browser in, where there are keys and codes can be made."""
         if not self._settings.serve_keys:
             return PageLink(page)
-        code = services.sessions.new_code(self._settings.say_room, can_say=can_say, can_control=can_say)
+        room = self._settings.say_room
+        try:
+            code = await services.sessions.new_code(room, can_say=can_say, can_control=can_say)
+        except StoreError as error:
+            output.status(f"warning  no link lets a browser in now: {error}")
+            return PageLink(page)
         return PageLink(page, f"{page}&code={code.secret}")
 
 
@@ -189,7 +211,9 @@ def _is_not_told_yet(record: logging.LogRecord) -> bool:
 class _Server(uvicorn.Server):
     """Leaves signals to its owner, and calls `on_ready` when it serves."""
 
-    def __init__(self, config: uvicorn.Config, gate: ConnectionGate, on_ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, gate: ConnectionGate, on_ready: Callable[[], Awaitable[None]]
+    ) -> None:
         super().__init__(config)
         self._gate = gate
         self._on_ready = on_ready
@@ -200,7 +224,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._on_ready()
+        await self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._gate.abort_idle()
@@ -239,8 +263,9 @@ class _CutOffResponder:
 class _Signals:
     """The first one lets requests finish and ends streams, which never would; the second one ends it all."""
 
-    def __init__(self, server: uvicorn.Server, services: Services) -> None:
+    def __init__(self, server: uvicorn.Server, services: Services, manager: ServiceManager) -> None:
         self.first: signal.Signals | None = None
+        self._manager = manager
         self._server = server
         self._services = services
         loop = asyncio.get_running_loop()
@@ -253,6 +278,7 @@ class _Signals:
             asyncio.get_running_loop().call_later(_HURRY_S, os._exit, 128 + number)
             return
         self.first = number
+        self._manager.stopping()
         output.status(f"stopping: requests have {_FINISH_S} s to finish; once more ends it at once")
         self._services.feeds.end()
         asyncio.get_running_loop().call_later(_ANSWER_S, self._services.answer_now.set)

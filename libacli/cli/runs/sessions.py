@@ -93,9 +93,10 @@ def _answer(response: httpx2.Response) -> dict[str, Any]:
             "the server does not know this key, or wants one", hint="set LIBA_SERVE_OWNER_KEY"
         )
     if not isinstance(told, dict) or not isinstance(told.get("sessions", told.get("identities")), list):
-        detail = told.get("detail") if isinstance(told, dict) else None
-        message = str(detail or f"it answers as no `liba serve` does: status {response.status_code}")
-        raise LibaError(message, hint="`liba sessions` shows the names")
+        problem = told if isinstance(told, dict) else {}
+        message = f"it answers as no `liba serve` does: status {response.status_code}"
+        hint = str(problem.get("hint") or "`liba sessions` shows the names")
+        raise LibaError(str(problem.get("detail") or message), hint=hint)
     return told
 
 

@@ -192,6 +192,8 @@ def _note(row: BoardRow, drawing: _Drawing) -> Text:
     notes = [report.reason, report.route_reason if report.route == "track" else "", _voice(report)]
     if report.replayed:
         notes.append("replayed")
+    if report.resumed:
+        notes.append("resumed")
     if report.cached:
         notes.append("cached")
     if report.hold:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 
 from libacli.edges.avatars.doubts import Doubts
 from libacli.edges.avatars.ending import Trace, end_by_name, end_surely
-from libacli.edges.avatars.ledger import Entry, Ledger
+from libacli.edges.avatars.ledger import Entry
+from libacli.edges.avatars.ledger_port import ConversationLedger
 from libacli.edges.avatars.port import AvatarService, Invitation
 from libacli.edges.livekit.joining import to_the_end
 from libacli.edges.livekit.signing import wall_clock
-from libacli.errors import AvatarError, LibaError
+from libacli.errors import AvatarCapError, AvatarError, LibaError
 
 
 @dataclass(frozen=True)
@@ -26,21 +27,26 @@ class Conversation:
 
 
 class Conversations:
-    """Begins and ends conversations in the room `room_name`. `run` beside it, until cancelled."""
+    """Begins and ends conversations in the room `room_name`. `run` beside it, until cancelled.
+
+    None is begun while the account has `most` of them that run or may run; 0: no matter how many.
+    """
 
     def __init__(
         self,
         service: AvatarService,
-        ledger: Ledger,
+        ledger: ConversationLedger,
         *,
         room_name: str,
         is_local: bool = False,
+        most: int = 0,
         clock: Callable[[], float] = wall_clock,
     ) -> None:
         self._service = service
         self._ledger = ledger
         self._room_name = room_name
         self._is_local = is_local
+        self._most = 0 if is_local else most
         self._clock = clock
         self._spent_s = 0.0
         self._begun_at: dict[str, float] = {}
@@ -62,6 +68,8 @@ class Conversations:
 
     async def begin(self, invitation: Invitation) -> Conversation:
         """A new conversation. Raises AvatarError, or LibaError when it cannot be noted down.
+
+        AvatarCapError: there are as many as are allowed; nothing was asked for.
 
         One that may have been begun although its answer was lost, or not waited for, is looked for and ended.
         """
@@ -116,10 +124,12 @@ class Conversations:
 
     async def _note_down(self, entry: Entry) -> None:
         try:
-            await to_the_end(asyncio.to_thread(self._ledger.write, entry))
+            is_noted = await to_the_end(asyncio.to_thread(self._ledger.enter, entry, most=self._most))
         except asyncio.CancelledError:  # nothing was asked for yet
             await asyncio.to_thread(self._ledger.forget, entry)
             raise
+        if not is_noted:
+            raise AvatarCapError(self._most)
 
 
 def _now() -> float:

@@ -8,7 +8,8 @@ import logging
 from collections.abc import Callable
 
 from libacli.edges.avatars.ending import LAST_LOOK_S, Trace, end_by_name, end_surely
-from libacli.edges.avatars.ledger import Entry, Ledger
+from libacli.edges.avatars.ledger import Entry
+from libacli.edges.avatars.ledger_port import ConversationLedger
 from libacli.edges.avatars.port import AvatarService
 from libacli.errors import LibaError
 
@@ -28,7 +29,9 @@ class Doubts:
     entry that ran unknown until now.
     """
 
-    def __init__(self, service: AvatarService, ledger: Ledger, *, on_ended: Callable[[Entry], None]) -> None:
+    def __init__(
+        self, service: AvatarService, ledger: ConversationLedger, *, on_ended: Callable[[Entry], None]
+    ) -> None:
         self._service = service
         self._ledger = ledger
         self._on_ended = on_ended

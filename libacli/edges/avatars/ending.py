@@ -8,7 +8,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from libacli.edges.avatars.ledger import Entry, Ledger
+from libacli.edges.avatars.ledger import Entry
+from libacli.edges.avatars.ledger_port import ConversationLedger
 from libacli.edges.avatars.port import AvatarService
 from libacli.edges.livekit.joining import to_the_end
 from libacli.edges.livekit.signing import wall_clock
@@ -40,13 +41,13 @@ class Trace(enum.Enum):
     """The service could not be asked, or did not end it."""
 
 
-async def end_surely(service: AvatarService, ledger: Ledger, entry: Entry) -> bool:
+async def end_surely(service: AvatarService, ledger: ConversationLedger, entry: Entry) -> bool:
     """Ends a conversation, in the face of cancellation too; it stays in the ledger if that failed."""
     return await to_the_end(_end_with_retries(service, ledger, entry))
 
 
 async def end_by_name(
-    service: AvatarService, ledger: Ledger, entry: Entry, *, is_last_look: bool = False
+    service: AvatarService, ledger: ConversationLedger, entry: Entry, *, is_last_look: bool = False
 ) -> Trace:
     """Looks whether a conversation was begun although its answer was lost, and ends it.
 
@@ -75,7 +76,7 @@ async def end_by_name(
 
 
 async def end_orphans(
-    service: AvatarService, ledger: Ledger, *, clock: Callable[[], float] = wall_clock
+    service: AvatarService, ledger: ConversationLedger, *, clock: Callable[[], float] = wall_clock
 ) -> int:
     """Ends this service's conversations that agents which are gone have left behind; returns how many.
 
@@ -83,17 +84,23 @@ async def end_orphans(
     """
     whose = (service.vendor.name, service.base_url)
     orphans = [entry for entry in ledger.orphans() if (entry.vendor, entry.base_url) == whose]
-    return sum([await _end_orphan(service, ledger, entry, clock()) for entry in orphans])
+    return sum([await end_left(service, ledger, entry, clock()) for entry in orphans])
 
 
-async def _end_orphan(service: AvatarService, ledger: Ledger, entry: Entry, now: float) -> bool:
-    if entry.id:
-        return await end_surely(service, ledger, entry)
-    is_last_look = now - entry.asked_at >= LAST_LOOK_S
-    return await end_by_name(service, ledger, entry, is_last_look=is_last_look) is Trace.ENDED
+async def end_left(service: AvatarService, ledger: ConversationLedger, entry: Entry, now: float) -> bool:
+    """Ends one that was left behind, unless somebody else does; whether it was ended here."""
+    if not await asyncio.to_thread(ledger.claim, entry):
+        return False
+    try:
+        if entry.id:
+            return await end_surely(service, ledger, entry)
+        is_last_look = now - entry.asked_at >= LAST_LOOK_S
+        return await end_by_name(service, ledger, entry, is_last_look=is_last_look) is Trace.ENDED
+    finally:
+        await to_the_end(asyncio.to_thread(ledger.release, entry))
 
 
-async def _end_with_retries(service: AvatarService, ledger: Ledger, entry: Entry) -> bool:
+async def _end_with_retries(service: AvatarService, ledger: ConversationLedger, entry: Entry) -> bool:
     if not service.vendor.can_end:
         await asyncio.to_thread(ledger.forget, entry)
         return True

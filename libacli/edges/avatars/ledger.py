@@ -13,7 +13,13 @@ from typing import IO
 from platformdirs import user_state_path
 
 from libacli.errors import LibaError
-from libacli.private_files import private_file, private_folder
+from libacli.private_files import locked, private_file, private_folder
+
+LONGEST_S = 3900.0
+"""So long after it was asked for none runs any more: services end it after an hour, as they were asked to."""
+
+_LOCK_TIMEOUT_S = 2.0
+"""Others hold the lock for the milliseconds that it takes to write a line."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +46,26 @@ class Entry:
     is_local: bool = False
     """It is of `liba avatar run` on this machine: it costs nothing, and ends with its service."""
 
+    def counts_beside(self, other: Entry) -> bool:
+        """Whether it may still run when that one is asked for, at the same service."""
+        is_other = self.name != other.name and not self.is_local
+        is_over = other.asked_at - self.asked_at > LONGEST_S
+        return is_other and (self.vendor, self.base_url) == (other.vendor, other.base_url) and not is_over
+
 
 class Ledger:
     """A folder with one 0600 file per conversation. Several processes may use it at once.
 
-    Each ledger holds a lock for as long as its process lives: what belongs to nobody's lock is an orphan.
-    Raises LibaError when it cannot be written: nothing is created then that could not be ended.
+    Implements `ConversationLedger`. Each holds a lock for as long as its process lives: what belongs to
+    nobody's lock is an orphan. Raises LibaError when it cannot be written: nothing is created then that could
+    not be ended.
     """
 
     def __init__(self, folder: Path) -> None:
         self.owner = uuid.uuid4().hex
         self._folder = folder
         self._lock: IO[bytes] | None = None
+        self._claims: dict[str, IO[bytes]] = {}
 
     def write(self, entry: Entry) -> None:
         """Notes an entry down, or what is new about it; on disk when this returns."""
@@ -67,10 +81,23 @@ class Ledger:
                 os.fsync(file.fileno())
             part.replace(self._folder / f"{entry.name}.json")
         except OSError as error:
-            raise LibaError(
-                f"cannot note down a conversation in {self._folder}: {error.strerror}",
-                hint="without that it could not be ended after a crash; free the disk",
-            ) from error
+            raise _not_noted(self._folder, error) from error
+
+    def enter(self, entry: Entry, *, most: int = 0) -> bool:
+        """See `ConversationLedger`."""
+        if not most:
+            self.write(entry)
+            return True
+        try:
+            private_folder(self._folder)
+            with locked(self._folder / "entering", timeout_s=_LOCK_TIMEOUT_S):
+                others = [one for one in self.entries() if one.counts_beside(entry)]
+                if len(others) >= most:
+                    return False
+                self.write(entry)
+        except OSError as error:
+            raise _not_noted(self._folder, error) from error
+        return True
 
     def forget(self, entry: Entry) -> None:
         """Crosses an entry out: its conversation has ended, or never began."""
@@ -81,13 +108,51 @@ class Ledger:
                 f"cannot cross out a conversation in {self._folder}: {error.strerror}",
                 hint="it has ended; make the folder writable",
             ) from error
+        if entry.name in self._claims:
+            self._claim_file(entry).unlink(missing_ok=True)
+            self.release(entry)
 
     def orphans(self) -> list[Entry]:
         """Entries whose owner is gone."""
         return [entry for entry in self.entries() if not self._is_held(entry.owner)]
 
+    def lapsed(self) -> list[Entry]:
+        """See `ConversationLedger`: of other machines it knows nothing."""
+        return []
+
+    def claim(self, entry: Entry) -> bool:
+        """See `ConversationLedger`. Another process that has claimed it holds its lock, until it dies."""
+        if entry.name in self._claims:
+            return False
+        try:
+            claim = os.fdopen(private_file(self._claim_file(entry)), "wb")
+        except OSError as error:
+            raise _not_noted(self._folder, error) from error
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            claim.close()
+            return False
+        self._claims[entry.name] = claim
+        if not (self._folder / f"{entry.name}.json").exists():  # somebody else has ended it meanwhile
+            self._claim_file(entry).unlink(missing_ok=True)
+            self.release(entry)
+            return False
+        return True
+
+    def release(self, entry: Entry) -> None:
+        """See `ConversationLedger`."""
+        if claim := self._claims.pop(entry.name, None):
+            claim.close()
+
+    async def keep(self) -> None:
+        """See `ConversationLedger`: its lock shows that its owner lives, without any doing."""
+
     def close(self) -> None:
         """Lets go: what still stands in it is an orphan from now on. Safe to call twice."""
+        for claim in self._claims.values():
+            claim.close()
+        self._claims.clear()
         if self._lock:
             self._lock_file(self.owner).unlink(missing_ok=True)
             self._lock.close()
@@ -104,6 +169,9 @@ class Ledger:
         self._lock_file(owner).unlink(missing_ok=True)
         return False
 
+    def _claim_file(self, entry: Entry) -> Path:
+        return self._folder / f".{entry.name}.claim"
+
     def _lock_file(self, owner: str) -> Path:
         return self._folder / f"{owner}.lock"
 
@@ -116,6 +184,13 @@ class Ledger:
             except (OSError, ValueError, TypeError):  # half a file, or crossed out just now
                 continue
         return entries
+
+
+def _not_noted(folder: Path, error: OSError) -> LibaError:
+    return LibaError(
+        f"cannot note down a conversation in {folder}: {error.strerror}",
+        hint="without that it could not be ended after a crash; free the disk",
+    )
 
 
 def conversations_path() -> Path:

@@ -1,4 +1,4 @@
-"""How much avatar time all agents of this machine have used today, and how much they may."""
+"""How much avatar time all agents have used today, of this machine or of all, and how much they may."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import json
 import logging
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from platformdirs import user_state_path
 
 from libacli.config import Settings
 from libacli.core.usage import Usage
 from libacli.edges.avatars.policy import is_local_avatar
-from libacli.errors import LibaError
+from libacli.errors import LibaError, StoreError
 from libacli.private_files import locked, private_folder, write_private
 
 logger = logging.getLogger("liba.avatar")
@@ -49,11 +50,34 @@ class _Used:
         }
 
 
+class MinutesStore(Protocol):
+    """Where machines meet that use one account. Raises StoreError, within a bound."""
+
+    async def exchange(
+        self, day: date, machine: str, room: str, seconds: float, room_seconds: float
+    ) -> tuple[float, float]:
+        """Tells what this machine has used on that day, in all rooms and in this one.
+
+        Returns the seconds of all others, in all rooms and in this one. What a machine has used never
+        shrinks: told again, or late, or after all was lost, the most counts, once.
+        """
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    """What other machines have used of a day, as far as this process knows."""
+
+    day: date = date.min
+    seconds: float = 0.0
+    room_seconds: float = 0.0
+
+
 class AvatarMinutes:
     """A 0600 file with the seconds that were used on one day, in UTC; several processes may use it at once.
 
     `max_minutes` a day may be used, by this `room` `max_minutes_per_room` of them; 0: as many as one likes.
-    Without `max_minutes` nothing is written. `clock` tells the time.
+    Without `max_minutes` nothing is written. `clock` tells the time. Through `store` this `machine` learns
+    what others have used; while it is gone, that counts on.
     """
 
     def __init__(
@@ -64,8 +88,13 @@ class AvatarMinutes:
         max_minutes_per_room: float = 0,
         room: str = "",
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        store: MinutesStore | None = None,
+        machine: str = "",
     ) -> None:
         self._file = file
+        self._store = store
+        self._machine = machine
+        self._elsewhere = _Elsewhere()
         self._room = room
         self._limit_s = max_minutes * 60
         self._room_limit_s = max_minutes_per_room * 60 or math.inf
@@ -78,9 +107,10 @@ class AvatarMinutes:
         """Seconds that may still be used today, as far as this process knows; infinite without a cap."""
         if not self._limit_s:
             return math.inf
-        used = self._used_today()
-        room_s = used.rooms.get(self._room, 0.0)
-        return max(0.0, min(self._limit_s - used.seconds, self._room_limit_s - room_s))
+        used, elsewhere = self._used_today(), self._elsewhere_today()
+        used_s = used.seconds + elsewhere.seconds
+        room_s = used.rooms.get(self._room, 0.0) + elsewhere.room_seconds
+        return max(0.0, min(self._limit_s - used_s, self._room_limit_s - room_s))
 
     @property
     def are_used_up(self) -> bool:
@@ -113,6 +143,7 @@ class AvatarMinutes:
         if self._limit_s:
             await asyncio.to_thread(self._add, total_s - self._counted_s, was_silent)
             self._counted_s = total_s
+            await self._exchange()
 
     def was_silent(self) -> bool:
         """Whether nothing was said through this room's last avatar, not long ago; as of the last `count`."""
@@ -123,8 +154,23 @@ class AvatarMinutes:
         """The cap, if there is one."""
         if not self._limit_s:
             return []
-        used, limit = round(self._used_today().seconds / 60, 1), self._limit_s / 60
+        used_s = self._used_today().seconds + self._elsewhere_today().seconds
+        used, limit = round(used_s / 60, 1), self._limit_s / 60
         return [Usage("avatar", used, limit, "minutes", round(self.resets_in_s))]
+
+    async def _exchange(self) -> None:
+        if self._store is None:
+            return
+        used = self._used_today()
+        room_s = used.rooms.get(self._room, 0.0)
+        with suppress(StoreError):  # whoever watches over the store says so, once
+            others = await self._store.exchange(used.day, self._machine, self._room, used.seconds, room_s)
+            known = self._elsewhere_today()  # a store that has lost everything is told it again
+            seconds, room_seconds = max(known.seconds, others[0]), max(known.room_seconds, others[1])
+            self._elsewhere = _Elsewhere(used.day, seconds, room_seconds)
+
+    def _elsewhere_today(self) -> _Elsewhere:
+        return self._elsewhere if self._elsewhere.day == self._clock().date() else _Elsewhere()
 
     def _add(self, seconds: float, was_silent: bool | None) -> None:
         try:
@@ -174,12 +220,16 @@ class AvatarMinutes:
         write_private(self._file, json.dumps(self._used.encode()))
 
 
-def avatar_minutes(settings: Settings, *, room: str) -> AvatarMinutes:
-    """The count of this machine's avatar time, for the avatar of `room`; our own avatar costs nothing."""
+def avatar_minutes(
+    settings: Settings, *, room: str, store: MinutesStore | None = None, machine: str = ""
+) -> AvatarMinutes:
+    """The count of avatar time, for the avatar of `room`; our own avatar costs nothing."""
     costs = settings.has_avatar and not is_local_avatar(settings)
     return AvatarMinutes(
         user_state_path("liba") / "avatar-minutes.json",
         max_minutes=settings.avatar_max_minutes_per_day if costs else 0,
         max_minutes_per_room=settings.avatar_max_minutes_per_room,
         room=room,
+        store=store,
+        machine=machine,
     )

@@ -27,6 +27,9 @@ class AvatarPolicy:
     """0: it may be silent for as long as somebody watches."""
 
     check_public: bool = True
+    max_conversations: int = 0
+    """Of the account, that run at a time; 0: as many as it allows."""
+
     is_local: bool = False
     """It is that of `liba avatar run` on this machine: it costs nothing, and ends with its service."""
 
@@ -43,6 +46,7 @@ def avatar_policy(settings: Settings) -> AvatarPolicy:
         silent_timeout_s=settings.avatar_silent_timeout,
         can_subscribe=settings.avatar_can_subscribe,
         check_public=settings.avatar_check_public,
+        max_conversations=settings.avatar_max_conversations,
         is_local=is_local_avatar(settings),
     )
 

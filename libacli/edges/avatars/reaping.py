@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from libacli.config import LiveKitCredentials
+from libacli.config import LiveKitCredentials, Settings
 from libacli.edges.avatars.conversation_names import (
     ConversationName,
     is_ours,
@@ -16,11 +18,15 @@ from libacli.edges.avatars.conversation_names import (
     short_name,
     short_name_of_room,
 )
-from libacli.edges.avatars.ledger import Ledger
+from libacli.edges.avatars.ending import end_left
+from libacli.edges.avatars.ledger_port import ConversationLedger
 from libacli.edges.avatars.port import AvatarService
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.leader import pulse
+from libacli.edges.livekit.signing import wall_clock
 from libacli.errors import AvatarError
+
+logger = logging.getLogger("liba.avatar")
 
 _CONNECT_TIMEOUT_S = 1.0
 """To a service of this machine: it takes the connection at once, or is not there."""
@@ -35,7 +41,7 @@ class Reaped:
     """Of an agent that answers, or may: it is of another LiveKit project."""
 
 
-def forget_local(ledger: Ledger) -> None:
+def forget_local(ledger: ConversationLedger) -> None:
     """Crosses out what was left behind with a local avatar whose service has ended: it ended with that.
 
     Raises LibaError.
@@ -59,7 +65,7 @@ IsNeeded = Callable[[ConversationName], Awaitable[bool]]
 """Whether the agent of this conversation lives, or may."""
 
 
-async def end_strays(service: AvatarService, ledger: Ledger, is_needed: IsNeeded) -> Reaped:
+async def end_strays(service: AvatarService, ledger: ConversationLedger, is_needed: IsNeeded) -> Reaped:
     """Ends those that run under a name of ours and that nobody needs.
 
     Raises what `is_needed` raises, and AvatarError when one was not ended, after the others were.
@@ -85,6 +91,27 @@ async def end_strays(service: AvatarService, ledger: Ledger, is_needed: IsNeeded
     return Reaped(ended, spared)
 
 
+async def end_lapsed(
+    service: AvatarService,
+    ledger: ConversationLedger,
+    is_needed: IsNeeded,
+    *,
+    clock: Callable[[], float] = wall_clock,
+) -> int:
+    """Ends what other machines have left behind that give no sign of life; returns how many.
+
+    Raises StoreError when that cannot be told, and what `is_needed` raises.
+    """
+    ended = 0
+    for entry in await asyncio.to_thread(ledger.lapsed):
+        name = ConversationName.read(entry.name)
+        if name and await is_needed(name):
+            logger.info("%s is left to its agent, which answers, or may", entry.name)
+        else:
+            ended += await end_left(service, ledger, entry, clock())
+    return ended
+
+
 class LivingAgents:
     """Asks agents of one LiveKit project whether they live; one that was killed is listed for a while."""
 
@@ -107,6 +134,17 @@ class LivingAgents:
             if found.is_agent and short_name(found.identity) == agent:
                 return await pulse(self._api, self._credentials, room, found.identity) != "silent"
         return False
+
+
+@asynccontextmanager
+async def whom_agents_need(settings: Settings) -> AsyncIterator[IsNeeded]:
+    """Asks the agents of the LiveKit that is configured; where none is, nobody can be asked."""
+    if not settings.livekit_url:
+        yield nobody
+        return
+    credentials = settings.livekit()
+    async with LiveKitApi(credentials) as api:
+        yield LivingAgents(api, credentials).need
 
 
 async def nobody(_: ConversationName) -> bool:

@@ -18,7 +18,7 @@ from libacli.edges.avatars.due import Due
 from libacli.edges.avatars.faces import Faces
 from libacli.edges.avatars.inviter import Inviter
 from libacli.edges.avatars.learned_cap import LearnedCap
-from libacli.edges.avatars.ledger import Ledger
+from libacli.edges.avatars.ledger_port import ConversationLedger
 from libacli.edges.avatars.lifetime import Lifetime, Term
 from libacli.edges.avatars.minutes import AvatarMinutes
 from libacli.edges.avatars.policy import AvatarPolicy
@@ -59,7 +59,7 @@ class AvatarSession:
         *,
         policy: AvatarPolicy,
         credentials: LiveKitCredentials,
-        ledger: Ledger,
+        ledger: ConversationLedger,
         minutes: AvatarMinutes,
         remove: Callable[[str], Awaitable[None]],
         cap: LearnedCap | None = None,
@@ -79,7 +79,13 @@ class AvatarSession:
         self._alarm = TakeoverAlarm(room)
         self._faces = Faces(room, remove)
         self._arrival = Arrival(room, self._changes, join_timeout_s=policy.join_timeout_s)
-        self._conversations = Conversations(service, ledger, room_name=room.name, is_local=policy.is_local)
+        self._conversations = Conversations(
+            service,
+            ledger,
+            room_name=room.name,
+            is_local=policy.is_local,
+            most=policy.max_conversations,
+        )
         self._inviter = Inviter(room, credentials, identity=service.vendor.identity, policy=policy)
         self._aftermath = Aftermath(sink, service, self._lifetime, self.demand)
         self._may_overlap = policy.may_overlap

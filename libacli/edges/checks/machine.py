@@ -24,6 +24,7 @@ from libacli.edges.voices.cache_files import usage
 from libacli.errors import ConfigError
 
 _FREE_WARN_MB, _FREE_FAIL_MB = 200, 20
+_MOST_LINKS = 4
 _PROGRAM_TIMEOUT_S = 5.0
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)[^<>=!~;]*(?P<wanted>[^;]*)(?P<marker>;.*)?")
 _BOUND = re.compile(r"(>=|<=|==|<|>)\s*([\d.]+)")
@@ -47,6 +48,16 @@ def settings(loaded: LoadedSettings) -> Finding:
     )
     secrets = ", ".join(toml_name(field) for field in given if is_secret(field)) or "none"
     return Finding("settings", "ok", f"{len(given)} given by {sources}; secrets among them: {secrets}")
+
+
+def service_links(loaded: LoadedSettings) -> Finding | None:
+    """Which variables are no settings of the user's but Kubernetes' own; None: there are none."""
+    if not loaded.passed_over:
+        return None
+    names = loaded.passed_over
+    more = f" and {len(names) - _MOST_LINKS} more" if len(names) > _MOST_LINKS else ""
+    told = f"passed over, as Kubernetes sets them for Services: {', '.join(names[:_MOST_LINKS])}{more}"
+    return Finding("service links", "ok", told, "enableServiceLinks: false in the pod leaves them out")
 
 
 def folder(loaded: LoadedSettings) -> Finding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -153,7 +154,8 @@ class AgentClient:
 
         What was only `sent` comes back at once: who cannot ask the agent cannot ask about it either.
         Raises InterruptedSpeechError when it ended before its end, or its agent did; UnreachableError when
-        LiveKit does not come back; TimedOutError. An agent that comes back in time is asked again.
+        LiveKit does not come back; TimedOutError. An agent that comes back in time is asked again, and about
+        what is written down the one that follows, whenever it comes.
         """
         if said.level == "sent":
             return said
@@ -211,12 +213,15 @@ class AgentClient:
 
     async def _poll(self, said: Delivery, level: str, late_s: float) -> Delivery:
         """`said` as the agent knows it when it has reached `level`, or after `late_s`; see `wait`."""
-        report = await self._patient_report(StatusRequest(said.id, level, late_s))
-        if report.pop("epoch") != said.epoch:
-            raise InterruptedSpeechError(
-                "the agent was started anew and its queue is gone", hint="say it again"
-            )
-        state = report["state"]
+        patience_s = math.inf if said.is_journaled else self._patience_s
+        report = await self._patient_report(StatusRequest(said.id, level, late_s), patience_s)
+        epoch, state = report.pop("epoch"), report["state"]
+        if epoch != said.epoch:
+            if state == "unknown":
+                raise InterruptedSpeechError(
+                    "the agent was started anew and its queue is gone", hint="say it again"
+                )
+            said = said.taken_over(epoch)
         said = replace(said, report=report)
         if state in LEVEL_STATES:
             return replace(said, level=state)
@@ -225,8 +230,8 @@ class AgentClient:
             raise InterruptedSpeechError(ended, state=state)
         return said
 
-    async def _patient_report(self, asked: StatusRequest) -> dict[str, Any]:
-        """The agent's report, or that of the one that came in its place: each may come back for a while."""
+    async def _patient_report(self, asked: StatusRequest, patience_s: float) -> dict[str, Any]:
+        """The agent's report, or that of the one that came in its place: each may come back for so long."""
         give_up_at: float | None = None
         pause = pauses()
         while True:
@@ -240,7 +245,7 @@ class AgentClient:
             if give_up_at is None:
                 self._late_s = max(_LEAST_PAUSE_S, _LATE_STEP * self._late_s)
                 asked = replace(asked, wait_s=min(asked.wait_s, self._late_s))
-            give_up_at = give_up_at or _now() + self._patience_s
+            give_up_at = give_up_at or _now() + patience_s
             if _now() > give_up_at:
                 raise failure
             await asyncio.sleep(next(pause))

@@ -65,7 +65,12 @@ class HourFile:
         self._seen: tuple[int, int] | None = None
         """Of the file as it was read last."""
 
-        self._is_failing = False
+        self.is_failing = False
+        """Whether what is spent here is known to this agent alone."""
+
+        self.count = HourCount()
+        """What the file had when it was looked at last."""
+
         hour.on_change = self._changed.set
 
     async def load(self) -> None:
@@ -104,12 +109,13 @@ class HourFile:
                 count = await asyncio.to_thread(self._read, now)
         except OSError as error:
             self._hour.put_back(news)
-            if not self._is_failing:
+            if not self.is_failing:
                 logger.warning("characters are counted for this agent alone: %s", error)
-            self._is_failing = True
+            self.is_failing = True
             return
-        self._is_failing = False
+        self.is_failing = False
         if count:
+            self.count = count
             self._hour.learn(count.spent, count.promised_by_others(self._agent))
 
     def _merge(self, news: Spent, promises: Mapping[str, int], now: float) -> HourCount:

@@ -95,16 +95,29 @@ class RoomTransport:
         self._origin = origin or ServerMarks(STREAM_TOPICS)
         self._on_left_out = on_left_out
         self._is_serving = asyncio.Event()
+        self._is_room_closed = False
+
+    @property
+    def is_room_closed(self) -> bool:
+        """Whether somebody has closed the room, with all who were in it."""
+        return self._is_room_closed
 
     def serve(self, desk: Desk) -> None:
         """Takes requests from now on. The room must be connected."""
         self._desk = desk
         self._room.on("data_received", self._on_packet)
-        self._room.on("disconnected", self._takeover.on_disconnected)
+        self._room.on("disconnected", self._on_disconnected)
         self._room.local_participant.add_rpc_interceptor(self._gate)
         for method in METHODS:
             self._room.local_participant.register_rpc_method(method, self._answering(desk, method))
         self._is_serving.set()
+
+    def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
+        self._is_room_closed = reason in (
+            rtc.DisconnectReason.ROOM_DELETED,
+            rtc.DisconnectReason.ROOM_CLOSED,
+        )
+        self._takeover.on_disconnected(reason)
 
     def _on_packet(self, packet: rtc.DataPacket) -> None:
         with self._log.net("", "packet"):

@@ -40,7 +40,8 @@ class Stage(Enum):
     """How a room stands between two looks."""
 
     NEW = auto()
-    """It is pinned, and no agent has been there yet: one is sent for although nobody is there."""
+    """It is pinned, or lines wait for it, and no agent has been there yet: one is sent for although nobody is
+    there."""
 
     SETTLED = auto()
     """An agent is there, or nobody who would want one."""
@@ -134,6 +135,10 @@ class SupervisedRoom:
     @classmethod
     def pinned(cls) -> SupervisedRoom:
         return cls(is_pinned=True, stage=Stage.NEW)
+
+    @classmethod
+    def awaited(cls) -> SupervisedRoom:
+        return cls(stage=Stage.NEW)
 
     @property
     def has_missed(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from libacli.edges.livekit.leader import Pulse
 from libacli.edges.livekit.strangers import Strangers
 from libacli.edges.livekit.supervised_room import Finding, Stage, Step, SupervisedRoom
 from libacli.errors import LibaError, NoAgentError
+from libacli.log_context import about
 
 logger = logging.getLogger("liba.supervisor")
 
@@ -74,12 +75,21 @@ class Supervisor:
 
     LiveKit is asked little, and no more for many rooms than for few: an agent of this worker shows by itself
     that it is well; all other rooms are listed by one call, and those looked into that are odd.
+    `waiting` tells of rooms where lines wait that were accepted by an agent which may be gone.
     """
 
-    def __init__(self, api: Rooms, agents: Agents, agent_name: str) -> None:
+    def __init__(
+        self,
+        api: Rooms,
+        agents: Agents,
+        agent_name: str,
+        *,
+        waiting: Callable[[], Awaitable[Collection[str]]] | None = None,
+    ) -> None:
         self._api = api
         self._agents = agents
         self._agent_name = agent_name
+        self._waiting = waiting
         self._rooms: dict[str, SupervisedRoom] = {}
         self._gate = asyncio.Semaphore(_SIDE_BY_SIDE)
         self._trouble = ""
@@ -123,6 +133,7 @@ class Supervisor:
         self._trouble, self._was_reached = "", False
         try:
             async with asyncio.timeout(_LOOK_TIMEOUT_S):
+                await self._await_agents()
                 rows = await self._list()
         except (LibaError, TimeoutError) as error:
             self._met(error)
@@ -135,6 +146,12 @@ class Supervisor:
             await self._adopt()
             await self._look_after(rows)
         self._tell()
+
+    async def _await_agents(self) -> None:
+        """Looks after the rooms, too, where lines wait."""
+        for name in await self._waiting() if self._waiting else ():
+            if name not in self._rooms:
+                self._rooms[name] = SupervisedRoom.awaited()
 
     async def _list(self) -> dict[str, RoomRow]:
         """The rooms that have to be listed, by name, as far as they are there."""
@@ -177,13 +194,15 @@ class Supervisor:
                     if now >= room.asked_at + _ASK_EVERY_S:
                         seem_well.append((name, room))
                 elif room.is_odd(rows.get(name), now, has_job=self._agents.has_job(name)):
-                    tasks.create_task(self._look_into(name, room, rows.get(name)))
+                    with about(room=name):
+                        tasks.create_task(self._look_into(name, room, rows.get(name)))
                 elif room.agent:
                     seem_well.append((name, room))
             seem_well.sort(key=lambda one: one[1].asked_at)
             is_in_doubt = any(room.has_missed for room in self._rooms.values())
             for name, room in seem_well[: _ASKED_IN_DOUBT if is_in_doubt else _ASKED_A_ROUND]:
-                tasks.create_task(self._ask(name, room))
+                with about(room=name):
+                    tasks.create_task(self._ask(name, room))
 
     def _is_well(self, name: str, room: SupervisedRoom) -> bool:
         return self._agents.is_well(name) and not room.has_missed

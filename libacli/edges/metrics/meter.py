@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 
 from libacli.core.event import Event, Rejection
 from libacli.core.lifecycle import OUTCOMES
+from libacli.core.trace_context import UNTRACED, TraceContext
+from libacli.core.usage import Usage
 from libacli.core.utterance_record import UtteranceRecord
 
 logger = logging.getLogger("liba.metrics")
 
 _TICK_S = 5.0
-"""How often avatar time is told: a third of the 15 s in which Prometheus scrapes as a rule."""
+"""How often avatar time and caps are told: a third of the 15 s in which Prometheus scrapes as a rule."""
 
 _CLOSE_TIMEOUT_S = 2.0
 """Of the 15 s in which an agent is to be gone, 10 are for speech."""
@@ -25,8 +27,8 @@ class Meter:
     All but `run` and `aclose` return at once.
     """
 
-    def observe(self, record: UtteranceRecord) -> None:
-        """An utterance has ended."""
+    def observe(self, record: UtteranceRecord, trace: TraceContext = UNTRACED) -> None:
+        """An utterance has ended, which `trace` of its caller's is about."""
 
     def refuse(self, reason: str) -> None:
         """A request was rejected."""
@@ -37,6 +39,9 @@ class Meter:
     def avatar_seconds(self, seconds: float) -> None:
         """An avatar was there for so much longer."""
 
+    def spent(self, caps: Sequence[Usage]) -> None:
+        """So much of each cap is used up now."""
+
     async def run(self) -> None:
         """Does what has to be done meanwhile, until cancelled; may return before."""
 
@@ -45,11 +50,18 @@ class Meter:
 
 
 class Meters:
-    """All meters of one room. `avatar_time` tells the seconds of avatar time so far."""
+    """All meters of one room. `avatar_time` tells seconds of avatar time so far, `caps` what is used up."""
 
-    def __init__(self, meters: Sequence[Meter], *, avatar_time: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        meters: Sequence[Meter],
+        *,
+        avatar_time: Callable[[], float],
+        caps: Callable[[], Sequence[Usage]] = tuple,
+    ) -> None:
         self._meters = meters
         self._avatar_time = avatar_time
+        self._caps = caps
         self._told_s = 0.0
 
     def take_event(self, event: Event | Rejection) -> None:
@@ -68,6 +80,7 @@ class Meters:
             while True:
                 await asyncio.sleep(_TICK_S)
                 self._tell_avatar_time()
+                self._each(lambda meter: meter.spent(self._caps()))
 
     async def aclose(self) -> None:
         """Finishes, within 2 s."""
@@ -97,7 +110,7 @@ def _tell(meter: Meter, event: Event | Rejection) -> None:
     if isinstance(event, Rejection):
         meter.refuse(event.reason)
     elif event.report.state in OUTCOMES:
-        meter.observe(UtteranceRecord.of(event))
+        meter.observe(UtteranceRecord.of(event), event.trace)
 
 
 async def _run(meter: Meter) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
 _PAGE = 500
-_FLAGS = ("reworded", "hedged", "cached", "replayed")
+_FLAGS = ("reworded", "hedged", "cached", "replayed", "resumed")
 _PATIENCE_S = 2.0
 
 

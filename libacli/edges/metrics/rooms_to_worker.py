@@ -12,11 +12,13 @@ import asyncio
 import json
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
+from libacli.core.trace_context import UNTRACED, TraceContext
+from libacli.core.usage import Usage
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.meter import Meter
 from libacli.edges.metrics.prometheus import PrometheusMeter
@@ -98,12 +100,14 @@ class _Line(asyncio.Protocol):
 
     def _take(self, message: dict[str, Any]) -> None:
         if told := message.get("record"):
-            record = UtteranceRecord.read(told)
+            record, trace = UtteranceRecord.read(told), TraceContext.read(message)
             for meter in self._meters:
-                meter.observe(record)
+                meter.observe(record, trace)
         elif reason := message.get("refused"):
             for meter in self._meters:
                 meter.refuse(str(reason))
+        elif "spent" in message:
+            self._prometheus.spent(self, dict(message["spent"]))
         else:
             self._prometheus.queue(self, int(message["queue"]))
             self._prometheus.avatar_seconds(float(message["more_avatar_s"]))
@@ -123,9 +127,9 @@ class RoomMeter(Meter):
         self._is_closed = False
         self._tell_status()
 
-    def observe(self, record: UtteranceRecord) -> None:
+    def observe(self, record: UtteranceRecord, trace: TraceContext = UNTRACED) -> None:
         """An utterance has ended."""
-        self._tell({"record": record.encode()})
+        self._tell({"record": record.encode(), **trace.encode()})
 
     def refuse(self, reason: str) -> None:
         """A request was rejected."""
@@ -140,6 +144,10 @@ class RoomMeter(Meter):
         """An avatar was there for so much longer. This is not forgotten: it costs money."""
         self._untold_avatar_s += seconds
         self._tell_status()
+
+    def spent(self, caps: Sequence[Usage]) -> None:
+        """So much of each cap is used up now."""
+        self._tell({"spent": {cap.name: cap.used / cap.limit for cap in caps if cap.limit}})
 
     async def aclose(self) -> None:
         """The room is closed."""

@@ -57,6 +57,7 @@ MIGRATIONS = (
     """,
     # d01 counted from the request, and counts from the line's turn now.
     "UPDATE record SET d01 = MAX(0, d01 - COALESCE(waited, 0)) WHERE d01 IS NOT NULL",
+    "ALTER TABLE record ADD COLUMN resumed INTEGER NOT NULL DEFAULT 0",
 )
 """What makes version n of the schema from version n-1; `PRAGMA user_version` is n.
 

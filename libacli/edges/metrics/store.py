@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from libacli.core.trace_context import UNTRACED, TraceContext
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.meter import Meter
 from libacli.edges.metrics.schema import FIELDS, connect, explaining, migrate
@@ -66,7 +67,7 @@ class MetricsStore(Meter):
         self._added = asyncio.Event()
         self._writing = asyncio.Lock()
 
-    def observe(self, record: UtteranceRecord) -> None:
+    def observe(self, record: UtteranceRecord, trace: TraceContext = UNTRACED) -> None:
         """An utterance has ended."""
         self.add(record)
 

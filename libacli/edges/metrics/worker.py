@@ -21,20 +21,20 @@ async def worker_metrics(settings: Settings, environment: Mapping[str, str]) -> 
     """Tells Prometheus and OpenTelemetry of all rooms of this worker, as far as they are asked for.
 
     Gives the address for the rooms' `RoomMeter`s, or None when nobody wants to know.
-    Raises ConfigError when the port is taken, or a variable's value is not understood.
+    Raises ConfigError when the port is taken. What is wrong with OpenTelemetry's variables is told, no more.
     """
-    telemetry = open_telemetry(environment)
+    telemetry = open_telemetry(environment, with_rooms=settings.metrics_room_names)
     port = settings.metrics_prometheus_port
     if telemetry is None and not port:
         yield None
         return
-    meter = PrometheusMeter()
+    meter = PrometheusMeter(rooms_max=settings.agent_max_rooms)
     async with AsyncExitStack() as stack:
         others: list[Meter] = []
         if telemetry:
             stack.push_async_callback(telemetry.aclose)
             others.append(telemetry)
-            logger.info("telemetry goes to %s", ", ".join(telemetry.targets))
+            logger.info("telemetry goes to %s", ", ".join(telemetry.places))
         if port:
             host = settings.metrics_prometheus_host
             await stack.enter_async_context(exposing(meter, host, port))

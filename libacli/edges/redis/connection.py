@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from libacli.config import Settings
 from libacli.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
+    import redis as blocking
     from redis.asyncio import Redis
 
 CONNECT_TIMEOUT_S = 1.0
@@ -42,28 +43,47 @@ async def open_redis(settings: Settings) -> AsyncIterator[Redis | None]:
 
 def make_redis(url: str) -> Redis:
     """A client that connects when it is first used, and whose every wait is bounded. Raises ConfigError."""
-    try:
+    with _understood():
         from redis.asyncio import Redis
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
+
+        # Once more, at once: a connection that the server has closed meanwhile is no news.
+        redis: Redis = Redis.from_url(url, retry=Retry(NoBackoff(), 1), **_BOUNDS)
+    return redis
+
+
+def make_redis_for_threads(url: str) -> blocking.Redis:
+    """The same for threads: it connects when it is first used, and blocks. Raises ConfigError."""
+    with _understood():
+        from redis import Redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        redis: blocking.Redis = Redis.from_url(url, retry=Retry(NoBackoff(), 1), **_BOUNDS)
+    return redis
+
+
+_BOUNDS: dict[str, Any] = {
+    "socket_connect_timeout": CONNECT_TIMEOUT_S,
+    "socket_timeout": ANSWER_TIMEOUT_S,
+    "health_check_interval": _HEALTH_CHECK_S,
+    "client_name": "liba",
+}
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Raises ConfigError where there is no client, or the address is none."""
+    try:
+        yield
     except ImportError as error:
         raise ConfigError("redis.url is set, but the Redis client is not installed", hint=_INSTALL) from error
-    try:
-        redis: Redis = Redis.from_url(
-            url,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=ANSWER_TIMEOUT_S,
-            health_check_interval=_HEALTH_CHECK_S,
-            # Once more, at once: a connection that the server has closed meanwhile is no news.
-            retry=Retry(NoBackoff(), 1),
-            client_name="liba",
-        )
     except (ValueError, TypeError) as error:
         raise ConfigError(
             "redis.url is no address of a Redis",
             hint="write redis://HOST:6379/0, rediss://USER:PASSWORD@HOST:6379/0 or unix:///PATH",
         ) from error
-    return redis
 
 
 def place_of(url: str) -> str:

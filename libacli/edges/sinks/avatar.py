@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from livekit import rtc
 
 from libacli.complaint_log import ComplaintLog
-from libacli.core.audio import SAMPLE_RATE, duration_s, is_audible, peak
+from libacli.core.audio import SAMPLE_RATE, duration_s, frames_of, is_audible, peak
 from libacli.core.bounds import Bounds
 from libacli.core.complaints import Complaints
 from libacli.core.turn import Turn, Verdict, played_s
@@ -151,15 +151,17 @@ class AvatarSink(AvatarPresence):
             raise
         return Route("avatar", target=delivery.identity)
 
-    async def write(self, frame: bytes) -> None:
+    async def write(self, frames: bytes) -> None:
         delivery, writer = self._current()
         turn = delivery.turn
         while self._verdict_on(delivery) is None and (pause_s := turn.pause_s(self._now())) > 0:
             await self._until(delivery, self._now() + pause_s)
         with self._delivering(delivery):
             async with asyncio.timeout(self._bounds.stream_s):
-                await writer.write(frame)
-        turn.wrote(self._now(), loudness=peak(frame))
+                await writer.write(frames)
+        now = self._now()
+        for frame in frames_of(frames):
+            turn.wrote(now, loudness=peak(frame))
 
     async def finish(self) -> Playback:
         delivery, writer = self._current()

@@ -40,9 +40,9 @@ class SteadySink:
         self._is_broken = False
         return await self._sink.start(on_audible)
 
-    async def write(self, frame: bytes) -> None:
+    async def write(self, frames: bytes) -> None:
         self._check()
-        await self._sink.write(frame)
+        await self._sink.write(frames)
 
     async def finish(self) -> Playback:
         playback = await self._sink.finish()

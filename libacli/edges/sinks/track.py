@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from livekit import rtc
 
-from libacli.core.audio import FRAME_BYTES, SAMPLE_RATE, first_audible_s
+from libacli.core.audio import BYTES_PER_SAMPLE, SAMPLE_RATE, first_audible_s
 from libacli.errors import SinkError
 from libacli.speech.ports import Playback, Route
 
@@ -18,7 +18,6 @@ logger = logging.getLogger("liba.track")
 TRACK_NAME = "agent_speech"
 _QUEUE_MS = 1000
 _DRAIN_MARGIN_S = 1.0
-_SAMPLES_PER_FRAME = FRAME_BYTES // 2
 
 
 class TrackSink:
@@ -68,14 +67,15 @@ class TrackSink:
         self._on_audible = on_audible
         return self._route
 
-    async def write(self, frame: bytes) -> None:
+    async def write(self, frames: bytes) -> None:
         source = self._opened()
-        if self._on_audible and (offset_s := first_audible_s(frame)) is not None:
+        if self._on_audible and (offset_s := first_audible_s(frames)) is not None:
             delay_s = source.queued_duration + offset_s
             self._audible_timer = asyncio.get_running_loop().call_later(delay_s, self._on_audible)
             self._on_audible = None
         try:
-            await source.capture_frame(rtc.AudioFrame(frame, SAMPLE_RATE, 1, _SAMPLES_PER_FRAME))
+            count = len(frames) // BYTES_PER_SAMPLE
+            await source.capture_frame(rtc.AudioFrame(frames, SAMPLE_RATE, 1, count))
         except Exception as error:  # the SDK raises nothing narrower here
             raise SinkError("the audio track took no sound") from error
 

@@ -12,6 +12,7 @@ const ABSENCES = {
   "not reachable": "The avatar's service cannot be reached.",
   "not available": "The avatar is not available.",
   "spend cap": "The avatar's time for today is used up.",
+  "too many conversations": "All avatars that may be there at a time are elsewhere.",
   "livekit not public": "The avatar's service cannot reach this LiveKit server.",
   encrypted: "The room is encrypted, and the avatar has no key.",
 };

@@ -107,6 +107,15 @@ def test_fault_11_a_private_livekit_with_a_tavus_in_the_cloud_fails(shell: Shell
     assert OTHER_SECRET not in ended.stdout + ended.stderr
 
 
+def test_a_redis_that_is_gone_fails_and_without_one_none_is_looked_for(bare_shell: Shell) -> None:
+    assert "redis" not in found(bare_shell.run("doctor", "--json"))
+    url = f"redis://ann:{OTHER_SECRET}@127.0.0.1:1/0"
+    ended = bare_shell.run("doctor", "--json", env={"LIBA_REDIS_URL": url})
+    assert found(ended)["redis"]["verdict"] == "fail"
+    assert "redis://127.0.0.1:1/0 cannot be used" in found(ended)["redis"]["message"]
+    assert OTHER_SECRET not in ended.stdout + ended.stderr
+
+
 def test_what_others_can_read_or_guess_is_exit_code_3(shell: Shell) -> None:
     env = {"LIVEKIT_URL": "ws://livekit.invalid", "LIVEKIT_API_SECRET": "secret"}
     ended = shell.run("doctor", "--offline", "--json", env=env)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from libacli.config import Settings
 from libacli.edges.avatars.conversation_names import ConversationName, project_of, short_name
 from libacli.edges.avatars.ledger import Entry, Ledger, conversations_path
 from libacli.edges.avatars.tavus import Tavus
+from libacli.edges.livekit.signing import wall_clock
+from libacli.fleet import Fleet
 from libacli.local.avatar_manners import Manners
 from tests.avatar_contracts import invitation
 from tests.cli.conftest import Ended, Shell
 from tests.faulty_avatar import FaultyAvatar, Script
+from tests.redis_server import RedisServer
 from tests.twirp_server import API_KEY, Answer, TwirpServer, twirp_error
 
 OURS = str(ConversationName(project_of(API_KEY), "agent1", "0123abcd", 1, "demo"))
@@ -30,8 +36,14 @@ async def tavus() -> AsyncIterator[FaultyAvatar]:
         yield tavus
 
 
-async def run(shell: Shell, tavus: FaultyAvatar, *arguments: str) -> Ended:
-    keys = {"TAVUS_API_KEY": tavus.api_key.get_secret_value(), "TAVUS_BASE_URL": tavus.base_url}
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path) as server:
+        yield server
+
+
+async def run(shell: Shell, tavus: FaultyAvatar, *arguments: str, **env: str) -> Ended:
+    keys = {"TAVUS_API_KEY": tavus.api_key.get_secret_value(), "TAVUS_BASE_URL": tavus.base_url} | env
     return await asyncio.to_thread(shell.run, *arguments, env=keys)
 
 
@@ -88,6 +100,63 @@ async def test_f13_where_no_livekit_is_configured_all_are_ended(
 ) -> None:
     await begin(tavus, OURS)
     assert (await run(bare_shell, tavus, "reap", "--all", "--json")).json == {"ended": 1, "spared": 0}
+
+
+async def left_elsewhere(
+    tavus: FaultyAvatar, redis: RedisServer, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A conversation that another machine has begun, which shows no life any more."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "elsewhere"))
+    fleet = Fleet(
+        Settings(tavus_api_key=tavus.api_key, tavus_base_url=tavus.base_url, redis_url=SecretStr(redis.url))
+    )
+    ledger = await asyncio.to_thread(fleet.ledger)
+    async with Tavus(tavus.api_key, tavus.base_url) as service:
+        begun = await service.create(invitation(name))
+    entry = Entry(name, "demo", tavus.base_url, ledger.owner, begun, asked_at=wall_clock())
+    await asyncio.to_thread(ledger.enter, entry)
+    await asyncio.to_thread(ledger.close)
+    await fleet.aclose()
+
+
+async def test_what_another_machine_has_left_behind_is_ended_from_anywhere_and_once(
+    shell: Shell,
+    server: TwirpServer,
+    tavus: FaultyAvatar,
+    redis: RedisServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await left_elsewhere(tavus, redis, tmp_path, monkeypatch, OURS)
+    assert (await run(shell, tavus, "reap", "--json")).json == {"ended": 0}, "without redis.url"
+    for ended in (1, 0):
+        assert (await run(shell, tavus, "reap", "--json", LIBA_REDIS_URL=redis.url)).json == {"ended": ended}
+    assert (tavus.active, len(tavus.ends)) == ([], 1)
+
+
+async def test_what_an_agent_of_another_machine_needs_that_answers_is_left_to_it(
+    shell: Shell,
+    server: TwirpServer,
+    tavus: FaultyAvatar,
+    redis: RedisServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server.play("ListRooms", Answer({"rooms": [{"name": "demo"}]}))
+    server.participants = [{"identity": "liba-agent-1", "state": "ACTIVE", "kind": "AGENT"}]
+    name = str(ConversationName(project_of(API_KEY), short_name("liba-agent-1"), "0123abcd", 2, "demo"))
+    await left_elsewhere(tavus, redis, tmp_path, monkeypatch, name)
+    assert (await run(shell, tavus, "reap", "--json", LIBA_REDIS_URL=redis.url)).json == {"ended": 0}
+    assert len(tavus.active) == 1
+
+
+async def test_where_redis_is_gone_that_is_told(
+    shell: Shell, server: TwirpServer, tavus: FaultyAvatar, redis: RedisServer
+) -> None:
+    redis.kill()
+    ended = await run(shell, tavus, "reap", LIBA_REDIS_URL=redis.url)
+    assert (ended.code, ended.stdout) == (1, "")
+    assert "liba doctor checks redis.url" in ended.stderr
 
 
 async def test_f12_the_pal_that_is_made_is_printed_as_a_setting_and_fits(

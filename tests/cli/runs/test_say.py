@@ -45,6 +45,23 @@ def test_what_is_accepted_is_acknowledged_in_one_line(shell: Shell, server: Twir
     assert said(server) == [{"text": CANARY, "id": "u1"}]
 
 
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def test_a_pipeline_that_has_a_trace_has_the_text_in_it(shell: Shell, server: TwirpServer) -> None:
+    assert (
+        shell.run("say", "Hello.", "--id", "u1", env={"TRACEPARENT": PARENT, "TRACESTATE": "a=b"}).code == 0
+    )
+    assert (
+        shell.run("say", "Hello.", "--id", "u2", env={"TRACEPARENT": "nonsense", "TRACESTATE": "a=b"}).code
+        == 0
+    )
+    assert said(server) == [
+        {"text": "Hello.", "id": "u1", "traceparent": PARENT, "tracestate": "a=b"},
+        {"text": "Hello.", "id": "u2"},
+    ]
+
+
 def test_as_json_the_acknowledgement_has_members(shell: Shell) -> None:
     ended = shell.run("say", "Hello.", "--id", "u1", "--json")
     assert ended.json == {"id": "u1", "level": "accepted", "epoch": EPOCH, "position": 0, "duplicate": False}

@@ -23,6 +23,7 @@ import pytest
 
 from tests.cli.conftest import Shell
 from tests.cli.fake_browser import FakeBrowser
+from tests.edges.orchestrator.test_service_manager import managing
 from tests.twirp_server import API_SECRET, TwirpServer
 
 SAY = {"text": "Hello."}
@@ -88,6 +89,19 @@ def test_it_serves_on_loopback_tells_where_and_ends_well_on_sigterm(shell: Shell
         assert "server" not in served.get("/healthz").headers
         assert served.end() == 0
         assert f"page     {served.page}" in served.log.read_text()
+
+
+def test_a_service_manager_is_told_when_it_serves_and_when_it_stops(shell: Shell) -> None:
+    with managing(str(shell.folder / "notify")) as manager:
+        shell.env |= manager.environment | {"WATCHDOG_USEC": "1000000", "LIBA_LOG_FORMAT": "json"}
+        with serving(shell) as served:
+            assert served.get("/healthz").status_code == 200
+            assert served.end() == 0
+            told = manager.told()
+        lines = [json.loads(line)["message"] for line in served.log.read_text().splitlines()]
+    assert told.index("READY=1") < told.index("STOPPING=1")
+    assert any("WATCHDOG=1" in message and f"STATUS=serves {served.url}" in message for message in told)
+    assert f"page     {served.page}" in lines
 
 
 def test_what_others_can_read_or_guess_is_a_warning_of_the_log(shell: Shell) -> None:

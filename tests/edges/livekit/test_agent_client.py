@@ -44,6 +44,7 @@ pytestmark = pytest.mark.anyio
 
 HELLO = SayRequest("Hello.", id="u1", speed=1.5)
 ACCEPTED = Delivery.accepted(Acknowledgement("u1", 0, epoch=EPOCH))
+JOURNALED = Delivery.accepted(Acknowledgement("u1", 0, epoch=EPOCH, journaled=True))
 
 
 @pytest.fixture
@@ -396,6 +397,37 @@ async def test_a_status_call_that_was_lost_does_not_end_the_wait(
 ) -> None:
     server.play("PerformRpc", AGENT_GONE, report("done"))
     assert (await found.wait(ACCEPTED, "done", timeout_s=5)).level == "done"
+
+
+async def test_what_is_written_down_is_waited_for_with_the_agent_that_follows_however_late_it_comes(
+    server: TwirpPeer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", NO_RESPONSE, report("audible", epoch="epoch-2"))
+    server.play("ListParticipants", *[people()] * 50, people(agent("liba-agent-2")))
+    server.participants = [agent("liba-agent-2")]
+    reached = await found.wait(JOURNALED, "audible", timeout_s=600)
+    assert asyncio.get_running_loop().time() > 30
+    assert (reached.level, reached.epoch) == ("audible", "epoch-2")
+    server.play("PerformRpc", report("done", epoch="epoch-2", resumed=True))
+    done = await found.wait(reached, "done", timeout_s=5)
+    assert done.encode().items() >= {"epoch": "epoch-2", "level": "done", "resumed": True}.items()
+
+
+async def test_who_waits_for_what_is_written_down_waits_no_longer_than_he_wants(
+    server: TwirpPeer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", NO_RESPONSE)
+    server.participants = []
+    with pytest.raises(TimedOutError, match="not done after 60 s"):
+        await found.wait(JOURNALED, "done", timeout_s=60)
+
+
+async def test_what_was_written_down_and_is_lost_all_the_same_is_told(
+    server: TwirpPeer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", report("unknown", epoch="epoch-2"))
+    with pytest.raises(InterruptedSpeechError, match="started anew"):
+        await found.wait(JOURNALED, "done", timeout_s=5)
 
 
 async def test_an_agent_that_left_ends_the_wait(server: TwirpPeer, found: AgentClient) -> None:

@@ -66,10 +66,16 @@ class World:
     """What LiveKit was asked, and when."""
 
     sent_for: list[str] = field(default_factory=list)
+    awaited: list[str] = field(default_factory=list)
+    """Rooms in which lines wait that nobody may be there to say."""
+
     supervisor: Supervisor = field(init=False)
 
     def __post_init__(self) -> None:
-        self.supervisor = Supervisor(self, self, "liba")
+        self.supervisor = Supervisor(self, self, "liba", waiting=self.waiting)
+
+    async def waiting(self) -> list[str]:
+        return self.awaited
 
     @property
     def now(self) -> float:
@@ -347,11 +353,16 @@ async def test_rooms_that_earlier_workers_had_are_asked_for_a_few_at_a_time() ->
     world.sent_for = ["room-199"]
     async with world.supervised():
         await asyncio.sleep(1)
-        assert len(world.calls) == 51
+        assert asked_about(world) == 50
         await asyncio.sleep(60)
-        assert len(world.calls) <= 51 + 12 * 3 + 6
+        assert asked_about(world) <= 50 + 13 * 3
         await asyncio.sleep(300)
     assert len(world.living("room-199")) == 1
+
+
+def asked_about(world: World) -> int:
+    """Of how many rooms it was asked whether they had an agent."""
+    return sum(what == "dispatches" for _, what in world.calls)
 
 
 async def test_an_agent_that_starts_slowly_is_given_time_and_one_that_never_does_is_replaced() -> None:
@@ -607,3 +618,45 @@ def test_whatever_happens_there_is_one_dispatch_at_a_time_and_in_the_end_one_age
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(live())
+
+
+# Rooms that wait
+
+
+async def until_living(world: World) -> None:
+    while True:
+        if world.living():
+            return
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("people", [[], [Someone("viewer")]], ids=["nobody", "a viewer"])
+async def test_a_room_in_which_lines_wait_gets_an_agent_whether_somebody_is_there_or_not(
+    people: list[Someone],
+) -> None:
+    world = World()
+    async with world.supervised():
+        await asyncio.sleep(7)
+        assert world.moments("dispatch") == []
+        world.present["demo"] = people
+        world.awaited = ["demo"]
+        began_at = world.now
+        await until_living(world)
+        assert world.now - began_at <= LOOK_EVERY_S + 2.1
+        world.awaited = []
+        await asyncio.sleep(60)
+    assert len(world.moments("dispatch")) == 1
+
+
+async def test_a_room_in_which_lines_wait_and_whose_agent_lives_gets_no_other() -> None:
+    world = World()
+    agent = Someone("liba-agent-of-another-worker", is_agent=True)
+    world.present["demo"] = [agent]
+    world.awaited = ["demo"]
+    async with world.supervised():
+        await asyncio.sleep(60)
+        assert world.moments("dispatch") == []
+        world.leave(agent)
+        left_at = world.now
+        await until_living(world)
+        assert world.now - left_at <= BOUND_S

@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from libacli.core.lifecycle import OUTCOMES
-from libacli.edges.metrics.prometheus import REASONS, ROUTES, PrometheusMeter
+from libacli.edges.metrics.prometheus import CAPS, REASONS, ROUTES, PrometheusMeter
 
 LABELS: dict[str, set[str]] = {
     "outcome": {*OUTCOMES, "rejected"},
     "route": set(ROUTES),
     "reason": set(REASONS),
+    "cap": set(CAPS.values()),
+    "version": set(),
+    "instance": set(),
 }
 
 
@@ -33,11 +36,20 @@ def queries(dashboard: dict[str, Any]) -> Iterator[str]:
             yield target["expr"]
 
 
+def metered() -> PrometheusMeter:
+    """One that was told of something that has no value before."""
+    meter = PrometheusMeter()
+    meter.room_opened(1)
+    meter.spent(1, dict.fromkeys(CAPS, 0.5))
+    return meter
+
+
 def exposed() -> dict[str, set[str]]:
     """Metric → names of its samples, without the moment of its creation."""
     return {
         family.name: {sample.name for sample in family.samples if not sample.name.endswith("_created")}
-        for family in PrometheusMeter().registry.collect()
+        for family in metered().registry.collect()
+        if family.name.startswith("liba_")
     }
 
 
@@ -79,7 +91,10 @@ def test_both_percentiles_of_every_duration_are_shown_by_route(dashboard: dict[s
         "liba_utterance",
     ):
         for quantile in ("0.5", "0.95"):
-            assert f"histogram_quantile({quantile}, sum by (le, route) (rate({metric}_seconds_bucket" in text
+            assert (
+                f"histogram_quantile({quantile}, sum by (le, route) (rate({metric}_duration_seconds_bucket"
+                in text
+            )
 
 
 def test_it_can_be_imported_anywhere_and_again(dashboard: dict[str, Any]) -> None:

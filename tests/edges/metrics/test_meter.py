@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from libacli.core.event import AgentFacts, Event, Rejection, Report
 from libacli.core.lifecycle import State
+from libacli.core.trace_context import UNTRACED, TraceContext
+from libacli.core.usage import Usage
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.meter import Meter, Meters
 
@@ -24,8 +27,9 @@ class Counting(Meter):
         self.queues: list[int] = []
         self.avatar_s = 0.0
         self.is_closed = False
+        self.caps: list[Usage] = []
 
-    def observe(self, record: UtteranceRecord) -> None:
+    def observe(self, record: UtteranceRecord, trace: TraceContext = UNTRACED) -> None:
         self.records.append(record)
 
     def refuse(self, reason: str) -> None:
@@ -37,6 +41,9 @@ class Counting(Meter):
     def avatar_seconds(self, seconds: float) -> None:
         self.avatar_s += seconds
 
+    def spent(self, caps: Sequence[Usage]) -> None:
+        self.caps = list(caps)
+
     async def aclose(self) -> None:
         self.is_closed = True
 
@@ -44,7 +51,7 @@ class Counting(Meter):
 class Broken(Meter):
     """Fails at everything it may fail at."""
 
-    def observe(self, record: UtteranceRecord) -> None:
+    def observe(self, record: UtteranceRecord, trace: TraceContext = UNTRACED) -> None:
         raise OSError("disk on fire")
 
     def avatar_seconds(self, seconds: float) -> None:
@@ -118,3 +125,15 @@ async def test_avatar_time_is_told_every_five_seconds_and_at_the_end_with_nothin
     await asyncio.wait([running])
     await meters.aclose()
     assert meter.avatar_s == 6.0
+
+
+async def test_what_is_used_up_of_caps_is_told_and_one_that_cannot_be_read_ends_nothing() -> None:
+    meter = Counting()
+    used = iter([[Usage("speech", 1, 10, "characters", 60)]])
+    meters = Meters([meter], avatar_time=lambda: 0.0, caps=lambda: next(used))
+    running = asyncio.get_running_loop().create_task(meters.run())
+    await asyncio.sleep(11)
+    assert not running.done()
+    running.cancel()
+    await asyncio.wait([running])
+    assert [cap.used for cap in meter.caps] == [1]

@@ -5,6 +5,7 @@ import gzip
 import importlib
 import logging
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -25,17 +26,17 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from libacli.config import Settings
+from libacli.core.trace_context import TraceContext
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.opentelemetry import Telemetry, open_telemetry
 from libacli.edges.metrics.rooms_to_worker import RoomMeter
 from libacli.edges.metrics.worker import worker_metrics
-from libacli.errors import ConfigError
 
 T0 = 1_800_000_000.125
 DONE = UtteranceRecord(
     "u1", T0, "done", room="demo", agent="liba", epoch="e1", route="track", route_reason="402",
-    voice="alloy", model="tts", chars=40, chunks=2, frames=100, hold=40.0, underruns=1, t3_source="observed",
-    replayed=True, waited=20.0, d01=230.5, d12=4.0, d2a=180.0, d23=2000.0, total=2254.5,
+    voice="alloy", model="tts", provider="speech", chars=40, chunks=2, frames=100, hold=40.0, underruns=1,
+    t3_source="observed", replayed=True, waited=20.0, d01=230.5, d12=4.0, d2a=180.0, d23=2000.0, total=2254.5,
 )  # fmt: skip
 
 
@@ -176,12 +177,77 @@ async def test_an_utterance_is_one_trace_with_its_marks_as_spans(
     assert {span.trace_id for span in spans.values()} == {root.trace_id}
     assert root.status.code == Status.STATUS_CODE_UNSET
     assert attributes(root) == {
-        "liba.id": "u1", "liba.room": "demo", "liba.agent": "liba", "liba.epoch": "e1",
+        "gen_ai.operation.name": "generate_content", "gen_ai.output.type": "speech",
+        "gen_ai.provider.name": "openai", "gen_ai.request.model": "tts", "liba.provider": "speech",
+        "liba.id": "u1", "liba.agent": "liba", "liba.epoch": "e1",
         "liba.outcome": "done", "liba.route": "fallback", "liba.route_reason": "402",
         "liba.voice": "alloy", "liba.model": "tts", "liba.chars": 40, "liba.chunks": 2,
         "liba.frames": 100, "liba.underruns": 1, "liba.replayed": True, "liba.t3_source": "observed",
         "liba.reworded": False, "liba.hedged": False, "liba.cached": False, "liba.hold": 40.0,
     }  # fmt: skip
+
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+async def test_an_utterance_is_part_of_its_callers_trace(
+    receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telemetry = opened(monkeypatch, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url)
+    telemetry.observe(DONE, TraceContext(PARENT, "vendor=value"))
+    await telemetry.aclose()
+    spans = receiver.spans()
+    root = next(span for span in spans if span.name == "utterance")
+    assert root.parent_span_id.hex() == "00f067aa0ba902b7"
+    assert {span.trace_id.hex() for span in spans} == {"4bf92f3577b34da6a3ce929d0e0e4736"}
+    assert {span.trace_state for span in spans} == {"vendor=value"}
+    assert {span.parent_span_id for span in spans if span is not root and span.name != "utterance"} == {
+        root.span_id
+    }
+
+
+async def test_a_caller_that_takes_no_samples_gets_none(
+    receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telemetry = opened(monkeypatch, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url)
+    telemetry.observe(DONE, TraceContext(PARENT[:-1] + "0"))
+    await telemetry.aclose()
+    assert receiver.spans() == []
+
+
+async def test_a_trace_names_the_room_only_where_that_is_wanted(
+    receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
+    for with_rooms in (False, True):
+        telemetry = open_telemetry(os.environ, with_rooms=with_rooms)
+        assert telemetry
+        telemetry.observe(DONE)
+        await telemetry.aclose()
+    roots = [attributes(span) for span in receiver.spans() if span.name == "utterance"]
+    assert [root.get("liba.room") for root in roots] == [None, "demo"]
+    assert all("demo" not in str(metric) for metric in receiver.metrics())
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        (replace(DONE, provider="livekit:elevenlabs"), "elevenlabs"),
+        (replace(DONE, provider="realtime"), "openai"),
+        (replace(DONE, cached=True), None),
+        (UtteranceRecord("u", T0, "expired"), None),
+    ],
+    ids=["a plugin", "OpenAI's", "from memory", "never spoken"],
+)
+async def test_a_model_is_named_where_one_was_asked(
+    receiver: OtlpReceiver, monkeypatch: pytest.MonkeyPatch, record: UtteranceRecord, told: str | None
+) -> None:
+    telemetry = opened(monkeypatch, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url)
+    telemetry.observe(record)
+    await telemetry.aclose()
+    root = next(attributes(span) for span in receiver.spans() if span.name == "utterance")
+    assert root.get("gen_ai.provider.name") == told
+    assert any(name.startswith("gen_ai.") for name in root) == (told is not None)
 
 
 async def test_each_utterance_has_a_trace_of_its_own_whatever_is_current(
@@ -232,6 +298,7 @@ async def test_an_utterance_that_did_not_come_to_its_end_is_traced_as_far_as_it_
     assert root.status.code == code
     if code == Status.STATUS_CODE_ERROR:
         assert root.status.message == (record.reason or record.outcome)
+        assert attributes(root)["error.type"] == record.outcome
 
 
 async def test_durations_are_histograms_by_route(
@@ -244,10 +311,12 @@ async def test_durations_are_histograms_by_route(
     await telemetry.aclose()
     seen = {metric.name: metric for metric in receiver.metrics()}
     assert sorted(seen) == [
-        f"liba.{name}" for name in ("audible", "latency", "sink", "utterance", "voice", "waiting")
+        f"liba.{name}.duration" for name in ("audible", "latency", "sink", "utterance", "voice", "waiting")
     ]
     assert {metric.unit for metric in seen.values()} == {"s"}
-    points = {attributes(point)["route"]: point for point in seen["liba.voice"].histogram.data_points}
+    points = {
+        attributes(point)["route"]: point for point in seen["liba.voice.duration"].histogram.data_points
+    }
     assert (points["fallback"].count, points["tavus"].count) == (2, 1)
     assert points["fallback"].sum == pytest.approx(0.461)
     assert points["tavus"].bucket_counts[list(points["tavus"].explicit_bounds).index(0.3)] == 1
@@ -357,9 +426,98 @@ def test_without_a_wish_the_sdk_is_not_loaded() -> None:
     ],
     ids=str,
 )
-def test_a_variable_that_is_wrong_is_told(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
-    with pytest.raises(ConfigError, match="OTEL_EXPORTER_OTLP_"):
-        opened(monkeypatch, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1", **variables)
+async def test_a_variable_that_is_wrong_costs_its_signal_and_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, variables: dict[str, str]
+) -> None:
+    for name, value in (variables | {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}).items():
+        monkeypatch.setenv(name, value)
+    if telemetry := open_telemetry(os.environ):
+        await telemetry.aclose()
+    assert "OTEL_" in caplog.text
+    assert [record.message for record in caplog.records if record.levelno >= logging.WARNING] == [
+        caplog.records[0].message
+    ]
+    assert logging.getLogger("opentelemetry").propagate
+
+
+BROKEN = {
+    "no such protocol": {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
+    "no address": {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector"},
+    "half an address": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://[::1"},
+    "another scheme": {"OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://ann:hunter2hunter2@127.0.0.1:1"},
+    "no such host": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://nowhere.invalid:4318"},
+    "nobody there, by gRPC": {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+    },
+    "no such compression": {"OTEL_EXPORTER_OTLP_COMPRESSION": "zip"},
+    "no number": {"OTEL_EXPORTER_OTLP_TIMEOUT": "ten", "OTEL_BSP_MAX_QUEUE_SIZE": "many"},
+    "a port that speaks something else": {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc",
+    },
+    "no header": {"OTEL_EXPORTER_OTLP_HEADERS": "authorization: Bearer hunter2hunter2"},
+    "a header of two lines": {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=hunter2hunter2%0Ahunter2hunter2"},
+    "no such certificate": {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:1",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere/ca.pem",
+    },
+    "no such sampler": {"OTEL_TRACES_SAMPLER": "sometimes", "OTEL_METRICS_EXEMPLAR_FILTER": "never"},
+}
+
+SPEAKING = """
+import asyncio, logging, os, sys, time
+from libacli.config import Settings
+from libacli.cli.log import configure_log
+from libacli.core.utterance_record import UtteranceRecord
+from libacli.edges.metrics.opentelemetry import open_telemetry
+
+configure_log(Settings())
+telemetry = open_telemetry(os.environ)
+for number in range(20):
+    if telemetry:
+        telemetry.observe(UtteranceRecord(str(number), 1.0, "done", waited=1.0, d01=2.0, d12=3.0, d2a=4.0))
+    time.sleep(0.02)
+if telemetry:
+    asyncio.run(telemetry.aclose())
+print("spoken")
+"""
+
+
+@pytest.mark.parametrize("variables", BROKEN.values(), ids=BROKEN)
+def test_whatever_is_wrong_with_it_speech_goes_on_and_the_log_has_a_line(
+    receiver: OtlpReceiver, variables: dict[str, str]
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")} | {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
+        "OTEL_BSP_SCHEDULE_DELAY": "50",
+        "OTEL_METRIC_EXPORT_INTERVAL": "50",
+        **variables,
+    }
+    ended = subprocess.run(
+        [sys.executable, "-c", SPEAKING], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "spoken\n"), ended.stderr
+    assert "Traceback" not in ended.stderr
+    told = ended.stderr.splitlines()
+    assert 1 <= len(told) <= 2, ended.stderr
+    assert all("telemetry" in line or "OTEL_" in line for line in told)
+    assert "hunter2" not in ended.stderr
+
+
+def test_a_collector_that_never_answers_holds_no_process_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        environment = os.environ | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{deaf.getsockname()[1]}",
+            "OTEL_BSP_SCHEDULE_DELAY": "50",
+        }
+        began_at = time.monotonic()
+        ended = subprocess.run(
+            [sys.executable, "-c", SPEAKING], env=environment, capture_output=True, text=True, check=False
+        )
+    assert (ended.returncode, ended.stdout) == (0, "spoken\n"), ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert time.monotonic() - began_at < 9  # the SDK alone waits 10 s for an answer
 
 
 async def test_a_collector_that_is_away_is_told_once_and_holds_nothing_up(
@@ -441,9 +599,10 @@ async def test_a_worker_tells_both_of_what_its_rooms_tell(
         assert address is not None
         line = RoomMeter(address)
         await asyncio.sleep(0.01)
-        line.observe(DONE)
+        line.observe(DONE, TraceContext(PARENT))
         await line.aclose()
     assert len(receiver.spans()) == 6
+    assert {span.trace_id.hex() for span in receiver.spans()} == {PARENT[3:35]}
 
 
 async def test_a_worker_that_nobody_asks_for_metrics_has_no_address() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -13,13 +14,18 @@ import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from livekit.agents.telemetry.metrics import RUNNING_JOB_GAUGE
 from prometheus_client import Metric, generate_latest
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from prometheus_client.parser import text_string_to_metric_families
 
+from libacli import __version__
+from libacli.core.trace_context import UNTRACED, TraceContext
+from libacli.core.usage import Usage
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.meter import Meter
 from libacli.edges.metrics.prometheus import REASONS, ROUTES, PrometheusMeter, exposing
@@ -97,14 +103,14 @@ async def test_a_scrape_tells_what_was_observed(meter: PrometheusMeter) -> None:
     async with exposing(meter, "127.0.0.1", 0) as port:
         text = await asyncio.to_thread(get, f"http://127.0.0.1:{port}/metrics")
     seen = flat(text_string_to_metric_families(text))
-    assert seen["liba_voice_seconds_count|tavus"] == 2
-    assert seen["liba_voice_seconds_sum|tavus"] == pytest.approx(1.2)
-    assert seen["liba_voice_seconds_bucket|0.2|tavus"] == 0
-    assert seen["liba_voice_seconds_bucket|0.3|tavus"] == 1
-    assert seen["liba_voice_seconds_bucket|1.2|tavus"] == 2
-    assert seen["liba_sink_seconds_sum|fallback"] == pytest.approx(0.004)
-    assert seen["liba_audible_seconds_sum|fallback"] == pytest.approx(0.18)
-    assert seen["liba_utterance_seconds_sum|fallback"] == pytest.approx(2.254)
+    assert seen["liba_voice_duration_seconds_count|tavus"] == 2
+    assert seen["liba_voice_duration_seconds_sum|tavus"] == pytest.approx(1.2)
+    assert seen["liba_voice_duration_seconds_bucket|0.2|tavus"] == 0
+    assert seen["liba_voice_duration_seconds_bucket|0.3|tavus"] == 1
+    assert seen["liba_voice_duration_seconds_bucket|1.2|tavus"] == 2
+    assert seen["liba_sink_duration_seconds_sum|fallback"] == pytest.approx(0.004)
+    assert seen["liba_audible_duration_seconds_sum|fallback"] == pytest.approx(0.18)
+    assert seen["liba_utterance_duration_seconds_sum|fallback"] == pytest.approx(2.254)
     assert seen["liba_utterances_total|done|tavus"] == 3
     assert seen["liba_utterances_total|done|fallback"] == 1
     assert seen["liba_utterances_total|expired|none"] == 1
@@ -129,7 +135,7 @@ async def test_a_scrape_for_openmetrics_is_valid_and_says_the_same(meter: Promet
     assert text.endswith("# EOF\n")
     seen = flat(openmetrics_parser.text_string_to_metric_families(text))  # type: ignore[no-untyped-call]
     assert seen["liba_utterances_total|done|tavus"] == 1
-    assert seen["liba_voice_seconds_sum|tavus"] == pytest.approx(0.25)
+    assert seen["liba_voice_duration_seconds_sum|tavus"] == pytest.approx(0.25)
 
 
 def test_no_label_can_take_more_values_than_are_known(meter: PrometheusMeter) -> None:
@@ -145,6 +151,7 @@ def test_no_label_can_take_more_values_than_are_known(meter: PrometheusMeter) ->
     labels = {
         (name, value)
         for family in meter.registry.collect()
+        if family.name != "liba_build"  # versions: one of each
         for sample in family.samples
         for name, value in sample.labels.items()
         if name != "le"
@@ -172,12 +179,12 @@ async def test_rooms_in_threads_of_one_process_add_up(meter: PrometheusMeter, ad
         thread.start()
     await until(lambda: values(meter)["liba_queue_length"] == 5)
     seen = values(meter)
-    assert (seen["liba_rooms"], seen["liba_utterances_total|done|tavus"]) == (2, 2)
+    assert (seen["liba_rooms_in_use"], seen["liba_utterances_total|done|tavus"]) == (2, 2)
     assert (seen["liba_rejected_total|unauthorized"], seen["liba_avatar_seconds_total"]) == (2, 3)
     gate.set()
     for thread in threads:
         await asyncio.to_thread(thread.join)
-    await until(lambda: values(meter)["liba_rooms"] == 0)
+    await until(lambda: values(meter)["liba_rooms_in_use"] == 0)
     seen = values(meter)
     assert (seen["liba_queue_length"], seen["liba_utterances_total|done|tavus"]) == (0, 2)
 
@@ -191,20 +198,20 @@ async def test_totals_outlive_a_room_that_is_killed_and_what_it_had_is_gone(
     ]
     try:
         await until(lambda: values(meter)["liba_queue_length"] == 9)
-        assert values(meter)["liba_rooms"] == 3
+        assert values(meter)["liba_rooms_in_use"] == 3
         children[0].send_signal(signal.SIGKILL)
         assert await children[0].wait() == -signal.SIGKILL
-        await until(lambda: values(meter)["liba_rooms"] == 2)
+        await until(lambda: values(meter)["liba_rooms_in_use"] == 2)
         assert values(meter)["liba_queue_length"] == 6
         children[1].stdin.close()  # type: ignore[union-attr]
         assert await children[1].wait() == 0
-        await until(lambda: values(meter)["liba_rooms"] == 1)
+        await until(lambda: values(meter)["liba_rooms_in_use"] == 1)
     finally:
         for child in children:
             if child.returncode is None:
                 child.kill()
                 await child.wait()
-    await until(lambda: values(meter)["liba_rooms"] == 0)
+    await until(lambda: values(meter)["liba_rooms_in_use"] == 0)
     seen = values(meter)
     assert (seen["liba_queue_length"], seen["liba_utterances_total|done|tavus"]) == (0, 3)
     assert (seen["liba_avatar_seconds_total"], seen["liba_characters_total"]) == (15, 30)
@@ -220,7 +227,7 @@ async def test_hundreds_of_rooms_one_after_the_other_leave_nothing_but_their_tot
         await line.aclose()
         await asyncio.sleep(0)
     await until(lambda: values(meter)["liba_utterances_total|done|tavus"] == 300)
-    await until(lambda: values(meter)["liba_rooms"] == 0)
+    await until(lambda: values(meter)["liba_rooms_in_use"] == 0)
     assert len(values(meter)) == before
     assert [file.name for file in address.parent.iterdir()] == [address.name]
 
@@ -228,7 +235,7 @@ async def test_hundreds_of_rooms_one_after_the_other_leave_nothing_but_their_tot
 async def test_the_last_words_of_a_room_are_counted_and_the_folder_is_gone(meter: PrometheusMeter) -> None:
     async with gathering(meter) as address:
         line = RoomMeter(address)
-        await until(lambda: values(meter)["liba_rooms"] == 1)
+        await until(lambda: values(meter)["liba_rooms_in_use"] == 1)
         line.observe(DONE)
         await line.aclose()
     assert values(meter)["liba_utterances_total|done|tavus"] == 1
@@ -276,15 +283,69 @@ async def test_a_worker_that_is_gone_costs_metrics_only(tmp_path: Path) -> None:
 async def test_a_room_whose_worker_goes_away_goes_on(meter: PrometheusMeter) -> None:
     async with gathering(meter) as address:
         line = RoomMeter(address)
-        await until(lambda: values(meter)["liba_rooms"] == 1)  # it holds on: the worker cuts it
+        await until(lambda: values(meter)["liba_rooms_in_use"] == 1)  # it holds on: the worker cuts it
     for _ in range(3):
         line.observe(DONE)
     await line.aclose()
-    assert values(meter)["liba_rooms"] == 0
+    assert values(meter)["liba_rooms_in_use"] == 0
+
+
+async def test_a_scrape_tells_what_runs_there_what_the_process_uses_and_what_the_sdk_counts(
+    meter: PrometheusMeter,
+) -> None:
+    RUNNING_JOB_GAUGE.labels("here").set(3)
+    try:
+        async with exposing(meter, "127.0.0.1", 0) as port:
+            text = await asyncio.to_thread(get, f"http://127.0.0.1:{port}/metrics")
+    finally:
+        RUNNING_JOB_GAUGE.clear()
+    seen = flat(text_string_to_metric_families(text))
+    assert seen[f"liba_build_info|{version('livekit-agents')}|{platform.python_version()}|{__version__}"] == 1
+    assert seen["process_resident_memory_bytes"] > 1_000_000
+    assert seen["process_start_time_seconds"] > 1_000_000_000
+    assert seen["lk_agents_active_job_count|here"] == 3
+    assert "lk_agents_worker_load" in text and "lk_agents_proc_initialize_duration_seconds" in text
+    assert "python_gc" not in text
+
+
+async def test_rooms_in_use_stand_beside_the_most_that_there_may_be() -> None:
+    meter = PrometheusMeter(rooms_max=8)
+    meter.room_opened(1)
+    assert (values(meter)["liba_rooms_in_use"], values(meter)["liba_rooms_max"]) == (1, 8)
+
+
+def test_a_line_that_another_voice_spoke_counts_as_failed_over(meter: PrometheusMeter) -> None:
+    meter.observe(DONE)
+    meter.observe(replace(DONE, id="u9", voice_reason="openai: 503"))
+    assert values(meter)["liba_voice_failovers_total"] == 1
+
+
+async def test_of_what_rooms_know_of_a_cap_the_most_counts_and_nothing_is_told_once_they_are_gone(
+    meter: PrometheusMeter, address: Path
+) -> None:
+    first, second = RoomMeter(address), RoomMeter(address)
+    first.spent([Usage("speech", 500, 1000, "characters", 60), Usage("your requests", 1, 2, "requests", 1)])
+    second.spent([Usage("speech", 600, 1000, "characters", 60), Usage("avatar", 9, 10, "minutes", 60)])
+    await until(lambda: values(meter).get("liba_spend_used_ratio|characters") == 0.6)
+    await until(lambda: values(meter).get("liba_spend_used_ratio|avatar_minutes") == 0.9)
+    assert sum("spend_used" in name for name in values(meter)) == 2
+    await first.aclose()
+    await second.aclose()
+    await until(lambda: not any("spend_used" in name for name in values(meter)))
 
 
 @pytest.mark.parametrize(
-    "nonsense", [b"{]", b"31415", b"{}", b'{"record": {"id": 3}}', b'{"queue": "many"}', b"\xff"], ids=repr
+    "nonsense",
+    [
+        b"{]",
+        b"31415",
+        b"{}",
+        b'{"record": {"id": 3}}',
+        b'{"queue": "many"}',
+        b'{"spent": {"speech": "a lot"}}',
+        b"\xff",
+    ],
+    ids=repr,
 )
 async def test_what_is_not_understood_is_passed_over(
     meter: PrometheusMeter, address: Path, nonsense: bytes, caplog: pytest.LogCaptureFixture
@@ -307,7 +368,7 @@ async def test_a_line_without_an_end_is_cut(meter: PrometheusMeter, address: Pat
     async with asyncio.timeout(10):
         with suppress(ConnectionError):
             assert await reader.read() == b""
-    assert values(meter)["liba_rooms"] == 0
+    assert values(meter)["liba_rooms_in_use"] == 0
     writer.transport.abort()
 
 
@@ -316,7 +377,7 @@ async def test_other_meters_hear_the_same(meter: PrometheusMeter) -> None:
         def __init__(self) -> None:
             self.heard: list[UtteranceRecord | str] = []
 
-        def observe(self, record: UtteranceRecord) -> None:
+        def observe(self, record: UtteranceRecord, trace: TraceContext = UNTRACED) -> None:
             self.heard.append(record)
 
         def refuse(self, reason: str) -> None:
@@ -359,7 +420,7 @@ def test_a_multiprocess_folder_in_the_environment_does_no_harm(tmp_path: Path) -
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
     seen = flat(text_string_to_metric_families(ended.stdout))
-    assert (seen["liba_rooms"], seen["liba_characters_total"]) == (1, 3)
+    assert (seen["liba_rooms_in_use"], seen["liba_characters_total"]) == (1, 3)
 
 
 async def test_the_port_is_free_again_afterwards(meter: PrometheusMeter) -> None:

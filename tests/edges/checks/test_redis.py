@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from libacli.config import Settings
+from libacli.edges.checks import redis as check
+from libacli.edges.redis.connection import make_redis
+from tests.redis_server import RedisServer
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"  # real sockets
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    with RedisServer(tmp_path) as server:
+        yield server
+
+
+def given(server: RedisServer) -> Settings:
+    return Settings(redis_url=SecretStr(server.url))
+
+
+async def told(server: RedisServer, setting: str, value: str) -> None:
+    redis = make_redis(server.url)
+    await redis.config_set(setting, value)
+    await redis.aclose()
+
+
+async def test_one_that_answers_is_told_with_its_version_and_what_it_does_when_it_is_full(
+    server: RedisServer,
+) -> None:
+    finding = await check.redis(given(server))
+    assert finding.verdict == "ok"
+    assert f"at redis://127.0.0.1:{server.port}/0" in finding.message
+    assert finding.message.endswith("noeviction")
+
+
+async def test_one_that_is_gone_fails_and_its_password_is_not_told(server: RedisServer) -> None:
+    server.kill()
+    url = f"redis://ann:s3cret@127.0.0.1:{server.port}/0"
+    finding = await check.redis(Settings(redis_url=SecretStr(url)))
+    assert (finding.verdict, finding.exit_code) == ("fail", 3)
+    assert "ConnectionError" in finding.message
+    assert "s3cret" not in finding.message + finding.fix
+
+
+async def test_one_that_wants_a_password_fails(server: RedisServer) -> None:
+    await told(server, "requirepass", "s3cret")
+    finding = await check.redis(given(server))
+    assert finding.verdict == "fail"
+    assert "AuthenticationError" in finding.message
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+async def test_one_that_forgets_when_it_is_full_is_warned_of(server: RedisServer, policy: str) -> None:
+    await told(server, "maxmemory-policy", policy)
+    finding = await check.redis(given(server))
+    assert (finding.verdict, policy in finding.message) == ("warn", True)
+
+
+async def test_a_replica_fails(server: RedisServer) -> None:
+    redis = make_redis(server.url)
+    await redis.replicaof("127.0.0.1", "1")
+    await redis.aclose()
+    finding = await check.redis(given(server))
+    assert (finding.verdict, "is a replica" in finding.message) == ("fail", True)
+
+
+JUDGED: list[tuple[dict[str, Any], float, str, str]] = [
+    ({"redis_version": "4.0.14"}, 0.0, "fail", "too old"),
+    ({"redis_version": "5.0.0"}, 0.0, "ok", "5.0.0"),
+    ({"redis_version": "7.4.1"}, 31.0, "warn", "31 s ahead of"),
+    ({"redis_version": "7.4.1"}, -7.0, "warn", "7 s behind"),
+    ({"redis_version": "7.4.1"}, 4.0, "ok", "policy unknown"),
+    ({}, 0.0, "ok", "Redis ?"),
+]
+
+
+@pytest.mark.parametrize(("answer", "ahead_s", "verdict", "words"), JUDGED)
+def test_its_age_and_its_clock_are_judged(
+    answer: dict[str, Any], ahead_s: float, verdict: str, words: str
+) -> None:
+    finding = check._judged("redis://there/0", answer, ahead_s, took_s=0.001)
+    assert finding.verdict == verdict
+    assert words in finding.message
