@@ -102,6 +102,9 @@ class Parts:
     voice: Voice
     track: SpeechTrack
     avatar: AvatarParts | None
+    own: asyncio.Event
+    """Set while the room is known to be this agent's: nothing new is spoken otherwise."""
+
     sink: Sink
     """Where the speaker plays: the avatar or the track, while the room is connected."""
 
@@ -157,7 +160,9 @@ def assemble(
     encryption = EncryptionWatch(room, has_key=settings.livekit_e2ee_key is not None)
     avatar = _avatar_parts(settings, room, service, bounds, ledger, minutes) if service else None
     either = FallbackSink(avatar.sink, track, bounds=bounds) if avatar else track
-    sink = SteadySink(room, either, bounds=bounds)
+    own = asyncio.Event()
+    own.set()
+    sink = SteadySink(room, either, bounds=bounds, own=own)
     caps = say_caps(settings, hour_clock=_wall_clock)
     all_meters = Meters(
         meters,
@@ -203,6 +208,7 @@ def assemble(
         voice=voice,
         track=track,
         avatar=avatar,
+        own=own,
         sink=sink,
         speaker=speaker,
         desk=desk,

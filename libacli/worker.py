@@ -6,13 +6,14 @@ import asyncio
 import logging
 import math
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from livekit.agents import NOT_GIVEN, JobExecutorType, JobRequest
+from livekit.agents import NOT_GIVEN, AgentServer, JobExecutorType, JobRequest
 
 from libacli.config import LiveKitCredentials, Settings
+from libacli.core.capacity import load
 from libacli.core.protocol import STATE_ATTRIBUTE
 from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, make_avatar_service
 from libacli.edges.avatars.ending import end_orphans
@@ -91,11 +92,12 @@ class Worker:
         self._signs = signs or SignsOfLife()
         self._jobs = RoomJobs(settings, metrics_socket, self._signs.address)
         self._entering = 0
+        self._is_full = False
         self._is_ending = False
         self.registered = asyncio.Event()
         """LiveKit knows it, for the first time."""
 
-        self.server = _make_server(settings)
+        self.server = _make_server(settings, self._load)
         self.server.setup_fnc = self._jobs.prewarm
         self.server.rtc_session(
             self._jobs.enter,
@@ -193,7 +195,7 @@ class Worker:
         if self._taken >= most:
             name = request.room.name
             logger.warning("room %s is refused: %d rooms are taken", name, most, extra={"room": name})
-            await request.reject()
+            await request.reject(terminate=False)  # else LiveKit asks no other worker either
             return
         self._entering += 1
         try:
@@ -203,8 +205,21 @@ class Worker:
         finally:
             self._entering -= 1
 
+    def _load(self, _: AgentServer) -> float:
+        """What the SDK asks for twice a second, in a thread, and tells LiveKit; says it when all is taken."""
+        taken, most = self._taken, self._settings.agent_max_rooms
+        if (taken >= most) != self._is_full:
+            self._is_full = not self._is_full
+            if self._is_full:
+                logger.warning(
+                    "full: %d of %d rooms are taken; what comes now is for other workers", taken, most
+                )
+            else:
+                logger.info("no longer full: %d of %d rooms are taken", taken, most)
+        return load(taken, most)
 
-def _make_server(settings: Settings) -> Server:
+
+def _make_server(settings: Settings, load_fnc: Callable[[AgentServer], float]) -> Server:
     credentials = settings.livekit()
     if settings.agent_isolation == "thread":
         load_plugins(settings)
@@ -217,7 +232,7 @@ def _make_server(settings: Settings) -> Server:
         job_executor_type=JobExecutorType(settings.agent_isolation),
         num_idle_processes=1,
         # Rooms, not CPU: a busy machine would silently get no job, and LiveKit does not ask again.
-        load_fnc=lambda server: len(server.active_jobs) / settings.agent_max_rooms,
+        load_fnc=load_fnc,
         # A threshold would make the worker refuse a second room while it enters its first: `Worker` counts.
         load_threshold=math.inf,
         preload_modules=["libacli.room_job", "libacli.edges.voices.speech"],  # once, for all room processes

@@ -1,4 +1,4 @@
-"""An OpenAI speech server that does what a test tells it, on 127.0.0.1 with a free port of its own.
+"""An OpenAI speech server that does what a test tells it, on a free port of 127.0.0.1 if not told otherwise.
 
 In a test: `async with SpeechServer() as server: server.play(Script(status=500))`.
 As a process, for benches: `python -m tests.speech_server --first-byte-ms 300`; its one line is the base URL.
@@ -94,8 +94,9 @@ def rate_limited(retry_after: str | None) -> Script:
 class SpeechServer:
     """Answers each request with the next script in line, or with `default` when there is none."""
 
-    def __init__(self, default: Script | None = None) -> None:
+    def __init__(self, default: Script | None = None, *, address: str = "127.0.0.1", port: int = 0) -> None:
         self.default = default or Script()
+        self._place = (address, port)
         self.base_url = ""
         """What to give to a client as base URL; known once the server runs."""
 
@@ -124,8 +125,9 @@ class SpeechServer:
         app.router.add_post("/v1/audio/speech", self._answer)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
+        address, port = self._place
+        await web.TCPSite(self._runner, address, port).start()
+        self.base_url = f"http://{address}:{self._runner.addresses[0][1]}/v1"
         return self
 
     async def __aexit__(

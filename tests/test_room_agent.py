@@ -579,6 +579,52 @@ async def test_an_agent_whose_room_another_one_has_taken_over_falls_silent_and_l
     assert on.left_open == []
 
 
+async def test_after_a_reconnect_nothing_new_is_spoken_before_the_room_is_known_to_be_still_its_own(
+    stage: Any,
+) -> None:
+    on = stage(job=LoneJob(after_s=3.0))
+    async with on.agent():
+        on.room.emit("reconnecting")
+        on.say("It waits.", "waiting")
+        await asyncio.sleep(1)
+        on.room.emit("reconnected")
+        await asyncio.sleep(2.9)
+        assert on.told("waiting") == ["accepted"]
+        await asyncio.sleep(5)
+    assert on.told("waiting")[-1] == "done"
+
+
+@pytest.mark.parametrize(("viewers", "waits_s"), [(1, 3.0), (0, 0.0)])
+async def test_after_a_reconnect_viewers_are_given_time_to_take_the_track_anew(
+    stage: Any, viewers: int, waits_s: float
+) -> None:
+    on = stage()
+    for number in range(viewers):
+        on.room.join(f"viewer-{number}")
+    async with on.agent():
+        on.track.subscribe_s = 3.0
+        on.room.emit("reconnecting")
+        on.say("It waits.", "waiting")
+        on.room.emit("reconnected")
+        began_at = now()
+        await on.parts.own.wait()
+        assert now() - began_at == pytest.approx(waits_s)
+
+
+async def test_an_agent_whose_room_was_taken_over_while_it_was_cut_off_speaks_no_line_beside_the_new_one(
+    stage: Any,
+) -> None:
+    on = stage(job=LoneJob(answers=False, after_s=3.0))
+    async with on.agent():
+        on.room.emit("reconnecting")
+        on.say("It waits in vain.", "waiting")
+        await asyncio.sleep(1)
+        on.room.emit("reconnected")
+        await asyncio.sleep(3.1)
+        assert on.job.left == ["already_running"]
+    assert on.told("waiting") == ["accepted", "interrupted"]
+
+
 async def test_an_agent_with_a_defect_says_so_and_leaves_and_is_closed_as_any_other(
     stage: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -162,7 +162,8 @@ class Request:
         assert attributes == {"lk.agent.state": "initializing"}
         self.answer = identity
 
-    async def reject(self) -> None:
+    async def reject(self, *, terminate: bool) -> None:
+        assert not terminate, "no other worker would be asked"
         self.answer = "rejected"
 
 
@@ -183,6 +184,28 @@ async def test_a_room_that_is_being_entered_counts_and_what_is_too_many_is_refus
         "liba-agent-23456789",
     ]
     assert busy.supervisor.rooms == ["demo"]
+
+
+async def test_a_worker_that_is_full_says_so_once_and_once_that_it_is_not_any_more(
+    api: LiveKitApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "liba.agent")
+    jobs: list[str] = []
+    busy = worker(api, agent_max_rooms=2)
+    busy.server = cast(Any, SimpleNamespace(active_jobs=jobs))
+
+    def loads(*taken: str) -> float:
+        jobs[:] = taken
+        return busy._load(busy.server)
+
+    assert loads() == 0
+    assert 0 < loads("one") < 0.7
+    assert loads("one", "two") == loads("one", "two") == 1
+    assert loads("two") < 0.7
+    assert [record.getMessage() for record in caplog.records] == [
+        "full: 2 of 2 rooms are taken; what comes now is for other workers",
+        "no longer full: 1 of 2 rooms are taken",
+    ]
 
 
 async def test_an_agent_is_well_that_shows_its_life_where_its_room_was_told_to(

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from livekit import rtc
 
+from libacli.config import LiveKitCredentials
 from libacli.core.delivery import Delivery
-from libacli.core.lifecycle import FINAL_STATES
+from libacli.core.lifecycle import OUTCOMES
 from libacli.core.messages import SayRequest
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.agent_locator import AgentLocator
@@ -83,9 +84,12 @@ class Tally:
 class Room:
     """One room: says numbers, and hears which of them were spoken."""
 
-    def __init__(self, stack: Stack, name: str) -> None:
+    def __init__(self, stack: Stack, name: str, *, seat: LiveKitCredentials | None = None) -> None:
+        """`seat`: the node at which its listener sits down, where there is more than one."""
         self.name = name
         self._stack = stack
+        self._seat = seat or stack.credentials
+        self._capture = ToneCapture()
         self._listener: Listener
         self._waiting: dict[str, asyncio.Future[dict[str, object]]] = {}
         self._acks: dict[str, Delivery] = {}
@@ -93,26 +97,29 @@ class Room:
         """When a track began to arrive here."""
 
         self.said: list[Said] = []
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Has it say nothing new; it ends when what was said has ended."""
+        self._is_stopped = True
 
     @property
     def tones(self) -> list[HeardTone]:
-        capture = self._listener.capture
-        assert isinstance(capture, ToneCapture)
-        return capture.tones
+        return self._capture.tones
 
     async def run(self, count: int, ends_at: float) -> None:
-        """Says `count` numbers, or until `ends_at`, and waits until each has ended; some are under way at a
-        time."""
-        credentials = self._stack.credentials
-        token = listener_token(credentials, room=self.name, identity=f"liba-soak-{self.name}")
+        """Says `count` numbers, or until `ends_at` or it is stopped, and waits until each has ended; some are
+        under way at a time."""
+        credentials, seat = self._stack.credentials, self._seat
+        token = listener_token(seat, room=self.name, identity=f"liba-soak-{self.name}")
         there = rtc.Room()
         self._listener = Listener(there, agent_name=None)
-        self._listener.capture = ToneCapture()
+        self._listener.capture = self._capture
         loop = asyncio.get_running_loop()
         there.on("track_subscribed", lambda *_: self._tracks_at.append(loop.time()))
         gate = asyncio.Semaphore(_AHEAD)
         async with (
-            joined(there, credentials.ws_url, token),
+            joined(there, seat.ws_url, token),
             LiveKitApi(credentials) as api,
             asyncio.TaskGroup() as tasks,
         ):
@@ -125,7 +132,7 @@ class Room:
             async with asyncio.TaskGroup() as sayings:
                 for number in range(count):
                     await gate.acquire()
-                    if loop.time() > ends_at:
+                    if self._is_stopped or loop.time() > ends_at:
                         break
                     said = Said(number, f"{self.name}-{number}", at=loop.time())
                     self.said.append(said)
@@ -177,7 +184,8 @@ class Room:
         while True:
             event = await self._listener.events.get()
             waiting = self._waiting.get(str(event.get("id")))
-            if event.get("state") in FINAL_STATES and waiting and not waiting.done():
+            # Who is refused by an agent that is going may be accepted by the next one: the call tells.
+            if event.get("state") in OUTCOMES and waiting and not waiting.done():
                 waiting.set_result(event)
 
     def _had_new_ear(self, said: Said) -> bool:

@@ -360,7 +360,7 @@ async def told_to_go(place: Place, shell: Shell, listen: Listen, tmp_path: Path,
             liba.send_signal(signal.SIGTERM)
             if is_patient:
                 waiting = tasks.create_task(outcome(there, said))
-                assert await refusal(client) == "draining"
+                assert await refusal(there) == "draining"
                 assert (await listener.wait_for("last", *FINAL_STATES))["state"] == "done"
                 assert await waiting == "done"
             else:
@@ -377,8 +377,10 @@ async def told_to_go(place: Place, shell: Shell, listen: Listen, tmp_path: Path,
         assert len(tavus.ends) == tavus.creates == 1
 
 
-async def refusal(client: AgentClient) -> str:
+async def refusal(place: Place) -> str:
     """The reason of the first refusal: the signal takes its time from the worker to its rooms."""
+    locator = AgentLocator(place.api, room=place.room, agent_name=place.name)
+    client = AgentClient(place.api, locator, patience_s=0)
     with pytest.raises(RefusedError) as refused:
         async with asyncio.timeout(60):
             while True:

@@ -33,6 +33,13 @@ from libacli.errors import (
 _PATIENCE_S = 10.0
 """How long an agent that is gone, or LiveKit, may take to come back: a queue may live meanwhile."""
 
+_DRAIN_PATIENCE = 1.5
+"""So many times that long it may take one that is told to go to be out, and another one to be asked: what it
+has accepted it speaks for 10 s at most."""
+
+_DRAIN_PAUSE = 0.1
+"""The part of it that is between two requests then."""
+
 _LATE_S = 2.8
 """How late the agent is to answer a question that waits: what takes LiveKit 3 s it makes a second call of."""
 
@@ -108,10 +115,12 @@ class AgentClient:
     async def say(self, request: SayRequest) -> Delivery:
         """Hands an utterance over; the request's id is kept when the call has to be made again, for 10 s.
 
-        Raises RefusedError when the agent will not say it, NoAgentError when it does not answer.
+        Raises RefusedError when the agent will not say it, NoAgentError when it does not answer. One that is
+        told to go takes nothing new: for 15 s its follower is waited for.
         """
         body = request.encode()
         give_up_at = _now() + self._patience_s
+        drained_at = _now() + _DRAIN_PATIENCE * self._patience_s
         pause = pauses()
         while True:
             try:
@@ -124,6 +133,11 @@ class AgentClient:
                 await asyncio.sleep(next(pause))
                 await self.reach(timeout_s=10.0)
             except RefusedError as error:
+                if error.reason == "draining" and _now() < drained_at:
+                    give_up_at = _now() + self._patience_s
+                    self._locator.identity = ""  # another one may be there already
+                    await asyncio.sleep(_DRAIN_PAUSE * self._patience_s)  # each refusal is told in the room
+                    continue
                 if error.reason != "unsupported_server":
                     raise
                 payload = self._signed(SAY_METHOD, body).encode()

@@ -18,6 +18,10 @@ _FIRST_ASK_S, _ASK_GROWTH = 3.0, 1.5
 """When it is asked whether a worker has taken a dispatch, and how much later each time again: to one that
 registers later it is not offered."""
 
+_HINT_TIMEOUT_S = 2.0
+_LOOKED_INTO = 5
+"""Rooms, to find out whether an agent of that name is anywhere: no more is asked of LiveKit for a hint."""
+
 
 def pauses() -> Iterator[float]:
     """Seconds between looks where nobody tells: a tenth of the time waited so far goes unnoticed."""
@@ -79,10 +83,26 @@ class AgentLocator:
             await self._withdraw(sent)
             raise NoAgentError(
                 f"no agent named {self.agent_name!r} came into room {self.room!r} within {timeout_s:g} s",
-                hint="a worker took it, but its agent did not come: see the log of `liba agent run`"
-                if sent.was_taken
-                else "start one: liba agent run",
+                hint=await self._hint(sent),
             ) from error
+
+    async def _hint(self, sent: _Sent) -> str:
+        """Why nobody may have come. Workers are not listed anywhere, their agents are."""
+        if sent.was_taken:
+            return "a worker took it, but its agent did not come: see the log of `liba agent run`"
+        with suppress(LibaError, TimeoutError):
+            async with asyncio.timeout(_HINT_TIMEOUT_S):
+                if await self._is_elsewhere():
+                    return "its workers are full: start one more, or let one have more: agent.max_rooms"
+        return "start one: liba agent run"
+
+    async def _is_elsewhere(self) -> bool:
+        """Whether an agent of that name is in another room, of the first few in which somebody publishes."""
+        rows = [row.name for row in await self._api.rooms() if row.publishers and row.name != self.room]
+        for name in rows[:_LOOKED_INTO]:
+            if any(one.is_named(self.agent_name) for one in await self._api.participants(name)):
+                return True
+        return False
 
     async def _bring(self, sent: _Sent, on_wait: Callable[[str], None]) -> None:
         """Dispatches an agent, and does so anew as long as no worker has taken that, until it is there."""

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from libacli.edges.livekit.api import Participant, RoomRow
 from libacli.edges.livekit.leader import Pulse
+from libacli.edges.livekit.strangers import Strangers
 from libacli.edges.livekit.supervised_room import Finding, Stage, Step, SupervisedRoom
 from libacli.errors import LibaError, NoAgentError
 from libacli.log_context import about
@@ -30,9 +31,16 @@ _ASK_EVERY_S = 10.0
 """Agents that seem well are asked, too: one may be deaf. With the list of rooms that makes four calls in
 5 s, 48 a minute, however many rooms there are; LiveKit Cloud gives a project 1000 for everything."""
 
+_ASKED_IN_DOUBT = 16
+"""The same while one does not answer: its worker may have been killed, and all its agents with it."""
+
+_LIST_ALL_EVERY_S = 10.0
+"""How long a room that another worker has got may stay unknown here: if that one is killed, somebody else has
+to see it."""
+
 _ADOPTED_AT_ONCE = 50
 _ADOPTED_A_ROUND = 3
-"""Rooms of which is asked, when a worker starts, whether they had an agent of its name."""
+"""Rooms of which is asked whether they had an agent of this name: when a worker starts, and later."""
 
 
 class Rooms(Protocol):
@@ -88,8 +96,9 @@ class Supervisor:
         self._was_told_of = ""
         self._was_reached = False
         self._has_replaced = False
-        self._strangers: list[str] | None = None
-        """Rooms that may have had an agent before this worker ran; None: they were not listed."""
+        self._strangers = Strangers()
+        self._all_listed_at: float | None = None
+        self._adopts = _ADOPTED_AT_ONCE
 
     @property
     def rooms(self) -> list[str]:
@@ -111,7 +120,7 @@ class Supervisor:
             room.may_send_again()
 
     async def run(self) -> None:
-        """Looks after the rooms, also after those that had an agent of that name before this worker ran."""
+        """Looks after the rooms, also after those that got an agent of that name from another worker."""
         while True:
             next_look_at = self._now() + LOOK_EVERY_S
             await self._look_around()
@@ -134,7 +143,7 @@ class Supervisor:
         except Exception as error:  # as in one room: the next look may find better
             logger.error("cannot look after the rooms", exc_info=error)
         else:
-            await self._adopt(rows)
+            await self._adopt()
             await self._look_after(rows)
         self._tell()
 
@@ -146,32 +155,31 @@ class Supervisor:
 
     async def _list(self) -> dict[str, RoomRow]:
         """The rooms that have to be listed, by name, as far as they are there."""
+        listed_at, now = self._all_listed_at, self._now()
+        is_all = listed_at is None or now >= listed_at + _LIST_ALL_EVERY_S
         wanted = [name for name, room in self._rooms.items() if not self._is_well(name, room)]
-        is_first = self._strangers is None
-        if not wanted and not is_first:
+        if not (is_all or wanted):
             return {}
-        rows = await self._api.rooms(() if is_first else wanted)
+        rows = await self._api.rooms(() if is_all else wanted)
         self._was_reached = True
+        if is_all:
+            self._strangers.saw(rows, self._rooms)
+            self._all_listed_at = now
         return {row.name: row for row in rows}
 
-    async def _adopt(self, rows: Mapping[str, RoomRow]) -> None:
+    async def _adopt(self) -> None:
         """Takes over the rooms that had an agent of that name: at the start, and more of them each round."""
-        at_once = _ADOPTED_A_ROUND
-        if self._strangers is None:
-            at_once = _ADOPTED_AT_ONCE
-            self._strangers = sorted(rows, key=lambda name: not rows[name].people)
-        asked, self._strangers = self._strangers[:at_once], self._strangers[at_once:]
         async with asyncio.TaskGroup() as tasks:
-            for name in asked:
-                if name not in self._rooms:
-                    tasks.create_task(self._adopt_one(name, self._strangers))
+            for name in self._strangers.next(self._adopts):
+                tasks.create_task(self._adopt_one(name))
+        self._adopts = _ADOPTED_A_ROUND
 
-    async def _adopt_one(self, name: str, untold: list[str]) -> None:
+    async def _adopt_one(self, name: str) -> None:
         try:
             async with self._gate, asyncio.timeout(_LOOK_TIMEOUT_S):
                 was_sent_for = await self._api.was_sent_for(name, self._agent_name)
         except (LibaError, TimeoutError):
-            untold.append(name)
+            self._strangers.forget(name)
             return
         if was_sent_for:
             self._rooms.setdefault(name, SupervisedRoom())
@@ -191,7 +199,8 @@ class Supervisor:
                 elif room.agent:
                     seem_well.append((name, room))
             seem_well.sort(key=lambda one: one[1].asked_at)
-            for name, room in seem_well[:_ASKED_A_ROUND]:
+            is_in_doubt = any(room.has_missed for room in self._rooms.values())
+            for name, room in seem_well[: _ASKED_IN_DOUBT if is_in_doubt else _ASKED_A_ROUND]:
                 with about(room=name):
                     tasks.create_task(self._ask(name, room))
 
@@ -266,6 +275,7 @@ class Supervisor:
         if step is Step.FORGET_UNLESS_KEPT:
             if not (room.is_pinned or has_job):
                 del self._rooms[name]
+                self._strangers.forget(name)
         elif step is not Step.REST and room.may_send(step, self._now(), has_job=has_job):
             await self._send_for_agent(name, room)
 

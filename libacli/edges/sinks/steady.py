@@ -16,11 +16,15 @@ class SteadySink:
     """Plays through another Sink, and only while the room is connected: an utterance waits until it is.
 
     An utterance under which the connection was made anew ends with SinkError: some of it was not heard. One
-    that was merely resumed lost nothing, and goes on.
+    that was merely resumed lost nothing, and goes on. None begins before `own` is set: the room is this
+    agent's, and was not given to another one meanwhile.
     """
 
-    def __init__(self, room: rtc.Room, sink: Sink, *, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self, room: rtc.Room, sink: Sink, *, bounds: Bounds | None = None, own: asyncio.Event | None = None
+    ) -> None:
         self._sink = sink
+        self._own = own
         self._bounds = bounds or Bounds()
         self._connected = asyncio.Event()
         self._connected.set()
@@ -31,6 +35,8 @@ class SteadySink:
 
     async def start(self, on_audible: Callable[[], None]) -> Route:
         await self._until_connected()
+        if self._own:
+            await self._own.wait()
         self._is_broken = False
         return await self._sink.start(on_audible)
 

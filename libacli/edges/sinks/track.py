@@ -33,6 +33,9 @@ class TrackSink:
         self._route = Route("track", reason=reason, target=TRACK_NAME)
         self._source: rtc.AudioSource | None = None
         self._publication: rtc.LocalTrackPublication | None = None
+        self._is_taken = asyncio.Event()
+        room.on("local_track_subscribed", lambda *_: self._is_taken.set())
+        room.on("local_track_republished", lambda *_: self._is_taken.clear())
         self._on_audible: Callable[[], None] | None = None
         self._audible_timer: asyncio.TimerHandle | None = None
 
@@ -52,11 +55,13 @@ class TrackSink:
         self._publication = await self._room.local_participant.publish_track(track, options)
 
     async def subscribed(self, *, within_s: float) -> None:
-        """Waits until somebody takes its sound, `within_s` at most: what is played before nobody hears."""
-        if self._publication:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(within_s):
-                    await self._publication.wait_for_subscription()
+        """Waits until somebody takes its sound, `within_s` at most: what is played before nobody hears.
+
+        After a full reconnect somebody has to take it anew.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._is_taken.wait()
 
     async def start(self, on_audible: Callable[[], None]) -> Route:
         self._on_audible = on_audible

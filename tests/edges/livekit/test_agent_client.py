@@ -106,6 +106,19 @@ async def test_the_dispatch_is_withdrawn_when_nobody_came(server: TwirpPeer, cli
     assert [asked.body["dispatch_id"] for asked in server.asked("DeleteDispatch")] == ["AD_1"]
 
 
+async def test_who_gets_no_agent_while_one_of_that_name_is_elsewhere_is_told_that_its_workers_are_full(
+    server: TwirpPeer, client: AgentClient
+) -> None:
+    server.participants = []
+    rows = [{"name": "demo", "num_publishers": 1}, {"name": "quiet"}, {"name": "busy", "num_publishers": 1}]
+    server.play("ListRooms", Answer({"rooms": rows}))
+    server.play("ListParticipants", people(), people(), people(agent()))
+    with pytest.raises(NoAgentError) as caught:
+        await client.reach(timeout_s=0.05)
+    assert "its workers are full" in caught.value.hint
+    assert server.asked("ListParticipants")[-1].body["room"] == "busy"
+
+
 async def test_what_no_worker_has_taken_is_dispatched_anew_for_one_that_comes_later(
     server: TwirpPeer, client: AgentClient
 ) -> None:
@@ -257,7 +270,6 @@ async def test_waiting_for_what_was_only_sent_claims_nothing_either(
         ("queue_full", "--interrupt"),
         ("unsupported_text", "OPENAI_API_KEY"),
         ("unauthorized", "LIVEKIT_API_SECRET"),
-        ("draining", "started again"),
         ("nothing_to_say", ""),
     ],
 )
@@ -270,6 +282,33 @@ async def test_a_refusal_comes_with_its_reason_and_the_next_step(
     assert caught.value.reason == reason
     assert hint in caught.value.hint
     assert len(server.asked("PerformRpc")) == 1
+
+
+DRAINING = reply(epoch=EPOCH, rejected="draining", message="it is shutting down")
+
+
+async def test_the_follower_of_an_agent_that_is_told_to_go_gets_the_line(
+    server: TwirpPeer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", *[DRAINING] * 5)
+    follower = people(agent("liba-agent-2"))
+    server.play("ListParticipants", *[people(agent())] * 4, people(), people(), follower, follower)
+    assert (await found.say(HELLO)).level == "accepted"
+    asked = [one.body["destination_identity"] for one in calls(server, SAY_METHOD)]
+    assert asked == ["liba-agent-1"] * 5 + ["liba-agent-2"]
+    assert {one.rpc["id"] for one in calls(server, SAY_METHOD)} == {"u1"}
+    assert len(server.asked("CreateDispatch")) == 1
+
+
+async def test_an_agent_that_is_told_to_go_and_stays_is_waited_for_longer_than_one_that_is_gone(
+    server: TwirpPeer, found: AgentClient
+) -> None:
+    server.play("PerformRpc", *[DRAINING] * 100)
+    with pytest.raises(RefusedError) as caught:
+        await found.say(HELLO)
+    assert caught.value.reason == "draining"
+    assert "started again" in caught.value.hint
+    assert 1.5 <= asyncio.get_running_loop().time() / 0.5 < 2
 
 
 async def test_a_participant_that_takes_no_requests_is_not_asked_again(

@@ -72,6 +72,18 @@ async def test_an_utterance_begins_when_the_connection_is_back(
     await sink.finish()
 
 
+async def test_an_utterance_begins_when_the_room_is_known_to_be_its_agents_own(
+    connection: Connection, inner: RecordingSink
+) -> None:
+    own = asyncio.Event()
+    sink = SteadySink(cast(rtc.Room, connection), inner, own=own)
+    asyncio.get_running_loop().call_later(3, own.set)
+    await sink.start(lambda: None)
+    assert asyncio.get_running_loop().time() == 3
+    await sink.write(FRAME)
+    await sink.finish()
+
+
 async def test_an_utterance_under_which_the_connection_was_resumed_goes_on(
     connection: Connection, sink: SteadySink
 ) -> None:
