@@ -13,7 +13,8 @@ from typing import Protocol
 from libacli.core.protocol import AGENT_ATTRIBUTE, EPOCH_ATTRIBUTE
 from libacli.edges.avatars.viewers import is_heard
 from libacli.errors import LibaError
-from libacli.room_parts import AvatarParts, Parts
+from libacli.room_parts import Parts
+from libacli.room_sinks import AvatarParts
 from libacli.speech.scribe import Scribe
 
 logger = logging.getLogger("liba.agent")

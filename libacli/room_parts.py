@@ -10,49 +10,38 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from livekit import rtc
 
 from libacli.complaint_log import ComplaintLog
-from libacli.config import Settings, is_loopback
+from libacli.config import Settings
 from libacli.core.acquaintance import Acquaintances
 from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.caps import SayCaps
 from libacli.core.event import AgentFacts
 from libacli.core.hour import OWNER, Account
-from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, make_avatar_service
-from libacli.edges.avatars.expression import Expression
-from libacli.edges.avatars.learned_cap import learned_cap
 from libacli.edges.avatars.ledger_port import ConversationLedger
 from libacli.edges.avatars.minutes import AvatarMinutes
-from libacli.edges.avatars.policy import avatar_policy
 from libacli.edges.avatars.port import AvatarService
-from libacli.edges.avatars.session import AvatarSession
 from libacli.edges.journal.choose import make_journal, make_seal, place_of
 from libacli.edges.livekit.agent_state import AgentStateAttribute
-from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.authorization import RoomAuthorization, say_caps
 from libacli.edges.livekit.caption_writer import CaptionWriter
-from libacli.edges.livekit.encryption import ENCRYPTED, EncryptionWatch
+from libacli.edges.livekit.encryption import EncryptionWatch
 from libacli.edges.livekit.hour_file import HourFile, hour_path
 from libacli.edges.livekit.hour_port import HourKeeper
-from libacli.edges.livekit.participants import sound_of
 from libacli.edges.livekit.room_gate import putting_out
 from libacli.edges.livekit.room_transport import RoomTransport
 from libacli.edges.livekit.signing import wall_clock
 from libacli.edges.livekit.stream_origin import StreamOrigin
 from libacli.edges.metrics.meter import Meter, Meters
-from libacli.edges.sinks.avatar import AvatarSink
-from libacli.edges.sinks.steady import SteadySink
-from libacli.edges.sinks.track import TrackSink
 from libacli.fleet import Fleet
+from libacli.room_sinks import AvatarParts, RoomSinks, SpeechTrack, room_sinks
 from libacli.room_speech import room_captions, room_pronunciations, room_speaker
 from libacli.speech.announcer import Announcer, Outlet
 from libacli.speech.chain import ChainVoice
 from libacli.speech.desk import Desk
-from libacli.speech.fallback import FallbackSink
 from libacli.speech.heir import SpeakersHeir
 from libacli.speech.journal import Journal
 from libacli.speech.notes import NoNotes, Notes
@@ -64,30 +53,6 @@ from libacli.speech.waiters import Waiters
 logger = logging.getLogger("liba.room")
 
 _OWNER = Account(OWNER, is_owner=True)
-
-
-@dataclass(frozen=True)
-class AvatarParts:
-    """What there is besides when the settings name an avatar."""
-
-    service: AvatarService
-    sink: AvatarSink
-    session: AvatarSession
-    expression: Expression
-
-
-class SpeechTrack(Sink, Protocol):
-    """The agent's own track, as `TrackSink` has it."""
-
-    @property
-    def sid(self) -> str:
-        """The server's name of it; empty before `open`."""
-
-    async def open(self) -> None:
-        """Publishes it. Once."""
-
-    async def subscribed(self, *, within_s: float) -> None:
-        """Waits until somebody takes its sound, so long at most."""
 
 
 @dataclass(frozen=True)
@@ -146,43 +111,35 @@ def assemble(
     """
     epoch = uuid.uuid4().hex[:8]
     bounds = _bounds(settings)
-    is_shut_out = _shuts_avatar_out(settings)
-    if is_shut_out:
-        title = avatar_vendor(settings).title
-        logger.warning("no avatar: the room is encrypted end to end, and %s can be given no key", title)
     fleet = Fleet(settings)
     ledger = ledger or fleet.ledger()
     minutes = fleet.minutes(room=room.name)
-    with_avatar = settings.has_avatar and not is_shut_out
-    service = avatar_service or (make_avatar_service(settings) if with_avatar else None)
-    reason = ENCRYPTED if is_shut_out else "not configured"
-    track = track or TrackSink(room, reason=reason, is_spare=service is not None)
+    sinks = room_sinks(
+        settings,
+        room,
+        bounds=bounds,
+        ledger=ledger,
+        minutes=minutes,
+        track=track,
+        avatar_service=avatar_service,
+    )
+    avatar = sinks.avatar
     encryption = EncryptionWatch(room, has_key=settings.livekit_e2ee_key is not None)
-    avatar = _avatar_parts(settings, room, service, bounds, ledger, minutes) if service else None
-    either = FallbackSink(avatar.sink, track, bounds=bounds) if avatar else track
-    own = asyncio.Event()
-    own.set()
-    sink = SteadySink(room, either, bounds=bounds, own=own)
     caps = say_caps(settings, hour_clock=_wall_clock)
     all_meters = Meters(
         meters,
-        avatar_time=lambda: avatar.session.seconds if avatar else 0.0,
+        avatar_time=lambda: sinks.avatar_seconds,
         caps=lambda: (*caps.usage(_OWNER, asyncio.get_running_loop().time()), *minutes.usage()),
     )
     log = ComplaintLog(logger, on_defect=lambda: all_meters.refuse("internal"))
     transport = _transport(settings, room, all_meters, log, origin)
     state = AgentStateAttribute(room, log)
-
     pronunciations = room_pronunciations(settings)
-
-    def track_sid(utterance: Utterance) -> str:
-        return sound_of(room, avatar.sink.identity) if avatar and utterance.route == "avatar" else track.sid
-
-    captions = room_captions(settings, room, pronunciations, track_sid, log)
+    captions = room_captions(settings, room, pronunciations, sinks.track_sid, log)
     waiters = Waiters()
     of_avatar: tuple[Outlet, ...] = (avatar.session.demand, avatar.expression) if avatar else ()
     announcer = Announcer(
-        lambda: _facts(settings, room, voice, avatar, speaker, epoch, encryption),
+        lambda: _facts(settings, room, voice, sinks, speaker, epoch, encryption),
         _wall_clock,
         (
             *(transport, all_meters, state, waiters),
@@ -199,17 +156,17 @@ def assemble(
 
     scribe = _scribe(settings, room, journal, heir) if journal else None
     notes = scribe or NoNotes()
-    speaker = room_speaker(settings, voice, known, sink, announcer, caps, bounds, pronunciations, notes)
+    speaker = room_speaker(settings, voice, known, sinks.sink, announcer, caps, bounds, pronunciations, notes)
     desk = _desk(settings, room, speaker, announcer, waiters, caps, minutes, notes, log)
     return Parts(
         settings=settings,
         room=room,
         epoch=epoch,
         voice=voice,
-        track=track,
+        track=sinks.track,
         avatar=avatar,
-        own=own,
-        sink=sink,
+        own=sinks.own,
+        sink=sinks.sink,
         speaker=speaker,
         desk=desk,
         transport=transport,
@@ -223,64 +180,25 @@ def assemble(
     )
 
 
-def _avatar_parts(
-    settings: Settings,
-    room: rtc.Room,
-    service: AvatarService,
-    bounds: Bounds,
-    ledger: ConversationLedger,
-    minutes: AvatarMinutes,
-) -> AvatarParts:
-    sink = AvatarSink(room, audible_timeout_s=settings.avatar_audible_timeout, bounds=bounds)
-    session = AvatarSession(
-        room,
-        sink,
-        service,
-        policy=avatar_policy(settings),
-        credentials=settings.livekit().outside,
-        ledger=ledger,
-        minutes=minutes,
-        cap=learned_cap(settings),
-        remove=lambda identity: _remove(settings, room.name, identity),
-    )
-    expression = Expression(room, service.vendor, identity=lambda: sink.identity)
-    return AvatarParts(service, sink, session, expression)
-
-
-async def _remove(settings: Settings, room: str, identity: str) -> None:
-    async with LiveKitApi(settings.livekit()) as api:
-        await api.remove(room, identity)
-
-
 def _facts(
     settings: Settings,
     room: rtc.Room,
     voice: Voice,
-    avatar: AvatarParts | None,
+    sinks: RoomSinks,
     speaker: Speaker,
     epoch: str,
     encryption: EncryptionWatch,
 ) -> AgentFacts:
-    absence = ENCRYPTED if _shuts_avatar_out(settings) else "not configured"
     return AgentFacts(
         room=room.name,
         agent=settings.agent_name,
         model=voice.model,
         voice_state=voice.reason if isinstance(voice, ChainVoice) else "",
-        avatar=avatar.sink.state if avatar else absence,
+        avatar=sinks.avatar_state,
         queue=speaker.queue_length,
         epoch=epoch,
         encryption=encryption.state,
     )
-
-
-def _shuts_avatar_out(settings: Settings) -> bool:
-    """Whether an avatar is configured that cannot come, as the room is encrypted and it gets no key.
-
-    Tavus knows no way to give it one. The stand-in of this machine has it from its own settings.
-    """
-    is_sealed = settings.has_avatar and settings.livekit_e2ee_key is not None
-    return is_sealed and not is_loopback(avatar_base_url(settings))
 
 
 def _transport(

@@ -3,6 +3,8 @@
 A real server, a worker with rooms as processes, avatars and a voice that fail now and then; every 20 s
 something is killed, put out, or cut off. A viewer in each room hears which utterance was spoken, by its
 pitch. What was accepted must be spoken once, in order, or whoever said it must be told that it was not.
+`--cluster` does the same to two nodes, Redis and three workers (see `soak_cluster`), `--journal redis` with a
+queue that outlives its agents.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from aiohttp import web
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.errors import LibaError
 from tests.bench.local_stack import Stack, local_server
+from tests.bench.soak_cluster import soak_cluster
 from tests.bench.soak_ear import spoken
 from tests.bench.soak_room import Room, Tally
 from tests.bench.soak_worker import Worker
@@ -216,5 +219,13 @@ if __name__ == "__main__":
     parser.add_argument("--utterances", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=math.inf, help="Say nothing new after that")
+    parser.add_argument("--cluster", action="store_true", help="On machines of its own: takes root")
+    parser.add_argument("--journal", choices=["off", "redis"], default="off", help="With --cluster")
     arguments = parser.parse_args()
-    sys.exit(0 if asyncio.run(main(arguments.utterances, arguments.seed, arguments.seconds)) else 1)
+    utterances, seed, seconds = arguments.utterances, arguments.seed, arguments.seconds
+    soak = (
+        soak_cluster(utterances, seed, journal=arguments.journal, for_s=seconds)
+        if arguments.cluster
+        else main(utterances, seed, seconds)
+    )
+    sys.exit(0 if asyncio.run(soak) else 1)
