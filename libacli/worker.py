@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from livekit.agents import NOT_GIVEN, AgentServer, JobExecutorType, JobRequest
+from livekit.agents import AgentServer, JobExecutorType, JobRequest
 
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.capacity import load
@@ -31,9 +31,10 @@ from libacli.edges.livekit.tokens import AGENT_IDENTITY_PREFIX
 from libacli.edges.metrics.worker import worker_metrics
 from libacli.edges.orchestrator.probes import Part, Probes
 from libacli.edges.voices.choose import load_plugins
-from libacli.errors import LibaError, StoreError, UnreachableError
+from libacli.errors import ConfigError, LibaError, StoreError, UnreachableError
 from libacli.fleet import Fleet
 from libacli.masking import without_password
+from libacli.network_environment import proxy_variable
 from libacli.room_agent import DRAIN_TIMEOUT_S, FLUSH_TIMEOUT_S
 from libacli.room_job import RoomJobs
 
@@ -238,8 +239,25 @@ def _make_server(settings: Settings, load_fnc: Callable[[AgentServer], float]) -
         preload_modules=["libacli.room_job", "libacli.edges.voices.speech"],  # once, for all room processes
         session_end_timeout=DRAIN_TIMEOUT_S + FLUSH_TIMEOUT_S + _AVATAR_END_S,
         shutdown_process_timeout=_PROCESS_END_S,
-        http_proxy=None if credentials.is_loopback else NOT_GIVEN,
+        http_proxy=_proxy_to(credentials),
     )
+
+
+def _proxy_to(credentials: LiveKitCredentials) -> str | None:
+    """The proxy of the worker's own connection; the SDK would take one without a look at NO_PROXY.
+
+    Raises ConfigError for one that it cannot use.
+    """
+    variable = "" if credentials.is_loopback else proxy_variable(credentials.http_url)
+    if not variable:
+        return None
+    proxy = os.environ[variable]
+    if proxy.lower().startswith("socks"):
+        raise ConfigError(
+            f"{variable} is a SOCKS proxy, and a worker's connection to LiveKit cannot go through one",
+            hint="name an HTTP proxy in HTTPS_PROXY, or LiveKit's host in NO_PROXY",
+        )
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def _avatar_words(settings: Settings) -> str:

@@ -17,6 +17,7 @@ from libacli.cli.options import group
 from libacli.cli.output import output
 from libacli.core_files import leave_no_core_files
 from libacli.errors import LibaError
+from libacli.network_environment import spell_out
 from libacli.user_folders import folder_error, settle_home
 
 COMMANDS = (
@@ -141,6 +142,7 @@ def common(
 def main() -> None:
     leave_no_core_files()
     settle_home(os.environ)
+    spell_out(os.environ)
     # Pydantic would look through every installed distribution for plugins; liba uses none.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Python looks for modules in the current folder first, also in processes for rooms that are started here.

@@ -25,6 +25,7 @@ from libacli.child_environment import environment_of, on_path
 from libacli.errors import InstallError, TamperedError
 from libacli.local.guard import GuardedProcess
 from libacli.local.pins import GO_WHEEL, PINS, SERVER_VERSION, SOURCE_VERSION, Pins
+from libacli.network_environment import building
 
 RELEASES_URL = "https://github.com/livekit/livekit/releases/download"
 
@@ -86,7 +87,9 @@ def from_release(shop: Workshop) -> Path:
     base = f"{shop.releases_url}/v{SERVER_VERSION}"
     archive = shop.temp / name
     shop.progress.step(f"Downloading livekit-server {SERVER_VERSION}, the official release")
-    with _http_errors(), httpx2.Client(follow_redirects=True, timeout=_TIMEOUT) as client:
+    with building():
+        client = httpx2.Client(follow_redirects=True, timeout=_TIMEOUT)
+    with _http_errors(), client:
         sha256 = _download(client, f"{base}/{name}", archive, shop)
     if sha256 != pinned:
         raise TamperedError(

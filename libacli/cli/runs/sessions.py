@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -12,6 +13,7 @@ import httpx2
 from libacli.cli.output import output
 from libacli.config import Settings, is_loopback
 from libacli.errors import CredentialsError, LibaError, UnreachableError, UsageError
+from libacli.network_environment import building
 
 _TIMEOUT_S = 15.0
 """Longer than the server asks LiveKit to put somebody out."""
@@ -40,9 +42,7 @@ class SessionsRun:
         if key and address.startswith("http:") and not is_loopback(address):
             output.status("warning  the key travels in the clear: use the https:// address")
         try:
-            with httpx2.Client(
-                base_url=address, headers=headers, timeout=_TIMEOUT_S, trust_env=not is_loopback(address)
-            ) as client:
+            with self._client(address, headers) as client:
                 self._end(client) if self.end else self._show(client)
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
             raise UsageError(f"{address!r} is not an address", hint="like http://127.0.0.1:8080") from error
@@ -50,6 +50,13 @@ class SessionsRun:
             raise UnreachableError(
                 f"no `liba serve` answers at {address}", hint="is it running? Else say where: --address"
             ) from error
+
+    def _client(self, address: str, headers: Mapping[str, str]) -> httpx2.Client:
+        is_local = is_loopback(address)
+        with nullcontext() if is_local else building():
+            return httpx2.Client(
+                base_url=address, headers=headers, timeout=_TIMEOUT_S, trust_env=not is_local
+            )
 
     def _show(self, client: httpx2.Client) -> None:
         told = _answer(client.get("/api/sessions"))

@@ -18,6 +18,7 @@ from livekit.agents import APIConnectionError, APIConnectOptions
 from livekit.plugins.tavus.api import DEFAULT_FACE_ID, DEFAULT_PAL_ID, TavusAPI
 from pydantic import SecretStr
 
+from libacli.config import is_loopback
 from libacli.edges.avatars.port import Invitation, ListedConversation
 from libacli.edges.avatars.tavus_errors import refusal
 from libacli.edges.avatars.tavus_pal import misfit_of
@@ -68,6 +69,7 @@ class Tavus:
         self._session = aiohttp.ClientSession(
             headers={"x-api-key": self._api_key.get_secret_value()},
             timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=_CONNECT_TIMEOUT_S),
+            trust_env=not is_loopback(self.base_url),  # a proxy: HTTPS_PROXY, NO_PROXY
             middlewares=(no_redirects, _refuse),
         )
         return self

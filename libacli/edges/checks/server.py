@@ -6,6 +6,7 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -23,6 +24,7 @@ from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.encryption import ANOTHER_KEY, NO_KEY
 from libacli.edges.no_redirects import no_redirects
 from libacli.errors import LibaError, NoAgentError, RefusedError, UnreachableError
+from libacli.network_environment import building
 
 RPC_SINCE = (1, 9, 2)
 NO_LOSS_SINCE = (1, 13, 7)
@@ -61,7 +63,10 @@ async def first_answer(credentials: LiveKitCredentials) -> Answer:
     """Asks the server for nothing in particular. Raises UnreachableError that says what is in the way."""
     url = credentials.http_url
     try:
-        async with httpx2.AsyncClient(timeout=_TIMEOUT_S, trust_env=not credentials.is_loopback) as client:
+        is_local = credentials.is_loopback
+        with nullcontext() if is_local else building():
+            made = httpx2.AsyncClient(timeout=_TIMEOUT_S, trust_env=not is_local)
+        async with made as client:
             response = await client.get(url)
     except httpx2.InvalidURL as error:
         raise UnreachableError(f"{url} is not an address", hint="check LIVEKIT_URL") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import httpx2
 import openai
@@ -11,6 +12,7 @@ from libacli.config import Settings, is_loopback
 from libacli.config_values import pairs_of
 from libacli.edges.voices.openai_address import AZURE_KEY, is_azure_deployment, split_address
 from libacli.errors import ConfigError
+from libacli.network_environment import building
 
 _KEEPALIVE_S = 180.0
 """An idle connection is kept so long: a line after a quiet minute pays no new handshake. Well below the four
@@ -51,22 +53,13 @@ def open_client(
     Needs no loop, and should not be called in a busy one: it reads the system's certificates (40 ms).
     `base_url` is OpenAI's own when empty; a server that wants no key may be given an empty one.
     `headers` and `query` go with each request. An Azure deployment gets the key as it wants it, besides.
-    A proxy from the environment is passed by when the server is on this machine.
+    A proxy from the environment is passed by when the server is on this machine; raises ConfigError for one,
+    or for certificates, that cannot be used.
     """
     base_url, own_query = split_address(base_url)
     named = {name.lower() for name in headers or ()}
     azure = (
         {AZURE_KEY: api_key} if api_key and AZURE_KEY not in named and is_azure_deployment(base_url) else {}
-    )
-    http_client = http_client or httpx2.AsyncClient(
-        limits=httpx2.Limits(
-            max_connections=100, max_keepalive_connections=20, keepalive_expiry=_KEEPALIVE_S
-        ),
-        # A proxy that compresses has to collect first; sound is wanted as it comes.
-        headers={"Accept-Encoding": "identity"},
-        timeout=httpx2.Timeout(None, connect=_CONNECT_TIMEOUT_S),
-        trust_env=not is_loopback(base_url),
-        follow_redirects=False,  # key and text belong to the address that the user gave
     )
     return openai.AsyncOpenAI(
         api_key=api_key or "none",
@@ -77,5 +70,19 @@ def open_client(
         default_query={**own_query, **(query or {})},
         max_retries=0,  # a retry after the first byte would repeat the beginning; SpeechApiVoice knows when
         timeout=httpx2.Timeout(None, connect=_CONNECT_TIMEOUT_S),
-        http_client=http_client,
+        http_client=http_client or _http_client(is_local=is_loopback(base_url)),
     )
+
+
+def _http_client(*, is_local: bool) -> httpx2.AsyncClient:
+    with nullcontext() if is_local else building():
+        return httpx2.AsyncClient(
+            limits=httpx2.Limits(
+                max_connections=100, max_keepalive_connections=20, keepalive_expiry=_KEEPALIVE_S
+            ),
+            # A proxy that compresses has to collect first; sound is wanted as it comes.
+            headers={"Accept-Encoding": "identity"},
+            timeout=httpx2.Timeout(None, connect=_CONNECT_TIMEOUT_S),
+            trust_env=not is_local,
+            follow_redirects=False,  # key and text belong to the address that the user gave
+        )
