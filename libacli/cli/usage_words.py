@@ -11,6 +11,9 @@ UsageProblem: Any = typer.BadParameter.__bases__[0]
 """What Typer raises for a wrong command line; it has no public name."""
 
 _NUMBERS = {"int": "N", "float": "NUMBER"}
+_UNKNOWN_OPTION = re.compile(r"No such option: -(?!-\w)")
+"""One that is none and looks like none: `-5`, `-- so`, and not a long one that is misspelled."""
+
 _EXTRA = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)")
 
 
@@ -32,8 +35,11 @@ def value_name(param: Any) -> str | None:
 def explained(message: str, param: Any, *, takes_text: bool) -> str:
     """`message` of Typer's, about `param` where it is about one, so that it says what would be right."""
     if extra := _EXTRA.fullmatch(message):
-        hint = "; put a text of several words in quotes" if takes_text else ""
-        return f"{extra[1]} is too much{hint}"
+        is_option = extra[1].startswith("-")
+        hint = "options stand before --" if is_option else "put a text of several words in quotes"
+        return f"{extra[1]} is too much{f'; {hint}' if takes_text else ''}"
+    if takes_text and _UNKNOWN_OPTION.match(message):
+        return f"{message}; a text that begins with a minus stands last, behind --: -- '-5 degrees'"
     least, most = getattr(param, "min", None), getattr(param, "max", None)
     if message.startswith("Input should be") and (least is not None or most is not None):
         return f"it must be {_range(least, most)}"

@@ -36,6 +36,9 @@ def test_no_summary_of_a_command_is_cut(bare_shell: Shell, path: tuple[str, ...]
     ("arguments", "words"),
     [
         (("say", "Hello", "world"), "world is too much; put a text of several words in quotes"),
+        (("say", "-5 degrees"), "No such option: -5; a text that begins with a minus stands last, behind --"),
+        (("say", "--", "-5 degrees", "--id", "x"), "--id x is too much; options stand before --"),
+        (("say", "Hi.", "--tiemout", "5"), "No such option: --tiemout (Possible options: "),
         (("stop", "now"), "now is too much"),
         (("stop", "--id", ""), "--id is empty - leave it out to stop all"),
         (("say", "Hi.", "--speed", "9"), "'--speed': it must be 0.25 to 4"),
