@@ -66,7 +66,7 @@ async def agent_in_room(parts: Parts, job: Job) -> AsyncIterator[None]:
     is ended, and everything is closed in order, also when closing one thing fails.
     """
     async with AsyncExitStack() as closing:
-        closing.push_async_callback(parts.fleet.aclose)
+        closing.push_async_callback(parts.shared.aclose)
         closing.push_async_callback(asyncio.to_thread, parts.ledger.close)
         closing.push_async_callback(parts.voice.aclose)
         closing.push_async_callback(parts.sink.aclose)

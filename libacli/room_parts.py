@@ -36,9 +36,9 @@ from libacli.edges.livekit.room_transport import RoomTransport
 from libacli.edges.livekit.signing import wall_clock
 from libacli.edges.livekit.stream_origin import StreamOrigin
 from libacli.edges.metrics.meter import Meter, Meters
-from libacli.fleet import Fleet
 from libacli.room_sinks import AvatarParts, RoomSinks, SpeechTrack, room_sinks
 from libacli.room_speech import room_captions, room_pronunciations, room_speaker
+from libacli.shared_counts import SharedCounts
 from libacli.speech.announcer import Announcer, Outlet
 from libacli.speech.chain import ChainVoice
 from libacli.speech.desk import Desk
@@ -83,7 +83,7 @@ class Parts:
     hour_keepers: Sequence[HourKeeper]
     """Of this machine first, then of all; none: there is no cap that would have to be counted."""
 
-    fleet: Fleet
+    shared: SharedCounts
 
     scribe: Scribe | None
     """None: what waits ends with this agent."""
@@ -111,9 +111,9 @@ def assemble(
     """
     epoch = uuid.uuid4().hex[:8]
     bounds = _bounds(settings)
-    fleet = Fleet(settings)
-    ledger = ledger or fleet.ledger()
-    minutes = fleet.minutes(room=room.name)
+    shared = SharedCounts(settings)
+    ledger = ledger or shared.ledger()
+    minutes = shared.minutes(room=room.name)
     sinks = room_sinks(
         settings,
         room,
@@ -174,8 +174,8 @@ def assemble(
         captions=captions,
         meters=all_meters,
         ledger=ledger,
-        hour_keepers=_hour_keepers(settings, caps, epoch, characters, fleet),
-        fleet=fleet,
+        hour_keepers=_hour_keepers(settings, caps, epoch, characters, shared),
+        shared=shared,
         scribe=scribe,
     )
 
@@ -221,12 +221,12 @@ def _nothing(utterance: Utterance) -> None:
 
 
 def _hour_keepers(
-    settings: Settings, caps: SayCaps, epoch: str, file: Path | None, fleet: Fleet
+    settings: Settings, caps: SayCaps, epoch: str, file: Path | None, shared: SharedCounts
 ) -> Sequence[HourKeeper]:
     if caps.hour is None:
         return ()
     here = HourFile(file or hour_path(), caps.hour, api_key=settings.livekit_api_key, agent=epoch)
-    everywhere = fleet.hour(caps.hour, here, agent=epoch)
+    everywhere = shared.hour(caps.hour, here, agent=epoch)
     return (here, everywhere) if everywhere else (here,)
 
 

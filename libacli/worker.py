@@ -32,11 +32,11 @@ from libacli.edges.metrics.worker import worker_metrics
 from libacli.edges.orchestrator.probes import Part, Probes
 from libacli.edges.voices.choose import load_plugins
 from libacli.errors import ConfigError, LibaError, StoreError, UnreachableError
-from libacli.fleet import Fleet
 from libacli.masking import without_password
 from libacli.network_environment import proxy_variable
 from libacli.room_agent import DRAIN_TIMEOUT_S, FLUSH_TIMEOUT_S
 from libacli.room_job import RoomJobs
+from libacli.shared_counts import SharedCounts
 
 logger = logging.getLogger("liba.agent")
 
@@ -88,7 +88,7 @@ class Worker:
         waiting: WaitingRooms | None = None,
     ) -> None:
         self._settings = settings
-        self._ledger = ledger or Fleet(settings).ledger()
+        self._ledger = ledger or SharedCounts(settings).ledger()
         self._api = api
         self._signs = signs or SignsOfLife()
         self._jobs = RoomJobs(settings, metrics_socket, self._signs.address)
@@ -318,14 +318,14 @@ async def _worker(settings: Settings) -> AsyncIterator[Worker]:
 @asynccontextmanager
 async def _open_ledger(settings: Settings) -> AsyncIterator[ConversationLedger]:
     """In which there is nothing any more that earlier workers have left behind, as far as it is known yet."""
-    fleet = Fleet(settings)
-    ledger = fleet.ledger()
+    shared = SharedCounts(settings)
+    ledger = shared.ledger()
     try:
         await _reap_what_was_left(settings, ledger, within_s=_REAP_TIMEOUT_S)
         yield ledger
     finally:
         await asyncio.to_thread(ledger.close)
-        await fleet.aclose()
+        await shared.aclose()
 
 
 async def _check(credentials: LiveKitCredentials, room: str) -> None:

@@ -33,10 +33,10 @@ def run_reap(settings: Settings, *, is_for_all: bool, is_forced: bool, as_json: 
 
 
 async def _reap(settings: Settings) -> int:
-    from libacli.fleet import Fleet
+    from libacli.shared_counts import SharedCounts
     from libacli.worker import reap  # takes a second: what is missing is told before
 
-    ledger = Fleet(settings).ledger()
+    ledger = SharedCounts(settings).ledger()
     try:
         return await reap(settings, ledger, everywhere=True)
     finally:

@@ -14,8 +14,8 @@ from libacli.edges.avatars.conversation_names import ConversationName, project_o
 from libacli.edges.avatars.ledger import Entry, Ledger, conversations_path
 from libacli.edges.avatars.tavus import Tavus
 from libacli.edges.livekit.signing import wall_clock
-from libacli.fleet import Fleet
 from libacli.local.avatar_manners import Manners
+from libacli.shared_counts import SharedCounts
 from tests.avatar_contracts import invitation
 from tests.cli.conftest import Ended, Shell
 from tests.faulty_avatar import FaultyAvatar, Script
@@ -107,16 +107,16 @@ async def left_elsewhere(
 ) -> None:
     """A conversation that another machine has begun, which shows no life any more."""
     monkeypatch.setenv("XDG_STATE_HOME", str(folder / "elsewhere"))
-    fleet = Fleet(
+    shared = SharedCounts(
         Settings(tavus_api_key=tavus.api_key, tavus_base_url=tavus.base_url, redis_url=SecretStr(redis.url))
     )
-    ledger = await asyncio.to_thread(fleet.ledger)
+    ledger = await asyncio.to_thread(shared.ledger)
     async with Tavus(tavus.api_key, tavus.base_url) as service:
         begun = await service.create(invitation(name))
     entry = Entry(name, "demo", tavus.base_url, ledger.owner, begun, asked_at=wall_clock())
     await asyncio.to_thread(ledger.enter, entry)
     await asyncio.to_thread(ledger.close)
-    await fleet.aclose()
+    await shared.aclose()
 
 
 async def test_what_another_machine_has_left_behind_is_ended_from_anywhere_and_once(

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from libacli.core.caps import SayCaps
 from libacli.core.hour import OWNER, Account, Hour
 from libacli.edges.livekit.hour_file import HourFile
-from libacli.edges.livekit.hour_fleet import HourFleet
 from libacli.edges.livekit.hour_port import HourStore
+from libacli.edges.livekit.shared_hour import SharedHour
 from libacli.edges.redis.connection import make_redis
 from libacli.edges.redis.fakes import FakeHour, FakeShared
 from libacli.edges.redis.hour import RedisHour
@@ -50,8 +50,8 @@ def hour_agent(
     file = HourFile(folder / "characters.json", hour, api_key="key", agent=name, clock=clock)
     if store is None:
         return HourAgent(hour, (file,))
-    fleet = HourFleet(store, hour, file, machine=folder.name, agent=name, clock=clock)
-    return HourAgent(hour, (file, fleet))
+    shared = SharedHour(store, hour, file, machine=folder.name, agent=name, clock=clock)
+    return HourAgent(hour, (file, shared))
 
 
 class TestOneMachine(HourKeeperContract):
@@ -266,8 +266,8 @@ async def test_two_machines_spend_no_more_than_the_cap_and_what_each_had_not_hea
         file = HourFile(
             folder / f"m{number}" / "c.json", cap.hour, api_key="k", agent=f"a{number}", clock=Clock()
         )
-        fleet = HourFleet(store, cap.hour, file, machine=f"m{number}", agent=f"a{number}", clock=Clock())
-        agents.append(HourAgent(cap.hour, (file, fleet)))
+        shared = SharedHour(store, cap.hour, file, machine=f"m{number}", agent=f"a{number}", clock=Clock())
+        agents.append(HourAgent(cap.hour, (file, shared)))
         caps.append(cap)
     spent, unheard, worst = 0, [0, 0], 0
     for at, (who, what, amount) in enumerate(steps):

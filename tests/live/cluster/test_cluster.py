@@ -13,9 +13,9 @@ from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from tests.live.cluster.conftest import MAX_ROOMS, WORKERS
-from tests.live.cluster.fleet import Worker, liba
 from tests.live.cluster.nodes import Cluster
 from tests.live.cluster.speech import AGENT, assert_kept, close, now, speaking
+from tests.live.cluster.workers import Worker, liba
 
 pytestmark = pytest.mark.live
 logger = logging.getLogger("tests.cluster")

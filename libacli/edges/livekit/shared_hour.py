@@ -24,7 +24,7 @@ _ENDS_S = 1.0
 """For the first look, and the last word: a room is not to wait longer for a store that is gone."""
 
 
-class HourFleet:
+class SharedHour:
     """Keeps `hour` in step with other machines through `store`; beside `file`, which does so on this one.
 
     Implements `HourKeeper`. `machine` is what the count of `file` goes by; where that cannot be written, what

@@ -21,7 +21,7 @@ from libacli.edges.avatars.minutes import AvatarMinutes, avatar_minutes
 from libacli.edges.avatars.policy import is_local_avatar
 from libacli.edges.avatars.shared_ledger import SharedLedger
 from libacli.edges.livekit.hour_file import HourFile
-from libacli.edges.livekit.hour_fleet import HourFleet
+from libacli.edges.livekit.shared_hour import SharedHour
 from libacli.edges.redis.connection import make_redis, make_redis_for_threads
 from libacli.edges.redis.conversations import RedisConversations
 from libacli.edges.redis.hour import RedisHour
@@ -30,7 +30,7 @@ from libacli.edges.redis.watch import RedisWatch
 from libacli.private_files import new_private_file, private_folder
 
 
-class Fleet:
+class SharedCounts:
     """The machines that share the Redis of the settings; without one, this machine. `aclose` at the end.
 
     Raises ConfigError when the address of Redis is none, or its client is not installed.
@@ -42,12 +42,12 @@ class Fleet:
         self._redis = make_redis(self._url) if self._url else None
         self._watch = RedisWatch()
 
-    def hour(self, hour: Hour, file: HourFile, *, agent: str) -> HourFleet | None:
+    def hour(self, hour: Hour, file: HourFile, *, agent: str) -> SharedHour | None:
         """Keeps the hour of characters of all machines with this API key; None: there is but this one."""
         if self._redis is None:
             return None
         store = RedisHour(self._redis, self._watch, self._scope(self._settings.livekit_api_key))
-        return HourFleet(store, hour, file, machine=machine_name(), agent=agent)
+        return SharedHour(store, hour, file, machine=machine_name(), agent=agent)
 
     def minutes(self, *, room: str) -> AvatarMinutes:
         """The count of avatar time of this account, for the avatar of `room`."""

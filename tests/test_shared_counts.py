@@ -16,7 +16,7 @@ from libacli.edges.avatars.shared_ledger import SharedLedger
 from libacli.edges.livekit.hour_file import HourFile
 from libacli.edges.redis.connection import make_redis
 from libacli.errors import ConfigError
-from libacli.fleet import Fleet, machine_name
+from libacli.shared_counts import SharedCounts, machine_name
 from tests.redis_server import RedisServer
 
 
@@ -32,7 +32,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 KEY = SecretStr("tavus-secret-key")
-NAME_IT = "from libacli.fleet import machine_name; print(machine_name())"
+NAME_IT = "from libacli.shared_counts import machine_name; print(machine_name())"
 
 
 def names_of_processes(count: int) -> list[str]:
@@ -62,11 +62,11 @@ def test_where_nothing_can_be_written_each_process_is_a_machine_of_its_own(state
 
 
 async def test_without_a_redis_there_is_but_this_machine(tmp_path: Path) -> None:
-    fleet = Fleet(Settings(tavus_api_key=KEY))
+    shared = SharedCounts(Settings(tavus_api_key=KEY))
     hour = Hour(100)
-    assert fleet.hour(hour, HourFile(tmp_path / "c.json", hour, api_key="k", agent="a"), agent="a") is None
-    assert isinstance(fleet.ledger(), Ledger)
-    await fleet.aclose()
+    assert shared.hour(hour, HourFile(tmp_path / "c.json", hour, api_key="k", agent="a"), agent="a") is None
+    assert isinstance(shared.ledger(), Ledger)
+    await shared.aclose()
 
 
 async def test_conversations_with_a_local_avatar_are_nobody_elses_business() -> None:
@@ -74,13 +74,13 @@ async def test_conversations_with_a_local_avatar_are_nobody_elses_business() -> 
     local = Settings(
         redis_url=redis, tavus_api_key=SecretStr("local-1"), tavus_base_url="http://127.0.0.1:8000"
     )
-    assert isinstance(Fleet(local).ledger(), Ledger)
-    assert isinstance(Fleet(Settings(redis_url=redis)).ledger(), Ledger)
+    assert isinstance(SharedCounts(local).ledger(), Ledger)
+    assert isinstance(SharedCounts(Settings(redis_url=redis)).ledger(), Ledger)
 
 
 def test_an_address_that_is_none_is_told_before_anything_begins() -> None:
     with pytest.raises(ConfigError, match=r"redis\.url"):
-        Fleet(Settings(redis_url=SecretStr("nonsense")))
+        SharedCounts(Settings(redis_url=SecretStr("nonsense")))
 
 
 async def test_accounts_are_apart_and_no_key_of_one_stands_in_redis(tmp_path: Path) -> None:
@@ -92,15 +92,15 @@ async def test_accounts_are_apart_and_no_key_of_one_stands_in_redis(tmp_path: Pa
         ]
         ledgers: list[SharedLedger] = []
         for settings in accounts:
-            fleet, hour = Fleet(settings), Hour(100)
-            ledger = fleet.ledger()
+            shared, hour = SharedCounts(settings), Hour(100)
+            ledger = shared.ledger()
             assert isinstance(ledger, SharedLedger)
             entry = Entry(f"liba-{len(ledgers)}", "demo", "http://127.0.0.1:1", ledger.owner, asked_at=1.0)
             assert await asyncio.to_thread(ledger.enter, entry)
-            minutes = fleet.minutes(room="demo")
+            minutes = shared.minutes(room="demo")
             await minutes.count(60)
             hour.spend("ann", 10, 1_800_000_000.0)
-            keeper = fleet.hour(
+            keeper = shared.hour(
                 hour, HourFile(tmp_path / "c.json", hour, api_key="k", agent="a"), agent=f"a{len(ledgers)}"
             )
             assert keeper
@@ -108,7 +108,7 @@ async def test_accounts_are_apart_and_no_key_of_one_stands_in_redis(tmp_path: Pa
             await keeper.load()
             await keeper.aclose()
             ledgers.append(ledger)
-            await fleet.aclose()
+            await shared.aclose()
         client = make_redis(server.url)
         keys = b" ".join([key async for key in client.scan_iter("*")]).decode()
         held = [await client.hlen(key) async for key in client.scan_iter("*:conversations")]
