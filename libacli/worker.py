@@ -15,10 +15,8 @@ from livekit.agents import AgentServer, JobExecutorType, JobRequest
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.capacity import load
 from libacli.core.protocol import STATE_ATTRIBUTE
-from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, make_avatar_service
-from libacli.edges.avatars.ending import end_orphans
+from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor
 from libacli.edges.avatars.ledger_port import ConversationLedger
-from libacli.edges.avatars.reaping import end_lapsed, whom_agents_need
 from libacli.edges.journal.choose import WaitingRooms, check_journal, rooms_that_wait
 from libacli.edges.livekit.agent_server import Server
 from libacli.edges.livekit.agent_state import FIRST_STATE
@@ -31,7 +29,8 @@ from libacli.edges.livekit.tokens import AGENT_IDENTITY_PREFIX
 from libacli.edges.metrics.worker import worker_metrics
 from libacli.edges.orchestrator.probes import Part, Probes
 from libacli.edges.voices.choose import load_plugins
-from libacli.errors import ConfigError, LibaError, StoreError, UnreachableError
+from libacli.errors import ConfigError, UnreachableError
+from libacli.leftovers import end_leftovers, has_leftovers, open_ledger
 from libacli.masking import without_password
 from libacli.network_environment import proxy_variable
 from libacli.room_agent import DRAIN_TIMEOUT_S, FLUSH_TIMEOUT_S
@@ -39,9 +38,6 @@ from libacli.room_job import RoomJobs
 from libacli.shared_counts import SharedCounts
 
 logger = logging.getLogger("liba.agent")
-
-_REAP_TIMEOUT_S = 60.0
-"""For what earlier agents have left behind, before the first room is taken."""
 
 _CLEAN_UP_TIMEOUT_S = 5.0
 """The same between two looks of the supervisor, which it holds up: as long as those are apart."""
@@ -172,17 +168,15 @@ class Worker:
 
     async def clean_up(self) -> None:
         """See `Agents`."""
-        await _reap_what_was_left(self._settings, self._ledger, within_s=_CLEAN_UP_TIMEOUT_S)
+        await end_leftovers(self._settings, self._ledger, within_s=_CLEAN_UP_TIMEOUT_S)
 
     async def _look_back(self) -> None:
         """Ends what is left behind while this worker runs, as far as it is known by then; until cancelled."""
         if self._settings.has_avatar:
             while True:
-                if await asyncio.to_thread(_is_anything_left, self._ledger):
+                if await asyncio.to_thread(has_leftovers, self._ledger):
                     within_s = _LOOK_BACK_TIMEOUT_S
-                    await _reap_what_was_left(
-                        self._settings, self._ledger, within_s=within_s, everywhere=True
-                    )
+                    await end_leftovers(self._settings, self._ledger, within_s=within_s, everywhere=True)
                 await asyncio.sleep(_LOOK_BACK_EVERY_S)
 
     @property
@@ -301,7 +295,7 @@ async def _worker(settings: Settings) -> AsyncIterator[Worker]:
     await _check(credentials, settings.say_room)
     signs = SignsOfLife()
     async with (
-        _open_ledger(settings) as ledger,
+        open_ledger(settings) as ledger,
         worker_metrics(settings, os.environ) as metrics_socket,
         signs.listening(),
         rooms_that_wait(settings, clock=wall_clock) as waiting,
@@ -312,63 +306,10 @@ async def _worker(settings: Settings) -> AsyncIterator[Worker]:
                 settings, api, metrics_socket=metrics_socket, signs=signs, ledger=ledger, waiting=waiting
             )
         finally:  # a room that was killed a moment ago has left its avatar behind, and nobody looks any more
-            await _reap_what_was_left(settings, ledger, within_s=_LAST_REAP_TIMEOUT_S)
-
-
-@asynccontextmanager
-async def _open_ledger(settings: Settings) -> AsyncIterator[ConversationLedger]:
-    """In which there is nothing any more that earlier workers have left behind, as far as it is known yet."""
-    shared = SharedCounts(settings)
-    ledger = shared.ledger()
-    try:
-        await _reap_what_was_left(settings, ledger, within_s=_REAP_TIMEOUT_S)
-        yield ledger
-    finally:
-        await asyncio.to_thread(ledger.close)
-        await shared.aclose()
+            await end_leftovers(settings, ledger, within_s=_LAST_REAP_TIMEOUT_S)
 
 
 async def _check(credentials: LiveKitCredentials, room: str) -> None:
     """One cheap call, because the worker itself would only try again and again, whatever is wrong."""
     async with LiveKitApi(credentials) as api:
         await api.participants(room)
-
-
-def _is_anything_left(ledger: ConversationLedger) -> bool:
-    """By agents that are gone, or seem to be."""
-    try:
-        return bool(ledger.orphans() or ledger.lapsed())
-    except StoreError:  # said once, by who watches over Redis
-        return False
-
-
-async def _reap_what_was_left(
-    settings: Settings, ledger: ConversationLedger, *, within_s: float, everywhere: bool = False
-) -> None:
-    """Of this machine, which takes a moment; `everywhere`: of others too, whose agents have to be asked."""
-    try:
-        async with asyncio.timeout(within_s):
-            if count := await reap(settings, ledger, everywhere=everywhere):
-                logger.warning("ended %d conversations that an earlier agent had left behind", count)
-    except StoreError:
-        pass  # said once, by who watches over Redis; asked again at the next look
-    except (LibaError, TimeoutError) as error:
-        reason = str(error) or "no answer"
-        logger.warning("could not end what an earlier agent left behind: %s; liba reap", reason)
-
-
-async def reap(settings: Settings, ledger: ConversationLedger, *, everywhere: bool) -> int:
-    """Ends the conversations that agents which are gone have left behind; returns how many those were.
-
-    `everywhere`: also those of other machines that no agent needs. Raises AvatarError when the service cannot
-    be asked, StoreError when that is so of Redis, UnreachableError when agents cannot be asked.
-    """
-    service = make_avatar_service(settings)
-    if service is None:
-        return 0
-    async with service:
-        ended = await end_orphans(service, ledger)
-        if not everywhere:
-            return ended
-        async with whom_agents_need(settings) as is_needed:
-            return ended + await end_lapsed(service, ledger, is_needed)

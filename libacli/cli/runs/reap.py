@@ -33,8 +33,8 @@ def run_reap(settings: Settings, *, is_for_all: bool, is_forced: bool, as_json: 
 
 
 async def _reap(settings: Settings) -> int:
+    from libacli.leftovers import reap  # takes a second: what is missing is told before
     from libacli.shared_counts import SharedCounts
-    from libacli.worker import reap  # takes a second: what is missing is told before
 
     ledger = SharedCounts(settings).ledger()
     try:
