@@ -145,7 +145,9 @@ async def test_a_quiet_room_costs_a_call_now_and_then(
             await asyncio.sleep(15)
             wire.calls.clear()
             await asyncio.sleep(30)
-            assert wire.calls.total() <= 4
-            assert set(wire.calls) == {"PerformRpc"}
+            # One is its agent's to answer, as it shows by itself that it lives; the other one looks for rooms
+            # whose worker has died.
+            assert set(wire.calls) == {"PerformRpc", "ListRooms"}
+            assert max(wire.calls.values()) <= 4
             process.terminate()
             await asyncio.to_thread(process.wait, 60)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from libacli.core.capacity import load
 from tests.edges.metrics.test_opentelemetry import OtlpReceiver, attributes
 from tests.live.conftest import Shell, wait_for_line
 
@@ -85,7 +86,7 @@ def test_two_lines_are_seen_by_a_scrape_and_by_a_collector(
     assert seen["liba_queue_length",] == 0
     assert seen["process_resident_memory_bytes",] > 10_000_000
     assert ("lk_agents_active_job_count", platform.node()) in seen or isolation == "thread"
-    assert seen["lk_agents_worker_load", platform.node()] == 1 / 8
+    assert seen["lk_agents_worker_load", platform.node()] == pytest.approx(load(1, 8))
     assert seen["liba_characters_total",] == sum(map(len, LINES))
     for duration in ("voice", "sink", "audible", "utterance"):
         assert seen[f"liba_{duration}_duration_seconds_count", "fallback"] == 2
