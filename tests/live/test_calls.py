@@ -7,7 +7,6 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -22,9 +21,10 @@ from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import Permissions, join_token
-from libacli.errors import InterruptedSpeechError, NoAgentError
+from libacli.errors import InterruptedSpeechError
 from tests.bench.calls import wire_to
 from tests.live.conftest import ReadyRoom, Shell, wait_for_line
+from tests.live.reachable import until_called
 
 pytestmark = pytest.mark.live
 
@@ -94,21 +94,6 @@ async def _end_of(client: AgentClient, said: Delivery) -> str:
     with pytest.raises(InterruptedSpeechError) as ended:
         await client.wait(said, "done", timeout_s=30)
     return str(ended.value)
-
-
-async def until_called(there: rtc.Room, api: LiveKitApi, room: str, identity: str) -> None:
-    """Waits until the server's calls reach who has just joined: on a busy machine that takes a moment."""
-
-    async def here(_: rtc.RpcInvocationData) -> str:
-        return "here"
-
-    there.local_participant.register_rpc_method("here", here)
-    async with asyncio.timeout(20):
-        while True:
-            with suppress(NoAgentError):
-                await api.perform_rpc(room, identity, "here", "", timeout_s=3)
-                return
-            await asyncio.sleep(0.1)
 
 
 @pytest.mark.parametrize(("late_s", "asked"), [(MAX_WAIT_MS / 1000, 1), (3.6, 2)])

@@ -37,6 +37,7 @@ from libacli.errors import RefusedError
 from libacli.local.guard import GuardedProcess
 from tests.inside import Inside
 from tests.live.conftest import READY_TIMEOUT_S, Listen, Shell, wait_for_line
+from tests.live.reachable import until_called
 from tests.live.test_access import agent_in
 from tests.speech_server import SpeechServer
 
@@ -462,8 +463,6 @@ async def test_fault_62_a_reply_that_takes_its_time_arrives_within_the_bound(
     token = join_token(credentials, room=room, identity="slow", permissions=Permissions(can_say=True))
     async with LiveKitApi(credentials) as api, joined(rtc.Room(), credentials.ws_url, token) as there:
         there.local_participant.register_rpc_method("think", think)
-        async with asyncio.timeout(60):
-            while not any(found.is_active for found in await api.participants(room)):  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        await until_called(there, api, room, "slow")
         assert await api.perform_rpc(room, "slow", "think", "", timeout_s=3) == "there you are"
         assert calls == 1

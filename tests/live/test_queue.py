@@ -59,8 +59,8 @@ def test_a_line_that_interrupts_is_spoken_next_and_a_stale_one_never(
     assert queue(shell, room)["waiting"] == []
     done = shell.run("say", "Now this.", "--room", room, "--interrupt", "--wait", "done", "--json")
     assert json.loads(done.stdout)["state"] == "done"
-    for id, words in ((first, "was interrupted"), (stale, "has expired")):
-        again = shell.run("say", "Hello.", "--room", room, "--id", id, "--wait", "done")
+    for id, text, words in ((first, LONG, "was interrupted"), (stale, "Too late.", "has expired")):
+        again = shell.run("say", text, "--room", room, "--id", id, "--wait", "done")
         assert (again.returncode, f"{id} {words}" in again.stderr) == (8, True)
 
 
