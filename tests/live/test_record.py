@@ -163,11 +163,11 @@ async def taken(shell: Shell, room: str, path: Path, number: int) -> tuple[dict[
 async def test_picture_and_sound_are_in_sync_and_complete_after_a_signal(
     credentials: LiveKitCredentials, shell: Shell, room: str, tmp_path: Path, number: int
 ) -> None:
-    path = tmp_path / "out.mp4"
     async with beacon(credentials, room):
         # The recorder is a viewer: where the machine is busy its jitter buffer holds sound for longer than
         # pictures, as long as it is there. Three that are not in sync would be our doing.
-        for _ in range(3):
+        for take in range(3):
+            path = tmp_path / f"take{take}.mp4"
             told, film = await taken(shell, room, path, number)
             if abs(median(film.lags[1:])) < IN_SYNC_S:
                 break
