@@ -26,16 +26,7 @@ from statistics import median
 
 import psutil
 
-from tests.bench.agents_and_seats import (
-    LIBA,
-    LIBA_THREAD,
-    STOCK,
-    Kind,
-    NotHeardError,
-    RunningAgents,
-    Seat,
-    calm,
-)
+from tests.bench.agents_and_seats import STOCK, Kind, NotHeardError, RunningAgents, Seat, calm, liba
 from tests.bench.ears import Hearing
 from tests.bench.local_stack import local_server
 from tests.bench.voice_process import VoiceProcess, voice_process
@@ -54,7 +45,12 @@ _BETWEEN_LINES_MS = 400.0
 
 _LATE_S = 20.0
 _MB = 1024 * 1024
-_KINDS: Mapping[str, Kind] = {"process": LIBA, "thread": LIBA_THREAD, "stock": STOCK}
+_MANY = {"LIBA_AGENT_MAX_ROOMS": "64"}
+_KINDS: Mapping[str, Kind] = {
+    "process": liba("process", **_MANY),
+    "thread": liba("thread", **_MANY),
+    "stock": STOCK,
+}
 
 
 @dataclass(frozen=True)
@@ -150,8 +146,9 @@ async def measure(
                 await speak_in(seats, agent)  # the warm-up
                 await calm()
                 outcomes.append(await speak_in(seats, agent))
-        except NotHeardError as error:
-            print(f"{name}: {count} rooms: {str(error).splitlines()[0]}", flush=True)
+        except (NotHeardError, ExceptionGroup) as error:
+            reasons = error.exceptions if isinstance(error, ExceptionGroup) else [error]
+            print(f"{name}: {count} rooms: {str(reasons[0]).splitlines()[0]}", flush=True)
             break
         _show(name, outcomes)
         if outcomes[-1].whole < count / 2:
