@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass
 
 from libacli.errors import ConfigError
 
@@ -44,6 +42,8 @@ def check(environment: Mapping[str, str]) -> None:
 @contextmanager
 def building() -> Iterator[None]:
     """For the making of a client that heeds the environment. Raises ConfigError that names the variable."""
+    import ssl  # this and what is loaded below would make every command begin later
+
     check(os.environ)
     try:
         yield
@@ -56,6 +56,8 @@ def building() -> Iterator[None]:
 
 def proxy_variable(url: str) -> str:
     """Name of the variable whose proxy leads to `url`; empty: none does."""
+    from urllib.request import getproxies_environment, proxy_bypass
+
     parts = urlsplit(url)
     host = parts.hostname or ""
     if not host or proxy_bypass(host):
