@@ -148,6 +148,7 @@ def _report(tally: Tally, troubles: Sequence[str], journal: str) -> bool:
     print(f"outcomes          {dict(outcomes)}")
     for news, count in Counter(said.news for said in tally.said if said.news).most_common(6):
         print(f"told as lost      {count} x {news}")
+    print(f"resumed, whole    {len(tally.resumed)} {' '.join(tally.resumed[:8])}")
     print(f"untracked         {len(tally.untracked)} {' '.join(tally.untracked[:8])}")
     checks = {
         "lost": tally.lost,

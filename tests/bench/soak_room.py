@@ -43,6 +43,9 @@ class Said:
     """Final state; `told` when the sender was told that it is gone; `refused`; empty: nobody knows."""
 
     replayed: bool = False
+    resumed: bool = False
+    """Its agent died in it, and the next one said it again from its beginning."""
+
     route: str = ""
     at: float = 0.0
     """When it was said, on the loop's clock."""
@@ -56,6 +59,7 @@ class Said:
 
     def ended(self, outcome: str, report: Mapping[str, object]) -> None:
         self.outcome, self.replayed = outcome, bool(report.get("replayed"))
+        self.resumed = bool(report.get("resumed"))
         self.route = str(report.get("route") or "none")
         self.ended_at = asyncio.get_running_loop().time()
 
@@ -76,6 +80,9 @@ class Tally:
     doubled: list[str] = field(default_factory=list)
     unclear: list[str] = field(default_factory=list)
     """Heard twice, and its sender was told that nothing is known of it."""
+
+    resumed: list[str] = field(default_factory=list)
+    """Heard twice: its agent died when it had said it, and before that was written down."""
 
     disordered: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
@@ -218,6 +225,7 @@ class Room:
                 times = ", ".join(f"{tone.at - started:.1f} s on {tone.source}" for tone in whole)
                 # Of one that its sender was told to be unknown nothing says whether it was begun again.
                 found = tally.unclear if said.outcome == "told" else tally.doubled
+                found = tally.resumed if said.resumed and len(whole) == 2 else found
                 found.append(f"{said.id} ({said.route}, {said.outcome}, {times})")
             if whole and said.outcome == "done":
                 first_heard.append((whole[0].at, said.number))

@@ -121,6 +121,7 @@ def assert_kept(speech: Speech, since: float, *, takeovers: int) -> Tally:
     tally = speech.tally(since)
     told = Counter(said.news for said in tally.said if said.news)
     logger.info("%d lines, %s, %s", len(tally.said), Counter(said.outcome for said in tally.said), told)
+    assert len(tally.resumed) <= takeovers
     assert tally.stuck == tally.lost == tally.doubled == tally.unclear == tally.disordered == []
     assert len(tally.untracked) <= takeovers, tally.untracked
     assert any(said.outcome == "done" for said in tally.said)
