@@ -24,7 +24,7 @@ class SteadySink:
         self, room: rtc.Room, sink: Sink, *, bounds: Bounds | None = None, own: asyncio.Event | None = None
     ) -> None:
         self._sink = sink
-        self._own = own
+        self._own = own or _known()
         self._bounds = bounds or Bounds()
         self._connected = asyncio.Event()
         self._connected.set()
@@ -34,9 +34,7 @@ class SteadySink:
         room.on("local_track_republished", self._on_made_anew)
 
     async def start(self, on_audible: Callable[[], None]) -> Route:
-        await self._until_connected()
-        if self._own:
-            await self._own.wait()
+        await self._until(self._connected, self._own)
         self._is_broken = False
         return await self._sink.start(on_audible)
 
@@ -46,7 +44,7 @@ class SteadySink:
 
     async def finish(self) -> Playback:
         playback = await self._sink.finish()
-        await self._until_connected()
+        await self._until(self._connected)
         self._check()
         return playback
 
@@ -56,12 +54,16 @@ class SteadySink:
     async def aclose(self) -> None:
         await self._sink.aclose()
 
-    async def _until_connected(self) -> None:
+    async def _until(self, *conditions: asyncio.Event) -> None:
+        """Waits for all of them, within one bound: whoever is outside waits little longer than that."""
         try:
             async with asyncio.timeout(self._bounds.connection_s):
-                await self._connected.wait()
+                for condition in conditions:
+                    await condition.wait()
         except TimeoutError as error:
-            raise SinkError("there was no connection to LiveKit") from error
+            if not self._connected.is_set():
+                raise SinkError("there was no connection to LiveKit") from error
+            raise SinkError("it was not known whether the room is still this agent's") from error
 
     def _check(self) -> None:
         if self._is_broken:
@@ -69,3 +71,10 @@ class SteadySink:
 
     def _on_made_anew(self, *_: object) -> None:
         self._is_broken = True
+
+
+def _known() -> asyncio.Event:
+    """Of a room that is its agent's whatever happens."""
+    known = asyncio.Event()
+    known.set()
+    return known

@@ -114,6 +114,11 @@ def translated(secrets: Sequence[str] = ()) -> Iterator[None]:
             "the speech service sends elsewhere, where key and text are not taken",
             hint="set OPENAI_BASE_URL to what answers there",
         ) from error
+    except ImportError as error:  # websockets would want another package for it
+        raise VoiceRefusedError(
+            "the realtime voice cannot go through the SOCKS proxy of the environment",
+            hint="name an HTTP proxy in HTTPS_PROXY, or the service's host in NO_PROXY",
+        ) from error
     except ValueError as error:
         raise VoiceError(
             "the speech service answered with what is no event", hint="check OPENAI_BASE_URL"

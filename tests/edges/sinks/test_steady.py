@@ -84,6 +84,15 @@ async def test_an_utterance_begins_when_the_room_is_known_to_be_its_agents_own(
     await sink.finish()
 
 
+async def test_an_utterance_does_not_wait_for_ever_to_know_whose_the_room_is(
+    connection: Connection, inner: RecordingSink
+) -> None:
+    sink = SteadySink(cast(rtc.Room, connection), inner, own=asyncio.Event())
+    with pytest.raises(SinkError, match="whether the room is still this agent's"):
+        await sink.start(lambda: None)
+    assert asyncio.get_running_loop().time() == Bounds().connection_s
+
+
 async def test_an_utterance_under_which_the_connection_was_resumed_goes_on(
     connection: Connection, sink: SteadySink
 ) -> None:
