@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from math import ceil
 from typing import Any, TypeVar
 
 from libacli.core.entry import MOST_GUESTS, MOST_KEPT, EntryCode, Session
-from libacli.edges.redis.shared import SharedRedis
+from libacli.edges.redis.shared import SharedRedis, read_kept
 
 _GRACE_S = 3600.0
 """So long a session is known after its end: somebody has to notice it, and put its viewers out."""
@@ -98,7 +98,7 @@ class RedisSessions:
 
     async def take_code(self, digest: str) -> EntryCode | None:
         value = await self._shared.do(lambda: self._take(keys=[self._codes], args=[digest]))
-        return _read(EntryCode, value) if value else None
+        return read_kept(EntryCode, value) if value else None
 
     async def put_session(self, session: Session, *, valid_for_s: float) -> list[Session] | None:
         gone = await self._keep(self._sessions, session.digest, session, valid_for_s + _GRACE_S)
@@ -106,7 +106,7 @@ class RedisSessions:
 
     async def find(self, digest: str) -> Session | None:
         value = await self._shared.do(lambda: self._shared.client.get(f"{self._sessions}:{digest}"))
-        return _read(Session, value) if value else None
+        return read_kept(Session, value) if value else None
 
     async def kept(self, digests: Collection[str]) -> set[str]:
         asked = list(digests)
@@ -149,11 +149,4 @@ class RedisSessions:
 
 
 def _sessions(values: Iterable[bytes | str]) -> list[Session]:
-    return [_read(Session, value) for value in values]
-
-
-def _read(kind: type[_Kept], value: bytes | str) -> _Kept:
-    """What a server wrote, perhaps one of a newer version: what it knows more is left out."""
-    members = json.loads(value)
-    known = {field.name for field in fields(kind)}
-    return kind(**{name: member for name, member in members.items() if name in known})
+    return [read_kept(Session, value) for value in values]

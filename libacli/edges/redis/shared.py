@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from libacli.edges.redis.connection import translated
 from libacli.errors import StoreError
@@ -78,3 +80,10 @@ class SharedRedis:
         if self._is_gone:
             logger.warning("Redis is back: sessions and limits are shared again")
         self._is_gone = False
+
+
+def read_kept(kind: type[_T], value: bytes | str) -> _T:
+    """A dataclass that a server wrote as JSON: what one of a newer version knows more is left out."""
+    members: dict[str, Any] = json.loads(value)
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: member for name, member in members.items() if name in known})

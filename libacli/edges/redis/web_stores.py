@@ -13,7 +13,7 @@ from typing import Any
 from limits.aio.storage import RedisStorage
 
 from libacli.core.entry import SENT_KEPT_S, Leaving, SentUtterance, Session
-from libacli.edges.redis.shared import SharedRedis
+from libacli.edges.redis.shared import SharedRedis, read_kept
 
 _KEPT_AFTER_S = 3600.0
 """So long after its session's end a viewer's tokens are known, for who notices that and puts him out."""
@@ -65,7 +65,7 @@ class RedisTokens:
 
     async def leaving(self) -> list[Leaving]:
         values = await self._shared.do(lambda: self._redis.hvals(self._leaving))
-        return [Leaving(**json.loads(value)) for value in values]
+        return [read_kept(Leaving, value) for value in values]
 
     async def forget(self, identities: Iterable[str]) -> None:
         gone = list(identities)
@@ -91,7 +91,7 @@ class RedisSentUtterances:
 
     async def find(self, caller: str, utterance_id: str) -> SentUtterance | None:
         value = await self._shared.do(lambda: self._shared.client.get(self._key(caller, utterance_id)))
-        return SentUtterance(**json.loads(value)) if value else None
+        return read_kept(SentUtterance, value) if value else None
 
     def _key(self, caller: str, utterance_id: str) -> str:
         named = hashlib.sha256(f"{caller}\0{utterance_id}".encode()).hexdigest()
