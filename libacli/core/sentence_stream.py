@@ -11,6 +11,9 @@ from libacli.core.script import pause_spans, without_pauses
 from libacli.core.sentences import certain_ends, is_likely_complete, sentence_ends
 from libacli.core.text import is_speakable
 
+LONGEST_CHARS = 400
+"""Of a line in a stream, half a minute of speech: where no sentence ends, as in a transcript, it is cut."""
+
 
 class SentenceStream:
     """Cuts text that arrives in pieces into sentences, each given out as soon as it is certainly complete.
@@ -21,7 +24,7 @@ class SentenceStream:
 
     def __init__(self, *, max_chars: int, markdown: MarkdownChoice = "off") -> None:
         self._max_chars = max_chars
-        self._prose = None if markdown == "off" else ProseStream(markdown)
+        self._prose = None if markdown == "off" else ProseStream(markdown, max_chars=max_chars)
         self._rest = ""
         self._pauses = ""
         """Marks of pauses that stood alone: they belong to what comes next."""

@@ -179,7 +179,7 @@ class AgentClient:
                         await asyncio.sleep(max(0.0, asked_at + _LEAST_PAUSE_S - _now()))
         except TimeoutError as error:
             raise TimedOutError(
-                f"{said.id} was {said.level} but not {level} after {ends_at - began_at:g} s",
+                f"{said.id} was {said.level} but not {level} after {round(ends_at - began_at, 1):g} s",
                 hint=f"it may still be spoken; ask with --id {said.id}",
                 utterance_id=said.id,
             ) from error
@@ -228,7 +228,7 @@ class AgentClient:
         if epoch != said.epoch:
             if state == "unknown":
                 raise InterruptedSpeechError(
-                    "the agent was started anew and its queue is gone", hint="say it again"
+                    "the agent was started anew and its queue is gone", hint="say it again", state=state
                 )
             said = said.taken_over(epoch)
         said = replace(said, report=report)
