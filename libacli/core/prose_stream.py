@@ -75,7 +75,7 @@ class ProseStream:
 def _block_end(text: str) -> int:
     """How many characters of `text` are a block that is there as a whole; 0: there is none yet."""
     if len(text) > _MOST_CHARS:
-        return len(text)
+        return max(text.rfind("\n"), text.rfind(" ")) + 1 or len(text)
     if fence := _FENCE.match(text):
         closing = re.compile(rf"^ {{0,3}}{fence[1]}{fence[1][0]}*[^\S\n]*\n", re.MULTILINE)
         closed = closing.search(text, fence.end())
