@@ -102,7 +102,8 @@ class InterruptedSpeechError(LibaError):
     def __init__(self, message: str, *, hint: str = "", state: str = "") -> None:
         super().__init__(message, hint=hint)
         self.state = state
-        """What the agent says has become of it: `interrupted`, `failed`, `expired`; empty: nobody knows."""
+        """What the agent says has become of it: `interrupted`, `failed`, `expired`, or that it is `unknown`;
+        empty: nobody can tell."""
 
 
 class WithoutAvatarError(LibaError):

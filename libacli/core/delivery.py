@@ -36,6 +36,12 @@ class Delivery:
         """Whether the agent that follows says it, if the one that took it is gone."""
         return bool(self.acknowledgement and self.acknowledgement.journaled)
 
+    @property
+    def ahead_s(self) -> float:
+        """Seconds that what is said before it takes at most, by the agent's last word; 0: nothing is."""
+        ahead_s = (self.report or {}).get("ahead_s")
+        return ahead_s if isinstance(ahead_s, int | float) else 0.0
+
     def taken_over(self, epoch: str) -> Delivery:
         """The same, with the agent of that epoch from now on."""
         known = self.acknowledgement

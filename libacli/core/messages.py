@@ -20,6 +20,7 @@ MAX_ID_CHARS = 64
 MAX_WAIT_MS = 2900
 """How late an agent answers at most: what takes 3 s LiveKit's server API hands to it a second time."""
 
+MAX_TTL_MS = 86_400_000
 MAX_ENDED = 50
 
 
@@ -273,7 +274,7 @@ _READ: dict[str, Callable[[str, object], Any]] = {
     "emotion": _emotion,
     "interrupt": _flag,
     "priority": lambda name, value: _whole(name, value, -100, 100),
-    "ttl_ms": lambda name, value: _whole(name, value, 1, 86_400_000),
+    "ttl_ms": lambda name, value: _whole(name, value, 1, MAX_TTL_MS),
     "traceparent": lambda name, value: read_traceparent(value),
     "tracestate": lambda name, value: read_tracestate(value),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from libacli.core.chunks import next_cut
 from libacli.core.markdown import MarkdownChoice, is_markdown, prose
 from libacli.core.sentences import certain_ends, is_likely_complete
 
@@ -31,9 +32,11 @@ class ProseStream:
     """Gives text on in complete pieces, Markdown as prose: blocks, or sentences where no mark is open.
 
     With `auto` all of it is Markdown from its first clear sign on, and what was before is given as it is.
+    Of a paragraph in which no sentence ends `max_chars` characters are given on when there are more.
     """
 
-    def __init__(self, choice: MarkdownChoice) -> None:
+    def __init__(self, choice: MarkdownChoice, *, max_chars: int) -> None:
+        self._max_chars = max_chars
         self._is_auto = choice == "auto"
         self._is_markdown = choice == "on"
         self._rest = ""
@@ -42,9 +45,17 @@ class ProseStream:
         """Returns what can be read out now."""
         self._rest += text
         pieces = []
-        while end := _block_end(self._rest) or _sentences_end(self._rest):
+        while end := _block_end(self._rest) or _sentences_end(self._rest) or self._endless():
             pieces.append(self._take(end))
         return pieces
+
+    def _endless(self) -> int:
+        """How much to give on of a paragraph that does not end; a mark may be open for as much again."""
+        if len(self._rest) <= self._max_chars or _WHOLE.match(self._rest):
+            return 0
+        end = next_cut(self._rest, self._max_chars)
+        is_too_long = len(self._rest) > 2 * self._max_chars
+        return end if is_too_long or _is_balanced(self._rest[:end]) else 0
 
     def lull(self, seconds: float) -> list[str]:
         """Returns what is likely to be complete, nothing having come for so many seconds."""
@@ -64,7 +75,7 @@ class ProseStream:
 def _block_end(text: str) -> int:
     """How many characters of `text` are a block that is there as a whole; 0: there is none yet."""
     if len(text) > _MOST_CHARS:
-        return len(text)
+        return max(text.rfind("\n"), text.rfind(" ")) + 1 or len(text)
     if fence := _FENCE.match(text):
         closing = re.compile(rf"^ {{0,3}}{fence[1]}{fence[1][0]}*[^\S\n]*\n", re.MULTILINE)
         closed = closing.search(text, fence.end())

@@ -32,6 +32,9 @@ class RefusalReason:
     is_brief: bool = False
     """... and that in a moment: it is worth waiting for."""
 
+    is_of_text: bool = False
+    """The text is at fault: another one of the same sender may be accepted."""
+
     is_private: bool = False
     """Of nobody who may speak, or not to be read: its sender alone is told, never the room."""
 
@@ -42,16 +45,18 @@ class RefusalReason:
 _REFUSALS = (
     RefusalReason("malformed", "the request is not as it should be", is_private=True),
     RefusalReason("too_large", "the request has too many bytes", 413, is_private=True),
-    RefusalReason("nothing_to_say", "there is no letter or digit in the text"),
+    RefusalReason("nothing_to_say", "there is no letter or digit in the text", is_of_text=True),
     RefusalReason(
         "text_too_long",
         "the text is longer than `say.max_text_chars`",
         hint="send it in parts: liba say - < text.txt",
+        is_of_text=True,
     ),
     RefusalReason(
         "unsupported_text",
         "the voice does not speak this language",
         hint="use another voice: set OPENAI_API_KEY",
+        is_of_text=True,
     ),
     RefusalReason(
         "unknown_voice", "no voice has the speaker that is asked for", hint="`liba voices` lists them"
@@ -60,6 +65,7 @@ _REFUSALS = (
         "unsupported_markup",
         "the text holds SSML other than `<break>`, or a pause that is too long",
         hint="leave it out; [pause 500ms] makes silence with any voice",
+        is_of_text=True,
     ),
     RefusalReason(
         "id_reused",

@@ -11,6 +11,12 @@ from libacli.core.script import pause_spans, without_pauses
 from libacli.core.sentences import certain_ends, is_likely_complete, sentence_ends
 from libacli.core.text import is_speakable
 
+LONGEST_CHARS = 400
+"""Of a line in a stream, half a minute of speech: where no sentence ends, as in a transcript, it is cut."""
+
+_AT_ONCE_CHARS = 1000
+"""What is looked at: to look for the ends of many sentences takes longer than to do so for each of them."""
+
 
 class SentenceStream:
     """Cuts text that arrives in pieces into sentences, each given out as soon as it is certainly complete.
@@ -21,13 +27,17 @@ class SentenceStream:
 
     def __init__(self, *, max_chars: int, markdown: MarkdownChoice = "off") -> None:
         self._max_chars = max_chars
-        self._prose = None if markdown == "off" else ProseStream(markdown)
+        self._prose = None if markdown == "off" else ProseStream(markdown, max_chars=max_chars)
         self._rest = ""
         self._pauses = ""
         """Marks of pauses that stood alone: they belong to what comes next."""
 
     def push(self, text: str) -> list[str]:
         """Returns the sentences that `text` completes, stripped."""
+        parts = (text[start : start + _AT_ONCE_CHARS] for start in range(0, len(text), _AT_ONCE_CHARS))
+        return [sentence for part in parts for sentence in self._push(part)]
+
+    def _push(self, text: str) -> list[str]:
         if self._prose:
             return self._take_whole(self._prose.push(text))
         self._rest += text

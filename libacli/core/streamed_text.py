@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from libacli.core.chunks import split_chunks
 from libacli.core.script import without_pauses
-from libacli.core.sentence_stream import SentenceStream
+from libacli.core.sentence_stream import LONGEST_CHARS, SentenceStream
 from libacli.core.text import is_speakable
 
 
@@ -19,7 +19,7 @@ class StreamedText:
 
     def __init__(self, *, max_chars: int, size: int | None = None) -> None:
         self._max_chars = max_chars
-        self._sentences = SentenceStream(max_chars=max_chars)
+        self._sentences = SentenceStream(max_chars=min(max_chars, LONGEST_CHARS))
         self._whole = ""
         self._missing = size or 0
         """Bytes that the whole still lacks; 0: it is not waited for."""

@@ -64,7 +64,7 @@ class BreakerVoice:
     def objection(self, text: str) -> str | None:
         """See `Voice.objection`. Raises RefusedError (`voice_unavailable`) during a pause."""
         if complaint := self.complaint():
-            raise RefusedError("voice_unavailable", complaint)
+            raise RefusedError("voice_unavailable", complaint, retry_in_s=math.ceil(self._left_s) or None)
         return self._voice.objection(text)
 
     async def synthesize(
@@ -91,9 +91,8 @@ class BreakerVoice:
         if not self._is_tripped:
             return ""
         story = self._refusal or f"the voice failed {self._failures_allowed} times in a row"
-        left_s = self._paused_until - asyncio.get_running_loop().time()
-        if left_s > 0:
-            return f"{story} and is tried again in {math.ceil(left_s)} s"
+        if self._left_s:
+            return f"{story} and is tried again in {math.ceil(self._left_s)} s"
         return f"{story} and is being tried again" if self._is_trying else ""
 
     async def _first(self, pieces: AsyncGenerator[bytes]) -> bytes:
@@ -127,6 +126,11 @@ class BreakerVoice:
         finally:
             if is_trial:
                 self._is_trying = False
+
+    @property
+    def _left_s(self) -> float:
+        """Of its pause; 0: it is over."""
+        return max(0.0, self._paused_until - asyncio.get_running_loop().time())
 
     @property
     def _is_tripped(self) -> bool:

@@ -75,11 +75,13 @@ class ChainVoice:
         """See `Voice.objection`: what the first one that is there says, if none can say it."""
         objections: list[str] = []
         unavailable: list[tuple[Voice, str]] = []
+        retries_in_s: list[float] = []
         for link in self.links:
             try:
                 objection = link.asked.objection(text)
             except RefusedError as refused:
                 unavailable.append((link.voice, str(refused)))
+                retries_in_s += [] if refused.retry_in_s is None else [refused.retry_in_s]
                 continue
             if objection is None:
                 return None
@@ -87,7 +89,11 @@ class ChainVoice:
         if objections:
             return objections[0]
         complaints = [complaint for _, complaint in unavailable]
-        raise RefusedError("voice_unavailable", complaints[0] if len(complaints) == 1 else _told(unavailable))
+        raise RefusedError(
+            "voice_unavailable",
+            complaints[0] if len(complaints) == 1 else _told(unavailable),
+            retry_in_s=min(retries_in_s, default=None),
+        )
 
     async def synthesize(
         self, text: str, style: Style, take: Take | None = None

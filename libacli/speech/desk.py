@@ -179,7 +179,8 @@ class Desk:
         """The answer to a call of `method`; `received_at` is T0 on the loop's clock.
 
         To `SAY_METHOD` it is `{"id", "epoch", "position", "duplicate"}`; to `STATUS_METHOD` the report of the
-        utterance `id`, or without one the agent's status; to `STOP_METHOD`, which ends the utterance `id`, or
+        utterance `id`, while it waits with `ahead_s`, the seconds that what is before it may take, or without
+        an id the agent's status; to `STOP_METHOD`, which ends the utterance `id`, or
         without one all, `{"stopped": [ids]}`.
         """
         return self._outcome(method, payload, sender, received_at).answer
@@ -291,6 +292,8 @@ class Desk:
     def _report(self, utterance_id: str) -> dict[str, Any]:
         utterance = self._speaker.find(utterance_id)
         report = utterance.report().encode() if utterance else _unknown(utterance_id)
+        if utterance and utterance.state == "accepted":
+            report["ahead_s"] = round(self._speaker.ahead_s(utterance), 1)
         return {"epoch": self._announcer.facts().epoch} | report
 
     def _status(self, account: Account, received_at: float, ended: int) -> AgentStatus:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import uuid
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from libacli.core.backlog import Backlog, Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.lifecycle import State
 from libacli.core.messages import SayRequest
+from libacli.core.pace import longest_speech_s
 from libacli.core.pronunciation import Pronunciations
 from libacli.core.route import route_word
 from libacli.errors import LibaError, RefusedError
@@ -27,6 +29,9 @@ from libacli.speech.ports import Sink, Style, Take, Voice
 from libacli.speech.reading import Reading
 
 logger = logging.getLogger("liba.speaker")
+
+_LONGEST_BEGIN_S = 10.0
+"""What a line takes besides its sound: a voice that is slow to begin, or fails."""
 
 
 class Speaker:
@@ -156,6 +161,12 @@ class Speaker:
         """What is known of an id: waiting, spoken, or remembered for a while."""
         self._drop_stale()
         return self._backlog.find(utterance_id)
+
+    def ahead_s(self, utterance: Utterance) -> float:
+        """How long at most what is said before one that waits takes, in seconds."""
+        before = [self._speaking] if self._speaking else []
+        before += itertools.takewhile(lambda other: other is not utterance, self._backlog.waiting)
+        return sum(_LONGEST_BEGIN_S + longest_speech_s(other.request.text) for other in before)
 
     def ended(self, count: int) -> list[Utterance]:
         """Those that ended last, the newest one last; they are remembered for a while."""

@@ -26,8 +26,12 @@ class Gateway(Protocol):
         Raises RefusedError, NoAgentError, TimedOutError.
         """
 
-    async def wait(self, room: str, said: Delivery, level: str, *, timeout_s: float) -> Delivery:
+    async def wait(
+        self, room: str, said: Delivery, level: str, *, timeout_s: float, grows_to_s: float = 0.0
+    ) -> Delivery:
         """Waits until `said` has reached `level`: `accepted`, `audible`, `done`.
+
+        The bound grows by what is said before it, up to `grows_to_s`.
 
         Raises InterruptedSpeechError when it ended before, TimedOutError.
         """

@@ -73,7 +73,11 @@ async def post_say(
     wait: Annotated[Level, Query(description="What to wait for")] = "accepted",
     timeout_s: Annotated[
         float | None,
-        Query(gt=0, le=_LONGEST_WAIT_S, description="How long to wait; default: it fits the text"),
+        Query(
+            gt=0,
+            le=_LONGEST_WAIT_S,
+            description="How long to wait; default: it fits the text, and what waits before it",
+        ),
     ] = None,
     idempotency_key: Annotated[
         str | None,
@@ -108,7 +112,8 @@ async def post_say(
     answer = _say_answer(room, said)
     if wait != "accepted" and said.level != "sent":
         bound_s = timeout_s or min(_LONGEST_WAIT_S, _BEFORE_SPEECH_S + longest_speech_s(asked.text))
-        waiting = services.gateway.wait(room, said, wait, timeout_s=bound_s)
+        grows_to_s = 0.0 if timeout_s else _LONGEST_WAIT_S
+        waiting = services.gateway.wait(room, said, wait, timeout_s=bound_s, grows_to_s=grows_to_s)
         wanted = unless_given_up(waiting, client_left(request), services.answer_now.wait())
         answer, is_over = await _wait_for_level(services.gateway, room, said, wanted)
         response.status_code = 200 if is_over else 202

@@ -156,3 +156,24 @@ def test_text_is_markdown_from_its_first_clear_sign_on() -> None:
 def test_much_text_at_once_takes_no_time(text: str, markdown: MarkdownChoice) -> None:
     stream = SentenceStream(max_chars=4000, markdown=markdown)
     assert stream.push(text * (65_536 // len(text))) + stream.flush() is not None
+
+
+@pytest.mark.parametrize("step", [9, 100_000])
+@pytest.mark.parametrize("markdown", ["auto", "on", "off"])
+def test_stream_expire_text_without_an_end_is_given_out_while_it_comes(
+    step: int, markdown: MarkdownChoice
+) -> None:
+    words = [f"word{number}" for number in range(1000 if step == 9 else 9000)]
+    stream = SentenceStream(max_chars=400, markdown=markdown)
+    text = " ".join(words)
+    lines, unheard = [], 0
+    for start in range(0, len(text), step):
+        lines += stream.push(text[start : start + step])
+        unheard = max(unheard, min(start + step, len(text)) - len(" ".join(lines)))
+    assert unheard <= 402
+    assert " ".join(lines + stream.flush()).split() == words
+
+
+def test_a_mark_that_nobody_closes_keeps_no_text_back_for_long() -> None:
+    stream = SentenceStream(max_chars=400, markdown="auto")
+    assert "".join(stream.push("It`s a word " + "and another one " * 60)).startswith("It`s a word and")

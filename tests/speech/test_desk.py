@@ -486,6 +486,18 @@ async def test_the_status_of_one_utterance_is_its_report() -> None:
         assert status["total"] == 780.0
 
 
+async def test_wait_ignores_queue_a_line_that_waits_is_told_how_long_what_is_before_it_may_take() -> None:
+    async with open_office() as office:
+        for name, text in {"a": "a" * 50, "b": "Hello. [pause 9s] Bye.", "c": "c", "d": "d"}.items():
+            office.say({"text": text, "id": name})
+        await asyncio.sleep(0.05)
+        assert "ahead_s" not in office.status(id="a")
+        ahead_s = [office.status(id=name)["ahead_s"] for name in "bcd"]
+        assert ahead_s == pytest.approx([20.0, 41.0, 51.2])
+        office.say({"text": "First.", "id": "e", "priority": 1})
+        assert office.status(id="d")["ahead_s"] == pytest.approx(62.4)
+
+
 async def test_the_status_of_an_id_that_nobody_knows_is_unknown() -> None:
     async with open_office() as office:
         assert office.status(id="z") == {"epoch": "e1", "id": "z", "state": "unknown"}

@@ -85,6 +85,9 @@ class FakeGateway:
         self.delay_s = 0.0
         """How long `check` takes."""
 
+        self.ahead_s = 0.0
+        """How long what is said before each line takes at most."""
+
         self.waiting = 0
         """How many calls of `wait` have not come to an end."""
 
@@ -147,7 +150,10 @@ class FakeGateway:
             self.becomes(room, request.id, "done", route="fallback")
         return Delivery.accepted(Acknowledgement(request.id, position, False, agent.epoch))
 
-    async def wait(self, room: str, said: Delivery, level: str, *, timeout_s: float) -> Delivery:
+    async def wait(
+        self, room: str, said: Delivery, level: str, *, timeout_s: float, grows_to_s: float = 0.0
+    ) -> Delivery:
+        timeout_s = max(timeout_s, min(timeout_s + self.ahead_s, grows_to_s))
         self._called("wait", room)
         self._count_waiting(1)
         try:

@@ -360,6 +360,19 @@ async def test_one_waits_as_long_as_the_text_needs(client: httpx2.AsyncClient) -
     assert clock() - started == pytest.approx(60)
 
 
+@pytest.mark.parametrize(("ahead_s", "bound_s"), [(0.0, 60), (300.0, 360), (5000.0, 600)])
+async def test_wait_ignores_queue_one_waits_as_long_as_those_before_need(
+    client: httpx2.AsyncClient, gateway: FakeGateway, ahead_s: float, bound_s: float
+) -> None:
+    gateway.ahead_s = ahead_s
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    assert (await say(client, "?wait=done", text="a" * 100)).status_code == 202
+    assert clock() - started == pytest.approx(bound_s)
+    assert (await say(client, "?wait=done&timeout_s=7", text="a" * 100)).status_code == 202
+    assert clock() - started == pytest.approx(bound_s + 7)
+
+
 async def test_who_waits_while_livekit_is_away_is_told_what_is_known(
     client: httpx2.AsyncClient, gateway: FakeGateway
 ) -> None:

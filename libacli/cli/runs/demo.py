@@ -106,7 +106,7 @@ class DemoRun:
         from libacli.cli.runs.standard_input import sentences  # what finds them takes a while to load
 
         async with in_background(lines.run()):
-            async for sentence in sentences(self.settings.say_max_text_chars, "auto"):
+            async for sentence in sentences(self.settings.say_max_text_chars, "auto", tell=output.status):
                 lines.say(sentence, record=None if lines.said else self.record)
             await lines.finished()
         if lines.failure:

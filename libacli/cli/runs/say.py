@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
+import sys
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,12 +18,12 @@ from libacli.cli.runs.say_stream import SayStream
 from libacli.config import Settings
 from libacli.core.delivery import Delivery
 from libacli.core.markdown import MarkdownChoice, as_prose
-from libacli.core.messages import SayRequest, read_say
+from libacli.core.messages import MAX_TTL_MS, SayRequest, read_say
 from libacli.core.pace import longest_speech_s
 from libacli.core.route import route_of
 from libacli.core.trace_context import TraceContext
 from libacli.edges.livekit.agent_client import talking_to
-from libacli.errors import RefusedError, TimedOutError, WithoutAvatarError
+from libacli.errors import TimedOutError, WithoutAvatarError
 
 _REACH_TIMEOUT_S = 20.0
 _GRACE_S = 1.0
@@ -69,8 +71,9 @@ class SayRun:
                         await is_next()
                         said = await client.say(request)
                 self._tell_place(said)
-                async with asyncio.timeout_at(ends_at):
-                    said = await client.wait(said, self.level, timeout_s=bound_s)
+                grows_to_s = 0.0 if self.timeout_s else math.inf
+                async with asyncio.timeout_at(ends_at if self.timeout_s else None):
+                    said = await client.wait(said, self.level, timeout_s=bound_s, grows_to_s=grows_to_s)
         except TimeoutError as error:
             raise TimedOutError(
                 f"not {self.level} after {bound_s:g} s",
@@ -88,30 +91,39 @@ class SayRun:
                 await client.reach(timeout_s=self.timeout_s or _REACH_TIMEOUT_S, on_wait=output.status)
                 await is_next()
             lines = SayStream(
-                client, self.level, bound_s, on_taken=lambda line: self._show(line, stream=True)
+                client,
+                self._line,
+                self.level,
+                bound_s,
+                on_taken=self._tell,
+                on_reached=self._tell_reached,
+                on_wait=output.status,
             )
-            taken = await lines.feed(self._requests())
-            if not taken:
-                raise RefusedError("nothing_to_say", "there was nothing to say on standard input")
-            if self.level == "accepted":
-                return
-            for line in taken:
-                reached = await lines.outcome(line)
-                self._show(reached, stream=True)
-                self._judge(reached)
+            # What finds sentences takes a while to load.
+            from libacli.cli.runs.standard_input import sentences
+
+            texts = sentences(self.settings.say_max_text_chars, self.markdown, tell=output.status)
+            await lines.run(texts)
 
     def _in_turn(self) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
         return in_turn(self.settings.livekit_url or "", self.room)
 
-    async def _requests(self) -> AsyncIterator[SayRequest]:
-        prefix = self.members.pop("id", uuid.uuid4().hex[:12])
-        count = 0
-        from libacli.cli.runs.standard_input import sentences  # what finds them takes a while to load
+    def _line(self, text: str, number: int) -> SayRequest:
+        """One of many: it waits for those before it, however long these are."""
+        self.members.setdefault("id", uuid.uuid4().hex[:12])
+        self.members.setdefault("ttl_ms", MAX_TTL_MS)
+        return self._request(text, f"{self.members['id']}-{number}")
 
-        async for sentence in sentences(self.settings.say_max_text_chars, self.markdown):
-            yield self._request(sentence, f"{prefix}-{count}")
-            self.members.pop("interrupt", None)  # only the first one interrupts what was before
-            count += 1
+    def _tell(self, line: Delivery) -> None:
+        self.members.pop("interrupt", None)  # only the first one interrupts what was before
+        try:
+            self._show(line, stream=True)
+        except BrokenPipeError:  # who reads this has had enough, not who listens
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def _tell_reached(self, line: Delivery) -> None:
+        self._tell(line)
+        self._judge(line)
 
     def _request(self, text: str, utterance_id: str) -> SayRequest:
         return read_say(

@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-import codecs
-import io
 import os
+import select
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 from libacli.core.markdown import MarkdownChoice
 from libacli.core.script import without_pauses
-from libacli.core.sentence_stream import SentenceStream
+from libacli.core.sentence_stream import LONGEST_CHARS, SentenceStream
 from libacli.core.sentences import LINE_LULL_S, SENTENCE_LULL_S
 from libacli.core.text import is_speakable
+from libacli.core.text_decoder import TextDecoder
 
 _PIPED = ((SENTENCE_LULL_S, SENTENCE_LULL_S), (LINE_LULL_S - SENTENCE_LULL_S, LINE_LULL_S))
 _TYPED = ((0.0, LINE_LULL_S),)
 """Seconds to wait for more, and what that means: at a terminal Enter says that a line is complete."""
 
+_GUESSED = (
+    "standard input is not UTF-8: what is not is read as Latin-1"
+    " - if it is something else: iconv -f ENCODING -t UTF-8 | liba say -"
+)
 
-async def sentences(max_chars: int, markdown: MarkdownChoice) -> AsyncIterator[str]:
-    """Sentences of standard input, each as soon as it is complete, or likely to be as nothing else comes."""
-    async for piece in _pieces(SentenceStream(max_chars=max_chars, markdown=markdown)):
+
+async def sentences(
+    max_chars: int, markdown: MarkdownChoice, *, tell: Callable[[str], None]
+) -> AsyncIterator[str]:
+    """Sentences of standard input, each as soon as it is complete, or likely to be as nothing else comes.
+
+    `tell` is told once when its encoding is a guess.
+    """
+    decoder = TextDecoder()
+    is_told = False
+    stream = SentenceStream(max_chars=min(max_chars, LONGEST_CHARS), markdown=markdown)
+    async for piece in _pieces(stream, decoder):
+        if decoder.is_guessed and not is_told:
+            is_told = True
+            tell(_GUESSED)
         if is_speakable(without_pauses(piece)):
             yield piece
 
 
-async def _pieces(stream: SentenceStream) -> AsyncIterator[str]:
-    utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-    decoder = io.IncrementalNewlineDecoder(utf8, translate=True)
+async def _pieces(stream: SentenceStream, decoder: TextDecoder) -> AsyncIterator[str]:
     lulls = _TYPED if os.isatty(0) else _PIPED
     data = b"..."
     while data:
@@ -40,7 +54,7 @@ async def _pieces(stream: SentenceStream) -> AsyncIterator[str]:
                 for piece in stream.lull(lull_s):
                     yield piece
         data = await coming
-        for piece in stream.push(decoder.decode(data, final=not data)):
+        for piece in stream.push(decoder.push(data) if data else decoder.flush()):
             yield piece
     for piece in stream.flush():
         yield piece
@@ -58,9 +72,17 @@ def _standard_input() -> asyncio.Future[bytes]:
     def read() -> None:
         data = b""
         with suppress(OSError):  # closed from the start, or a terminal that is gone: its end too
-            data = os.read(0, 65536)
+            data = _read()
         with suppress(RuntimeError):  # nobody waits any more, the loop is closed
             loop.call_soon_threadsafe(give, data)
 
     threading.Thread(target=read, daemon=True).start()
     return taken
+
+
+def _read() -> bytes:
+    while True:
+        try:
+            return os.read(0, 65536)
+        except BlockingIOError:  # somebody who has it, too, wants it to be so
+            select.select([0], [], [])

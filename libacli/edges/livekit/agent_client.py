@@ -149,8 +149,12 @@ class AgentClient:
         except RefusedError as error:
             raise _not_understood(str(error)) from error
 
-    async def wait(self, said: Delivery, level: str, *, timeout_s: float) -> Delivery:
+    async def wait(
+        self, said: Delivery, level: str, *, timeout_s: float, grows_to_s: float = 0.0
+    ) -> Delivery:
         """Waits until `said` has reached `level` (`accepted`, `audible`, `done`).
+
+        The bound grows by what is said before it, as the agent tells while it waits, up to `grows_to_s`.
 
         What was only `sent` comes back at once: who cannot ask the agent cannot ask about it either.
         Raises InterruptedSpeechError when it ended before its end, or its agent did; UnreachableError when
@@ -159,18 +163,23 @@ class AgentClient:
         """
         if said.level == "sent":
             return said
-        ends_at = _now() + timeout_s
+        began_at = _now()
+        ends_at = began_at + timeout_s
         try:
-            async with asyncio.timeout_at(ends_at):
+            async with asyncio.timeout_at(ends_at) as bound:
                 while not has_reached(said.level, level):
                     asked_at = _now()
                     late_s = min(self._late_s, max(0.0, ends_at - _LAST_S - asked_at))
                     said = await self._poll(said, level, late_s)
+                    if said.ahead_s:  # what is before it takes nothing from its own time
+                        grown_s = min(_now() - began_at + said.ahead_s + timeout_s, grows_to_s)
+                        ends_at = max(ends_at, began_at + grown_s)
+                        bound.reschedule(ends_at)
                     if not has_reached(said.level, level):
                         await asyncio.sleep(max(0.0, asked_at + _LEAST_PAUSE_S - _now()))
         except TimeoutError as error:
             raise TimedOutError(
-                f"{said.id} was {said.level} but not {level} after {timeout_s:g} s",
+                f"{said.id} was {said.level} but not {level} after {round(ends_at - began_at, 1):g} s",
                 hint=f"it may still be spoken; ask with --id {said.id}",
                 utterance_id=said.id,
             ) from error
@@ -219,7 +228,7 @@ class AgentClient:
         if epoch != said.epoch:
             if state == "unknown":
                 raise InterruptedSpeechError(
-                    "the agent was started anew and its queue is gone", hint="say it again"
+                    "the agent was started anew and its queue is gone", hint="say it again", state=state
                 )
             said = said.taken_over(epoch)
         said = replace(said, report=report)

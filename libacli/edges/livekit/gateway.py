@@ -94,10 +94,12 @@ class RoomGateway:
         call.remember()
         return said
 
-    async def wait(self, room: str, said: Delivery, level: str, *, timeout_s: float) -> Delivery:
+    async def wait(
+        self, room: str, said: Delivery, level: str, *, timeout_s: float, grows_to_s: float = 0.0
+    ) -> Delivery:
         """Waits until `said` has reached `level`; see AgentClient.wait."""
         call = self._call(room)
-        reached = await call.client.wait(said, level, timeout_s=timeout_s)
+        reached = await call.client.wait(said, level, timeout_s=timeout_s, grows_to_s=grows_to_s)
         call.remember()
         return reached
 

@@ -16,7 +16,7 @@ from livekit import rtc
 
 from libacli.complaint_log import ComplaintLog, named
 from libacli.core.gate import Gate, Passage
-from libacli.core.messages import MAX_ID_CHARS
+from libacli.core.messages import MAX_ID_CHARS, MAX_TTL_MS
 from libacli.core.protocol import CHAT_TOPIC, SAY_METHOD, SAY_TOPIC
 from libacli.core.reasons import refusal_reason
 from libacli.core.streamed_text import StreamedText
@@ -199,14 +199,15 @@ class SayStreams:
             async for line, received_at in lines:
                 count += 1
                 name = talk.name if count == 1 else f"{talk.name}-{count}"
-                if not await self._hand_over(talk, {"text": line, "id": name}, received_at):
+                request = {"text": line, "id": name, "ttl_ms": MAX_TTL_MS}  # it waits for those before it
+                if not await self._hand_over(talk, request, received_at):
                     return
         if count:
             logger.info("Received text stream from %s: topic=%r", named(talk.identity), talk.topic)
         else:
             self._answer(talk, "")
 
-    async def _hand_over(self, talk: _Talk, request: dict[str, str], received_at: float) -> bool:
+    async def _hand_over(self, talk: _Talk, request: dict[str, Any], received_at: float) -> bool:
         """Queues it as soon as there is a place; False: it is not to be spoken, nor what comes behind it."""
         payload = json.dumps(request, ensure_ascii=False).encode(errors="surrogatepass")
         pause_s = _FIRST_PAUSE_S
@@ -215,10 +216,11 @@ class SayStreams:
                 answer = self._desk.answer(SAY_METHOD, payload, talk.sender, received_at)
                 if "rejected" not in answer:
                     return True
-                if not refusal_reason(answer["rejected"]).is_brief:
+                reason, again_in_s = refusal_reason(answer["rejected"]), answer.get("retry_in_s")
+                if not (reason.is_brief or (reason.passes and again_in_s)):
                     self._tell(talk.identity, talk.topic, answer)
-                    return False
-                await asyncio.sleep(max(pause_s, answer.get("retry_in_s") or 0.0))
+                    return reason.is_of_text
+                await asyncio.sleep(max(pause_s, again_in_s or 0.0))
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         return False
 

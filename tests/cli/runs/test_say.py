@@ -256,7 +256,9 @@ def test_a_server_that_is_ill_counts_as_not_reachable(
     assert shell.run("say", "Hello.").code == 4
 
 
-def test_f3_a_quota_that_others_have_used_up_makes_no_command_fail(shell: Shell, server: TwirpServer) -> None:
+def test_cloud_429_a_quota_that_others_have_used_up_makes_no_command_fail(
+    shell: Shell, server: TwirpServer
+) -> None:
     server.bucket = TokenBucket(1000)
     server.bucket.drain()
     server.speech_s = 1.0
@@ -265,7 +267,17 @@ def test_f3_a_quota_that_others_have_used_up_makes_no_command_fail(shell: Shell,
     assert CANARY not in ended.stderr
 
 
-def test_f3_a_quota_that_does_not_come_back_in_time_is_a_bound_that_passed(
+def test_cloud_429_while_one_waits_is_waited_out_and_the_line_is_said_once(
+    shell: Shell, server: TwirpServer
+) -> None:
+    server.speech_s = 1.0
+    accepted = reply(epoch=EPOCH, id="u1", position=0, duplicate=False)
+    server.play("PerformRpc", accepted, *[over_quota("1")] * 2)
+    assert shell.run("say", CANARY, "--id", "u1", "--wait", "done").code == 0
+    assert len(said(server)) == 1
+
+
+def test_cloud_429_a_quota_that_does_not_come_back_in_time_is_a_bound_that_passed(
     shell: Shell, server: TwirpServer
 ) -> None:
     server.play("ListParticipants", over_quota("50"))
@@ -274,7 +286,9 @@ def test_f3_a_quota_that_does_not_come_back_in_time_is_a_bound_that_passed(
     assert (ended.code, time.monotonic() - started < 10) == (7, True)
 
 
-def test_f3_a_quota_that_stays_used_up_is_told_as_what_it_is(shell: Shell, server: TwirpServer) -> None:
+def test_cloud_429_a_quota_that_stays_used_up_is_told_as_what_it_is(
+    shell: Shell, server: TwirpServer
+) -> None:
     server.play("ListParticipants", over_quota("3600"))
     ended = shell.run("say", CANARY)
     assert (ended.code, "quota is used up" in ended.stderr) == (4, True)
@@ -473,12 +487,9 @@ def test_a_sentence_waits_for_its_place_in_a_full_queue(shell: Shell, server: Tw
 
 def test_a_stream_waits_for_the_end_of_all_its_sentences(shell: Shell, server: TwirpServer) -> None:
     ended = shell.spawn("say", "-", "--id", "s", "--wait", "done", "--json", input=b"One. Two.")
-    assert [(line["id"], line["level"]) for line in ended.ndjson] == [
-        ("s-0", "accepted"),
-        ("s-1", "accepted"),
-        ("s-0", "done"),
-        ("s-1", "done"),
-    ]
+    told = [(line["id"], line["level"]) for line in ended.ndjson]
+    assert [level for line, level in told if line == "s-0"] == ["accepted", "done"]
+    assert [level for line, level in told if line == "s-1"] == ["accepted", "done"]
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "🎉 ... 🎉"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -52,6 +53,38 @@ async def test_a_line_of_a_minute_is_waited_for_with_25_calls_and_its_end_is_kno
     assert (await client.wait(await said(client), "done", timeout_s=120)).level == "done"
     assert now() == pytest.approx(63.0)
     assert len(peer.requests) <= 25
+
+
+@pytest.mark.parametrize("ahead_s", [100.0, 400.0])
+async def test_wait_ignores_queue_the_bound_grows_with_what_is_said_before(
+    peer: TwirpPeer, client: AgentClient, ahead_s: float
+) -> None:
+    line = await said(client)
+    waiting = reply(epoch="epoch-1", id="u1", state="accepted", ahead_s=ahead_s)
+    peer.play("PerformRpc", *[waiting] * round(ahead_s))
+    assert (await client.wait(line, "done", timeout_s=10, grows_to_s=math.inf)).level == "done"
+    assert now() == pytest.approx(ahead_s, rel=0.05)
+
+
+@pytest.mark.parametrize(("grows_to_s", "bound_s"), [(0.0, 10), (5.0, 10), (60.0, 60)])
+async def test_wait_ignores_queue_the_bound_grows_no_further_than_it_may(
+    peer: TwirpPeer, client: AgentClient, grows_to_s: float, bound_s: float
+) -> None:
+    line = await said(client)
+    peer.play("PerformRpc", *[reply(epoch="epoch-1", id="u1", state="accepted", ahead_s=500.0)] * 100)
+    with pytest.raises(TimedOutError, match=f"u1 was accepted but not done after {bound_s:g} s"):
+        await client.wait(line, "done", timeout_s=10, grows_to_s=grows_to_s)
+    assert now() == pytest.approx(bound_s)
+
+
+async def test_wait_ignores_queue_a_line_that_is_stuck_in_its_own_turn_has_its_own_bound(
+    peer: TwirpPeer, client: AgentClient
+) -> None:
+    line = await said(client)
+    peer.play("PerformRpc", reply(epoch="epoch-1", id="u1", state="accepted", ahead_s=30.0))
+    peer.play("PerformRpc", *[reply(epoch="epoch-1", id="u1", state="speaking")] * 100)
+    with pytest.raises(TimedOutError, match="u1 was accepted but not done after 40 s"):
+        await client.wait(line, "done", timeout_s=10, grows_to_s=math.inf)
 
 
 async def test_an_older_agent_is_asked_once_a_second(peer: TwirpPeer, client: AgentClient) -> None:

@@ -1,0 +1,243 @@
+"""`liba say -`, with all that can be on standard input: every word is said once and in its order, or told."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import pytest
+
+from libacli.core.protocol import SAY_METHOD
+from tests.cli.conftest import Ended, Shell
+from tests.cli.piped import Piece, piped_in
+from tests.twirp_server import EPOCH, NO_RESPONSE, Answer, Asked, TwirpServer, over_quota, reply
+
+
+class MoodyAgent(TwirpServer):
+    """An agent that does not always take what it is told to say, nor bring it to its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moods: deque[Answer] = deque()
+        """What the next say requests are answered instead."""
+
+        self.dislikes = "\0"
+        """What it refuses every text for that holds it."""
+
+        self.failing: set[str] = set()
+        """Ids of lines that fail; `told` are those of which somebody has asked."""
+
+        self.told: set[str] = set()
+
+        self.requests_taken: dict[str, dict[str, Any]] = {}
+
+    @property
+    def said(self) -> list[str]:
+        return [request["text"] for request in self.requests_taken.values()]
+
+    def _agent_says(self, asked: Asked) -> Answer:
+        if asked.body["method"] != SAY_METHOD:
+            return super()._agent_says(asked)
+        if self.moods:
+            return self.moods.popleft()
+        if self.dislikes in asked.rpc["text"]:
+            return refused("unsupported_text")
+        self.requests_taken.setdefault(asked.rpc["id"], asked.rpc)
+        return super()._agent_says(asked)
+
+    def _report(self, sent: dict[str, Any]) -> Answer:
+        if sent["id"] in self.failing:
+            self.told.add(sent["id"])
+            return reply(epoch=EPOCH, id=sent["id"], state="failed", reason="no voice")
+        return super()._report(sent)
+
+
+def refused(reason: str, **members: Any) -> Answer:
+    return reply(epoch=EPOCH, rejected=reason, message=f"because of {reason}", **members)
+
+
+@pytest.fixture
+def server() -> Iterator[MoodyAgent]:
+    with MoodyAgent() as server:
+        yield server
+
+
+def say(shell: Shell, *pieces: Piece, flags: tuple[str, ...] = ()) -> Ended:
+    with piped_in(pieces):
+        return shell.run("say", "-", "--id", "s", *flags)
+
+
+def words(texts: list[str]) -> list[str]:
+    return re.findall(r"\w+", " ".join(texts))
+
+
+def test_stream_expire_text_without_a_full_stop_is_all_said_and_waits_as_long_as_it_takes(
+    shell: Shell, server: MoodyAgent
+) -> None:
+    text = " ".join(f"word{number}" for number in range(3000))
+    assert say(shell, text.encode()).code == 0
+    assert words(server.said) == text.split()
+    assert all(len(line) <= 400 for line in server.said)
+    assert {request["ttl_ms"] for request in server.requests_taken.values()} == {86_400_000}
+
+
+def test_stream_expire_who_says_how_long_a_line_is_worth_saying_is_believed(
+    shell: Shell, server: MoodyAgent
+) -> None:
+    assert say(shell, b"One. Two.", flags=("--ttl", "5")).code == 0
+    assert [request["ttl_ms"] for request in server.requests_taken.values()] == [5000, 5000]
+
+
+TEXT = "Grüße aus Köln. Ça va, Zoë? – “Schön”, 5 €.\n\nBis dann"
+WORDS = words([TEXT])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1252"])
+def test_every_encoding_is_said_as_what_it_is_and_a_guess_is_told(
+    shell: Shell, server: MoodyAgent, encoding: str
+) -> None:
+    data = TEXT.encode(encoding)
+    ended = say(shell, *(data[start : start + 3] for start in range(0, len(data), 3)))
+    assert ended.code == 0
+    assert words(server.said) == WORDS
+    assert ("read as Latin-1" in ended.stderr, ended.stderr.count("\n")) == (
+        (True, 1) if encoding == "cp1252" else (False, 0)
+    )
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\0", "\x0c"])
+def test_lines_end_as_they_may(shell: Shell, server: MoodyAgent, end: str) -> None:
+    assert say(shell, f"# One{end}{end}two{end}lines{end}{end}Three{end}".encode()).code == 0
+    assert server.said == ["One.", "two\nlines", "Three"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\0"])
+def test_a_line_is_said_in_a_silence_whatever_ends_it(shell: Shell, server: MoodyAgent, end: str) -> None:
+    assert say(shell, f"One{end}".encode(), lambda: server.said == ["One"], b"two").code == 0
+    assert server.said == ["One", "two"]
+
+
+def test_a_pipe_that_closes_in_the_middle_of_a_character_ends_the_text(
+    shell: Shell, server: MoodyAgent
+) -> None:
+    assert say(shell, "Grüße. Tschüß".encode()[:-1]).code == 0
+    assert server.said == ["Grüße.", "Tschü"]
+
+
+def test_a_line_that_cannot_be_said_ends_nothing_and_is_told(shell: Shell, server: MoodyAgent) -> None:
+    ended = say(shell, b"One. <speak>Two</speak> goes. Three. [pause 99s] Four. Five.")
+    assert server.said == ["One.", "Three.", "Five."]
+    assert (ended.code, ended.stderr) == (
+        6,
+        "liba: 2 of 5 lines were not spoken as asked: line 2, line 4;"
+        " line 2: <speak> is not supported: of SSML only <break> is"
+        " - leave it out; [pause 500ms] makes silence with any voice\n",
+    )
+
+
+def test_a_line_that_failed_while_more_came_is_told_though_nobody_waits_for_its_end(
+    shell: Shell, server: MoodyAgent
+) -> None:
+    server.failing = {"s-1"}
+    ended = say(shell, b"One. Two. ", lambda: server.told == {"s-1"}, b"Three.")
+    assert server.said == ["One.", "Two.", "Three."]
+    assert (ended.code, ended.stderr) == (
+        8,
+        "liba: 1 of 3 lines were not spoken as asked: s-1; s-1 failed: no voice\n",
+    )
+
+
+PASSING = {
+    "voice_unavailable": [refused("voice_unavailable", retry_in_s=0.3)] * 3,
+    "spend_cap": [refused("spend_cap", retry_in_s=0.5)],
+    "rate_limited": [refused("rate_limited", retry_in_s=0.2)] * 2,
+    "queue_full": [refused("queue_full")] * 2,
+    "draining": [refused("draining")] * 2,
+    "gone": [NO_RESPONSE] * 2,
+    "away": [Answer("upstream is gone", 502)] * 2,
+    "429": [over_quota("1")] * 2,
+}
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_stream_abort_what_passes_costs_no_line(shell: Shell, server: MoodyAgent, name: str) -> None:
+    server.moods.extend(PASSING[name])
+    ended = say(shell, b"One. Two. Three.")
+    assert ended.code == 0, ended.stderr
+    assert server.said == ["One.", "Two.", "Three."]
+
+
+def test_stream_abort_what_does_not_pass_ends_it_and_tells_what_was_said(
+    shell: Shell, server: MoodyAgent
+) -> None:
+    server.moods.append(refused("spend_cap", retry_in_s=3000))
+    ended = say(shell, b"One. Two.", flags=("--timeout", "60"))
+    assert (ended.code, ended.stderr) == (
+        6,
+        "liba: the agent refused: because of spend_cap; 0 lines were taken before; what came then was not"
+        " - liba queue shows what is used up; the caps are settings of the agent\n",
+    )
+
+
+LETTERS = {"cp1252": "aeiouäöüßéñ", "ascii": "aeiou"}
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1252", "ascii"]
+MOODS = [*PASSING.values(), [], [], []]
+
+
+def some_words(random: Random, encoding: str) -> list[str]:
+    letters = LETTERS.get(encoding, "aeiouäßéжщ世界กﷲ")
+    count = random.choice([1, 5, 40, 300])
+    return [f"{''.join(random.choices(letters, k=random.randint(1, 9)))}{number}" for number in range(count)]
+
+
+def some_text(random: Random, words: list[str]) -> str:
+    ends = random.choice(
+        [["\n"], ["\r\n"], ["\r"], ["\0"], [" "], [". ", "! ", "? "], [" ", ", ", ". ", "\n", "\n\n"]]
+    )
+    return "w" + "".join(word + (random.choice(ends) if random.random() < 0.3 else " ") for word in words)
+
+
+def some_pieces(random: Random, data: bytes) -> Iterator[Piece]:
+    step = random.choice([1, 2, 3, 7, 100, 5000])
+    for start in range(0, len(data), step):
+        yield data[start : start + step]
+        if random.random() < min(0.2, 2 * step / len(data)):
+            yield random.choice([0.001, 0.05, 0.4, 1.2])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_is_piped_in_each_word_is_said_once_and_in_order_or_told(
+    shell: Shell, server: MoodyAgent, seed: int
+) -> None:
+    random = Random(seed)
+    encoding = random.choice(ENCODINGS)
+    asked = some_words(random, encoding)
+    text = some_text(random, asked)
+    server.moods.extend(random.choice(MOODS))
+    server.dislikes = random.choice([f"{len(asked) // 2} ", "\0", "\0"])
+    server.failing = set(random.choice([[], [], ["s-0"], ["s-1", "s-2"]]))
+    level = random.choice(["accepted", "done"])
+    ended = say(shell, *some_pieces(random, text.encode(encoding)), flags=("--wait", level))
+    missed = re.match(r"liba: (\d+) of (\d+) lines", ended.stderr.splitlines()[-1] if ended.stderr else "")
+    heard, all_words = words(server.said), words([text])
+    refused_lines = len({request["id"] for request in said_to(server)}) - len(server.requests_taken)
+    if not refused_lines:
+        assert heard == all_words
+    else:
+        assert heard == [word for word in all_words if word in set(heard)]
+        assert ended.code == 6
+    failed = server.failing & server.requests_taken.keys()
+    if level == "done":
+        one = len({request["id"] for request in said_to(server)}) == 1
+        assert (ended.code == 0) == (not failed and not refused_lines), ended.stderr
+        assert one or not (failed or refused_lines) or missed
+        assert not missed or int(missed[1]) == len(failed) + refused_lines
+    assert "unexpected" not in ended.stderr
+
+
+def said_to(server: MoodyAgent) -> list[dict[str, Any]]:
+    calls = [asked for asked in server.asked("PerformRpc") if asked.body["method"] == SAY_METHOD]
+    return [asked.rpc for asked in calls]
