@@ -13,7 +13,7 @@ from tests.socks_proxy import pass_on
 
 @dataclass
 class HttpProxy:
-    """`asked` are the places that it was to lead to, as `HOST:PORT`; `logins` what came as a login, or None."""
+    """`asked` are the places that it was to lead to, as `HOST:PORT`; `logins` what came with it, or None."""
 
     leads_to: int
     port: int = 0
@@ -22,11 +22,12 @@ class HttpProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        method, target, version = head.splitlines()[0].split()
+        method, target, _ = head.splitlines()[0].split()
         fields = dict(line.split(": ", 1) for line in head.splitlines()[1:] if line)
         self.logins.append({name.lower(): value for name, value in fields.items()}.get("proxy-authorization"))
         self.asked.append(target if method == "CONNECT" else urlsplit(target).netloc)
         if not self.leads_to:
+            writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             writer.close()
             return
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.leads_to)
@@ -34,9 +35,7 @@ class HttpProxy:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         else:
             path = urlsplit(target)._replace(scheme="", netloc="").geturl()
-            there_writer.write(
-                head.replace(f"{method} {target} {version}", f"{method} {path} {version}").encode()
-            )
+            there_writer.write(head.replace(target, path, 1).encode())
         async with asyncio.TaskGroup() as both:
             both.create_task(pass_on(reader, there_writer))
             both.create_task(pass_on(there_reader, writer))
@@ -44,7 +43,7 @@ class HttpProxy:
 
 @asynccontextmanager
 async def http_proxy(leads_to: int = 0) -> AsyncIterator[HttpProxy]:
-    """One that runs as long as the body; without a port it notes what it was asked for and hangs up."""
+    """One that runs as long as the body; without a port it says 502."""
     proxy = HttpProxy(leads_to)
     server = await asyncio.start_server(proxy._serve, "127.0.0.1", 0)
     async with server:

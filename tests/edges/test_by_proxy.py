@@ -1,4 +1,4 @@
-"""Every client heeds the proxy of the environment alike, and the rooms' native one too, or it is told that it cannot."""
+"""Every client heeds the proxy of the environment alike, that of rooms too, or it is told that it cannot."""
 
 from __future__ import annotations
 
@@ -129,9 +129,10 @@ async def test_tavus_proxy_each_client_goes_through_the_proxy_however_it_is_spel
     login: str | None,
 ) -> None:
     monkeypatch.setenv(variable, spelled.format(proxy.port))
-    with pytest.raises(LibaError) as raised:  # it hangs up
+    try:
         await call()
-    assert "a-secret" not in f"{raised.value}{raised.value.hint}"
+    except LibaError as error:  # most tell what it answers, which is 502
+        assert "a-secret" not in f"{error}{error.hint}"
     assert set(proxy.asked) == {THERE}
     as_sent = f"Basic {base64.b64encode(login.encode()).decode()}" if login else None
     assert set(proxy.logins) == {as_sent}
