@@ -22,6 +22,7 @@ from libacli.edges.livekit.encryption import encrypt
 from libacli.edges.livekit.held_open import HeldOpen
 from libacli.edges.livekit.joining import to_the_end
 from libacli.edges.livekit.leader import is_leader
+from libacli.edges.livekit.room_proxy import settle_room_proxy
 from libacli.edges.livekit.sdk_log import bound_sdk_log
 from libacli.edges.livekit.signs_of_life import show_life
 from libacli.edges.metrics.meter import Meter
@@ -64,6 +65,7 @@ class RoomJobs:
         bound_sdk_log()
         note_what_records_are_about()
         check_journal(self.settings)  # loads what it is written with
+        settle_room_proxy(self.settings.livekit().ws_url)
         process.userdata["voice"] = make_voice(self.settings)
 
     async def enter(self, context: JobContext) -> None:

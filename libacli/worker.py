@@ -22,6 +22,7 @@ from libacli.edges.livekit.agent_server import Server
 from libacli.edges.livekit.agent_state import FIRST_STATE
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.leader import Pulse, pulse
+from libacli.edges.livekit.room_proxy import room_proxy
 from libacli.edges.livekit.signing import wall_clock
 from libacli.edges.livekit.signs_of_life import SignsOfLife
 from libacli.edges.livekit.supervisor import Supervisor
@@ -29,10 +30,9 @@ from libacli.edges.livekit.tokens import AGENT_IDENTITY_PREFIX
 from libacli.edges.metrics.worker import worker_metrics
 from libacli.edges.orchestrator.probes import Part, Probes
 from libacli.edges.voices.choose import load_plugins
-from libacli.errors import ConfigError, UnreachableError
+from libacli.errors import UnreachableError
 from libacli.leftovers import end_leftovers, has_leftovers, open_ledger
 from libacli.masking import without_password
-from libacli.network_environment import proxy_variable
 from libacli.room_agent import DRAIN_TIMEOUT_S, FLUSH_TIMEOUT_S
 from libacli.room_job import RoomJobs
 from libacli.shared_counts import SharedCounts
@@ -233,25 +233,8 @@ def _make_server(settings: Settings, load_fnc: Callable[[AgentServer], float]) -
         preload_modules=["libacli.room_job", "libacli.edges.voices.speech"],  # once, for all room processes
         session_end_timeout=DRAIN_TIMEOUT_S + FLUSH_TIMEOUT_S + _AVATAR_END_S,
         shutdown_process_timeout=_PROCESS_END_S,
-        http_proxy=_proxy_to(credentials),
+        http_proxy=room_proxy(credentials.ws_url),  # the SDK would take one without a look at NO_PROXY
     )
-
-
-def _proxy_to(credentials: LiveKitCredentials) -> str | None:
-    """The proxy of the worker's own connection; the SDK would take one without a look at NO_PROXY.
-
-    Raises ConfigError for one that it cannot use.
-    """
-    variable = "" if credentials.is_loopback else proxy_variable(credentials.http_url)
-    if not variable:
-        return None
-    proxy = os.environ[variable]
-    if proxy.lower().startswith("socks"):
-        raise ConfigError(
-            f"{variable} is a SOCKS proxy, and a worker's connection to LiveKit cannot go through one",
-            hint="name an HTTP proxy in HTTPS_PROXY, or LiveKit's host in NO_PROXY",
-        )
-    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def _avatar_words(settings: Settings) -> str:

@@ -30,8 +30,8 @@ class SocksProxy:
         writer.write(_CONNECTED)
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.leads_to)
         async with asyncio.TaskGroup() as both:
-            both.create_task(_pass_on(reader, there_writer))
-            both.create_task(_pass_on(there_reader, writer))
+            both.create_task(pass_on(reader, there_writer))
+            both.create_task(pass_on(there_reader, writer))
 
 
 @asynccontextmanager
@@ -44,7 +44,7 @@ async def socks_proxy(leads_to: int) -> AsyncIterator[SocksProxy]:
         yield proxy
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(ConnectionError):
         while piece := await reader.read(1 << 16):
             writer.write(piece)

@@ -11,8 +11,8 @@ UsageProblem: Any = typer.BadParameter.__bases__[0]
 """What Typer raises for a wrong command line; it has no public name."""
 
 _NUMBERS = {"int": "N", "float": "NUMBER"}
-_UNKNOWN_OPTION = re.compile(r"No such option: -(?!-\w)")
-"""One that is none and looks like none: `-5`, `-- so`, and not a long one that is misspelled."""
+_UNKNOWN_OPTION = re.compile(r"No such option: -(?:(?!-\w)|-\S*\s)")
+"""One that is none and looks like none: `-5`, `-- so`, `--help me`, and not a long one that is misspelled."""
 
 _EXTRA = re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)")
 

@@ -22,10 +22,10 @@ from typing import Protocol
 import httpx2
 
 from libacli.child_environment import environment_of, on_path
+from libacli.edges.by_proxy import blocking_transport_to
 from libacli.errors import InstallError, TamperedError
 from libacli.local.guard import GuardedProcess
 from libacli.local.pins import GO_WHEEL, PINS, SERVER_VERSION, SOURCE_VERSION, Pins
-from libacli.network_environment import building
 
 RELEASES_URL = "https://github.com/livekit/livekit/releases/download"
 
@@ -87,8 +87,7 @@ def from_release(shop: Workshop) -> Path:
     base = f"{shop.releases_url}/v{SERVER_VERSION}"
     archive = shop.temp / name
     shop.progress.step(f"Downloading livekit-server {SERVER_VERSION}, the official release")
-    with building():
-        client = httpx2.Client(follow_redirects=True, timeout=_TIMEOUT)
+    client = httpx2.Client(follow_redirects=True, timeout=_TIMEOUT, transport=blocking_transport_to(base))
     with _http_errors(), client:
         sha256 = _download(client, f"{base}/{name}", archive, shop)
     if sha256 != pinned:

@@ -33,10 +33,22 @@ def test_no_summary_of_a_command_is_cut(bare_shell: Shell, path: tuple[str, ...]
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["-5 degrees", "-5", "- milk", "-quick", "-1/2 cup", "-v is so", "--help me", "--quiet please", "-- so"],
+)
+@pytest.mark.parametrize("command", [("say",), ("voices", "try"), ("demo", "--once")], ids=" ".join)
+def test_dash_text_is_answered_with_the_dashes_that_it_wants(
+    bare_shell: Shell, command: tuple[str, ...], text: str
+) -> None:
+    ended = bare_shell.run(*command, text)
+    assert ended.code == 2
+    assert "a text that begins with a minus stands last, behind --: -- '-5" in " ".join(ended.stderr.split())
+
+
+@pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("say", "Hello", "world"), "world is too much; put a text of several words in quotes"),
-        (("say", "-5 degrees"), "No such option: -5; a text that begins with a minus stands last, behind --"),
         (("say", "--", "-5 degrees", "--id", "x"), "--id x is too much; options stand before --"),
         (("say", "Hi.", "--tiemout", "5"), "No such option: --tiemout (Possible options: "),
         (("stop", "now"), "now is too much"),

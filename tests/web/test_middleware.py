@@ -380,7 +380,7 @@ async def test_the_policy_names_the_livekit_server_by_its_origins(
         assert policy(await client.get("/"))["connect-src"] == sources
 
 
-async def test_f5_the_policy_names_livekit_as_browsers_reach_it(gateway: FakeGateway) -> None:
+async def test_inside_outside_url_the_policy_names_livekit_as_browsers_reach_it(gateway: FakeGateway) -> None:
     settings = Settings(livekit_url="ws://livekit:7880", livekit_public_url="wss://lk.example.org")
     async with connected(make_app(settings, gateway)) as client:
         sources = policy(await client.get("/"))["connect-src"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -12,8 +11,8 @@ import httpx2
 
 from libacli.cli.output import output
 from libacli.config import Settings, is_loopback
+from libacli.edges.by_proxy import blocking_transport_to
 from libacli.errors import CredentialsError, LibaError, UnreachableError, UsageError
-from libacli.network_environment import building
 
 _TIMEOUT_S = 15.0
 """Longer than the server asks LiveKit to put somebody out."""
@@ -52,11 +51,8 @@ class SessionsRun:
             ) from error
 
     def _client(self, address: str, headers: Mapping[str, str]) -> httpx2.Client:
-        is_local = is_loopback(address)
-        with nullcontext() if is_local else building():
-            return httpx2.Client(
-                base_url=address, headers=headers, timeout=_TIMEOUT_S, trust_env=not is_local
-            )
+        transport = blocking_transport_to(address)
+        return httpx2.Client(base_url=address, headers=headers, timeout=_TIMEOUT_S, transport=transport)
 
     def _show(self, client: httpx2.Client) -> None:
         told = _answer(client.get("/api/sessions"))

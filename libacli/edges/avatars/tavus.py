@@ -18,13 +18,14 @@ from livekit.agents import APIConnectionError, APIConnectOptions
 from livekit.plugins.tavus.api import DEFAULT_FACE_ID, DEFAULT_PAL_ID, TavusAPI
 from pydantic import SecretStr
 
-from libacli.config import is_loopback
 from libacli.edges.avatars.port import Invitation, ListedConversation
 from libacli.edges.avatars.tavus_errors import refusal
 from libacli.edges.avatars.tavus_pal import misfit_of
 from libacli.edges.avatars.vendors import TAVUS
+from libacli.edges.by_proxy import session_to
 from libacli.edges.no_redirects import SentElsewhereError, no_redirects
 from libacli.errors import AvatarError
+from libacli.network_environment import proxy_hint
 
 _CONNECT_TIMEOUT_S = 5.0
 """A third of what a call has in all: a server that is there takes a connection within a second or two."""
@@ -66,10 +67,10 @@ class Tavus:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
+        self._session = session_to(
+            self.base_url,
             headers={"x-api-key": self._api_key.get_secret_value()},
             timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=_CONNECT_TIMEOUT_S),
-            trust_env=not is_loopback(self.base_url),  # a proxy: HTTPS_PROXY, NO_PROXY
             middlewares=(no_redirects, _refuse),
         )
         return self
@@ -202,7 +203,7 @@ class Tavus:
         except APIConnectionError as error:
             if isinstance(error.__cause__, SentElsewhereError):
                 raise refusal(error.__cause__.status, "") from error
-            raise _unreachable(error.__cause__) from error
+            raise _unreachable(error.__cause__, self.base_url) from error
         except (
             aiohttp.ClientError,
             ValueError,
@@ -211,7 +212,7 @@ class Tavus:
             AttributeError,
             RecursionError,
         ) as error:
-            raise _unreachable(error) from error
+            raise _unreachable(error, self.base_url) from error
 
 
 class _RefusedError(Exception):
@@ -237,10 +238,10 @@ async def _refuse(
     raise _RefusedError(response.status, body.decode(errors="replace"), retry_after)
 
 
-def _unreachable(cause: BaseException | None) -> AvatarError:
+def _unreachable(cause: BaseException | None, url: str) -> AvatarError:
     """No answer that could be read came; nobody may have taken the request."""
     is_unsure = not isinstance(cause, aiohttp.ClientConnectorError)
-    return AvatarError("not reachable", is_permanent=False, is_unsure=is_unsure)
+    return AvatarError("not reachable", is_permanent=False, is_unsure=is_unsure, hint=proxy_hint(url))
 
 
 def _reason_among(events: Any) -> str:

@@ -6,7 +6,6 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -18,13 +17,14 @@ from livekit.protocol.rtc import LeaveRequest, SignalRequest, SignalResponse
 
 from libacli.config import LiveKitCredentials
 from libacli.core.protocol import CAN_SAY_ATTRIBUTE
+from libacli.edges.by_proxy import session_to, transport_to
 from libacli.edges.checks.finding import WRONG_SETTING, Finding, Verdict
 from libacli.edges.livekit.agent_client import open_client
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.encryption import ANOTHER_KEY, NO_KEY
 from libacli.edges.no_redirects import no_redirects
 from libacli.errors import LibaError, NoAgentError, RefusedError, UnreachableError
-from libacli.network_environment import building
+from libacli.network_environment import proxy_hint
 
 RPC_SINCE = (1, 9, 2)
 NO_LOSS_SINCE = (1, 13, 7)
@@ -63,10 +63,7 @@ async def first_answer(credentials: LiveKitCredentials) -> Answer:
     """Asks the server for nothing in particular. Raises UnreachableError that says what is in the way."""
     url = credentials.http_url
     try:
-        is_local = credentials.is_loopback
-        with nullcontext() if is_local else building():
-            made = httpx2.AsyncClient(timeout=_TIMEOUT_S, trust_env=not is_local)
-        async with made as client:
+        async with httpx2.AsyncClient(timeout=_TIMEOUT_S, transport=transport_to(url)) as client:
             response = await client.get(url)
     except httpx2.InvalidURL as error:
         raise UnreachableError(f"{url} is not an address", hint="check LIVEKIT_URL") from error
@@ -128,9 +125,7 @@ async def welcome(credentials: LiveKitCredentials, token: str) -> Welcome:
     timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
     try:
         async with (
-            aiohttp.ClientSession(
-                trust_env=not credentials.is_loopback, timeout=timeout, middlewares=(no_redirects,)
-            ) as session,
+            session_to(url, timeout=timeout, middlewares=(no_redirects,)) as session,
             # In a header, as URLs get logged.
             session.ws_connect(url, headers={"Authorization": f"Bearer {token}"}) as socket_,
         ):
@@ -145,7 +140,7 @@ async def welcome(credentials: LiveKitCredentials, token: str) -> Welcome:
     except (aiohttp.ClientError, TypeError, TimeoutError) as error:
         raise UnreachableError(
             "the server answers, but its websocket does not",
-            hint="if there is a proxy in between, it must let websockets through to /rtc",
+            hint=proxy_hint(url) or "if there is a proxy in between, it must let websockets through to /rtc",
         ) from error
     join = answer.join
     return Welcome(
@@ -255,6 +250,8 @@ def _beyond_watching(permission: ParticipantPermission) -> Iterator[str]:
 def _obstacle(credentials: LiveKitCredentials, error: BaseException) -> UnreachableError:
     """The deepest reason of a connection that did not come about, and what to do about it."""
     url = credentials.url
+    if not any(isinstance(cause, ssl.SSLError) for cause in _causes(error)) and (hint := proxy_hint(url)):
+        return UnreachableError(f"{url}: the proxy does not get through", hint=hint)
     for cause in _causes(error):
         if isinstance(cause, socket.gaierror):
             return UnreachableError(

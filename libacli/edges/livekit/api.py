@@ -9,20 +9,21 @@ import asyncio
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 import httpx2
 
-from libacli.config import LiveKitCredentials, is_loopback
+from libacli.config import LiveKitCredentials
 from libacli.core.protocol import AGENT_ATTRIBUTE
 from libacli.core.reasons import refusal
+from libacli.edges.by_proxy import transport_to
 from libacli.edges.livekit.quota import PATIENCE_S, Quota
 from libacli.edges.livekit.tokens import admin_token, list_token, room_token
 from libacli.errors import CredentialsError, LibaError, NoAgentError, RefusedError, UnreachableError
-from libacli.network_environment import building, proxy_variable
+from libacli.network_environment import proxy_hint, proxy_variable
 
 _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 10.0
@@ -116,13 +117,11 @@ class LiveKitApi:
         self.credentials = credentials
         self._departure_timeout_s = departure_timeout_s
         self._quota = Quota(patience_s=patience_s)
-        heeds = nullcontext() if credentials.is_loopback else building()
-        with heeds, _translated(credentials.http_url):
+        with _translated(credentials.http_url):
             self._client = httpx2.AsyncClient(
                 base_url=credentials.http_url,
                 timeout=httpx2.Timeout(_READ_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
-                trust_env=not credentials.is_loopback,
-                transport=transport,
+                transport=transport or transport_to(credentials.http_url),
             )
 
     async def __aenter__(self) -> LiveKitApi:
@@ -296,10 +295,10 @@ def _translated(url: str) -> Iterator[None]:
             f"LiveKit at {url} did not answer in time", hint="check LIVEKIT_URL and the network"
         ) from error
     except httpx2.TransportError as error:
-        if not is_loopback(url) and (variable := proxy_variable(url)):
+        if variable := proxy_variable(url):
             raise UnreachableError(
                 f"cannot reach LiveKit at {url} through the proxy of {variable}",
-                hint=f"check {variable}; NO_PROXY names hosts that are reached without",
+                hint=proxy_hint(url),
             ) from error
         raise UnreachableError(
             f"cannot reach LiveKit at {url}", hint="check LIVEKIT_URL, or start one: liba server run"

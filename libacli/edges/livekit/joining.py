@@ -13,9 +13,11 @@ from livekit import rtc
 from pydantic import SecretStr
 
 from libacli.edges.livekit.encryption import room_options
+from libacli.edges.livekit.room_proxy import settle_room_proxy
 from libacli.edges.livekit.sdk_log import bound_sdk_log
 from libacli.errors import CredentialsError, UnreachableError
 from libacli.masking import TokenMask
+from libacli.network_environment import proxy_hint
 
 _MASK = TokenMask()
 
@@ -52,7 +54,7 @@ async def joined(
     auto_subscribe: bool = True,
     e2ee_key: SecretStr | None = None,
 ) -> AsyncIterator[rtc.Room]:
-    """Connects `room`, and leaves it at the end. Raises UnreachableError or CredentialsError.
+    """Connects `room`, and leaves it at the end. Raises UnreachableError, CredentialsError or ConfigError.
 
     Sound and picture are encrypted with `e2ee_key`, if there is one.
 
@@ -61,6 +63,7 @@ async def joined(
     """
     logging.getLogger("livekit").addFilter(_MASK)
     bound_sdk_log()
+    settle_room_proxy(url)
     try:
         await _connect(room, url, token, room_options(e2ee_key, auto_subscribe=auto_subscribe))
         yield room
@@ -76,7 +79,9 @@ async def _connect(room: rtc.Room, url: str, token: str, options: rtc.RoomOption
             raise CredentialsError(
                 "LiveKit refused the token", hint="check LIVEKIT_API_KEY and its secret"
             ) from error
-        raise UnreachableError(f"cannot join a room at {url}", hint="check LIVEKIT_URL") from error
+        raise UnreachableError(
+            f"cannot join a room at {url}", hint=proxy_hint(url) or "check LIVEKIT_URL"
+        ) from error
 
 
 def _status(error: rtc.ConnectError) -> int | None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 
 import httpx2
 import openai
 
-from libacli.config import Settings, is_loopback
+from libacli.config import Settings
 from libacli.config_values import pairs_of
+from libacli.edges.by_proxy import transport_to
 from libacli.edges.voices.openai_address import AZURE_KEY, is_azure_deployment, split_address
 from libacli.errors import ConfigError
-from libacli.network_environment import building
 
 _KEEPALIVE_S = 180.0
 """An idle connection is kept so long: a line after a quiet minute pays no new handshake. Well below the four
@@ -70,19 +69,16 @@ def open_client(
         default_query={**own_query, **(query or {})},
         max_retries=0,  # a retry after the first byte would repeat the beginning; SpeechApiVoice knows when
         timeout=httpx2.Timeout(None, connect=_CONNECT_TIMEOUT_S),
-        http_client=http_client or _http_client(is_local=is_loopback(base_url)),
+        http_client=http_client or _http_client(base_url),
     )
 
 
-def _http_client(*, is_local: bool) -> httpx2.AsyncClient:
-    with nullcontext() if is_local else building():
-        return httpx2.AsyncClient(
-            limits=httpx2.Limits(
-                max_connections=100, max_keepalive_connections=20, keepalive_expiry=_KEEPALIVE_S
-            ),
-            # A proxy that compresses has to collect first; sound is wanted as it comes.
-            headers={"Accept-Encoding": "identity"},
-            timeout=httpx2.Timeout(None, connect=_CONNECT_TIMEOUT_S),
-            trust_env=not is_local,
-            follow_redirects=False,  # key and text belong to the address that the user gave
-        )
+def _http_client(base_url: str) -> httpx2.AsyncClient:
+    limits = httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=_KEEPALIVE_S)
+    return httpx2.AsyncClient(
+        transport=transport_to(base_url, limits=limits),
+        # A proxy that compresses has to collect first; sound is wanted as it comes.
+        headers={"Accept-Encoding": "identity"},
+        timeout=httpx2.Timeout(None, connect=_CONNECT_TIMEOUT_S),
+        follow_redirects=False,  # key and text belong to the address that the user gave
+    )

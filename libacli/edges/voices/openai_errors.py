@@ -17,6 +17,7 @@ from libacli.edges.retry_after import retry_after_s
 from libacli.edges.voices.openai_address import azure_hint, told_address
 from libacli.errors import VoiceBusyError, VoiceError, VoiceRefusedError, VoiceTruncatedError
 from libacli.masking import masked
+from libacli.network_environment import proxy_hint
 
 _RETRY_PAUSE_S = 0.1
 _RATE_LIMIT_PAUSE_S = 0.5
@@ -68,8 +69,12 @@ def translated(text: str, yielded: Callable[[], int], secrets: Sequence[str] = (
             ) from error
         raise VoiceError(
             "the speech service cannot be reached, or hung up before the first sound",
-            hint="check the network and OPENAI_BASE_URL",
+            hint=_hint_of_proxy(error) or "check the network and OPENAI_BASE_URL",
         ) from error
+
+
+def _hint_of_proxy(error: Exception) -> str:
+    return proxy_hint(str(error.request.url)) if isinstance(error, openai.APIConnectionError) else ""
 
 
 def safe_words(words: str, text: str, secrets: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from libacli.edges.retry_after import retry_after_s
 from libacli.edges.voices.openai_errors import safe_words
 from libacli.errors import VoiceBusyError, VoiceError, VoiceRefusedError
+from libacli.network_environment import proxy_hint
 
 _PAUSE_S = 0.1
 _RATE_LIMIT_PAUSE_S = 0.5
@@ -100,8 +101,8 @@ def _rate_limit(message: str) -> VoiceError:
 
 
 @contextmanager
-def translated(secrets: Sequence[str] = ()) -> Iterator[None]:
-    """Turns the errors of the socket and of `openai` into ours, the original kept as their cause."""
+def translated(secrets: Sequence[str] = (), url: str = "") -> Iterator[None]:
+    """Turns the errors of the socket to `url`, and of `openai`, into ours, the original kept as cause."""
     import openai
     from websockets.exceptions import InvalidStatus, InvalidURI, SecurityError, WebSocketException
 
@@ -114,11 +115,6 @@ def translated(secrets: Sequence[str] = ()) -> Iterator[None]:
             "the speech service sends elsewhere, where key and text are not taken",
             hint="set OPENAI_BASE_URL to what answers there",
         ) from error
-    except ImportError as error:  # websockets would want another package for it
-        raise VoiceRefusedError(
-            "the realtime voice cannot go through the SOCKS proxy of the environment",
-            hint="name an HTTP proxy in HTTPS_PROXY, or the service's host in NO_PROXY",
-        ) from error
     except ValueError as error:
         raise VoiceError(
             "the speech service answered with what is no event", hint="check OPENAI_BASE_URL"
@@ -126,7 +122,7 @@ def translated(secrets: Sequence[str] = ()) -> Iterator[None]:
     except (openai.OpenAIError, WebSocketException, OSError, EOFError) as error:
         raise HiccupError(
             "the speech service cannot be reached, or hung up before the first sound",
-            hint="check the network and OPENAI_BASE_URL",
+            hint=proxy_hint(url) or "check the network and OPENAI_BASE_URL",
         ) from error
 
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from libacli.config import is_loopback
 from libacli.edges.voices.realtime_errors import Complaint, HiccupError, meaning, translated
-from libacli.errors import VoiceError
+from libacli.errors import VoiceError, VoiceRefusedError
+from libacli.network_environment import proxy_for
 
 if TYPE_CHECKING:
     import ssl
@@ -117,10 +117,10 @@ class RealtimeSession:
             "compression": None,
             # What nobody reads must not stop the pings that keep the socket open: nothing is held up.
             "max_queue": None,
-            "proxy": None if is_loopback(str(client.base_url)) else True,
+            "proxy": _proxy_to(str(client.base_url)),
             **({"ssl": tls} if tls else {}),
         }
-        with translated(secrets):
+        with translated(secrets, str(client.base_url)):
             manager = client.realtime.connect(model=model, websocket_connection_options=cast(Any, options))
             connection = await manager.enter()
             opened = cls(connection, secrets)
@@ -238,3 +238,15 @@ def complaint_of(event: RealtimeErrorEvent) -> Complaint:
     """The service's words in an `error` event."""
     error = event.error
     return Complaint(error.code or "", error.type or "", error.message or "")
+
+
+def _proxy_to(url: str) -> str | None:
+    """Address of the proxy for `url`. Raises VoiceRefusedError: `websockets` sends a login as is."""
+    if not (proxy := proxy_for(url)):
+        return None
+    if not proxy.has_plain_login:
+        raise VoiceRefusedError(
+            f"the login in {proxy.variable} holds what a realtime voice cannot pass on",
+            hint="letters, digits and !$&'()*+,-._~ it can",
+        )
+    return proxy.url

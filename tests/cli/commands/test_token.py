@@ -53,7 +53,7 @@ def test_as_json_it_says_what_it_grants(shell: Shell, server: TwirpServer) -> No
     assert (claims(token)["name"], claims(token)["video"]["room"]) == ("Vera", "news")
 
 
-def test_f5_who_joins_is_told_the_address_for_others(shell: Shell) -> None:
+def test_inside_outside_url_who_joins_is_told_the_address_for_others(shell: Shell) -> None:
     public = {"LIVEKIT_PUBLIC_URL": "https://lk.example.org"}
     assert "url:       wss://lk.example.org\n" in shell.run("token", env=public).stdout
     assert shell.run("token", "--json", env=public).json["url"] == "wss://lk.example.org"
@@ -127,8 +127,8 @@ def test_flags_go_before_the_environment(shell: Shell) -> None:
     assert claims(made["token"])["iss"] == "other"
 
 
-@pytest.mark.parametrize("identity", ["liba-agent-1", "agent-x", "tavus-avatar-agent"])
-def test_an_identity_of_an_agent_is_refused(shell: Shell, identity: str) -> None:
+@pytest.mark.parametrize("identity", ["liba-agent-1", "agent-x", "agent-42", "tavus-avatar-agent"])
+def test_reserved_agent_an_identity_of_an_agent_is_refused(shell: Shell, identity: str) -> None:
     ended = shell.run("token", "--identity", identity)
     assert (ended.code, ended.stdout) == (6, "")
     assert ended.stderr == (

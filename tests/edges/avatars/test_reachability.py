@@ -108,7 +108,7 @@ async def test_livekit_cloud_is_public_however_one_gets_there(answer: list[str] 
         ("lk.example.org", [SILENT]),
     ],
 )
-async def test_f5_an_avatar_is_asked_for_wherever_it_may_come(
+async def test_dns_hiccup_an_avatar_is_asked_for_wherever_it_may_come(
     tmp_path: Path, host: str, answers: list[list[str] | OSError | None]
 ) -> None:
     resolver(*answers)
@@ -133,8 +133,9 @@ async def test_f5_what_was_private_is_looked_at_again_and_told_once(
     assert len(told) == 1
 
 
-async def test_f5_who_knows_better_has_it_not_looked_at(tmp_path: Path) -> None:
-    resolver(["10.0.0.5"])
+@pytest.mark.parametrize("address", ["127.0.1.1", "10.0.0.5", "fd00::1"])
+async def test_own_name_127_who_knows_better_has_it_not_looked_at(tmp_path: Path, address: str) -> None:
+    resolver([address])
     policy = AvatarPolicy(check_public=False)
     async with staged(tmp_path, base_url=TAVUS, credentials=livekit(), policy=policy) as stage:
         await asyncio.sleep(10)

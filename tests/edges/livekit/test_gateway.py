@@ -262,7 +262,7 @@ async def test_a_token_lets_join_one_room_and_watch(gateway: RoomGateway, can_sa
     assert join.token not in repr(join)
 
 
-async def test_f5_browsers_are_given_the_address_that_they_reach(server: TwirpServer) -> None:
+async def test_inside_outside_url_browsers_are_given_the_address_that_they_reach(server: TwirpServer) -> None:
     credentials = replace(server.credentials, public_url="https://lk.example.org")
     async with RoomGateway(credentials, agent_name="liba") as gateway:
         assert gateway.join("demo", "v", name="", valid_for_s=60, can_say=False).url == "wss://lk.example.org"

@@ -442,6 +442,7 @@ async def test_a_variable_that_is_wrong_costs_its_signal_and_is_told_in_a_line(
 
 BROKEN = {
     "no such protocol": {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
+    "half a protocol": {"OTEL_EXPORTER_OTLP_PROTOCOL": "http"},
     "no address": {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector"},
     "half an address": {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://[::1"},
     "another scheme": {"OTEL_EXPORTER_OTLP_ENDPOINT": "ftp://ann:hunter2hunter2@127.0.0.1:1"},
@@ -485,7 +486,7 @@ print("spoken")
 
 
 @pytest.mark.parametrize("variables", BROKEN.values(), ids=BROKEN)
-def test_whatever_is_wrong_with_it_speech_goes_on_and_the_log_has_a_line(
+def test_otel_protocol_and_whatever_else_is_wrong_speech_goes_on_and_the_log_has_a_line(
     receiver: OtlpReceiver, variables: dict[str, str]
 ) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")} | {
@@ -520,7 +521,7 @@ def test_a_collector_that_never_answers_holds_no_process_up() -> None:
     assert time.monotonic() - began_at < 9  # the SDK alone waits 10 s for an answer
 
 
-async def test_a_collector_that_is_away_is_told_once_and_holds_nothing_up(
+async def test_otlp_wrong_port_where_no_collector_is_costs_a_line_and_holds_nothing_up(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     telemetry = opened(
