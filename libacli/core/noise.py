@@ -14,16 +14,16 @@ _LOUD = 8_000
 
 _JUMP = 24_000
 _MOST_JUMPS = 2
-"""Within 10 ms. Samples of 8 bits, two of which are read as one, jump over most of the range wherever their sign
-changes; of voices that are clipped at three times their size none does."""
+"""Within 10 ms. Samples of 8 bits, two of which are read as one, jump over most of the range wherever their
+sign changes; a voice that is clipped at three times its size does not."""
 
 
 def is_noise(pcm: bytes) -> bool:
     """Whether `pcm`, whole samples of s16le, are such bytes: loud, and each sample far from the one before.
 
     A sound of speech moves from sample to sample by far less than its own size, or it is a soft hiss. A tone
-    is taken for noise from 4 kHz on, if it is close to full scale. Known by their jumps are 8 bits of any kind:
-    unsigned, A-law and mu-law.
+    is taken for noise from 4 kHz on, if it is close to full scale. Samples of 8 bits of any kind, unsigned,
+    A-law or mu-law, are known by their jumps.
     """
     values = samples(pcm[:ENOUGH_BYTES])
     if len(values) < 2:

@@ -29,7 +29,7 @@ class WavDecoder:
         return self._pcm(self._reader.push(piece))
 
     def finish(self) -> bytes:
-        """The rest of the PCM. Raises VoiceTruncatedError when the header promises more than comes, or less."""
+        """The rest of the PCM. Raises VoiceTruncatedError when the header promised more, or less."""
         rest = self._pcm(self._reader.finish())
         missing_s, unannounced_s = map(
             self._seconds, (self._reader.missing_bytes, self._reader.unannounced_bytes)
