@@ -16,8 +16,8 @@ _ENOUGH_LETTERS = 40
 _ALPHABETS_UNTIL = "\u0590"
 """Latin, Greek, Cyrillic, Armenian; of other scripts a letter may be a word."""
 
-_UNSPEAKABLE = re.compile(r"\w+://\S+|\[[^\]]*\]|<[^>]*>|(\w)(?=\1\1)")
-"""Addresses, tags, the many o of Nooooo: servers leave them out, or take them for something else."""
+_UNSPEAKABLE = re.compile(r"\w+://\S+|\bwww\.\S+|\S+@\S+\.\w+|\[[^\]]*\]|<[^>]*>|(\w)(?=\1\1)")
+"""Addresses, also of mail, tags, the many o of Nooooo: servers leave them out, or take them for something else."""
 
 
 def shortest_s(text: str, speed: float) -> float:

@@ -39,7 +39,13 @@ SENTENCES = [
         "O Sr. Silva mora na Av. Paulista n.º 5.",
     ),
     *("यह पहला वाक्य है।", "کیا یہ ہے؟ ہاں۔", "هل أنت هنا؟", "Սա առաջինն է։", "ይህ ነው።", "ဒါက တစ်ခု။", "នេះគឺមួយ។"),
-    *("今日は、いい天気ですね！", "他说：“好。”然后走了。", "첫 번째 문장입니다.", "ฉันชื่อสมชายและเป็นครู", "Это г. Москва, т.е. центр."),
+    *(
+        "今日は、いい天気ですね！",
+        "他说：“好。”然后走了。",
+        "첫 번째 문장입니다.",
+        "ฉันชื่อสมชายและเป็นครู",
+        "Это г. Москва, т.е. центр.",
+    ),
     *(
         "Great! 🎉👍🏽 Really 👨‍👩‍👧 1️⃣ 🇩🇪.",
         "zero\u200bwidth \u200fmarks\u200e and soft\u00adhyphen",
@@ -52,7 +58,10 @@ SENTENCES = [
         "Nooooooo... A.B.C. a.k.a. i.e.",
     ),
 ]
-LINES = [*("- milk", "- eggs", "* one", "1. First item", "2. Second", "3) third", "a) x", "• point"), "> quoted"]
+LINES = [
+    *("- milk", "- eggs", "* one", "1. First item", "2. Second", "3) third", "a) x", "• point"),
+    "> quoted",
+]
 MARKDOWN = [
     *(
         "## Plan",
@@ -63,6 +72,7 @@ MARKDOWN = [
         "| Name | Age |\n|------|----:|\n| Ann | 5.5 |\n| Bob B. | **6** |",
         "Title\n=====",
         "> said\n> somebody. Then",
+        "> [!NOTE]\n> Careful. It is $E=mc^2$ :tada: **重要：**内容",
         "~~gone~~ _kept_ __bold__ ***both***",
         "Fact.[^1] More.\n\n[^1]: The source.",
         "<b>Tag</b> text<br>next",
