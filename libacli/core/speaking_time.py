@@ -17,7 +17,7 @@ _ALPHABETS_UNTIL = "\u0590"
 """Latin, Greek, Cyrillic, Armenian; of other scripts a letter may be a word."""
 
 _UNSPEAKABLE = re.compile(r"\w+://\S+|\bwww\.\S+|\S+@\S+\.\w+|\[[^\]]*\]|<[^>]*>|(\w)(?=\1\1)")
-"""Addresses, also of mail, tags, the many o of Nooooo: servers leave them out, or take them for something else."""
+"""Addresses, tags, the many o of Nooooo: servers leave them out, or take them for something else."""
 
 
 def shortest_s(text: str, speed: float) -> float:

@@ -22,7 +22,7 @@ LETTERS = sum(map(str.isalpha, LINE))
         ("Nooooooooooooooo", 3),
         ("Go to www.example.org/a/very/long/address/that/is/left/out.html now", 7),
         ("Mail ann.smith@department.example.co.uk now", 7),
-        ("`some_code(1)` {tag} **bold**", 22),
+        ("`some_code(1)` {tag} **bold**", 16),
         ("你好", 2),
     ],
 )

@@ -84,7 +84,8 @@ SENTENCES = [
 IN_OTHER_LANGUAGES = {
     "de": "Guten Tag, morgen fahren wir mit dem Zug nach Hamburg. Dort besuchen wir unsere Großmutter. "
     "Am Abend essen wir zusammen eine warme Suppe.",
-    "fr": "Demain nous prenons le train pour aller à Paris. Le chat est sur la table. Il dort depuis ce matin.",
+    "fr": "Demain nous prenons le train pour aller à Paris. Le chat est sur la table. "
+    "Il dort depuis ce matin.",
     "es": "Mañana vamos en tren a Madrid para visitar a nuestra abuela. El gato está en la mesa. "
     "Duerme desde esta mañana.",
     "it": "Domani andiamo in treno a Roma per visitare la nostra nonna. Il gatto è sul tavolo. "
