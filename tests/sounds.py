@@ -12,6 +12,7 @@ from pathlib import Path
 
 import av
 import numpy
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 
 from libacli.core.audio import SAMPLE_RATE, samples
@@ -41,7 +42,9 @@ def s16(rate: int, *, seconds: float = SECONDS, channels: int = 1, hertz: float 
 
 
 def as_width(values: Sequence[int], kind: str) -> bytes:
-    """Samples of s16 as `u8`, `s24le`, `s32le`, `f32le`, `f64le`, `s16be` or `s16le`."""
+    """Samples of s16 as `u8`, `alaw`, `mulaw`, `s24le`, `s32le`, `f32le`, `f64le`, `s16be` or `s16le`."""
+    if kind in ("alaw", "mulaw"):
+        return _companded(values, f"pcm_{kind}")
     if kind == "u8":
         return bytes((value >> 8) + 128 for value in values)
     if kind == "s24le":
@@ -49,6 +52,14 @@ def as_width(values: Sequence[int], kind: str) -> bytes:
     form = {"s16le": "<h", "s16be": ">h", "s32le": "<i", "f32le": "<f", "f64le": "<d"}[kind]
     scale = {"s32le": 65536, "f32le": 1 / 32768, "f64le": 1 / 32768}.get(kind, 1)
     return b"".join(struct.pack(form, value * scale) for value in values)
+
+
+def _companded(values: Sequence[int], codec: str) -> bytes:
+    encoder = av.CodecContext.create(codec, "w")
+    assert isinstance(encoder, AudioCodecContext)
+    encoder.sample_rate, encoder.layout, encoder.format = 8_000, "mono", "s16"  # type: ignore[assignment]
+    packets = encoder.encode(_frame(array("h", values).tobytes(), 8_000, 1))
+    return b"".join(bytes(packet) for packet in packets)
 
 
 _WAV_KINDS = {

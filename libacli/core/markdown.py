@@ -32,14 +32,28 @@ _SIGN = re.compile(
     | (?<![\w*])\*[^\s*][^*\n]{0,200}(?<!\s)\*(?![\w*])      # emphasis
     | ~~\S[^\n]{0,200}?~~                                    # struck out
     | \[\^[^\]\s]+\]                                         # footnote
+    | \A---\n[\w-]+:                                        # settings at the head of a file
     """,
     re.MULTILINE | re.VERBOSE,
 )
 _NOTE = re.compile(r"^\ {0,3}\[\^[^\]\s]+\]:.*(?:\n(?:[ \t]+\S.*|[ \t]*(?=\n[ \t]+\S)))*", re.MULTILINE)
 _NOTE_MARK = re.compile(r"\[\^[^\]\s]+\]")
 _UNKNOWN_REFERENCE = re.compile(r"\[([^\[\]]+)\]\[[^\[\]]*\]")
+_FRONT_MATTER = re.compile(r"\A(---|\+\+\+)\n(?:[\w.-]+ *[:=][^\n]*\n|[ \t#-][^\n]*\n)+\1[ \t]*(?:\n|\Z)")
+"""Settings at the head of a file, YAML or TOML."""
+
+_ALERT = re.compile(r"^( {0,3}> ?)\[!(NOTE|TIP|IMPORTANT|WARNING|CAUTION)\]", re.MULTILINE)
+"""https://docs.github.com/get-started/writing-on-github: the kind of a quotation."""
+
+_EMOJI_NAME = re.compile(r"(?<![\w:]):[a-z+][\w+-]*:(?![\w:])")
+_LEFT_OVER = re.compile(
+    r"(\*\*)([^\w\s*][^*\n]*|[^*\n]*[^\w\s*])\*\*|(==)(?=[^\s=])([^=\n]*[^\s=])==",
+)
+"""Bold where CommonMark sees none, beside a mark: `**Note:**it`; and what is marked with a pen."""
+
+_MATH = re.compile(r"(?<![\w$])\$(?=[^\s$])([^$\n]*[=^_\\{][^$\n]*)(?<!\s)\$(?![\w$])")
 _TASK = re.compile(r"\[[ xX]\]\s+")
-_LINE_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_LINE_BREAK = re.compile(r"<[bh]r\s*/?>", re.IGNORECASE)
 
 
 def is_markdown(text: str) -> bool:
@@ -58,11 +72,13 @@ def prose(markdown: str) -> str:
     Headings and list items end as sentences, and numbers of lists stay. Links are their words, pictures their
     alternative text, code in a line its content, and so a code block of one line; a longer one is left out:
     nobody can follow it by ear. A table is a sentence for each row, "Name: Ann, Age: 5." Marks of emphasis,
-    HTML tags, footnotes and rules are left out. Marks of pauses stay, and SSML, which is refused later.
+    HTML tags, footnotes, rules, names of emoji and a file's settings are left out. Marks of pauses stay, and
+    SSML, which is refused later.
     """
     from markdown_it.tree import SyntaxTreeNode  # loaded only where there is Markdown
 
-    text = markdown.replace("\0", "").replace("\r\n", "\n")
+    text = _FRONT_MATTER.sub("", markdown.replace("\0", "").replace("\r\n", "\n"))
+    text = _ALERT.sub(lambda found: f"{found[1]}{found[2].capitalize()}.", text)
     tokens = _parser().parse(_NOTE_MARK.sub("", _NOTE.sub("", text)))
     return "\n\n".join(block for block in _blocks(SyntaxTreeNode(tokens)) if block)
 
@@ -112,7 +128,9 @@ def _rows(table: SyntaxTreeNode) -> Iterator[str]:
 def _words(node: SyntaxTreeNode) -> str:
     """The words of what stands in one line."""
     match node.type:
-        case "text" | "code_inline":
+        case "text":
+            return _EMOJI_NAME.sub("", _LEFT_OVER.sub(r"\2\4", _MATH.sub(r"\1", node.content)))
+        case "code_inline":
             return node.content
         case "softbreak" | "hardbreak":
             return "\n"

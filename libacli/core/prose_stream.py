@@ -10,8 +10,8 @@ from libacli.core.sentences import certain_ends, is_likely_complete
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[^\n]*\n")
 _HEADING = re.compile(r" {0,3}#{1,6} [^\n]*\n")
-_WHOLE = re.compile(r" {0,3}(?:#{1,6} |\||`{3}|~{3})|[^\n]*\n *\|? *:?-+:? *\|")
-"""Headings, tables and code: nothing of them can be read before all of it is there."""
+_WHOLE = re.compile(r"---\n|\+\+\+\n| {0,3}(?:#{1,6} |\||`{3}|~{3})|[^\n]*\n *\|? *:?-+:? *\|")
+"""Headings, tables, code, a file's settings: nothing of them can be read before all of it is there."""
 
 _BLOCK_END = re.compile(
     r"\n[^\S\n]*\n"  # an empty line

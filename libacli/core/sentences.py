@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from libacli.core.paragraphs import paragraphs
 from libacli.core.script import pause_spans
-from libacli.core.sentence_language import DEFAULT, language_of
+from libacli.core.sentence_language import language_of
 from libacli.core.text import is_speakable
 
 SENTENCE_LULL_S = 0.3
@@ -20,7 +20,10 @@ _UNKNOWN_WORD = "Qq"
 _LONG_WORD_END = re.compile(r"[^\W\d_]{4,}[.!?…。！？।۔]+\W*$")
 _WHOLE_WORD = re.compile(r"\W*\w\S*\s")
 
-_CLOSERS = "\"'”’»›)]}*`_）】」』〉》〕"
+_CLOSERS = "\"'”’“‘»›«‹)]}*`_）】」』〉》〕"
+_CLOSING = re.compile(rf"(?:[{re.escape(_CLOSERS)}]|\[\d{{1,3}}\]|[¹²³⁰-⁹]+|[^\S\n][»›](?!\S))*")
+"""What still belongs to a sentence behind its mark: closers, marks of footnotes, and `« ainsi. »`."""
+
 _BRACKETS = re.compile(
     r"""[^\S ]|["“”„‟«»‹›()\[\]{}<>*`（）【】「」『』〈〉《》〔〕]|(?<!\w)['‘’‚‛_]|['‘’‚‛_](?!\w)"""
 )
@@ -32,14 +35,28 @@ _UNKNOWN_MARKS = str.maketrans({"។": "।", "៕": "।", "།": "।", "༎":
 _ELLIPSIS = re.compile(r"…(?=\s+(\w))")
 _ONLY_A_MARKER = re.compile(r"\W*(?:\d{1,3}|[A-Za-z]|[ivxIVX]{2,5})[.)]\W*")
 _ORDINAL = re.compile(r"(?:^|\s)\d{1,3}\.$")
+_ORDINAL_LANGUAGES = frozenset(("de", "da", "fi", "pl"))
+"""Here `3.` is the third; elsewhere it is the end of a sentence."""
+
 _BEFORE_NUMBER = re.compile(
-    r"\b(?:abb|app|approx|avg|ca|ch|chap|circa|eqs?|est|figs?|max|min|nos?|nr|núm|pág|refs?|str|tab|tel|vols?)\.$",
+    r"\b(?:abb|abs|app|approx|apt|art|avg|blz|ca|cap|ch|chap|circa|eqs?|est|ext|figs?|kap|max|min|nos?|nn|nr|núm|pág|pp"
+    r"|refs?|sec|sect|tab|tel|vols?|ziff|кв|рис|стр|[a-zд]|\w*str)\.$",
     re.IGNORECASE,
 )
-"""Of a number that is behind it: `approx. 5`, `Abb. 3`."""
+"""Of a number that is behind it: `approx. 5`, `Abb. 3`, `Hauptstr. 5`."""
 
-_TITLE = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof)\.$")
-"""Of somebody whose name is behind it, in whatever language."""
+_PLAN_B = re.compile(r"\b[A-Z]\.$")
+"""A capital alone is a name as often: `vitamin C. 5 people`."""
+
+_GOES_ON = re.compile(
+    r"\b(?:Dr|Mr|Mrs|Ms|Prof|Mme|Mlle|Sra|Srta|Dña|Dra|Profa|Dott|Avv|Mevr|Dhr|Drs|Dipl|Ing|Frl|Messrs"
+    r"|sig|(?:sig|dott|prof)\.(?:ra|ssa)"
+    r"|bzw|einschl|abzgl|zzgl|inkl|exkl|evtl|ggf|sog|vgl|bspw|insb|zw|tzw|bijv|cf|vs|av"
+    r"|д|ул|пл|пос|тов|(?<!\d )г)"
+    r"\.$",
+    re.IGNORECASE,
+)
+"""Titles and short forms that always have something behind them, in whatever language."""
 
 _SHORT_WORD = re.compile(r"(?:^|[^\w.])(?![a-z])[^\W\d_]{1,3}\.$|\w\.-?\w+\.$")
 """Behind it a small letter goes on: `Mme. de`, `J.-C. est`."""
@@ -117,15 +134,24 @@ def _inner_ends(paragraph: str) -> Iterator[int]:
 def _goes_on(sentence: str, rest: str, language: str) -> bool:
     """Whether `sentence` is not over, for all its marks."""
     is_spaced = rest[0].isspace() or (_SPACELESS_MARK.search(sentence) and not rest[0].isdigit())
-    is_marker = _ONLY_A_MARKER.fullmatch(sentence) or (language != DEFAULT and _ORDINAL.search(sentence))
+    is_ordinal = language in _ORDINAL_LANGUAGES and _ORDINAL.search(sentence)
     is_initial = _LETTER.search(sentence) and _NEXT_LETTER.match(rest)
     next_letter = rest.lstrip()[0]
-    has_number = next_letter.isdigit() and _BEFORE_NUMBER.search(sentence)
-    if not is_spaced or is_marker or is_initial or has_number or _TITLE.search(sentence):
+    has_number = next_letter.isdigit() and _BEFORE_NUMBER.search(sentence) and not _PLAN_B.search(sentence)
+    if not is_spaced or is_ordinal or is_initial or has_number or _GOES_ON.search(sentence):
+        return True
+    if _ONLY_A_MARKER.fullmatch(sentence):
         return True
     if sentence[-1] in _CLOSERS:  # "No!" she said.
         return next_letter.islower() or next_letter in "とっ"
-    return next_letter.islower() and _SHORT_WORD.search(sentence) is not None
+    if not next_letter.islower() or not sentence.endswith("."):
+        return False
+    return _SHORT_WORD.search(sentence) is not None or _has_capitals(sentence)
+
+
+def _has_capitals(sentence: str) -> bool:
+    """Whether its author begins sentences with a capital."""
+    return next((char.isupper() for char in sentence if char.isalpha()), False)
 
 
 def _candidates(paragraph: str, language: str) -> Iterator[int]:
@@ -135,10 +161,9 @@ def _candidates(paragraph: str, language: str) -> Iterator[int]:
     at = 0
     for segment in _segments(language, _without_brackets(paragraph)):
         end = at + len(segment.rstrip())
-        while end < len(paragraph) and paragraph[end] in _CLOSERS:
-            end += 1
         at += len(segment)
-        yield end
+        closing = _CLOSING.match(paragraph, end)
+        yield closing.end() if closing else end
 
 
 def _ends_by_spaces(paragraph: str) -> Iterator[int]:

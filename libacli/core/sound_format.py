@@ -6,7 +6,8 @@ server calls `audio/mpeg` may be samples (litellm), what it calls `audio/pcm` ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from libacli.core.mpeg_sync import mpeg_at
@@ -41,8 +42,21 @@ _NO_SOUND: tuple[tuple[str, bytes], ...] = (
     ("compressed data", b"\x28\xb5\x2f\xfd"),
     ("Windows Media", b"\x30\x26\xb2\x75\x8e\x66"),
     ("AMR", b"#!AMR"),
+    ("big-endian WAV", b"RIFX"),
+    ("Wave64", b"riff\x2e\x91\xcf\x11"),
+    ("WavPack", b"wvpk"),
+    ("True Audio", b"TTA1"),
+    ("SoX's own format", b".SoX"),
+    ("SoX's own format", b"XoS."),
+    ("a Creative Voice file", b"Creative Voice File"),
+    ("Flash video", b"FLV\x01"),
 )
 
+_BLANKS = b"\xef\xbb\xbf\r\n"
+"""What scripts let slip before an answer begins: empty lines, a byte order mark."""
+
+_MOST_BLANKS = 16
+_BASE64 = re.compile(rb"(?=.{,63}[0-9])(?=.{,63}[a-z])(?=.{,63}[A-Z])[A-Za-z0-9+/=_-]{64}")
 _TEXT_BYTES = 64
 _ASCII = frozenset(b"\t\r\n" + bytes(range(0x20, 0x7F)))
 _MOSTLY = 0.85
@@ -79,7 +93,7 @@ def recognise(begin: bytes, label: SoundLabel, *, is_all: bool = False) -> Conte
     """
     if not begin:
         return Content("pcm") if is_all else None
-    for look in (_signature, _mp4, _mpeg, _text):
+    for look in (_signature, _behind_blanks, _mp4, _mpeg, _text):
         found = look(begin, label, is_all)
         if isinstance(found, Content) or (found is None and not is_all):
             return found
@@ -105,6 +119,16 @@ def _signature(begin: bytes, label: SoundLabel, is_all: bool) -> _Answer:
             return Content(None, words=what)
         is_open |= signature.startswith(begin[at:]) and (at == 0 or begin[:4] == b"RIFF")
     return None if is_open else False
+
+
+def _behind_blanks(begin: bytes, label: SoundLabel, is_all: bool) -> _Answer:
+    blanks = len(begin) - len(begin.lstrip(_BLANKS))
+    if not 0 < blanks <= _MOST_BLANKS:
+        return False
+    if blanks == len(begin):
+        return None
+    found = _signature(begin[blanks:], label, is_all)
+    return replace(found, start=blanks) if isinstance(found, Content) else found
 
 
 def _fits(begin: bytes, words: tuple[bytes | None, ...]) -> bool | None:
@@ -164,6 +188,8 @@ def _text(begin: bytes, label: SoundLabel, is_all: bool) -> _Answer:
         return Content(None, words="JSON")
     if text.startswith(("<!doctype html", "<html", "<head", "<body")):
         return Content(None, words="a web page")
+    if text.startswith("data:audio/") or _BASE64.match(begin):
+        return Content(None, words="base64")
     if text.startswith(("data:", "event:", ":")):
         return Content(None, words="a stream of events")
     return Content(None, words="XML" if text.startswith("<") else "text")

@@ -20,10 +20,10 @@ from libacli.core.pcm_format import (
     PcmFormat,
 )
 
-_NUMBER = re.compile(r"\s*(\d{1,6})\b")
+_NUMBER = re.compile(r"\s*(\d{1,6})(?![\d.])")
 _RATE_NAMES = ("rate", "sample_rate", "samplerate")
 _CHANNELS_NAMES = ("channels", "channel")
-_BITS_NAMES = ("bits", "bit_depth", "bits_per_sample")
+_BITS_NAMES = ("bits", "bit_depth", "bitdepth", "bits_per_sample")
 _ENCODING_NAMES = ("encoding", "format", "codec", "codecs")
 _HEADERS = {
     f"{prefix}{header}": name
@@ -42,6 +42,9 @@ _G711: Mapping[str, Encoding] = {
 }
 _G711_RATE = 8_000
 _BY_BITS: Mapping[int, Encoding] = {8: "u8", 16: "s16le", 24: "s24le", 32: "s32le"}
+_LINEAR = re.compile(r"audio/(?:x-)?l(8|16|24|32)$")
+"""RFC 3551 and RFC 3190 name samples by their bits."""
+
 _MPEG = re.compile(r"audio/(x-)?(mpeg\d?|mp[23]|mpa|mpg|aacp?)$")
 _NO_SOUND = re.compile(r"(text|image|font|multipart)/|application/(.+\+)?(json|xml|javascript|pdf|zip)$")
 
@@ -110,6 +113,7 @@ def _encoding(media_type: str, told: Mapping[str, str]) -> Encoding:
                 return encoding
         if "float" in word:
             return "f32le"
-    if told.get("endianness", "").startswith("big"):
+    if told.get("endianness", told.get("byteorder", "")).startswith("big"):
         return "s16be"
-    return _BY_BITS.get(_number(told, _BITS_NAMES, 8, 32), "s16le")
+    linear = _LINEAR.match(media_type)
+    return _BY_BITS.get(_number(told, _BITS_NAMES, 8, 32) or int(linear[1] if linear else 0), "s16le")

@@ -16,7 +16,7 @@ _ENOUGH_LETTERS = 40
 _ALPHABETS_UNTIL = "\u0590"
 """Latin, Greek, Cyrillic, Armenian; of other scripts a letter may be a word."""
 
-_UNSPEAKABLE = re.compile(r"\w+://\S+|\[[^\]]*\]|<[^>]*>|(\w)(?=\1\1)")
+_UNSPEAKABLE = re.compile(r"\w+://\S+|\bwww\.\S+|\S+@\S+\.\w+|\[[^\]]*\]|<[^>]*>|(\w)(?=\1\1)")
 """Addresses, tags, the many o of Nooooo: servers leave them out, or take them for something else."""
 
 

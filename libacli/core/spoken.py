@@ -64,6 +64,9 @@ _WIDE_SCRIPT = re.compile("[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U
 """Letters of scripts whose own marks are of full width."""
 
 _RULE = re.compile(r"^[^\S\n]*([-=_*~#+·•])(?:[^\S\n]*\1){2,}[^\S\n]*$", re.MULTILINE)
+_QUOTE = re.compile(r"^[^\S\n]*>[> ]*", re.MULTILINE)
+"""In front of the lines of a mail that somebody answers; a single one may be a sign."""
+
 _BULLET = re.compile(r"(?:[*•◦▪‣]\s+)+")
 _BULLET_OR_DASH = re.compile(r"(?:[-+*•◦▪‣]\s+)+")
 _DASH = re.compile(rf"(?:{_BULLET.pattern})?[-+]\s")
@@ -148,6 +151,8 @@ def _with_plain_signs(text: str) -> str:
 
 def _laid_out(text: str) -> str:
     text = _RULE.sub("", text)
+    if len(_QUOTE.findall(text)) > 1:
+        text = _QUOTE.sub("", text)
     lines = [_SPACES.sub(" ", text[start:end]) for start, end in paragraphs(text)]
     is_list = sum(_DASH.match(line) is not None for line in lines) > 1
     bullet = _BULLET_OR_DASH if is_list else _BULLET  # a single dash may be a minus

@@ -51,6 +51,9 @@ class WavReader:
         self.missing_bytes = 0
         """After `finish`: how many bytes of sound the header promised that did not come."""
 
+        self.unannounced_bytes = 0
+        """How many bytes stand behind the end that the header names and are no chunk, as far as they came."""
+
         self._buffer = bytearray()
         self._header_bytes = 0
         self._sound_bytes = 0
@@ -61,6 +64,8 @@ class WavReader:
         """Bytes behind the samples that make their number even."""
 
         self._to_skip = 0
+        self._is_behind = False
+        """What is skipped is behind the end that the header names."""
 
     def push(self, piece: bytes) -> bytes:
         """The samples, as bytes of `format`, that are complete with `piece`. Raises BrokenSoundError."""
@@ -108,6 +113,7 @@ class WavReader:
         count = min(self._to_skip, len(self._buffer))
         del self._buffer[:count]
         self._to_skip -= count
+        self.unannounced_bytes += count * self._is_behind
         return not self._to_skip and bool(self._buffer)
 
     def _chunk(self) -> bool:
@@ -136,6 +142,7 @@ class WavReader:
             self._padding = size % 2
         elif self._sound_bytes and not (name.isascii() and name.decode().isprintable()):
             self._to_skip = _UNKNOWN_FROM  # no chunk: whatever it is, it is not announced as sound
+            self._is_behind = True
         else:
             self._check(size)
             self._pass(8 + size + size % 2)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from libacli.core.audio import samples
 from libacli.core.noise import ENOUGH_BYTES, is_noise
 from libacli.speech.fakes import tone
-from tests.sounds import encoded, wave
+from tests.sounds import as_width, encoded, wave
 
 CHANCE = random.Random(3)
 
@@ -35,6 +35,17 @@ def test_compressed_bytes_are_noise() -> None:
 @pytest.mark.parametrize("peak", [300, 8_000, 32_000])
 def test_a_tone_is_none(hertz: int, peak: int) -> None:
     assert not is_noise(wave(24_000, seconds=0.1, hertz=hertz, peak=peak).tobytes())
+
+
+@pytest.mark.parametrize("kind", ["u8", "alaw", "mulaw"])
+@pytest.mark.parametrize("hertz", [200, 440, 1_500])
+@pytest.mark.parametrize("peak", [1_000, 8_000, 30_000])
+def test_samples_of_8_bits_read_as_16_are_noise(kind: str, hertz: int, peak: int) -> None:
+    data = as_width(wave(24_000, seconds=0.5, hertz=hertz, peak=peak), kind)
+    windows = [
+        data[start : start + ENOUGH_BYTES] for start in range(0, len(data) - ENOUGH_BYTES, ENOUGH_BYTES)
+    ]
+    assert sum(map(is_noise, windows)) > len(windows) / 2
 
 
 def test_a_hiss_of_speech_is_none() -> None:

@@ -85,6 +85,104 @@ def test_sentences_end_where_a_reader_ends_them(sentences: list[str]) -> None:
     assert cut(" ".join(sentences)) == sentences
 
 
+ABBREVIATED = [
+    *(
+        "Meet at 5 p.m. tomorrow in the U.S. office of Acme Inc. on Jan. 5.",
+        "Gov. Smith and Sen. Jones met Gen. Lee on Mon. at 9 a.m. sharp.",
+        "He lives at 5 Main St. in St. Louis near Mt. Hood.",
+        "George W. Bush and J. R. R. Tolkien knew John F. Kennedy Jr. well.",
+        "See p. 5, pp. 6-7, ch. 3, sec. 4, fig. 2, cf. No. 10, vs. all others, etc. in the end.",
+        "She is 5 ft. 6 in. tall and weighs 120 lbs. or so.",
+        "I have a Ph.D. in physics and met Lt. Col. Smith in Washington D.C. last week.",
+        "Smith et al. (2020) show that e.g. 3.14 at 10.30 a.m. of v2.0.1 is so.",
+    ),
+    *(
+        "Dr. med. Müller wohnt in der Hauptstr. 5 in Berlin.",
+        "Das ist z.B. ein Test, d.h. ein Versuch, u.a. für Sie, und z. B. bzw. ggf. noch etwas.",
+        "Am 24. Dezember 2024 und am 1. Januar 2025, im 19. Jahrhundert und im 2. Weltkrieg.",
+        "Das kostet ca. 5 Euro inkl. MwSt. und zzgl. Versand.",
+        "Siehe S. 5 ff. und Nr. 7 sowie Kap. 3.",
+        "Herr Prof. Dr. Schmidt und Frau Dipl.-Ing. Meier kommen.",
+    ),
+    *(
+        "M. Dupont et Mme. Martin et Mlle. Petit habitent au 5, av. Foch à Paris.",
+        "J.-C. est né au Ier s. av. J.-C. en Palestine, etc. dans la salle.",
+        "El Sr. García y la Sra. López viven en la Av. Juárez núm. 5.",
+        "D. José y Dña. María llegaron a las 5 p. m. de la tarde.",
+        "Il sig. Rossi e la sig.ra Bianchi abitano in via Roma n. 5.",
+        "Il dott. Verdi e l'ing. Neri sono qui, ecc. ecc. in ufficio.",
+        "O Dr. Pereira e a Profa. Lima moram na Av. Paulista, etc. e tal.",
+        "De heer dr. Jansen en mevr. De Vries wonen op nr. 5.",
+        "Dat is bijv. een test, d.w.z. een proef van Drs. P. op blz. 5.",
+        "Это г. Москва, ул. Ленина, т.е. центр.",
+    ),
+]
+
+
+@pytest.mark.parametrize("sentence", ABBREVIATED)
+def test_abbreviations_end_no_sentence_and_the_mark_behind_them_does(sentence: str) -> None:
+    assert cut(sentence) == [sentence]
+    assert cut(f"{sentence} And that is all.") == [sentence, "And that is all."]
+    assert certain_ends(f"{sentence} And that") == [len(sentence)]
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["It is 5 p.m.", "We go home now."],
+        ["He works for Acme Inc.", "She works for Ford Co.", "They work."],
+        ["I live in the U.S.", "You live in France."],
+        ["Is this plan B?", "No, plan A.", "It has vitamin C.", "It is good."],
+        ["I have 5.", "You have 6.", "He was born in 1984.", "So was I."],
+        ["Tengo 5.", "Ella tiene 6.", "Quiero ir.", "Y tú también."],
+        ["This is a hidden gem.", "It is mine."],
+        ["hello there.", "how are you.", "fine thanks"],
+        ["He left.[1]", "She stayed.[2][3]", "They slept.¹", "Good."],
+        ["„Guten Tag.“", "Sie geht.", "»Nein!«", "Gut."],
+        ["« Bonjour. »", "Elle part."],
+    ],
+)
+def test_abbreviations_that_end_a_sentence_do(sentences: list[str]) -> None:
+    assert cut(" ".join(sentences)) == sentences
+
+
+DANDA = [
+    ["यह पहला वाक्य है।", "यह दूसरा है।", "क्या तुम हो?"],
+    ["यह एक है॥", "यह दो है॥"],
+    ["এটা প্রথম বাক্য।", "এটা দ্বিতীয়।"],
+    ["ਇਹ ਪਹਿਲਾ ਵਾਕ ਹੈ।", "ਇਹ ਦੂਜਾ ਹੈ।"],
+    ["ଏହା ପ୍ରଥମ।", "ଏହା ଦ୍ୱିତୀୟ।"],
+    ["இது முதல் வாக்கியம்.", "இது இரண்டாவது."],
+    ["یہ پہلا جملہ ہے۔", "کیا یہ دوسرا ہے؟", "ہاں!"],
+    ["این جمله اول است.", "آیا این دوم است؟", "بله."],
+    ["هذه جملة أولى.", "هل هذه ثانية؟", "نعم!"],
+    ["זה המשפט הראשון.", "זה השני?", "כן!"],
+    ["Սա առաջինն է։", "Սա երկրորդն է։", "Սա երրորդն է:", "Այո։"],
+    ["ይህ ነው።", "ያ ነው፧", "አዎ ነው።"],
+    ["ဒါက တစ်ခု။", "ဒါက နှစ်ခု။"],
+    ["នេះគឺមួយ។", "នោះគឺពីរ៕", "ទេ។"],
+    ["བོད་ཡིག་འདི།", "གཉིས་པ་འདི།"],
+    ["ᠮᠣᠩᠭᠣᠯ᠃", "ᠬᠣᠶᠠᠷ᠃"],
+    ["ꯃꯁꯤ ꯑꯍꯥꯟꯕꯅꯤ꯫", "ꯃꯁꯤ ꯑꯅꯤꯁꯨꯕꯅꯤ꯫"],
+    ["ᱱᱚᱣᱟ ᱢᱤᱫ᱾", "ᱱᱚᱣᱟ ᱵᱟᱨ᱾"],
+    ["Это первое предложение.", "Это второе?", "Да!"],
+    ["Αυτό είναι το πρώτο.", "Είναι αυτό το δεύτερο;", "Ναι."],
+    ["ეს პირველია.", "ეს მეორეა."],
+    ["첫 번째 문장입니다.", "두 번째입니까?", "네!"],
+    ["这是第一句。", "這是第二句？", "他說：「好。」", "好！"],
+    ["これは一つ目です．", "本当？！", "すごい！！", "二つ目です｡", "はい。"],
+    ["Hello‼", "Really⁉", "What?!", "Wow⁇", "Yes."],
+]
+
+
+@pytest.mark.parametrize("sentences", DANDA)
+def test_danda_and_the_marks_of_other_scripts_end_a_sentence_and_soon(sentences: list[str]) -> None:
+    assert cut(" ".join(sentences)) == sentences
+    for before, after in itertools.pairwise(sentences):
+        assert is_likely_complete(f"{before} ", 0.3), "in the silence behind it"
+        assert certain_ends(f"{before} {after} ")[:1] == [len(before)], "with the next one in sight"
+
+
 @pytest.mark.parametrize(
     "sentences",
     [

@@ -150,6 +150,8 @@ TEXTS = {
     'event: speech.audio.delta\ndata: {"type": "speech.audio.delta"}\n\n': "a stream of events",
     'data: {"audio": "UklGRg=="}\n\n': "a stream of events",
     "OK": "text",
+    "UklGRmisAABXQVZFZm10IBAAAAABAAEAIlYAAESsAAACABAAZGF0YUSsAAAAAOgD": "base64",
+    "data:audio/wav;base64,UklGRmisAABXQVZFZm10IBAAAAABAAEAIlYAAESsAAAC": "base64",
     "\x1b[31mError:\x1b[0m the model could not be loaded: out of memory on device 0": "text",
 }
 
@@ -173,11 +175,30 @@ def test_text_is_no_sound_whatever_its_label(text: str, label: SoundLabel) -> No
         (b"%PDF-1.7\n" + bytes(50), "a PDF document"),
         (b"PK\x03\x04" + bytes(50), "a ZIP archive"),
         (b"\x1f\x8b\x08\0" + bytes(50), "compressed data"),
+        (b"RIFX\0\0\0\x24WAVEfmt ", "big-endian WAV"),
+        (b"riff\x2e\x91\xcf\x11" + bytes(50), "Wave64"),
+        (b"wvpk" + bytes(50), "WavPack"),
+        (b"TTA1" + bytes(50), "True Audio"),
+        (b".SoX" + bytes(50), "SoX's own format"),
+        (b"Creative Voice File\x1a\x1a\0" + bytes(50), "a Creative Voice file"),
+        (b"FLV\x01" + bytes(50), "Flash video"),
     ],
 )
 def test_other_files_are_no_sound(data: bytes, words: str) -> None:
     for label in LABELS:
         assert decided_after(data, label)[0] == Content(None, words=words)
+
+
+@pytest.mark.parametrize("name", ["wav", "ogg", "flac"])
+@pytest.mark.parametrize("blanks", [b"\n", b"\r\n\r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n"])
+def test_blanks_that_slipped_in_before_a_sound_are_passed_over(name: str, blanks: bytes) -> None:
+    content, length = decided_after(blanks + sound(name), PCM)
+    assert content == Content(KINDS[name], start=len(blanks))  # type: ignore[arg-type]
+    assert length <= 64
+
+
+def test_samples_that_begin_with_blanks_are_samples() -> None:
+    assert decided_after(b"\r\n\r\n" + s16(SAMPLE_RATE), PCM)[0] == Content("pcm")
 
 
 def test_samples_that_are_called_text_are_not_believed() -> None:

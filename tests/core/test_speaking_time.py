@@ -20,10 +20,13 @@ LETTERS = sum(map(str.isalpha, LINE))
         ("[pause:2s]", 0),
         ("Hello.<break time='2s'/> Bye.", 8),
         ("Nooooooooooooooo", 3),
+        ("Go to www.example.org/a/very/long/address/that/is/left/out.html now", 7),
+        ("Mail ann.smith@department.example.co.uk now", 7),
+        ("`some_code(1)` {tag} **bold**", 16),
         ("你好", 2),
     ],
 )
-def test_only_what_every_voice_speaks_takes_time(text: str, letters: int) -> None:
+def test_false_truncation_only_what_every_voice_speaks_takes_time(text: str, letters: int) -> None:
     assert shortest_s(text, 1.0) == pytest.approx(letters * 0.03)
 
 

@@ -51,6 +51,8 @@ PLAIN = st.text(alphabet="abc ABC 123 éñ .,;:!?\n", max_size=60).map(clean)
         ("Title\n\nText\n", "Title.\n\nText"),
         ("Buy:\n- milk\n- eggs\nThanks", "Buy:\n\nmilk.\n\neggs.\n\nThanks"),
         ("- 5 degrees", "- 5 degrees"),
+        ("Ann wrote:\n> How\n> are you?\n>> Well.\n>\n> Bye", "Ann wrote: How are you? Well.\n\nBye"),
+        ("> 5 is what we need", "> 5 is what we need"),
         ("* see below", "see below"),
         ("• one\n• two!", "one.\n\ntwo!"),
         ("one\n-----\ntwo\n\n* * *\n\nthree", "one.\n\ntwo.\n\nthree"),

@@ -107,7 +107,7 @@ async def test_whatever_a_server_sends_is_heard_at_its_pitch_or_not_at_all(speak
         assert "JSON instead of sound: out of memory" in str(event["reason"])
 
 
-async def test_a_rate_limit_in_the_middle_of_a_text_is_not_heard(speaking: Speaking) -> None:
+async def test_rpm_limit_in_the_middle_of_a_text_is_not_heard(speaking: Speaking) -> None:
     text = " ".join(f"This is sentence number {number} of a text." for number in ("one", "two", "three") * 4)
     async with (
         AzureOpenAI(requests=2, within_s=5) as peer,

@@ -267,7 +267,7 @@ async def test_a_line_that_waited_its_turn_with_its_sound_in_hand_is_not_held_ba
         assert (second.state, second.hold, second.underruns) == ("done", 0, 0)
 
 
-async def test_silence_around_the_answers_of_a_server_is_heard_neither_in_a_line_nor_before_it() -> None:
+async def test_chunk_seam_has_none_of_the_silence_around_the_answers_of_a_server() -> None:
     voice = UnsteadyVoice(Manner(pad_s=0.3))
     async with on_stage(voice, Pace(max_chunk_chars=60)) as stage:
         asked_at = now()
@@ -377,7 +377,7 @@ async def test_after_a_failure_the_next_line_is_asked_for_while_the_rest_of_this
         assert second and second.state == "done"
 
 
-async def test_a_rate_limit_is_waited_for_while_sound_plays_and_larger_pieces_follow() -> None:
+async def test_rpm_limit_is_waited_for_while_sound_plays_and_larger_pieces_follow() -> None:
     voice = ScriptedVoice()
     voice.play(0.3, steady_tone(25_000))
     voice.play(VoiceBusyError("limited", retry_after_s=3))
@@ -392,7 +392,7 @@ async def test_a_rate_limit_is_waited_for_while_sound_plays_and_larger_pieces_fo
     assert not rest
 
 
-async def test_a_text_with_few_requests_a_minute_is_read_to_its_end() -> None:
+async def test_rpm_limit_of_few_requests_a_minute_leaves_no_text_unread() -> None:
     voice = UnsteadyVoice(Manner(limit=(3, 30.0)))
     async with on_stage(voice) as stage:
         await stage.learned(SHORT)

@@ -11,8 +11,8 @@ from libacli.errors import VoiceTruncatedError
 if TYPE_CHECKING:
     from libacli.edges.voices.decoder import PcmDecoder
 
-_BEARABLE_LACK_S = 0.1
-"""What a header may promise more than comes: some round up."""
+_BEARABLE_S = 0.1
+"""What a header may promise more than comes, or less: some round up, some have something behind."""
 
 
 class WavDecoder:
@@ -29,16 +29,27 @@ class WavDecoder:
         return self._pcm(self._reader.push(piece))
 
     def finish(self) -> bytes:
-        """The rest of the PCM. Raises VoiceTruncatedError when the header had promised more."""
+        """The rest of the PCM. Raises VoiceTruncatedError when the header promised more, or less."""
         rest = self._pcm(self._reader.finish())
-        missing, source = self._reader.missing_bytes, self._reader.format
-        if source and missing > _BEARABLE_LACK_S * source.bytes_per_second:
-            seconds = missing / source.bytes_per_second
-            raise VoiceTruncatedError(f"the sound ended {seconds:.2f} s before the end that its header names")
+        missing_s, unannounced_s = map(
+            self._seconds, (self._reader.missing_bytes, self._reader.unannounced_bytes)
+        )
+        if missing_s > _BEARABLE_S:
+            raise VoiceTruncatedError(
+                f"the sound ended {missing_s:.2f} s before the end that its header names"
+            )
+        if unannounced_s > _BEARABLE_S:
+            raise VoiceTruncatedError(
+                f"{unannounced_s:.2f} s of data came behind the end that the sound's header names"
+            )
         return rest + (self._samples.finish() if self._samples else b"")
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _seconds(self, count: int) -> float:
+        source = self._reader.format
+        return count / source.bytes_per_second if source else 0.0
 
     def _pcm(self, data: bytes) -> bytes:
         source = self._reader.format

@@ -447,7 +447,7 @@ def test_lines_of_windows_are_lines(shell: Shell, server: TwirpServer) -> None:
     assert [request["text"] for request in said(server)] == ["One.", "two\nlines"]
 
 
-def test_wrapped_lines_are_one_sentence_and_a_pause_goes_with_the_next(
+def test_hard_wrap_is_no_end_of_a_sentence_and_a_pause_goes_with_the_next(
     shell: Shell, server: TwirpServer
 ) -> None:
     text = "A sentence that\nis wrapped. Mr. Smith\nsays so.\n[pause:2s]\nBye.\n"

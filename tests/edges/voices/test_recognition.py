@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import numpy
 import pytest
 
+from libacli.config import Settings
+from libacli.core.chunks import split_chunks
 from libacli.core.markdown import as_prose
 from libacli.core.messages import read_say
 from libacli.edges.voices.embedded import _model, embedded_voice
+from libacli.edges.voices.embedded_languages import embedded_voices
 from libacli.speech.fakes import RecordingSink
 from libacli.speech.ports import Playback
 from libacli.speech.speaker import Speaker
-from tests.hearing import word_errors
+from tests.contracts import pcm_of
+from tests.hearing import distance, language_and_words_in, word_errors
 
 SENTENCES = [
     ("Meet at 5 p.m. tomorrow in the U.S. office of Acme Inc. on the river.", ""),
@@ -76,6 +81,20 @@ SENTENCES = [
 """As somebody writes it, and what is to be heard of it, where that is something else."""
 
 
+IN_OTHER_LANGUAGES = {
+    "de": "Guten Tag, morgen fahren wir mit dem Zug nach Hamburg. Dort besuchen wir unsere Großmutter. "
+    "Am Abend essen wir zusammen eine warme Suppe.",
+    "fr": "Demain nous prenons le train pour aller à Paris. Le chat est sur la table. "
+    "Il dort depuis ce matin.",
+    "es": "Mañana vamos en tren a Madrid para visitar a nuestra abuela. El gato está en la mesa. "
+    "Duerme desde esta mañana.",
+    "it": "Domani andiamo in treno a Roma per visitare la nostra nonna. Il gatto è sul tavolo. "
+    "Dorme da questa mattina.",
+}
+MOST_WRONG = 0.15
+"""Share of the words that so small a recogniser may take for others, of a voice as plain as this."""
+
+
 class QuickSink(RecordingSink):
     """Takes all at once, as nobody listens."""
 
@@ -97,6 +116,21 @@ async def test_numbers_markdown_and_pauses_are_heard_as_well_as_in_the_voices_ow
     spoken = await by_liba([written for written, _ in SENTENCES])
     own, ours = word_errors(meant, by_the_voice(meant)), word_errors(meant, spoken)
     assert ours <= own
+
+
+@pytest.mark.timeout(600)  # four recognitions: ten seconds of a processor, and more of one that is busy
+@pytest.mark.parametrize("language", IN_OTHER_LANGUAGES)
+async def test_a_text_of_another_language_is_heard_in_it_and_to_its_end(language: str) -> None:
+    text = IN_OTHER_LANGUAGES[language]
+    voice = embedded_voices(Settings(voice_name="", voice_language="auto"))
+    assert voice.objection(text) is None
+    pcm = b"".join([await pcm_of(voice, chunk) for chunk in split_chunks(text, max_chars=80, first_chars=60)])
+    await voice.aclose()
+    heard_as, heard = language_and_words_in(pcm)
+    meant = re.findall(r"\w+", text.casefold())
+    assert heard_as == language
+    assert distance(meant, heard) <= MOST_WRONG * len(meant), heard
+    assert heard[-1] == meant[-1]
 
 
 async def by_liba(texts: list[str]) -> list[bytes]:

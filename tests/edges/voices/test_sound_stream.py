@@ -269,6 +269,14 @@ async def test_a_file_that_ends_before_its_header_says_is_cut() -> None:
         await heard(wav(s16(24_000), 24_000)[: 44 + 36_000])
 
 
+@pytest.mark.parametrize("size", [1, 999, 100_000])
+async def test_a_file_that_goes_on_behind_the_end_that_its_header_names_is_not_taken_for_whole(
+    size: int,
+) -> None:
+    with pytest.raises(VoiceTruncatedError, match=r"0\.[45]\d s of data came behind"):
+        await heard(wav(s16(24_000), 24_000, told_bytes=24_000), size=size)
+
+
 async def test_an_end_within_a_sample_is_told() -> None:
     with pytest.raises(VoiceError, match="the last is cut"):
         await heard(s16(22_050)[:-1], sample_rate=22_050)

@@ -23,7 +23,7 @@ from libacli.errors import (
 from libacli.speech.fakes import tone
 from libacli.speech.ports import Style, Voice
 from tests.contracts import VoiceContract, pcm_of, speak
-from tests.sounds import encoded, hertz_of
+from tests.sounds import LIST, as_width, encoded, hertz_of, s16, wav, wave
 from tests.speech_peers import quoting
 from tests.speech_server import QUOTA_USED_UP, Script, SpeechServer, rate_limited
 
@@ -225,10 +225,22 @@ async def test_fault_44_the_second_try_waits_as_long_as_the_server_asked(
         (rate_limited("30"), 30),
         (Script(status=429, headers={"retry-after-ms": "20000", "Retry-After": "99"}), 20),
         (Script(status=429, message="Please retry after 45 seconds. Contact Azure support."), 45),
+        (Script(status=429, message="Rate limit reached for tts-1. Please try again in 20s."), 20),
+        (Script(status=429, message="Limit 3 / min. Please try again in 1m."), 60),
+        (
+            Script(
+                status=429,
+                headers={
+                    "Retry-After": "Wed, 21 Oct 2026 07:28:30 GMT",
+                    "Date": "Wed, 21 Oct 2026 07:28:00 GMT",
+                },
+            ),
+            30,
+        ),
         (Script(status=503, headers={"Retry-After": "12"}), 12),
     ],
 )
-async def test_fault_44_whoever_is_to_be_asked_later_says_when(
+async def test_rpm_limit_is_told_with_the_time_until_the_next_try(
     server: SpeechServer, voice: SpeechApiVoice, script: Script, after_s: float
 ) -> None:
     server.play(script)
@@ -352,6 +364,24 @@ async def test_marks_and_spaces_are_not_expected_to_sound(
     assert await pcm_of(voice, "Hi... !!!!!!!!!!!!!!!!!!!!!!!!!!!!!! ")
 
 
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        "https://example.org/" + "a/very/long/address/" * 5,
+        "www.example.org/" + "a/very/long/address/" * 5,
+        "somebody.with.a.long.name@department.of.something.example.org",
+        "[pause:2s]",
+        "<aside class='note'>",
+        "N" + "o" * 80,
+    ],
+)
+async def test_false_truncation_what_a_server_leaves_out_is_not_missed(
+    server: SpeechServer, voice: SpeechApiVoice, left_out: str
+) -> None:
+    server.play(Script(body=tone(60 * len("See it now."))))
+    assert await pcm_of(voice, f"See {left_out} now.")
+
+
 @pytest.mark.parametrize("body", [b"", bytes(48_000)], ids=["empty", "silence"])
 async def test_a_text_without_sound_is_an_error(
     server: SpeechServer, voice: SpeechApiVoice, body: bytes
@@ -398,7 +428,7 @@ async def test_fault_41_what_is_no_sound_is_not_played(
     ("container", "codec"),
     [("mp3", "libmp3lame"), ("flac", "flac"), ("ogg", "libopus"), ("adts", "aac"), ("wav", "pcm_s16le")],
 )
-async def test_fault_41_sound_of_another_kind_is_heard_as_it_was_meant(
+async def test_mp3_as_pcm_and_sound_of_other_kinds_are_heard_as_what_they_are(
     server: SpeechServer, voice: SpeechApiVoice, container: str, codec: str, kind: str
 ) -> None:
     rate = 48_000 if codec == "libopus" else 22_050
@@ -406,6 +436,33 @@ async def test_fault_41_sound_of_another_kind_is_heard_as_it_was_meant(
     pcm = await pcm_of(voice, "Just a few words.")
     assert hertz_of(pcm) == pytest.approx(440, rel=0.01)
     assert duration_s(len(pcm)) == pytest.approx(2, abs=0.1)
+
+
+WAVS = {
+    "s16 22050 with LIST": wav(s16(22_050, seconds=2), 22_050, before=LIST, behind=LIST),
+    "s16 44100 stereo": wav(s16(44_100, seconds=2, channels=2), 44_100, channels=2, behind=LIST),
+    "u8 8000": wav(as_width(wave(8_000, seconds=2), "u8"), 8_000, kind="u8"),
+    "f32 48000 extensible": wav(
+        as_width(wave(48_000, seconds=2), "f32le"), 48_000, kind="f32le", is_extensible=True
+    ),
+    "mu-law 8000": wav(as_width(wave(8_000, seconds=2), "mulaw"), 8_000, kind="mulaw"),
+    "streamed, length 0": wav(s16(16_000, seconds=2), 16_000, told_bytes=0, behind=LIST),
+    "streamed, length unknown": wav(s16(22_050, seconds=2), 22_050, told_bytes=0xFFFFFFFF, behind=LIST),
+    "RF64": b"RF64" + wav(s16(96_000, seconds=2), 96_000, told_bytes=0xFFFFFFFF)[4:],
+}
+
+
+@pytest.mark.parametrize(
+    "kind", ["audio/pcm", "application/octet-stream", "audio/vnd.wave", "AUDIO/MPEG", ""]
+)
+@pytest.mark.parametrize("name", WAVS)
+async def test_wav_as_pcm_is_heard_at_its_pitch_without_what_is_around_it(
+    server: SpeechServer, voice: SpeechApiVoice, name: str, kind: str
+) -> None:
+    server.play(Script(content_type=kind, body=WAVS[name], piece_bytes=1_001))
+    pcm = await pcm_of(voice, "Just a few words.")
+    assert hertz_of(pcm) == pytest.approx(440, rel=0.01)
+    assert duration_s(len(pcm)) == pytest.approx(2, abs=0.01)
 
 
 async def test_a_rate_that_was_guessed_wrong_is_told_once(

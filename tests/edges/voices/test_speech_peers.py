@@ -104,7 +104,7 @@ async def test_a_server_that_fails_tells_why() -> None:
             await pcm_of(voice, TEXT)
 
 
-async def test_azure_without_a_version_names_it() -> None:
+async def test_azure_without_a_version_names_the_setting_for_it() -> None:
     async with AzureOpenAI() as peer, voice_at(peer, openai_query=None) as voice:
         with pytest.raises(VoiceRefusedError) as caught:
             await pcm_of(voice, TEXT)
@@ -126,7 +126,7 @@ async def test_azure_without_a_key_names_the_header() -> None:
         "{}/openai/deployments/tts/?api-version=2025-03-01-preview",
     ],
 )
-async def test_the_address_may_be_the_one_that_azure_s_page_shows(address: str) -> None:
+async def test_azure_s_address_may_be_the_one_that_its_page_shows(address: str) -> None:
     async with (
         AzureOpenAI() as peer,
         voice_at(peer, address.format(peer.address), openai_query=None) as voice,
