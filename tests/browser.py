@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -102,12 +102,18 @@ def browser_program(playwrights_own: Path) -> str:
 
 
 def _install_playwrights_own() -> None:
-    command = [sys.executable, "-m", "playwright", "install", "chromium"]
+    """What it says is no matter: there is a browser then, or there is not."""
+    tasks = ["install"]
     if os.geteuid() == 0 and shutil.which("apt-get"):
-        command.append("--with-deps")
-    try:  # what it says is no matter: there is a browser then, or there is not
-        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_INSTALL_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
+        tasks.append("install-deps")
+    for task in tasks:
+        command = [sys.executable, "-m", "playwright", task, "chromium"]
+        with suppress(subprocess.TimeoutExpired):
+            ended = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_INSTALL_TIMEOUT_S
+            )
+            if ended.returncode == 0:
+                continue
         return
 
 

@@ -1,4 +1,4 @@
-"""A real Redis or Valkey of the test's own: on a free port, without a file, killed and started again at will."""
+"""A real Redis or Valkey of the test's own: on a free port, without a file, killed and started again."""
 
 from __future__ import annotations
 
