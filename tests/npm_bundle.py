@@ -48,7 +48,7 @@ def _installed(packages: Mapping[str, str]) -> Path:
         with tempfile.TemporaryDirectory(dir=cache) as made:
             (Path(made) / "package.json").write_text(manifest, encoding="utf-8")
             options = ("--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund")
-            _run(Path(made), find_npm().program, "install", *options)
+            _run(Path(made), *find_npm().command, "install", *options)
             shutil.copytree(made, f"{folder}.{os.getpid()}", symlinks=True)
         os.replace(f"{folder}.{os.getpid()}", folder)
     return folder

