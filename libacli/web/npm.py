@@ -96,7 +96,7 @@ def find_npm() -> Npm:
     path = os.pathsep.join([str(folder / "bin"), environment.get("PATH", os.defpath)])
     script = (
         folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    )  # in bin is a copy that finds nothing
+    )  # bin/npm finds nothing
     return Npm((str(folder / "bin" / "node"), str(script)), environment | {"PATH": path})
 
 
