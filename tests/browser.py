@@ -1,21 +1,26 @@
-"""A real browser for tests: Debian's Chromium, an ear for what a page plays, and axe-core."""
+"""A real browser for tests: the machine's Chromium or like, an ear for what a page plays, and axe-core."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
-import pytest
 from platformdirs import user_cache_path
 from playwright.async_api import Browser, Page, async_playwright
 
+from libacli.private_files import locked, private_folder
 from libacli.web.npm import AXE, fetch
+from tests.programs import program
 
 SPEECH_FLOOR = 0.01
 """Root mean square of samples between -1 and 1 (-40 dBFS): speech is above, an open line far below."""
@@ -73,20 +78,57 @@ window.ear = {samples: [], elements: new Set(), clicks: [], captures: 0};
 """
 
 
+NAMES = (
+    *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
+    *("microsoft-edge", "microsoft-edge-stable", "msedge"),
+    *(
+        f"/Applications/{name}.app/Contents/MacOS/{name}"
+        for name in ("Chromium", "Google Chrome", "Microsoft Edge")
+    ),
+)
+"""What a browser of Chromium's kind is called, or where it is."""
+
+_INSTALL_TIMEOUT_S = 120.0
+
+
+def browser_program(playwrights_own: Path) -> str:
+    """A browser that is there, Playwright's own, or what the system's packages bring; else the test fails."""
+    with locked(private_folder(user_cache_path("liba")) / "browser.lock", timeout_s=2 * _INSTALL_TIMEOUT_S):
+        if found := next(filter(None, map(shutil.which, NAMES)), None):
+            return found
+        if not playwrights_own.exists():
+            _install_playwrights_own()
+        return str(playwrights_own) if playwrights_own.exists() else program("chromium", *NAMES)
+
+
+def _install_playwrights_own() -> None:
+    """What it says is no matter: there is a browser then, or there is not."""
+    tasks = ["install"]
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        tasks.append("install-deps")
+    for task in tasks:
+        command = [sys.executable, "-m", "playwright", task, "chromium"]
+        with suppress(subprocess.TimeoutExpired):
+            ended = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_INSTALL_TIMEOUT_S
+            )
+            if ended.returncode == 0:
+                continue
+        return
+
+
 @asynccontextmanager
 async def chromium(*arguments: str, sound_needs_a_gesture: bool = False) -> AsyncIterator[Browser]:
-    """Chromium without a window. A machine that has none fails the test: it is not passed over.
+    """Chromium without a window. A machine that gets none fails the test: it is not passed over.
 
     With `sound_needs_a_gesture`, mind that all that Playwright evaluates in a page, a locator too, counts as
     a gesture: wait for `sound_refused` first.
     """
-    program = shutil.which("chromium")
-    if not program:
-        pytest.fail("there is no chromium on PATH: `apt install chromium`, or your system's like")
     policy = "document-user-activation-required" if sound_needs_a_gesture else "no-user-gesture-required"
     flags = ["--no-sandbox", f"--autoplay-policy={policy}", *arguments]
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=flags)
+        found = await asyncio.to_thread(browser_program, Path(playwright.chromium.executable_path))
+        browser = await playwright.chromium.launch(executable_path=found, args=flags)
         try:
             yield browser
         finally:

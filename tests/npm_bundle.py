@@ -11,10 +11,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
 from platformdirs import user_cache_path
 
-from libacli.child_environment import environment_of
+from libacli.web.npm import find_npm
 
 ESBUILD = "0.28.2"
 _TIMEOUT_S = 600.0
@@ -24,7 +23,7 @@ _TIMEOUT_S = 600.0
 def bundle(source: str, packages: Mapping[str, str]) -> str:
     """`source`, a module with JSX, as one script; `packages` are name → exact version.
 
-    Needs npm, once. A machine that has none fails the test: it is not passed over.
+    Needs npm, once. Raises InstallError on a machine that has none: it is not passed over.
     """
     folder = _installed({**packages, "esbuild": ESBUILD})
     script = folder / f"{hashlib.sha256(source.encode()).hexdigest()[:16]}.js"
@@ -48,12 +47,8 @@ def _installed(packages: Mapping[str, str]) -> Path:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as made:
             (Path(made) / "package.json").write_text(manifest, encoding="utf-8")
-            npm = shutil.which("npm")
-            if not npm:
-                pytest.fail("there is no npm on PATH: install Node.js")
-            _run(
-                Path(made), npm, "install", "--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund"
-            )
+            options = ("--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund")
+            _run(Path(made), *find_npm().command, "install", *options)
             shutil.copytree(made, f"{folder}.{os.getpid()}", symlinks=True)
         os.replace(f"{folder}.{os.getpid()}", folder)
     return folder
@@ -63,7 +58,7 @@ def _run(folder: Path, *command: str) -> None:
     ended = subprocess.run(
         command,
         cwd=folder,
-        env=environment_of("npm"),
+        env=find_npm().environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

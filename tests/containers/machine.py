@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import pytest
 
 from tests.containers.container import Command, Container, Probe, Web
 from tests.leftover_processes import MARK
+from tests.programs import program
 from tests.started import started
 
 ADDRESS = "10.88.0.2"
@@ -190,9 +190,10 @@ def status(machine: Machine, url: str, *headers: str, body: str | None = None) -
 @contextmanager
 def machine(folder: Path, names: Sequence[str]) -> Iterator[Machine]:
     """A machine on which everything is found by `names`, too. Fails where that cannot be had."""
-    missing = [tool for tool in ("ip", "nsenter", "unshare", "setpriv") if not shutil.which(tool)]
-    if os.geteuid() != 0 or missing:
-        pytest.fail(f"it takes root, on Linux, and {', '.join(missing) or 'all tools are there'}")
+    if os.geteuid() != 0 or sys.platform != "linux":
+        pytest.fail("machines are network namespaces: this test needs root, on Linux")
+    for tool in ("ip", "nsenter", "unshare", "setpriv"):
+        program(tool)
     folder.chmod(0o755)
     with started(["unshare", "--net", "sh", "-c", _NETWORK], stdout=subprocess.PIPE, text=True) as process:
         if not process.stdout or process.stdout.readline() != "up\n":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from compose_spec import PyCompose
 
 from tests.deploy.printed import COMPOSE, DOCKERFILES, K8S, UNITS, documents
+from tests.programs import program
 
 OLDEST, NEWEST = "1.25", "1.37"
 
@@ -69,11 +69,9 @@ def test_a_member_that_compose_does_not_know_is_seen() -> None:
 
 def verified(units: dict[str, str], folder: Path) -> str:
     """What systemd complains of."""
-    if not shutil.which("systemd-analyze"):
-        pytest.fail("no systemd-analyze on PATH: apt-get install systemd; it is Linux's alone")
     for name, text in units.items():
         (folder / name).write_text(text)
-    ended = ran("systemd-analyze", "verify", "--man=no", *(folder / name for name in units))
+    ended = ran(program("systemd-analyze"), "verify", "--man=no", *(folder / name for name in units))
     return ended.stdout + ended.stderr + ("" if ended.returncode == 0 else f"exit code {ended.returncode}")
 
 
@@ -93,13 +91,13 @@ def test_systemd_sees_what_is_wrong(tmp_path: Path) -> None:
 def test_systemd_finds_the_units_hardly_exposed(name: str, tmp_path: Path) -> None:
     """Below 2 of 10; a service without a word about it has 9.6."""
     (tmp_path / name).write_text(SERVICES[name])
-    analyze = ("systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20")
+    analyze = (program("systemd-analyze"), "security", "--offline=true", "--no-pager", "--threshold=20")
     assert ran(*analyze, tmp_path / name).returncode == 0
 
 
 def test_the_user_is_one_that_systemd_can_make(tmp_path: Path) -> None:
     file = tmp_path / "liba.conf"
     file.write_text(UNITS["liba.sysusers"])
-    ended = ran("systemd-sysusers", f"--root={tmp_path}", "--dry-run", file)
+    ended = ran(program("systemd-sysusers"), f"--root={tmp_path}", "--dry-run", file)
     assert ended.returncode == 0, ended.stderr
     assert "liba" in ended.stdout + ended.stderr

@@ -184,6 +184,30 @@ async def test_picture_and_sound_are_in_sync_and_complete_after_a_signal(
     assert median(abs(lag - median(settled)) for lag in settled) < STEADY_S
 
 
+async def test_a_recorder_that_is_killed_leaves_what_can_be_played_but_for_its_last_two_seconds(
+    credentials: LiveKitCredentials, shell: Shell, room: str, tmp_path: Path
+) -> None:
+    film_path, sound_path = tmp_path / "out.mp4", tmp_path / "out.wav"
+    async with (
+        beacon(credentials, room),
+        recording(shell, room, str(film_path)) as filming,
+        recording(shell, room, str(sound_path), "--audio-only") as taping,
+    ):
+        await said(taping, "sound    of tavus-avatar-agent")
+        await said(filming, "picture  of tavus-avatar-agent")
+        await asyncio.sleep(6)
+        for process in (filming, taping):
+            process.kill()
+            await process.wait()
+    film = read(film_path)
+    assert film.sound_s > 4
+    assert film.pictures[-1] > 4
+    assert len(film.beeps) >= 3
+    with wave.open(str(sound_path)) as file:
+        assert file.getnframes() / SAMPLE_RATE > 4
+    assert {one.name for one in tmp_path.iterdir() if "out" in one.name} == {"out.mp4", "out.wav"}  # noqa: ASYNC240
+
+
 async def test_sound_alone_becomes_a_wav_file(
     credentials: LiveKitCredentials, shell: Shell, room: str, tmp_path: Path
 ) -> None:

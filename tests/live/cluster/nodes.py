@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
 import socket
 import sys
 import time
@@ -16,7 +15,6 @@ from typing import IO
 
 import httpx2
 import psutil
-import pytest
 from platformdirs import user_cache_path
 from pydantic import SecretStr
 
@@ -25,6 +23,7 @@ from libacli.config import LiveKitCredentials
 from libacli.local.guard import GuardedProcess
 from libacli.local.server_binary import ensure_server
 from tests.live.cluster.machines import Machine, Network
+from tests.redis_server import redis_server
 
 ROOT = Path(__file__).parents[3]
 
@@ -143,14 +142,11 @@ class Cluster:
 
 def cluster(network: Network, folder: Path, *, nodes: int = 2) -> Cluster:
     """One that is not started yet."""
-    redis_server = shutil.which("redis-server") or pytest.fail(
-        "no redis-server on PATH: apt-get install redis-server"
-    )
     keys = {f"liba{secrets.token_hex(4)}": secrets.token_hex(32)}
     redis = Service(
         network.machine(),
         [
-            redis_server,
+            redis_server(),
             "--port",
             str(_REDIS_PORT),
             "--protected-mode",
