@@ -2,8 +2,8 @@
 
 import { pause } from "./event_stream.js";
 
-const CLIENT = "/static/vendor/livekit-client.esm.mjs";
-const WORKER = "/static/vendor/livekit-client.e2ee.worker.mjs";
+const CLIENT = new URL("vendor/livekit-client.esm.mjs", import.meta.url).href;
+const WORKER = new URL("vendor/livekit-client.e2ee.worker.mjs", import.meta.url).href;
 const LONGEST_PAUSE_MS = 20_000; // as for events: both come back together
 const HUSH_MS = 1000; // longer than what a browser has still to play of a line that was stopped
 
