@@ -104,7 +104,9 @@ async def post_say(
     await services.sent_utterances.check_is_same(caller, room, asked)
     said = await services.gateway.say(room, asked, timeout_s=REACH_TIMEOUT_S, on_behalf=caller.on_behalf)
     await services.sent_utterances.remember(caller, room, asked, said)
-    response.headers["Location"] = f"{services.prefix}/api/say/{quote(said.id, safe='')}?room={quote(room, safe='')}"
+    response.headers["Location"] = (
+        f"{services.prefix}/api/say/{quote(said.id, safe='')}?room={quote(room, safe='')}"
+    )
     answer = _say_answer(room, said)
     if wait != "accepted" and said.level != "sent":
         bound_s = timeout_s or min(_LONGEST_WAIT_S, _BEFORE_SPEECH_S + longest_speech_s(asked.text))

@@ -249,7 +249,9 @@ async def test_a_body_that_says_that_it_is_json_is_read(client: httpx2.AsyncClie
     assert answer.status_code == 202
 
 
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None])
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None]
+)
 async def test_what_programs_send_unless_they_are_told_otherwise_is_answered_with_what_to_send(
     client: httpx2.AsyncClient, kind: str | None
 ) -> None:

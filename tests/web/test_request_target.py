@@ -65,7 +65,9 @@ async def test_an_origin_in_the_target_counts_as_the_host_and_not_what_the_heade
     assert await ask(app, "http://127.0.0.1/api/page", host="evil.example.org") == 200
 
 
-@pytest.mark.parametrize("target", ["*", "127.0.0.1:8080", "ftp://localhost/api/page", "http:///api/page", ""])
+@pytest.mark.parametrize(
+    "target", ["*", "127.0.0.1:8080", "ftp://localhost/api/page", "http:///api/page", ""]
+)
 async def test_what_names_nothing_here_is_not_found(app: WebApp, target: str) -> None:
     assert await ask(app, target or "/nothing") == 404
 
