@@ -34,7 +34,7 @@ HALF_CLOSED_S = 2.0
 def bound_connections(config: Config, gate: ConnectionGate, certificate: Certificate | None = None) -> None:
     """Has a server with this loaded `config` speak HTTP within bounds, let in by `gate`.
 
-    With a `certificate` it speaks HTTPS; the protocol does that, so that its bounds hold from the first byte on.
+    With a `certificate` it speaks HTTPS, which is ours, so that bounds hold from the first byte on.
     """
 
     class Bounded(_BoundedProtocol):

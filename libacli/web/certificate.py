@@ -26,7 +26,7 @@ class Certificate:
         """For connections that begin now; those that are open keep what they began with."""
 
     async def run(self) -> None:
-        """Looks after the files until cancelled. What cannot be read is told once, and the old one is kept."""
+        """Looks after the files until cancelled; what cannot be read is told once, and the old one kept."""
         while True:
             await asyncio.sleep(LOOK_S)
             await asyncio.to_thread(self.look)

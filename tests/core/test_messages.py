@@ -55,7 +55,7 @@ ESCAPES: dict[str, Callable[[str], str]] = {
     "as they are": lambda text: json.dumps(text, ensure_ascii=False),
     "escaped": json.dumps,
     "in capitals": lambda text: json.dumps(text).replace("\\u", "\\U").upper().replace("\\U", "\\u"),
-    "each": lambda text: '"%s"' % "".join(f"\\u{unit:04x}" for unit in utf16(text)),
+    "each": lambda text: f'"{"".join(f"{chr(92)}u{unit:04x}" for unit in utf16(text))}"',
 }
 """Ways in which a program writes a string in JSON."""
 

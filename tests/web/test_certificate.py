@@ -101,6 +101,6 @@ def test_a_key_with_a_password_is_told_and_no_terminal_is_asked(tmp_path: Path) 
     subprocess.run(
         ["openssl", *locked, "-out", str(tmp_path / "locked.key")], capture_output=True, check=True
     )
-    with pytest.raises(ConfigError, match="locked.key") as caught:
+    with pytest.raises(ConfigError, match=r"locked\.key") as caught:
         Certificate(tmp_path / "tls.pem", tmp_path / "locked.key")
     assert "without a password" in caught.value.hint
