@@ -571,15 +571,13 @@ JOINED = """
 
 @pytest.mark.parametrize("host", ["127.0.0.1:7880", "localhost:7880", "[::1]:7880"])
 async def test_firefox_loopback_is_told_with_the_setting_that_turns_it_on(page: Page, host: str) -> None:
-    given = {"url": f"ws://{host}", "isAnswered": True, "browser": FIREFOX}
-    told = await run(page, "media.js", JOINED, given)
+    told = await run(page, "media.js", "return m.mediaTrouble(...given);", [f"ws://{host}", FIREFOX])
     assert told.startswith(f"LiveKit at {host} answers, but sound and picture do not get through: Firefox")
     assert "media.peerconnection.ice.loopback" in told
 
 
 async def test_wsl_udp_that_is_not_passed_on_is_told_with_what_to_set(page: Page) -> None:
-    given = {"url": "ws://127.0.0.1:7880", "isAnswered": True, "browser": CHROME}
-    told = await run(page, "media.js", JOINED, given)
+    told = await run(page, "media.js", "return m.mediaTrouble(...given);", ["ws://127.0.0.1:7880", CHROME])
     assert "networkingMode=mirrored" in told
 
 
