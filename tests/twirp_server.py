@@ -27,6 +27,8 @@ import jwt
 from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
+from libacli.core.messages import MAX_REQUEST_BYTES
+from libacli.core.packing import PACKED, unpacked
 from libacli.core.protocol import AGENT_ATTRIBUTE, SAY_METHOD, STATUS_METHOD, STOP_METHOD
 
 API_KEY = "key-of-a-project"
@@ -149,6 +151,8 @@ class Asked:
     def rpc(self) -> dict[str, Any]:
         """What the agent was sent, `auth` included."""
         sent: dict[str, Any] = json.loads(self.body["payload"])
+        if packed := sent.get(PACKED):
+            sent = json.loads(unpacked(packed, most=MAX_REQUEST_BYTES))
         return sent
 
 

@@ -9,13 +9,16 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from libacli.core.emotion import EMOTIONS
+from libacli.core.packing import PACKED, unpacked
 from libacli.core.reasons import refusal
 from libacli.core.script import read_script, without_pauses
 from libacli.core.text import clean, is_speakable
 from libacli.core.trace_context import TraceContext, read_traceparent, read_tracestate
 from libacli.errors import RefusedError
 
-MAX_REQUEST_BYTES = 16 * 1024
+MAX_REQUEST_BYTES = 64 * 1024
+"""The longest text and manner, 5000 characters, take 60 000 where each is written as `\\ud83d\\ude00`."""
+
 MAX_ID_CHARS = 64
 MAX_WAIT_MS = 2900
 """How late an agent answers at most: what takes 3 s LiveKit's server API hands to it a second time."""
@@ -101,7 +104,7 @@ class StatusRequest:
 def parse_request(payload: bytes) -> tuple[dict[str, Any], str | None]:
     """Reads a request: its members without `auth`, and `auth`, its signature, if there is one.
 
-    A JSON object, or bare UTF-8 text, which stands for `{"text": ...}`.
+    A JSON object, packed or not, or bare UTF-8 text, which stands for `{"text": ...}`.
     Raises RefusedError with the reason `too_large` or `malformed`.
     """
     if len(payload) > MAX_REQUEST_BYTES:
@@ -115,6 +118,8 @@ def parse_request(payload: bytes) -> tuple[dict[str, Any], str | None]:
     if not _means_json(source):
         return {"text": source}, None
     members = parse_object(source)
+    if members.keys() == {PACKED}:
+        members = _unpacked_object(members[PACKED])
     auth = members.pop("auth", None)
     return members, None if auth is None else _text("auth", auth)
 
@@ -166,13 +171,34 @@ def checked_text(text: str, max_text_chars: int) -> str:
 
 def parse_object(source: str) -> dict[str, Any]:
     """Reads one JSON object, strictly: no NaN, no key twice, no byte-order mark. Raises RefusedError."""
-    try:
-        value = json.loads(source, parse_constant=_no_constant, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise RefusedError("malformed", f"not valid JSON: {error}") from error
+    value = parse_json(source)
     if not isinstance(value, dict):
         raise RefusedError("malformed", f"a JSON object is wanted, not {_kind(value)}")
     return value
+
+
+def parse_json(source: str) -> Any:
+    """Reads JSON as strictly. Raises RefusedError."""
+    try:
+        return json.loads(source, parse_constant=_no_constant, object_pairs_hook=_unique)
+    except json.JSONDecodeError as error:
+        raise RefusedError("malformed", f"not valid JSON: {_what_is_wrong(error)}") from error
+    except (ValueError, RecursionError) as error:
+        raise RefusedError("malformed", f"not valid JSON: {error}") from error
+
+
+def _what_is_wrong(error: json.JSONDecodeError) -> str:
+    before, after = error.doc[: error.pos].rstrip(), error.doc[error.pos :].lstrip()
+    if before.endswith(",") and after.startswith(("}", "]")):
+        return f"a comma before the end: line {error.lineno} column {error.colno}"
+    return str(error)
+
+
+def _unpacked_object(content: object) -> dict[str, Any]:
+    try:
+        return parse_object(unpacked(_text(PACKED, content), most=MAX_REQUEST_BYTES).decode())
+    except ValueError as error:
+        raise RefusedError("malformed", f"`{PACKED}`: {error}") from error
 
 
 def _means_json(source: str) -> bool:
@@ -190,7 +216,9 @@ def _means_json(source: str) -> bool:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        raise ValueError("a key stands twice")
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"a key stands twice: {json.dumps(twice[:MAX_ID_CHARS])}")
     return members
 
 

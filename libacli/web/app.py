@@ -17,6 +17,7 @@ from libacli.web.metrics import RequestMetricsMiddleware
 from libacli.web.middleware import add_middleware
 from libacli.web.ports import Gateway
 from libacli.web.problems import add_problem_handlers
+from libacli.web.request_target import RequestTargetMiddleware
 from libacli.web.security_headers import security_headers
 from libacli.web.services import Services, WebApp, make_services
 from libacli.web.stores import Stores
@@ -59,6 +60,7 @@ def make_app(
         app, settings, address=address, host_is_loopback=host_is_loopback, security_headers=headers
     )
     app.add_middleware(RequestMetricsMiddleware, metrics=services.metrics)
+    app.add_middleware(RequestTargetMiddleware, prefix=services.prefix, headers=headers)
     return app
 
 
@@ -69,6 +71,7 @@ def _app_with_routes(services: Services) -> WebApp:
         version=__version__,
         description=_DESCRIPTION,
         lifespan=_lifespan,
+        servers=[{"url": services.prefix}] if services.prefix else None,
         docs_url=None,
         redoc_url=None,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from libacli.web.certificate import Certificate
 from libacli.web.connection_gate import ConnectionGate
 
 HEAD_TIMEOUT_S = 10.0
@@ -26,13 +27,19 @@ _NO_PLACE = (
 )
 
 
-def bound_connections(config: Config, gate: ConnectionGate) -> None:
-    """Has a server with this loaded `config` speak HTTP within bounds, let in by `gate`."""
-    tls, config.ssl = config.ssl, None  # our protocol does it, so that its bounds hold from the first byte on
+HALF_CLOSED_S = 2.0
+"""For how long somebody is answered who has closed his side: he may have said all, or be gone altogether."""
+
+
+def bound_connections(config: Config, gate: ConnectionGate, certificate: Certificate | None = None) -> None:
+    """Has a server with this loaded `config` speak HTTP within bounds, let in by `gate`.
+
+    With a `certificate` it speaks HTTPS, which is ours, so that bounds hold from the first byte on.
+    """
 
     class Bounded(_BoundedProtocol):
         _gate = gate
-        _tls = tls
+        _certificate = certificate
         _keep_alive_s = float(config.timeout_keep_alive)
 
     config.http_protocol_class = Bounded
@@ -42,7 +49,7 @@ class _BoundedProtocol(H11Protocol):
     """One connection. It is aborted when its client makes no progress where it is its turn."""
 
     _gate: ConnectionGate
-    _tls: ssl.SSLContext | None
+    _certificate: Certificate | None
     _keep_alive_s: float
     """How long it may ask for nothing after an answer: a proxy keeps it for its next client."""
 
@@ -53,6 +60,9 @@ class _BoundedProtocol(H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._unsent = 0
         self._is_stalled = False
+        self._is_half_closed = False
+        """Its client has said all that it will say."""
+
         self._is_kept_alive = False
         """It was answered, and nothing of another request has come."""
 
@@ -75,13 +85,13 @@ class _BoundedProtocol(H11Protocol):
         peer = transport.get_extra_info("peername")
         self._host = peer[0] if isinstance(peer, tuple) else ""
         if not self._gate.enter(self._host, self):
-            transport.write(b"" if self._tls else _NO_PLACE)
+            transport.write(b"" if self._certificate else _NO_PLACE)
             transport.close()
             return
         self._expect_progress(HEAD_TIMEOUT_S)
-        if self._tls:
+        if self._certificate:
             transport.pause_reading()
-            self._handshake = self.loop.create_task(self._encrypt(transport, self._tls))
+            self._handshake = self.loop.create_task(self._encrypt(transport, self._certificate.context))
         else:
             super().connection_made(transport)
 
@@ -100,9 +110,19 @@ class _BoundedProtocol(H11Protocol):
         elif self._handshake:
             self._early += data
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Keeps the connection for an answer that is under way; TLS cannot be half closed."""
+        if self.asks_for_nothing or self._certificate or not self._tcp:
+            return False
+        self._is_half_closed = True
+        self.loop.call_later(HALF_CLOSED_S, self._tcp.close)
+        return True
+
     def on_response_complete(self) -> None:
         self._is_kept_alive = True
         super().on_response_complete()
+        if self._is_half_closed and self.asks_for_nothing:
+            self.transport.close()
         self._expect_nothing()
         self._watch()
 

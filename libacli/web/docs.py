@@ -19,16 +19,16 @@ _HEAD = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>liba: HTTP API</title>
-<link rel="icon" href="/static/favicon.svg" type="image/svg+xml">
+<link rel="icon" href="static/favicon.svg" type="image/svg+xml">
 """
 _SWAGGER = (
     _HEAD
-    + """<link rel="stylesheet" href="/static/vendor/swagger-ui.css">
+    + """<link rel="stylesheet" href="static/vendor/swagger-ui.css">
 </head>
 <body>
 <div id="docs"></div>
-<script src="/static/vendor/swagger-ui-bundle.js"></script>
-<script src="/static/docs.js"></script>
+<script src="static/vendor/swagger-ui-bundle.js"></script>
+<script src="static/docs.js"></script>
 </body>
 </html>
 """
@@ -38,7 +38,7 @@ _PLAIN = (
     + """</head>
 <body>
 <h1>liba: HTTP API</h1>
-<p>It is described in <a href="/openapi.json">openapi.json</a>, for any viewer of OpenAPI documents.</p>
+<p>It is described in <a href="openapi.json">openapi.json</a>, for any viewer of OpenAPI documents.</p>
 <p>The viewer that belongs here was not installed: it comes with an installation where Node is there.</p>
 </body>
 </html>

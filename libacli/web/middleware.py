@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Mapping
 
@@ -12,16 +13,16 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libacli.config import Settings, is_loopback
-from libacli.core.messages import MAX_REQUEST_BYTES
-from libacli.errors import ConfigError
-from libacli.web.problems import Problem, problem_response
+from libacli.core.messages import MAX_REQUEST_BYTES, parse_json
+from libacli.errors import ConfigError, RefusedError
+from libacli.web.problems import Problem, problem_of, problem_response
 from libacli.web.security_headers import SecurityHeadersMiddleware
 
 MAX_BODY_BYTES = MAX_REQUEST_BYTES
 """An agent takes no request that is larger: there is nothing to gain by reading more."""
 
 _BODY_TIMEOUT_S = 10.0
-"""The largest body in this time is 1.6 KiB a second, which any line carries; a client that sends more slowly
+"""The largest body in this time is 6.4 KiB a second, which any line carries; a client that sends more slowly
 holds a connection on purpose."""
 
 _WEBSITE = re.compile(r"https?://[^\s/?#@*]+(?=[/?#]|$)")
@@ -124,7 +125,10 @@ class OriginCheckMiddleware:
 
 
 class RequestBodyMiddleware:
-    """Reads a request's body, at most 16 KiB of JSON, before anybody else sees the request."""
+    """Reads a request's body, at most 64 KiB of JSON, before anybody else sees the request.
+
+    It goes on as UTF-8, whichever encoding of Unicode it came in (RFC 4627, section 3).
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -135,8 +139,8 @@ class RequestBodyMiddleware:
             return
         try:
             body = await _read_body(receive)
-            if body and not _is_json(Headers(scope=scope).get("content-type", "")):
-                raise Problem(415, "unsupported_media_type", "the body must be application/json")
+            if body:
+                body = _checked(body, Headers(scope=scope).get("content-type", ""))
         except Problem as problem:
             await problem_response(problem)(scope, receive, send)
             return
@@ -172,8 +176,25 @@ def _replay_body(body: bytes, receive: Receive) -> Receive:
     return receive_again
 
 
-def _is_json(content_type: str) -> bool:
-    return content_type.partition(";")[0].strip().lower() == "application/json"
+def _checked(body: bytes, content_type: str) -> bytes:
+    """`body`, which is JSON, as UTF-8. Raises Problem."""
+    if content_type.partition(";")[0].strip().lower() != "application/json":
+        raise Problem(
+            415,
+            "unsupported_media_type",
+            "the body must be JSON, and the request say so",
+            hint="send it with the header Content-Type: application/json",
+        )
+    try:
+        source = body.decode(json.detect_encoding(body))
+        parse_json(source)
+    except UnicodeDecodeError as error:
+        detail = f"the body is not UTF-8: byte {error.start + 1} is no part of a character"
+        hint = "JSON is UTF-8, whatever charset the Content-Type names"
+        raise Problem(422, "malformed", detail, hint=hint) from error
+    except RefusedError as error:
+        raise problem_of(error) from error
+    return source.encode()
 
 
 def _origin(url: str) -> str:

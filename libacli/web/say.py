@@ -92,7 +92,9 @@ async def post_say(
     """Hands a text to the agent of a room, and brings an agent there if there is none.
 
     202 says that it was accepted, or more if more is known by then. With `wait` the answer comes when the
-    text can be heard, or has been spoken to its end; `state` tells how it ended. To interrupt, or to go first
+    text can be heard, or has been spoken to its end; `state` tells how it ended. Proxies cut off what takes
+    long, some after 30 s: behind one take the 202 and ask `GET /api/say/{id}`, or give a `timeout_s` below
+    the proxy's, and an `Idempotency-Key` to ask again with. To interrupt, or to go first
     with a priority above 0, a session needs the right to control.
 
     An `Idempotency-Key` becomes the id: give one of both, and one that nobody else has, a UUID for instance.
@@ -108,7 +110,9 @@ async def post_say(
     await services.sent_utterances.check_is_same(caller, room, asked)
     said = await services.gateway.say(room, asked, timeout_s=REACH_TIMEOUT_S, on_behalf=caller.on_behalf)
     await services.sent_utterances.remember(caller, room, asked, said)
-    response.headers["Location"] = f"/api/say/{quote(said.id, safe='')}?room={quote(room, safe='')}"
+    response.headers["Location"] = (
+        f"{services.prefix}/api/say/{quote(said.id, safe='')}?room={quote(room, safe='')}"
+    )
     answer = _say_answer(room, said)
     if wait != "accepted" and said.level != "sent":
         bound_s = timeout_s or min(_LONGEST_WAIT_S, _BEFORE_SPEECH_S + longest_speech_s(asked.text))

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from fastapi import Depends, FastAPI, Request
 
@@ -32,6 +33,9 @@ class Services:
     gateway: Gateway
     address: str
     """Where the page is reached, without a slash at its end."""
+
+    prefix: str
+    """The path of that address: empty, or where a proxy mounts this server, as `/liba`."""
 
     voices: tuple[str, ...]
     """Speakers that the page suggests."""
@@ -81,6 +85,7 @@ def make_services(
         settings=settings,
         gateway=gateway,
         address=address,
+        prefix=prefix_of(address),
         voices=tuple(voices),
         usual_voice=usual_voice,
         sessions=sessions,
@@ -93,6 +98,11 @@ def make_services(
         store_watch=stores.watch,
         sent_utterances=SentUtterances(stores.sent, secret=_secret_of(settings)),
     )
+
+
+def prefix_of(address: str) -> str:
+    """The path of `address` without a slash at its end."""
+    return urlsplit(address).path.rstrip("/")
 
 
 def _secret_of(settings: Settings) -> str:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import struct
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -47,6 +49,31 @@ def test_fault_57_members_of_any_type_are_read_or_refused(members: dict[str, obj
 
 def test_bare_text_is_a_request() -> None:
     assert parse("Hello, wörld".encode()) == SayRequest("Hello, wörld")
+
+
+ESCAPES: dict[str, Callable[[str], str]] = {
+    "as they are": lambda text: json.dumps(text, ensure_ascii=False),
+    "escaped": json.dumps,
+    "in capitals": lambda text: json.dumps(text).replace("\\u", "\\U").upper().replace("\\U", "\\u"),
+    "each": lambda text: f'"{"".join(f"{chr(92)}u{unit:04x}" for unit in utf16(text))}"',
+}
+"""Ways in which a program writes a string in JSON."""
+
+
+def utf16(text: str) -> tuple[int, ...]:
+    encoded = text.encode("utf-16-be")
+    return struct.unpack(f">{len(encoded) // 2}H", encoded)
+
+
+@pytest.mark.parametrize("escape", ESCAPES.values(), ids=ESCAPES)
+@pytest.mark.parametrize("letter", ["A", "я", "字", "𝐀"])
+def test_escaped_json_of_4000_characters_is_a_request_in_the_room(
+    escape: Callable[[str], str], letter: str
+) -> None:
+    text = 4000 * letter
+    payload = f'{{"text": {escape(text)}, "instructions": {escape(1000 * letter)}}}'.encode()
+    members, _ = parse_request(payload)
+    assert read_say(members, max_text_chars=4000).text == text
 
 
 def test_bare_text_may_begin_with_a_pause() -> None:
@@ -133,7 +160,12 @@ def test_members_nobody_knows_are_passed_over() -> None:
         (b'{"text": "hi", "auth": 1}', "malformed", "must be a string"),
         (b"[" * 9000, "malformed", "not valid JSON"),
         (b'{"text": "' + b"a" * 101 + b'"}', "text_too_long", "101"),
-        (b"a" * (MAX_REQUEST_BYTES + 1), "too_large", "16385"),
+        (b"a" * (MAX_REQUEST_BYTES + 1), "too_large", "65537"),
+        (b'{"text": "hi",}', "malformed", "a comma before the end: line 1 column"),
+        (b'{"text": "hi", "x": [1, ]}', "malformed", "a comma before the end"),
+        (b'{"packed": 5}', "malformed", "must be a string"),
+        (b'{"packed": "a b"}', "malformed", "`packed`"),
+        (b'{"packed": "VPa!sWoKm"}', "malformed", "cannot be unpacked"),
     ],
 )
 def test_fault_57_a_bad_request_is_refused_with_its_reason(payload: bytes, reason: str, words: str) -> None:

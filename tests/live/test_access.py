@@ -150,6 +150,22 @@ async def test_a_packet_from_a_guest_with_can_say_is_spoken(
             assert (await ready_room.listener.wait_for("p1", *FINAL_STATES))["state"] == "done"
 
 
+async def test_escaped_json_of_4000_characters_is_taken_as_a_packet_and_as_a_call(
+    ready_room: ReadyRoom, credentials: LiveKitCredentials
+) -> None:
+    text = "Hello. " + "".join(chr(0x1F300 + number % 0x300) for number in range(3993))
+    packet = json.dumps({"text": text, "id": "p2"}).encode()
+    assert len(packet) > 47_000
+    async with guest(credentials, ready_room.room, can_say=True) as there:
+        await agent_in(there)
+        await there.local_participant.publish_data(packet, topic=SAY_TOPIC)
+        async with asyncio.timeout(60):
+            await ready_room.listener.wait_for("p2", "accepted", *FINAL_STATES)
+    said = await ready_room.client.say(SayRequest(text, id="c2"))
+    assert said.level == "accepted"
+    assert set(await ready_room.client.stop()) <= {"p2", "c2"}
+
+
 async def test_a_call_from_a_guest_with_can_say_is_answered_and_spoken(
     ready_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:

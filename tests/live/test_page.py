@@ -422,7 +422,7 @@ async def test_where_no_agent_is_it_says_how_to_start_one(visit: Open, served: S
         await expect(one.page.get_by_text("liba agent run")).to_be_visible()
 
 
-async def test_blocked_sound_is_told_and_one_click_turns_it_on(served: Served) -> None:
+async def test_autoplay_that_is_blocked_is_told_and_one_click_turns_sound_on(served: Served) -> None:
     async with chromium(sound_needs_a_gesture=True) as strict, fresh_context(strict) as context:
         one = Visit(await context.new_page())
         async with sound_refused(one.page):

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from libacli.web.bounded_http import HEAD_TIMEOUT_S, STALL_TIMEOUT_S, bound_connections
+from libacli.web.bounded_http import HALF_CLOSED_S, HEAD_TIMEOUT_S, STALL_TIMEOUT_S, bound_connections
 from libacli.web.connection_gate import ConnectionGate
 
 GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -213,6 +213,23 @@ async def test_a_request_that_comes_with_the_one_before_is_not_cut_off(serve: Se
     server.connect(wire).data_received(GET + GET)
     await asyncio.sleep(17)
     assert (server.asked, wire.sent.count(b"HTTP/1.1 204"), wire.is_closing()) == (2, 2, False)
+
+
+@pytest.mark.parametrize(("works_s", "is_answered"), [(0, True), (1.9, True), (300, False)])
+async def test_who_has_closed_his_side_gets_his_answer_if_it_comes_soon(
+    serve: Serve, works_s: float, is_answered: bool
+) -> None:
+    wire, server = Wire(), serve(works_s=works_s)
+    protocol = server.connect(wire)
+    protocol.data_received(GET)
+    assert protocol.eof_received()
+    await asyncio.sleep(HALF_CLOSED_S + 0.1)
+    assert wire.sent.startswith(b"HTTP/1.1 204") == is_answered
+    assert wire.closed_at == min(works_s, HALF_CLOSED_S)
+
+
+async def test_who_closes_his_side_and_asks_for_nothing_is_gone(serve: Serve) -> None:
+    assert not serve().connect(Wire()).eof_received()
 
 
 async def test_a_client_that_takes_nothing_of_its_answer_is_given_up(serve: Serve) -> None:

@@ -4,37 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
-import uvicorn
 
-from libacli.config import Settings
-from libacli.web.app import make_app
+from libacli.web.bounded_http import HALF_CLOSED_S
 from libacli.web.giving_up import unless_given_up
 from tests.web.fake_gateway import FakeGateway
+from tests.web.serving import serving
 
-REACTION_S = 2.0
-"""On a busy machine; it takes milliseconds."""
+REACTION_S = HALF_CLOSED_S + 2.0
+"""On a busy machine; it takes milliseconds, once it is clear that he has not only closed his side."""
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@asynccontextmanager
-async def serving(gateway: FakeGateway) -> AsyncIterator[tuple[int, uvicorn.Server]]:
-    """The port of a real server that ends at the end of the block, if it has not been told to before."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        config = uvicorn.Config(make_app(Settings(), gateway), ws="none", log_config=None)
-        server = uvicorn.Server(config)
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(server.serve(sockets=[listening]))
-            yield listening.getsockname()[1], server
-            server.should_exit = True
 
 
 async def ask(port: int, query: str) -> asyncio.StreamWriter:

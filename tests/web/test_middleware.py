@@ -249,11 +249,70 @@ async def test_a_body_that_says_that_it_is_json_is_read(client: httpx2.AsyncClie
     assert answer.status_code == 202
 
 
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None]
+)
+async def test_what_programs_send_unless_they_are_told_otherwise_is_answered_with_what_to_send(
+    client: httpx2.AsyncClient, kind: str | None
+) -> None:
+    headers = {"Content-Type": kind} if kind else {}
+    answer = await client.post("/api/say", content=b"text=Hello.", headers=headers)
+    assert "Content-Type: application/json" in answer.json()["hint"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("charset", ["", "; charset=UTF-8", "; charset=utf-16", '; charset="iso-8859-1"'])
+async def test_escaped_json_and_json_of_any_unicode_is_read_whatever_charset_is_named(
+    client: httpx2.AsyncClient, gateway: FakeGateway, encoding: str, charset: str
+) -> None:
+    body = json.dumps({"text": "Grüße, 字 😀"}, ensure_ascii=False).encode(encoding)
+    headers = {"Content-Type": f"application/json{charset}"}
+    answer = await client.post("/api/say", content=body, headers=headers)
+    assert answer.status_code == 202
+    assert gateway.agents["demo"].requests[0].text == "Grüße, 字 😀"
+
+
+@pytest.mark.parametrize("is_ascii", [True, False])
+@pytest.mark.parametrize("letter", ["A", "я", "字", "𝐀"])
+async def test_escaped_json_of_4000_characters_is_taken(
+    client: httpx2.AsyncClient, gateway: FakeGateway, letter: str, is_ascii: bool
+) -> None:
+    body = json.dumps({"text": 4000 * letter, "instructions": 1000 * letter}, ensure_ascii=is_ascii)
+    headers = {"Content-Type": "application/json"}
+    assert (await client.post("/api/say", content=body.encode(), headers=headers)).status_code == 202
+    assert gateway.agents["demo"].requests[0].text == 4000 * letter
+    refused = await client.post("/api/say", json={"text": 4001 * letter})
+    assert (refused.status_code, refused.json()["reason"]) == (422, "text_too_long")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"text": "Hello.",}', "a comma before the end"),
+        (b'{"text": "a", "text": "b"}', 'a key stands twice: "text"'),
+        (b'{"text": "a", "speed": NaN}', "NaN is not JSON"),
+        (b"{'text': 'Hello.'}", "not valid JSON: Expecting property name enclosed in double quotes"),
+        (b'{"text": "Hello."', "not valid JSON"),
+        (b'{"text": "Hello."}{"text": "Hello."}', "not valid JSON: Extra data"),
+        (b"text=Hello.", "not valid JSON"),
+        ('{"text": "Grüße"}'.encode("latin-1"), "not UTF-8: byte 13"),
+        (b"[" * 60_000, "not valid JSON"),
+    ],
+)
+async def test_json_with_a_slip_is_answered_with_what_is_wrong(
+    client: httpx2.AsyncClient, gateway: FakeGateway, body: bytes, words: str
+) -> None:
+    answer = await client.post("/api/say", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["reason"]) == (422, "malformed")
+    assert words in answer.json()["detail"]
+    assert gateway.calls == []
+
+
 async def test_an_empty_body_needs_no_type(client: httpx2.AsyncClient) -> None:
     assert (await client.post("/api/token")).status_code == 200
 
 
-async def test_a_body_of_16_kib_is_taken_and_one_byte_more_is_not(
+async def test_a_body_of_64_kib_is_taken_and_one_byte_more_is_not(
     client: httpx2.AsyncClient, gateway: FakeGateway
 ) -> None:
     headers = {"Content-Type": "application/json"}

@@ -543,6 +543,72 @@ async def test_what_was_kept_of_a_token_and_is_none_is_passed_over(page: Page, s
     assert await run(page, "join_token.js", JOINING + "return await next();", [600]) == "t0"
 
 
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/130.0 Safari/537.36"
+
+JOINED = """
+  const media = new m.Media({
+    joinToken: {get: async () => ({url: given.url, token: "t", key: ""}), forget: () => {}},
+    video: document.createElement("video"), sounds: document.createElement("div"),
+    onChange: () => {}, onTracks: () => {},
+  });
+  class Room extends EventTarget {
+    on(name, act) { this.addEventListener(name, act); return this; }
+    once(name, act) { return this.on(name, act); }
+    removeAllListeners() {}
+    async connect() {
+      if (given.isAnswered) this.dispatchEvent(new Event("signalConnected"));
+      throw new Error("could not establish pc connection");
+    }
+  }
+  const events = new Proxy({}, {get: (_, name) => name[0].toLowerCase() + name.slice(1)});
+  Object.defineProperty(navigator, "userAgent", {get: () => given.browser, configurable: true});
+  const {signal} = new AbortController();
+  return await media._stay({Room, RoomEvent: events}, signal).catch((error) => error.message);
+"""
+"""Why a browser whose LiveKit answers, or not, gets no sound and picture."""
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:7880", "localhost:7880", "[::1]:7880"])
+async def test_firefox_loopback_is_told_with_the_setting_that_turns_it_on(page: Page, host: str) -> None:
+    told = await run(page, "media.js", "return m.mediaTrouble(...given);", [f"ws://{host}", FIREFOX])
+    assert told.startswith(f"LiveKit at {host} answers, but sound and picture do not get through: Firefox")
+    assert "media.peerconnection.ice.loopback" in told
+
+
+async def test_wsl_udp_that_is_not_passed_on_is_told_with_what_to_set(page: Page) -> None:
+    told = await run(page, "media.js", "return m.mediaTrouble(...given);", ["ws://127.0.0.1:7880", CHROME])
+    assert "networkingMode=mirrored" in told
+
+
+async def test_media_that_a_firewall_keeps_away_are_told_apart_from_a_server_that_does_not_answer(
+    page: Page,
+) -> None:
+    for browser in (CHROME, FIREFOX):
+        given = {"url": "wss://lk.example.org", "isAnswered": True, "browser": browser}
+        assert "a firewall may block" in await run(page, "media.js", JOINED, given)
+        told = await run(page, "media.js", JOINED, given | {"isAnswered": False})
+        assert told == "LiveKit at lk.example.org is not reached"
+
+
+async def test_events_that_are_held_back_on_the_way_are_told_and_asked_for_again(page: Page) -> None:
+    code = """
+      const [told, leaving, real] = [[], new AbortController(), setTimeout];
+      window.setTimeout = (act, ms, ...rest) => real(act, ms / 1000, ...rest);
+      const open = (_, signal) => new Promise((_, reject) =>
+        signal.addEventListener("abort", () => reject(new DOMException("aborted", "AbortError"))));
+      const onDown = (problem) => {
+        told.push([problem.reason, problem.words]);
+        if (told[1]) leaving.abort();
+      };
+      await m.followEvents(open, {onEvent: () => {}, onDown, signal: leaving.signal});
+      window.setTimeout = real;
+      return told;
+    """
+    held = ["held", "No events come through. Something between here and the server holds them back."]
+    assert await run(page, "event_stream.js", code) == [held, held]
+
+
 @pytest.mark.parametrize(
     "stored",
     ["", "{", "null", json.dumps({"bearer": "lss_x", "room": "r", "canSay": False, "canControl": False})],

@@ -67,7 +67,9 @@ async def test_after_twenty_wrong_keys_no_other_one_from_that_address_is_told_th
 
 
 @pytest.mark.parametrize("per_minute", [0, 3, 600])
-async def test_wrong_keys_lock_nobody_out_who_comes_from_the_same_address(per_minute: int) -> None:
+async def test_guess_lockout_of_wrong_keys_is_nobodys_who_comes_from_the_same_address(
+    per_minute: int,
+) -> None:
     sessions = Sessions()
     settings = Settings(serve_keys=(ENTRY,))
     authenticator = Authenticator(settings, sessions, RateLimits(per_minute), host_is_loopback=True)

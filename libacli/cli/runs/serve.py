@@ -30,6 +30,7 @@ from libacli.errors import ConfigError, StoreError
 from libacli.web.app import make_app
 from libacli.web.auth import check_bind
 from libacli.web.bounded_http import bound_connections
+from libacli.web.certificate import Certificate
 from libacli.web.connection_gate import ConnectionGate
 from libacli.web.keys import new_key
 from libacli.web.problems import Problem, problem_response
@@ -115,12 +116,15 @@ class ServeRun:
                 stores=stores,
             )
             gate = ConnectionGate(unbounded=proxies)
-            config = self._config(app, proxies)
-            bound_connections(config, gate)
+            config, certificate = self._config(app, proxies), self._certificate()
+            bound_connections(config, gate, certificate)
             server = _Server(config, gate, lambda: self._announce(app.services, address))
             signals = _Signals(server, app.services, self._manager)
+            beside = [self._manager.keep_told(lambda: f"serves {address}")]
+            if certificate:
+                beside.append(certificate.run())
             try:
-                async with in_background(self._manager.keep_told(lambda: f"serves {address}")):
+                async with in_background(*beside):
                     await server.serve(sockets=[listening])
             finally:
                 forget_links()
@@ -128,12 +132,6 @@ class ServeRun:
             raise KeyboardInterrupt
 
     def _config(self, app: ASGIApp, proxies: TrustedProxies) -> uvicorn.Config:
-        """Raises ConfigError when certificate and key are not there or do not fit."""
-        certificate, key = self._settings.serve_tls_cert, self._settings.serve_tls_key
-        if bool(certificate) != bool(key):
-            raise ConfigError(
-                "of serve.tls_cert and serve.tls_key only one is set", hint="set both, or none for plain HTTP"
-            )
         config = uvicorn.Config(
             _CutOffResponder(app),
             lifespan="on",
@@ -148,17 +146,18 @@ class ServeRun:
             backlog=_BACKLOG,
             timeout_keep_alive=self._settings.serve_keep_alive,
             timeout_graceful_shutdown=_FINISH_S,
-            ssl_certfile=certificate,
-            ssl_keyfile=str(key) if key else None,
         )
-        try:
-            config.load()
-        except OSError as error:
-            raise ConfigError(
-                f"cannot use {certificate} with {key}: {error.strerror or error}",
-                hint="both must be PEM files: serve.tls_cert and serve.tls_key",
-            ) from error
+        config.load()
         return config
+
+    def _certificate(self) -> Certificate | None:
+        """Raises ConfigError when certificate and key are not there or do not fit."""
+        chain, key = self._settings.serve_tls_cert, self._settings.serve_tls_key
+        if bool(chain) != bool(key):
+            raise ConfigError(
+                "of serve.tls_cert and serve.tls_key only one is set", hint="set both, or none for plain HTTP"
+            )
+        return Certificate(chain, key) if chain and key else None
 
     def _address(self, port: int) -> str:
         if self._settings.serve_public_url:

@@ -16,6 +16,7 @@ from libacli.core.delivery import Delivery
 from libacli.core.event import AgentStatus
 from libacli.core.lifecycle import LEVEL_STATES, SETTLED, has_reached
 from libacli.core.messages import SayRequest, StatusRequest, parse_object
+from libacli.core.packing import packed
 from libacli.core.protocol import SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD
 from libacli.core.reasons import refusal
 from libacli.edges.livekit.agent_locator import AgentLocator, pauses
@@ -267,7 +268,7 @@ class AgentClient:
                 f"there is no agent named {locator.agent_name!r} in room {locator.room!r}",
                 hint="start one: liba agent run",
             )
-        payload = self._signed(method, body)
+        payload = packed(self._signed(method, body))
         reply = await self._api.perform_rpc(
             locator.room, locator.identity, method, payload, timeout_s=_SPARE_S + late_s
         )

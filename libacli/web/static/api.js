@@ -37,21 +37,21 @@ export class Api {
     this.onLockedOut = () => {};
   }
 
-  page = () => this._call("GET", "/api/page");
-  redeemCode = (code) => this._call("POST", "/api/session", { code });
-  room = (room) => this._call("GET", `/api/rooms/${encodeURIComponent(room)}`);
-  token = (room) => this._call("POST", "/api/token", { room });
-  stop = (room, id) => this._call("POST", "/api/stop", { room, ...(id && { id }) });
+  page = () => this._call("GET", "api/page");
+  redeemCode = (code) => this._call("POST", "api/session", { code });
+  room = (room) => this._call("GET", `api/rooms/${encodeURIComponent(room)}`);
+  token = (room) => this._call("POST", "api/token", { room });
+  stop = (room, id) => this._call("POST", "api/stop", { room, ...(id && { id }) });
   shareLink = (room, { canSay, canControl }) =>
-    this._call("POST", "/api/link", { room, can_say: canSay, can_control: canControl });
+    this._call("POST", "api/link", { room, can_say: canSay, can_control: canControl });
 
   /** @param {string} key kept over retries, it becomes the id */
-  say = (key, body) => this._call("POST", "/api/say", body, { "Idempotency-Key": key });
+  say = (key, body) => this._call("POST", "api/say", body, { "Idempotency-Key": key });
 
   /** @param {string} lastId @param {AbortSignal} signal @returns {Promise<Response>} */
   events(room, lastId, signal) {
     const headers = { Accept: "text/event-stream", ...(lastId && { "Last-Event-ID": lastId }) };
-    const path = `/api/events?captions=true&room=${encodeURIComponent(room)}`;
+    const path = `api/events?captions=true&room=${encodeURIComponent(room)}`;
     return this._fetch(path, { headers, signal });
   }
 

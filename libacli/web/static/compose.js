@@ -216,7 +216,7 @@ export class Compose {
   /** What the button would send now, where it is looked at. */
   _showCode() {
     if (!byId("code").open) return;
-    const asked = [`${location.origin}/api/say`, this._body(this._text.value.trim() || "Hello."), this._needsKey];
+    const asked = [new URL("api/say", document.baseURI).href, this._body(this._text.value.trim() || "Hello."), this._needsKey];
     write(byId("curl"), asCurl(...asked));
     write(byId("python"), asPython(...asked));
   }

@@ -3,16 +3,17 @@
 import { Problem } from "./api.js";
 
 const SILENCE_MS = 40_000; // the server says something every 15 s: two of those have not come
+const HELD_MS = 20_000; // the server says something at once, and so it was held back on the way
 const LONGEST_PAUSE_MS = 20_000; // within the 30 s for which the server keeps what was missed
 
 /**
  * Follows until `signal`, or until the server says that this will never do.
  * @param {(lastId: string, signal: AbortSignal) => Promise<Response>} open
- * @param {{onEvent: (kind: string, data: any) => void, onDown: (problem: Error, pauseMs: number) => void, signal: AbortSignal}} options
+ * @param {{onEvent: (kind: string, data: any, id: string) => void, onDown: (problem: Error, pauseMs: number) => void,
+ *   signal: AbortSignal, place?: ReturnType<typeof newPlace>}} options `place`: where it goes on
  * @returns {Promise<Problem | null>} why it was given up
  */
-export async function followEvents(open, { onEvent, onDown, signal }) {
-  const place = { lastId: "", retryMs: 2000, failures: 0 };
+export async function followEvents(open, { onEvent, onDown, signal, place = newPlace() }) {
   while (!signal.aborted) {
     let problem = new Problem(0, "ended", "the server ended the stream");
     try {
@@ -30,17 +31,19 @@ export async function followEvents(open, { onEvent, onDown, signal }) {
   return null;
 }
 
+/** The beginning. */
+export const newPlace = () => ({ lastId: "", retryMs: 2000, failures: 0 });
+
 const isFinal = (error) => error instanceof Problem && [401, 403, 404, 422].includes(error.status);
 
 async function readOnce(open, place, onEvent, signal) {
   const silence = new AbortController();
   const either = AbortSignal.any?.([signal, silence.signal]) ?? silence.signal;
-  let timer = 0;
+  let timer = setTimeout(() => silence.abort(held()), HELD_MS);
   const isAlive = () => {
     clearTimeout(timer);
     timer = setTimeout(() => silence.abort(), SILENCE_MS);
   };
-  isAlive();
   try {
     const reader = (await open(place.lastId, either)).body.pipeThrough(new TextDecoderStream()).getReader();
     for await (const message of messages(reader, isAlive)) {
@@ -48,12 +51,17 @@ async function readOnce(open, place, onEvent, signal) {
       if (message.id) place.lastId = message.id;
       if (!message.data) continue;
       place.failures = 0;
-      onEvent(message.kind, JSON.parse(message.data));
+      onEvent(message.kind, JSON.parse(message.data), message.id);
     }
+  } catch (error) {
+    throw silence.signal.aborted ? silence.signal.reason : error;
   } finally {
     clearTimeout(timer);
   }
 }
+
+const held = () =>
+  new Problem(0, "held", "no events come through", { hint: "Something between here and the server holds them back" });
 
 /** The messages in a stream of text. */
 async function* messages(reader, onText) {

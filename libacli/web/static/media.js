@@ -2,8 +2,8 @@
 
 import { pause } from "./event_stream.js";
 
-const CLIENT = "/static/vendor/livekit-client.esm.mjs";
-const WORKER = "/static/vendor/livekit-client.e2ee.worker.mjs";
+const CLIENT = new URL("vendor/livekit-client.esm.mjs", import.meta.url).href;
+const WORKER = new URL("vendor/livekit-client.e2ee.worker.mjs", import.meta.url).href;
 const LONGEST_PAUSE_MS = 20_000; // as for events: both come back together
 const HUSH_MS = 1000; // longer than what a browser has still to play of a line that was stopped
 
@@ -86,17 +86,19 @@ export class Media {
     const { url, token, key } = await this._joinToken.get();
     const trouble = reachTrouble(url);
     if (trouble) throw new Error(trouble);
+    let isAnswered = false;
     const worker = key ? new Worker(WORKER, { type: "module" }) : null;
     const room = await makeRoom(livekit, key, worker);
     const left = new Promise((resolve) => room.once(livekit.RoomEvent.Disconnected, resolve));
     this._listenTo(room, livekit.RoomEvent);
+    room.once(livekit.RoomEvent.SignalConnected, () => (isAnswered = true));
     this._room = room;
     const leave = () => room.disconnect();
     signal.addEventListener("abort", leave);
     try {
       await room.connect(url, token).catch((error) => {
         if (error.status === 401 || error.status === 403) this._joinToken.forget();
-        throw new Error(`LiveKit at ${new URL(url).host} is not reached`, { cause: error });
+        throw new Error(isAnswered ? mediaTrouble(url) : `LiveKit at ${new URL(url).host} is not reached`, { cause: error });
       });
       this._become("on", "");
       return await left;
@@ -194,6 +196,25 @@ export function reachTrouble(url, here = location) {
     return `LiveKit is at ${url}, and a page that came by https may open wss:// addresses only`;
   }
   return "";
+}
+
+/** LiveKit answered, and no sound and picture came: why that is, most likely. @param {string} url */
+export function mediaTrouble(url, browser = navigator.userAgent) {
+  const livekit = new URL(url);
+  const told = `LiveKit at ${livekit.host} answers, but sound and picture do not get through`;
+  if (!isLoopback(livekit.hostname)) {
+    return `${told}: they go by UDP, which a firewall may block, or to an address that this device cannot reach`;
+  }
+  if (/\bFirefox\//.test(browser)) {
+    return (
+      `${told}: Firefox sends none within one machine, unless in about:config ` +
+      "media.peerconnection.ice.loopback is true. Chrome, Edge and Safari do"
+    );
+  }
+  return (
+    `${told}: they go by UDP, which Windows does not pass on into WSL. There, set networkingMode=mirrored in .wslconfig, ` +
+    "or open this page in a browser inside WSL"
+  );
 }
 
 /** @param {string} host */

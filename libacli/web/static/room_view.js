@@ -5,12 +5,12 @@ import { Captions } from "./captions.js";
 import { Compose } from "./compose.js";
 import { renderConnectionPanel } from "./connection_panel.js";
 import { byId, show, write } from "./dom.js";
-import { followEvents } from "./event_stream.js";
 import { JoinToken } from "./join_token.js";
 import { LatencyPanel } from "./latency_panel.js";
 import { Media } from "./media.js";
 import { Queue } from "./queue.js";
 import { bindShareDialog } from "./share_dialog.js";
+import { followShared, streamName } from "./shared_stream.js";
 import { Stage } from "./stage.js";
 import { Viewing } from "./viewing.js";
 import * as words from "./words.js";
@@ -33,6 +33,8 @@ export class RoomView {
   /** How the stream of events is: `joining`, `live`, `reconnecting`, `offline`. */
   _feed = "joining";
   _downSince = 0;
+  /** Why no events come though the server answers, for people. */
+  _trouble = "";
   _isDrawing = false;
   _silence = { which: "", since: 0 };
   _counting = 0;
@@ -85,9 +87,10 @@ export class RoomView {
 
   async _follow() {
     const open = (lastId, signal) => this._api.events(this._room, lastId, signal);
-    const problem = await followEvents(open, {
+    const problem = await followShared(await streamName(this._room, this._api.bearer()), open, {
       onEvent: (kind, data) => this._onEvent(kind, data),
-      onDown: (_, pauseMs) => this._onDown(pauseMs),
+      onDown: (problem, pauseMs) => this._onDown(problem, pauseMs),
+      onJoin: () => this._join(),
       signal: this._leaving.signal,
     });
     if (!problem) return;
@@ -117,8 +120,16 @@ export class RoomView {
     this._captions.put(id, text);
   }
 
-  _onDown(pauseMs) {
+  /** Another tab follows, and tells us what it hears from now on; what is there already nobody tells us. */
+  async _join() {
+    [this._feed, this._downSince] = ["live", 0];
+    await this._look();
+    this._draw();
+  }
+
+  _onDown(problem, pauseMs) {
     this._downSince ||= Date.now();
+    this._trouble = ["too_many_streams", "held"].includes(problem.reason) ? problem.words : "";
     const isLong = Date.now() - this._downSince > OFFLINE_AFTER_MS;
     this._feed = isLong || !navigator.onLine ? "offline" : "reconnecting";
     this._countDown(Date.now() + pauseMs);
@@ -148,11 +159,11 @@ export class RoomView {
   /** Events tell neither of the avatar's comings and goings nor of a changed order. */
   _isInDoubt() {
     const { agent, avatar, isDoubtful } = this._board;
-    return isDoubtful || (agent && !["ready", "not configured"].includes(avatar));
+    return agent === undefined || isDoubtful || (agent && !["ready", "not configured"].includes(avatar));
   }
 
   async _look() {
-    if (this._feed !== "live" || document.hidden) return;
+    if (this._feed !== "live" || (document.hidden && this._board.agent !== undefined)) return;
     const before = this._board.version;
     const status = await this._api.room(this._room).catch(() => null);
     if (!status || this._board.version !== before) return;
@@ -173,6 +184,7 @@ export class RoomView {
   _render() {
     const [state, board, media] = [this._state(), this._board, this._media];
     showState(state, board);
+    if (this._feed !== "live" && this._trouble) write(byId("state-words"), this._trouble);
     this._stage.render(state, board, media, this._command(), this._silent());
     this._captions.render(board, media.hasSound && !media.isBlocked);
     this._queue.render(board);
@@ -192,7 +204,8 @@ export class RoomView {
 
   /** Which server has not answered for a while: that of the page, or LiveKit. */
   _silent() {
-    const which = ["reconnecting", "offline"].includes(this._feed) ? "page" : this._isLiveKitAway() ? "livekit" : "";
+    const isPageSilent = ["reconnecting", "offline"].includes(this._feed) && !this._trouble;
+    const which = isPageSilent ? "page" : this._isLiveKitAway() ? "livekit" : "";
     if (which !== this._silence.which) {
       this._silence = { which, since: Date.now() };
       if (which) setTimeout(() => this._draw(), SILENT_AFTER_MS + 50);

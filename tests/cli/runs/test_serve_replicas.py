@@ -173,7 +173,7 @@ async def test_a_session_that_one_has_ended_is_over_at_the_other_and_so_are_its_
     replicas.livekit.participants.remove(watching)
 
 
-async def test_a_flood_of_guesses_through_the_proxy_locks_out_nobody_who_is_right(
+async def test_guess_lockout_a_flood_of_guesses_through_the_proxy_locks_out_nobody_who_is_right(
     client: httpx2.AsyncClient,
 ) -> None:
     session = await enter(client)

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.delivery import Delivery
 from libacli.core.event import Report
-from libacli.core.messages import SayRequest
+from libacli.core.messages import SayRequest, parse_request, read_say
+from libacli.core.packing import MAX_CARRIED_BYTES
 from libacli.core.protocol import SAY_METHOD, STATUS_METHOD, STOP_METHOD
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.agent_locator import AgentLocator
@@ -203,6 +205,18 @@ async def test_a_request_is_signed_for_this_room_this_method_and_these_words(
     auth = sent.pop("auth")
     assert sent == {"text": "Hello.", "id": "u1", "speed": 1.5}
     verify_request(server.credentials, auth, room="demo", method=SAY_METHOD, body=sent)
+
+
+async def test_escaped_json_of_more_than_livekit_carries_is_packed_and_signed_as_what_it_is(
+    server: TwirpPeer, found: AgentClient
+) -> None:
+    request = replace(HELLO, text=4000 * "𝐀", instructions=1000 * "字")
+    await found.say(request)
+    payload = calls(server, SAY_METHOD)[0].body["payload"].encode()
+    assert len(payload) <= MAX_CARRIED_BYTES
+    body, auth = parse_request(payload)
+    assert read_say(body, max_text_chars=4000) == request
+    verify_request(server.credentials, auth or "", room="demo", method=SAY_METHOD, body=body)
 
 
 async def test_an_id_said_twice_comes_back_as_known(server: TwirpPeer, found: AgentClient) -> None:
