@@ -58,6 +58,11 @@ class TrackSink:
         options = rtc.TrackPublishOptions(source=self._source_kind, dtx=True)
         self._publication = await self._room.local_participant.publish_track(self._source.track, options)
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether somebody has subscribed to it since it was published."""
+        return self._is_taken.is_set()
+
     async def subscribed(self, *, within_s: float) -> None:
         """Waits until somebody takes its sound, `within_s` at most: what is played before nobody hears.
 

@@ -141,6 +141,7 @@ async def test_a_dispatch_is_made_and_taken_back(server: TwirpServer, api: LiveK
     assert await api.dispatch("demo", "liba") == "AD_1"
     await api.withdraw("demo", "AD_1")
     assert [(request.method, request.body) for request in server.requests] == [
+        ("CreateRoom", {"name": "demo"}),
         ("CreateDispatch", {"room": "demo", "agent_name": "liba"}),
         ("DeleteDispatch", {"room": "demo", "dispatch_id": "AD_1"}),
     ]
