@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import cache
 from typing import Protocol
 
+from libacli.core.bounds import AUDIENCE_S
 from libacli.core.protocol import AGENT_ATTRIBUTE, EPOCH_ATTRIBUTE
 from libacli.edges.avatars.viewers import is_heard
 from libacli.errors import LibaError
@@ -22,14 +23,11 @@ logger = logging.getLogger("liba.agent")
 WARM_UP_TIMEOUT_S = 5.0
 """A voice that needs longer is late for its first line alone; whoever waits for the agent is not to."""
 
-SUBSCRIBE_TIMEOUT_S = 2.0
-"""How long viewers who are there already may need to take the track: what comes before that nobody hears."""
-
 AGENT_SUBSCRIBE_TIMEOUT_S = 0.3
-"""The same where only agents are there, who seldom take it at all."""
+"""How long other agents may need to take the track, who seldom take it at all."""
 
 RETURN_TIMEOUT_S = 5.0
-"""The same when they and the agent were thrown out: each looks for another node by itself."""
+"""How long viewers may need who were thrown out with the agent: each looks for another node by itself."""
 
 DRAIN_TIMEOUT_S = 10.0
 """For what was accepted, after the agent was told to go: it must be out within 15 s."""
@@ -68,6 +66,7 @@ async def agent_in_room(parts: Parts, job: Job) -> AsyncIterator[None]:
     async with AsyncExitStack() as closing:
         closing.push_async_callback(parts.shared.aclose)
         closing.push_async_callback(asyncio.to_thread, parts.ledger.close)
+        closing.push_async_callback(parts.people.aclose)
         closing.push_async_callback(parts.voice.aclose)
         closing.push_async_callback(parts.sink.aclose)
         closing.push_async_callback(parts.meters.aclose)
@@ -120,9 +119,10 @@ class _RoomAgent:
         """Warms the voice up, and lets it be known that requests are taken."""
         parts = self._parts
         await self._until_warm()
-        if parts.room.remote_participants:
-            bound_s = SUBSCRIBE_TIMEOUT_S if is_heard(parts.room) else AGENT_SUBSCRIBE_TIMEOUT_S
-            await parts.track.subscribed(within_s=bound_s)
+        if is_heard(parts.room):
+            await parts.audience.ready(within_s=AUDIENCE_S)
+        elif parts.room.remote_participants:
+            await parts.track.subscribed(within_s=AGENT_SUBSCRIBE_TIMEOUT_S)
         _keep_what_is_loaded()
         for keeper in parts.hour_keepers:
             await keeper.load()

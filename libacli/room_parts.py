@@ -26,6 +26,8 @@ from libacli.edges.avatars.minutes import AvatarMinutes
 from libacli.edges.avatars.port import AvatarService
 from libacli.edges.journal.choose import make_journal, make_seal, place_of
 from libacli.edges.livekit.agent_state import AgentStateAttribute
+from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.audience import Audience, People
 from libacli.edges.livekit.authorization import RoomAuthorization, say_caps
 from libacli.edges.livekit.caption_writer import CaptionWriter
 from libacli.edges.livekit.encryption import EncryptionWatch
@@ -70,6 +72,12 @@ class Parts:
     own: asyncio.Event
     """Set while the room is known to be this agent's: nothing new is spoken otherwise."""
 
+    audience: Audience
+    """Whom lines wait for."""
+
+    people: People
+    """Who is in the room, as the server has it."""
+
     sink: Sink
     """Where the speaker plays: the avatar or the track, while the room is connected."""
 
@@ -102,18 +110,21 @@ def assemble(
     known: Acquaintances | None = None,
     origin: StreamOrigin | None = None,
     journal: Journal | None = None,
+    people: People | None = None,
 ) -> Parts:
     """The parts of an agent for `room`, which must be connected. Needs a running event loop.
 
     What is not given is made as the settings say. `characters` is the file in which they are counted, `known`
     what rooms tell each other of the voices, `origin` where text streams come from, `journal` where the queue
-    is written down. Raises ConfigError when that cannot be done as the settings want it.
+    is written down, `people` who tells who is in the room. Raises ConfigError when that cannot be done as the
+    settings want it.
     """
     epoch = uuid.uuid4().hex[:8]
     bounds = _bounds(settings)
     shared = SharedCounts(settings)
     ledger = ledger or shared.ledger()
     minutes = shared.minutes(room=room.name)
+    people = people or LiveKitApi(settings.livekit())
     sinks = room_sinks(
         settings,
         room,
@@ -122,6 +133,7 @@ def assemble(
         minutes=minutes,
         track=track,
         avatar_service=avatar_service,
+        people=people,
     )
     avatar = sinks.avatar
     encryption = EncryptionWatch(room, has_key=settings.livekit_e2ee_key is not None)
@@ -166,6 +178,8 @@ def assemble(
         track=sinks.track,
         avatar=avatar,
         own=sinks.own,
+        audience=sinks.audience,
+        people=people,
         sink=sinks.sink,
         speaker=speaker,
         desk=desk,

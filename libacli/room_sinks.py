@@ -21,6 +21,7 @@ from libacli.edges.avatars.policy import avatar_policy
 from libacli.edges.avatars.port import AvatarService
 from libacli.edges.avatars.session import AvatarSession
 from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.audience import Audience, People
 from libacli.edges.livekit.encryption import ENCRYPTED
 from libacli.edges.livekit.participants import sound_of
 from libacli.edges.sinks.avatar import AvatarSink
@@ -49,6 +50,10 @@ class SpeechTrack(Sink, Protocol):
     def sid(self) -> str:
         """The server's name of it; empty before `open`."""
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether somebody has subscribed to it."""
+
     async def open(self) -> None:
         """Publishes it. Once."""
 
@@ -68,6 +73,9 @@ class RoomSinks:
 
     sink: Sink
     """Where the speaker plays: the avatar or the track, while the room is connected."""
+
+    audience: Audience
+    """Whom lines wait for."""
 
     own: asyncio.Event
     """Set while the room is known to be this agent's: nothing new is spoken otherwise."""
@@ -97,6 +105,7 @@ def room_sinks(
     minutes: AvatarMinutes,
     track: SpeechTrack | None = None,
     avatar_service: AvatarService | None = None,
+    people: People,
 ) -> RoomSinks:
     """Those of an agent in `room`, none of them open yet. What is not given is made as the settings say."""
     is_shut_out = _shuts_avatar_out(settings)
@@ -111,8 +120,9 @@ def room_sinks(
     either = FallbackSink(avatar.sink, track, bounds=bounds) if avatar else track
     own = asyncio.Event()
     own.set()
-    sink = SteadySink(room, either, bounds=bounds, own=own)
-    return RoomSinks(room, track, avatar, absence, sink, own)
+    audience = Audience(room, track, people)
+    sink = SteadySink(room, either, bounds=bounds, own=own, audience=audience)
+    return RoomSinks(room, track, avatar, absence, sink, audience, own)
 
 
 def _avatar_parts(

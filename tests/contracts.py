@@ -206,6 +206,16 @@ class SinkContract:
         await sink.finish()
         self.took(now() - started, 0.5)
 
+    async def test_an_utterance_after_one_that_was_far_ahead_is_played_whole(
+        self, sink: Sink, audible: asyncio.Queue[float]
+    ) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            playing = tasks.create_task(self.play(sink, audible, *[LOUD_FRAME * 5] * 50))
+            await asyncio.sleep(0.3)
+            playing.cancel()
+        await self.clear(sink)
+        await self.is_as_before(sink, audible)
+
     async def test_a_finish_that_is_given_up_is_heard_no_further(
         self, sink: Sink, audible: asyncio.Queue[float]
     ) -> None:

@@ -35,8 +35,10 @@ from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.avatars.fakes import FakeAvatarService
 from libacli.edges.avatars.ledger import Ledger
 from libacli.edges.avatars.port import Invitation
+from libacli.edges.livekit.api import Participant
 from libacli.edges.livekit.fake_streams import HANG, FakeOrigin
 from libacli.edges.livekit.fakes import FakeParticipant, FakeRoom
+from libacli.edges.livekit.participants import is_agent, is_listener
 from libacli.edges.livekit.tokens import ON_BEHALF_ATTRIBUTE
 from libacli.edges.metrics.meter import Meter
 from libacli.errors import RefusedError, VoiceError
@@ -70,11 +72,43 @@ class Track(RecordingSink):
     subscribe_s = 0.3
     """How long those who are there need to take it."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken = asyncio.Event()
+
+    @property
+    def is_taken(self) -> bool:
+        return self.taken.is_set()
+
     async def open(self) -> None:
         self.sid = "TR_speech"
+        self.publish(self.subscribe_s)
+
+    def publish(self, subscribe_s: float) -> None:
+        """It is taken so much later."""
+        self.taken.clear()
+        asyncio.get_running_loop().call_later(subscribe_s, self.taken.set)
 
     async def subscribed(self, *, within_s: float) -> None:
-        await asyncio.sleep(min(within_s, self.subscribe_s))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self.taken.wait()
+
+
+class People:
+    """Who is in a room, as its server would tell."""
+
+    def __init__(self, room: FakeRoom) -> None:
+        self._room = room
+
+    async def participants(self, room: str) -> list[Participant]:
+        return [
+            Participant(one.identity, True, is_agent(one.as_sdk()), {}, may_hear=is_listener(one.as_sdk()))
+            for one in self._room.remote_participants.values()
+        ]
+
+    async def aclose(self) -> None:
+        pass
 
 
 class Voice(ScriptedVoice):
@@ -155,6 +189,7 @@ class Stage:
             characters=self.folder / "characters.json",
             origin=self.origin,
             journal=self.journal,
+            people=People(self.room),
         )
 
     @asynccontextmanager
@@ -258,6 +293,7 @@ async def test_livekits_pages_see_when_it_speaks(stage: Any) -> None:
 async def test_requests_are_taken_once_the_voice_is_warm_and_not_before(stage: Any) -> None:
     on = stage(voice=Voice(first_byte_s=0.1))
     on.voice.warm_up_takes = 2.0
+    on.track.subscribe_s = 2.3
     on.room.join("viewer")
     async with asyncio.TaskGroup() as tasks:
         began = asyncio.Event()
@@ -602,9 +638,9 @@ async def test_after_a_reconnect_viewers_are_given_time_to_take_the_track_anew(
     for number in range(viewers):
         on.room.join(f"viewer-{number}")
     async with on.agent():
-        on.track.subscribe_s = 3.0
         on.room.emit("reconnecting")
         on.say("It waits.", "waiting")
+        on.track.publish(3.0)
         on.room.emit("reconnected")
         began_at = now()
         await on.parts.own.wait()

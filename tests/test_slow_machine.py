@@ -53,7 +53,7 @@ def server() -> Iterator[TwirpServer]:
         yield server
 
 
-def test_a_machine_that_is_too_slow_is_told_so_and_the_worker_ends(
+def test_init_timeout_a_machine_that_is_too_slow_is_told_so_and_the_worker_ends(
     tmp_path: Path, server: TwirpServer
 ) -> None:
     with worker(tmp_path, server, within_s=0.5) as process:

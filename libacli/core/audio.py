@@ -81,6 +81,15 @@ def as_pcm(values: array[int]) -> bytes:
     return values.tobytes()
 
 
+def fading(pcm: bytes) -> bytes:
+    """`pcm` from its full loudness to none at its end, along half a wave of a cosine: a straight line has
+    corners, and they can be heard."""
+    values = samples(pcm)
+    for position, sample in enumerate(values):
+        values[position] = round(sample * (1 + math.cos(math.pi * position / len(values))) / 2)
+    return as_pcm(values)
+
+
 def first_audible_s(pcm: bytes) -> float | None:
     """Seconds from the start of `pcm` to its first sample that can be heard; None if there is none."""
     for position, sample in enumerate(samples(pcm)):

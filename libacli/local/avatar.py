@@ -124,9 +124,8 @@ class _Avatar:
     async def _publish(self) -> None:
         """Before the first word, so that whoever is there is subscribed when it comes."""
         me = self._room.local_participant
-        sound = rtc.LocalAudioTrack.create_audio_track("avatar_audio", self._playout.source)
         await me.publish_track(
-            sound, rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
+            self._playout.track, rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
         )
         picture = rtc.LocalVideoTrack.create_video_track("avatar_video", self._picture)
         await me.publish_track(

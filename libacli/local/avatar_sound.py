@@ -9,10 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from livekit import rtc
-
-from libacli.core.audio import FRAME_MS, SAMPLE_RATE, duration_s, silence
+from libacli.core.audio import FRAME_MS, duration_s, silence
 from libacli.core.mouth import MouthShape
+from libacli.edges.sinks.source import SpeechSource
 from libacli.local.mouth_track import MouthTrack
 
 _FRAME_S = FRAME_MS / 1000
@@ -20,7 +19,7 @@ _AHEAD_S = 0.4
 """How much sound is handed over ahead of its time: this process may pause for so long without a gap."""
 
 _BATCH_FRAMES = 10
-_QUEUE_MS = 2000
+_QUEUE_S = 2.0
 _TICK_S = 0.01
 """The source takes 10 ms at a time: what has sounded by our clock may have up to so much left to go."""
 
@@ -48,7 +47,10 @@ class Playout:
     """
 
     def __init__(self) -> None:
-        self.source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)
+        self._source = SpeechSource("avatar_audio", queue_s=_QUEUE_S)
+        self.track = self._source.track
+        """To be published."""
+
         self._clock = asyncio.get_running_loop().time
         self._handing_over = asyncio.Lock()
         self._tasks: asyncio.TaskGroup | None = None
@@ -120,7 +122,7 @@ class Playout:
         await asyncio.sleep(self._speech_until + _TICK_S - self._clock())
 
     async def clear(self) -> None:
-        """Silence, at once; what was queued is forgotten."""
+        """Silence, without a click; what was queued is forgotten."""
         await self._lasting(self._clear())
 
     async def run(self) -> None:
@@ -136,7 +138,7 @@ class Playout:
                         await self._hand_over(silence(_GAP_MS if self._is_in_utterance else _IDLE_MS))
 
     async def aclose(self) -> None:
-        await self.source.aclose()
+        await self._source.aclose()
 
     def _spare_s(self) -> float:
         """Seconds until silence has to be added."""
@@ -152,7 +154,7 @@ class Playout:
         async with self._handing_over:
             now = self._clock()
             if self._speech_until + _TICK_S <= now:  # nothing but silence is queued
-                self.source.clear_queue()
+                self._source.drop()
                 self._queued_until = now
             begins_at = max(now, self._queued_until)
             pcm = b"".join(frames)
@@ -174,13 +176,13 @@ class Playout:
 
     async def _clear(self) -> None:
         async with self._handing_over:
-            self.source.clear_queue()
+            fades_s = await self._source.fade_out()
             self._moments.clear()
             self._unseen.clear()
-            self._queued_until = self._speech_until = self._clock()
+            self._queued_until = self._speech_until = self._clock() + fades_s
             await self._hand_over(silence(_IDLE_MS))
 
     async def _hand_over(self, pcm: bytes) -> None:
         self._changed.set()
         self._queued_until = max(self._clock(), self._queued_until) + duration_s(len(pcm))
-        await self.source.capture_frame(rtc.AudioFrame(pcm, SAMPLE_RATE, 1, len(pcm) // 2))
+        await self._source.capture(pcm)

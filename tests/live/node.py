@@ -8,6 +8,7 @@ import secrets
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import psutil
@@ -22,9 +23,9 @@ _READY_TIMEOUT_S = 60.0
 
 
 class Node:
-    """`start`, `kill`, `start` again. Ends with its `with`."""
+    """`start`, `kill`, `start` again. Ends with its `with`. `settings` are further ones of the server."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: Any) -> None:
         self._folder = folder
         self._port, udp_port = _free_port(socket.SOCK_STREAM), _free_port(socket.SOCK_DGRAM)
         key, secret = "node", secrets.token_hex(32)
@@ -38,6 +39,7 @@ class Node:
             "udp_port": udp_port,
         }
         config = {"port": self._port, "bind_addresses": ["127.0.0.1"], "keys": {key: secret}, "rtc": rtc}
+        config |= settings
         (folder / "node.yaml").write_text(json.dumps(config))
         self._process: GuardedProcess | None = None
 

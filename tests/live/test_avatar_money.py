@@ -302,7 +302,7 @@ async def test_f14_a_key_alone_brings_the_avatar(
 
 
 @pytest.mark.parametrize("kind", ["egress", "ingress", "sip", "agent"])
-async def test_who_is_no_person_or_cannot_see_brings_no_avatar(
+async def test_egress_watches_nothing_nor_do_imports_and_callers_and_none_brings_an_avatar(
     credentials: LiveKitCredentials, room: str, tmp_path: Path, kind: str
 ) -> None:
     claims = {

@@ -75,7 +75,7 @@ async def heard(
     return captures
 
 
-async def test_who_has_the_key_hears_the_line_and_who_has_not_hears_no_word_of_it(
+async def test_e2ee_who_has_the_key_hears_the_line_and_who_has_not_hears_no_word_of_it(
     sealed: Shell, credentials: LiveKitCredentials, room: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "liba.encryption")

@@ -51,7 +51,7 @@ async def told(listener: Listener, utterance_id: str, state: str, *, timeout_s: 
 
 
 @TOPICS
-async def test_a_text_that_is_sent_as_a_whole_is_one_line(
+async def test_text_stream_say_of_a_whole_text_is_one_line(
     credentials: LiveKitCredentials, ready_room: ReadyRoom, topic: str
 ) -> None:
     async with guest_in(credentials, ready_room, can_say=True) as room:

@@ -31,6 +31,9 @@ _RPC_ERROR = re.compile(r"RpcError (\d+)")
 """The code is nowhere but in the message of a Twirp error."""
 
 _OUT_OF_TIME = re.compile(r"\b(exp|expired|nbf|not valid yet)\b")
+_PEOPLE = ("STANDARD", "SIP", "CONNECTOR")
+"""Kinds of participants: viewers and phone callers."""
+
 _JOB_ATTRIBUTE = "lk.agent.name"
 """LiveKit puts the agent name of a job here, into the token that the job joins with."""
 
@@ -54,6 +57,9 @@ class Participant:
 
     encrypts: bool = False
     """It publishes something that is encrypted from end to end."""
+
+    may_hear: bool = False
+    """A person, as far as the server can tell, who may subscribe to what is published."""
 
     sid: str = ""
     """Names this one stay in the room, which no other participant can have."""
@@ -130,6 +136,10 @@ class LiveKitApi:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """As leaving the context."""
         await self._client.aclose()
 
     def timeout(self, seconds: float) -> AbstractAsyncContextManager[None]:
@@ -151,6 +161,8 @@ class LiveKitApi:
                 encrypts=any(
                     track.get("encryption", "NONE") != "NONE" for track in found.get("tracks") or []
                 ),
+                may_hear=found.get("kind", "STANDARD") in _PEOPLE
+                and bool((found.get("permission") or {}).get("can_subscribe", True)),
                 sid=str(found.get("sid", "")),
             )
             for found in answer.get("participants", [])
@@ -189,9 +201,9 @@ class LiveKitApi:
 
     async def dispatch(self, room: str, agent_name: str) -> str:
         """Asks the server to send an agent of that name into `room`, which is made if need be; its id."""
-        if self._departure_timeout_s:  # a room that is there keeps what it was made with
-            made = {"name": room, "departure_timeout": self._departure_timeout_s}
-            await self._call("RoomService", "CreateRoom", room, made)
+        # Where `room.auto_create` is off nothing else makes one; one that is there stays as it was made.
+        lasting = {"departure_timeout": self._departure_timeout_s} if self._departure_timeout_s else {}
+        await self._call("RoomService", "CreateRoom", room, {"name": room, **lasting})
         request = {"room": room, "agent_name": agent_name}
         answer = await self._call("AgentDispatchService", "CreateDispatch", room, request)
         return str(answer["id"])

@@ -15,6 +15,8 @@ from dataclasses import replace
 from livekit import rtc
 from pydantic import SecretStr
 
+from libacli.edges.livekit.participants import shown
+
 logger = logging.getLogger("liba.encryption")
 
 NO_KEY = "encrypted, no key"
@@ -125,7 +127,7 @@ class EncryptionWatch:
     def _tell(self, trouble: str, participant: rtc.Participant, told: str) -> None:
         if not self._trouble:
             self._trouble = trouble
-            logger.warning("%r in room %r %s; %s", participant.identity, self._room.name, told, _FIX)
+            logger.warning("%s in room %r %s; %s", shown(participant), self._room.name, told, _FIX)
 
 
 async def _packets(track: rtc.RemoteAudioTrack) -> tuple[int, int]:

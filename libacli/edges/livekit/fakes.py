@@ -87,12 +87,17 @@ class FakeParticipant:
         self.kind = kind
         self.attributes = dict(attributes or {})
         self.permissions = Permissions(can_update_metadata, hidden)
+        self.state = rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE
         self.track_publications: dict[str, FakePublication] = {}
         self.rpc_methods: dict[str, Answer] = {}
         """How it answers calls; a method that is not there is refused as the SDK does."""
 
         self.streams: asyncio.Queue[ScriptedWriter] = asyncio.Queue()
         """Byte streams that were opened to it, in order."""
+
+    def as_sdk(self) -> rtc.RemoteParticipant:
+        """This one, where a type is asked for that it only looks like."""
+        return cast(rtc.RemoteParticipant, self)
 
 
 @dataclass(frozen=True)

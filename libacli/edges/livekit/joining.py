@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from libacli.edges.livekit.encryption import room_options
 from libacli.edges.livekit.room_proxy import settle_room_proxy
 from libacli.edges.livekit.sdk_log import bound_sdk_log
-from libacli.errors import CredentialsError, UnreachableError
+from libacli.errors import CredentialsError, NoAgentError, UnreachableError
 from libacli.masking import TokenMask
 from libacli.network_environment import proxy_hint
 
@@ -54,7 +54,9 @@ async def joined(
     auto_subscribe: bool = True,
     e2ee_key: SecretStr | None = None,
 ) -> AsyncIterator[rtc.Room]:
-    """Connects `room`, and leaves it at the end. Raises UnreachableError, CredentialsError or ConfigError.
+    """Connects `room`, and leaves it at the end.
+
+    Raises UnreachableError, CredentialsError, ConfigError or NoAgentError.
 
     Sound and picture are encrypted with `e2ee_key`, if there is one.
 
@@ -78,6 +80,11 @@ async def _connect(room: rtc.Room, url: str, token: str, options: rtc.RoomOption
         if _status(error) in (401, 403):
             raise CredentialsError(
                 "LiveKit refused the token", hint="check LIVEKIT_API_KEY and its secret"
+            ) from error
+        if _status(error) == 404 and "room" in error.message:
+            raise NoAgentError(
+                "there is no such room, and this LiveKit server makes none for who joins",
+                hint="make it first: liba say, or liba agent run --room",
             ) from error
         raise UnreachableError(
             f"cannot join a room at {url}", hint=proxy_hint(url) or "check LIVEKIT_URL"

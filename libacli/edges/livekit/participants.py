@@ -31,6 +31,11 @@ def is_listener(participant: rtc.RemoteParticipant) -> bool:
     return is_viewer(participant) or participant.kind in _CALLERS
 
 
+def shown(participant: rtc.Participant) -> str:
+    """How a log names it. The identity of a phone caller holds his number, which is nobody's business."""
+    return "a phone caller" if participant.kind in _CALLERS else repr(participant.identity)
+
+
 def _is_hidden(participant: rtc.RemoteParticipant) -> bool:
     # The server tells of no hidden one, except by mistake: https://github.com/livekit/livekit/issues/1178
     return participant.permissions.hidden

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from livekit import rtc
 
@@ -12,20 +13,34 @@ from libacli.errors import SinkError
 from libacli.speech.ports import Playback, Route, Sink
 
 
+class Audience(Protocol):
+    """Those whom the sound is for."""
+
+    async def ready(self, *, within_s: float) -> None:
+        """Waits until all of them hear it, so long at most. Raises nothing."""
+
+
 class SteadySink:
     """Plays through another Sink, and only while the room is connected: an utterance waits until it is.
 
     An utterance under which the connection was made anew ends with SinkError: some of it was not heard. One
     that was merely resumed lost nothing, and goes on. None begins before `own` is set: the room is this
-    agent's, and was not given to another one meanwhile.
+    agent's, and was not given to another one meanwhile; nor before the `audience` hears it.
     """
 
     def __init__(
-        self, room: rtc.Room, sink: Sink, *, bounds: Bounds | None = None, own: asyncio.Event | None = None
+        self,
+        room: rtc.Room,
+        sink: Sink,
+        *,
+        bounds: Bounds | None = None,
+        own: asyncio.Event | None = None,
+        audience: Audience | None = None,
     ) -> None:
         self._sink = sink
         self._own = own or _known()
         self._bounds = bounds or Bounds()
+        self._audience = audience
         self._connected = asyncio.Event()
         self._connected.set()
         self._is_broken = False
@@ -35,6 +50,8 @@ class SteadySink:
 
     async def start(self, on_audible: Callable[[], None]) -> Route:
         await self._until(self._connected, self._own)
+        if self._audience:
+            await self._audience.ready(within_s=self._bounds.audience_s)
         self._is_broken = False
         return await self._sink.start(on_audible)
 

@@ -9,14 +9,17 @@ from contextlib import suppress
 
 from livekit import rtc
 
-from libacli.core.audio import BYTES_PER_SAMPLE, SAMPLE_RATE, first_audible_s
+from libacli.core.audio import duration_s, first_audible_s
+from libacli.edges.sinks.source import SpeechSource
 from libacli.errors import SinkError
 from libacli.speech.ports import Playback, Route
 
 logger = logging.getLogger("liba.track")
 
 TRACK_NAME = "agent_speech"
-_QUEUE_MS = 1000
+_QUEUE_S, _AHEAD_S = 1.0, 0.9
+"""Nothing has to wait for room within the SDK, which takes nothing else meanwhile."""
+
 _DRAIN_MARGIN_S = 1.0
 
 
@@ -31,13 +34,15 @@ class TrackSink:
         self._room = room
         self._source_kind = rtc.TrackSource.SOURCE_UNKNOWN if is_spare else rtc.TrackSource.SOURCE_MICROPHONE
         self._route = Route("track", reason=reason, target=TRACK_NAME)
-        self._source: rtc.AudioSource | None = None
+        self._source: SpeechSource | None = None
         self._publication: rtc.LocalTrackPublication | None = None
         self._is_taken = asyncio.Event()
         room.on("local_track_subscribed", lambda *_: self._is_taken.set())
         room.on("local_track_republished", lambda *_: self._is_taken.clear())
         self._on_audible: Callable[[], None] | None = None
         self._audible_timer: asyncio.TimerHandle | None = None
+        self._clears = 0
+        self._clearing = asyncio.Lock()
 
     @property
     def sid(self) -> str:
@@ -46,13 +51,17 @@ class TrackSink:
 
     async def open(self) -> None:
         """Publishes the track, so that it stands ready before the first word."""
-        self._source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)
-        track = rtc.LocalAudioTrack.create_audio_track(TRACK_NAME, self._source)
+        self._source = SpeechSource(TRACK_NAME, queue_s=_QUEUE_S)
         # No packets in silence (DTX): a listener's jitter buffer runs empty, and what comes first is played
         # at once; packets of silence would keep it filled, which costs up to 10 ms.
         # LiveKit's hooks take an agent's own microphone before its avatar's; what has no source they play.
         options = rtc.TrackPublishOptions(source=self._source_kind, dtx=True)
-        self._publication = await self._room.local_participant.publish_track(track, options)
+        self._publication = await self._room.local_participant.publish_track(self._source.track, options)
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether somebody has subscribed to it since it was published."""
+        return self._is_taken.is_set()
 
     async def subscribed(self, *, within_s: float) -> None:
         """Waits until somebody takes its sound, `within_s` at most: what is played before nobody hears.
@@ -68,35 +77,40 @@ class TrackSink:
         return self._route
 
     async def write(self, frames: bytes) -> None:
-        source = self._opened()
+        source, clears = self._opened(), self._clears
+        while (early_s := source.queued_s + duration_s(len(frames)) - _AHEAD_S) > 0:
+            await asyncio.sleep(early_s)
+            if clears != self._clears:
+                return  # it was stopped meanwhile
         if self._on_audible and (offset_s := first_audible_s(frames)) is not None:
-            delay_s = source.queued_duration + offset_s
+            delay_s = source.queued_s + offset_s
             self._audible_timer = asyncio.get_running_loop().call_later(delay_s, self._on_audible)
             self._on_audible = None
         try:
-            count = len(frames) // BYTES_PER_SAMPLE
-            await source.capture_frame(rtc.AudioFrame(frames, SAMPLE_RATE, 1, count))
+            await source.capture(frames)
         except Exception as error:  # the SDK raises nothing narrower here
             raise SinkError("the audio track took no sound") from error
 
     async def finish(self) -> Playback:
         source = self._opened()
         try:
-            async with asyncio.timeout(source.queued_duration + _DRAIN_MARGIN_S):
-                await source.wait_for_playout()
+            async with asyncio.timeout(source.queued_s + _DRAIN_MARGIN_S):
+                await source.passed_on()
         except TimeoutError:
             return Playback("estimated")
         return Playback("observed")
 
     async def clear(self) -> None:
+        self._clears += 1
         if self._audible_timer:
             self._audible_timer.cancel()
         self._on_audible = self._audible_timer = None
-        if self._source:
-            try:
-                self._source.clear_queue()
-            except Exception as error:  # the SDK raises nothing narrower here
-                logger.warning("the audio track was not cleared: %s", error)
+        async with self._clearing:
+            if self._source:
+                try:
+                    await self._source.fade_out()
+                except Exception as error:  # the SDK raises nothing narrower here
+                    logger.warning("the audio track was not cleared: %s", error)
 
     async def aclose(self) -> None:
         await self.clear()
@@ -104,7 +118,7 @@ class TrackSink:
             await self._source.aclose()
             self._source = None
 
-    def _opened(self) -> rtc.AudioSource:
+    def _opened(self) -> SpeechSource:
         if self._source is None:
             raise SinkError("the audio track is not open")
         return self._source

@@ -42,7 +42,7 @@ async def a_page() -> AsyncIterator[Page]:
 
 
 @pytest.mark.parametrize("end", ["done", "unconfirmed", "interrupted", "failed"])
-async def test_it_speaks_from_the_first_sound_that_is_heard_to_the_end(end: str) -> None:
+async def test_agent_state_is_speaking_from_the_first_sound_that_is_heard_to_the_end(end: str) -> None:
     async with a_page() as page:
         for state, shown in (("accepted", "listening"), ("speaking", "listening"), ("audible", "speaking")):
             page.hears_of("a", state)

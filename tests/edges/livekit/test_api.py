@@ -62,11 +62,32 @@ async def test_everybody_in_the_room_is_listed(server: TwirpServer, api: LiveKit
     viewer = {"sid": "PA_v", "identity": "viewer", "state": "JOINING", "kind": "STANDARD"}
     server.participants = [viewer, agent("liba-agent-1")]
     assert await api.participants("demo") == [
-        Participant("viewer", is_active=False, is_agent=False, attributes={}, sid="PA_v"),
+        Participant("viewer", is_active=False, is_agent=False, attributes={}, may_hear=True, sid="PA_v"),
         Participant(
             "liba-agent-1", is_active=True, is_agent=True, attributes={"liba.agent": "liba"}, sid="PA_x"
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "permission", "may_hear"),
+    [
+        ("STANDARD", {"can_subscribe": True}, True),
+        ("STANDARD", {"can_subscribe": False}, False),
+        ("SIP", {"can_subscribe": True}, True),
+        ("CONNECTOR", {}, True),
+        ("EGRESS", {"can_subscribe": True}, False),
+        ("INGRESS", {"can_subscribe": True}, False),
+        ("AGENT", {"can_subscribe": True}, False),
+        ("BRIDGE", {"can_subscribe": True}, False),
+    ],
+)
+async def test_viewers_and_phone_callers_hear_and_nobody_else(
+    server: TwirpServer, api: LiveKitApi, kind: str, permission: dict[str, bool], may_hear: bool
+) -> None:
+    server.participants = [{"sid": "PA_1", "identity": "one", "kind": kind, "permission": permission}]
+    (one,) = await api.participants("demo")
+    assert one.may_hear is may_hear
 
 
 async def test_a_room_that_is_not_there_has_nobody_in_it(server: TwirpServer, api: LiveKitApi) -> None:
@@ -141,6 +162,7 @@ async def test_a_dispatch_is_made_and_taken_back(server: TwirpServer, api: LiveK
     assert await api.dispatch("demo", "liba") == "AD_1"
     await api.withdraw("demo", "AD_1")
     assert [(request.method, request.body) for request in server.requests] == [
+        ("CreateRoom", {"name": "demo"}),
         ("CreateDispatch", {"room": "demo", "agent_name": "liba"}),
         ("DeleteDispatch", {"room": "demo", "dispatch_id": "AD_1"}),
     ]

@@ -114,6 +114,18 @@ async def test_another_key_is_named_and_not_heard_as_silence(
     assert "'ann' in room 'hall' cannot be heard or seen" in record.getMessage()
 
 
+@pytest.mark.parametrize("kind", ["SIP", "CONNECTOR"])
+async def test_the_number_of_a_phone_caller_is_in_no_log(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    room = FakeRoom("hall")
+    caller = FakeParticipant("sip_+15550100", kind=rtc.ParticipantKind.Value(f"PARTICIPANT_KIND_{kind}"))
+    watch = EncryptionWatch(room.as_sdk(), has_key=True)
+    room.join(caller)
+    room.emit("e2ee_state_changed", caller, rtc.EncryptionState.MISSING_KEY)
+    assert watch.state == "encrypted, another key"
+    assert "a phone caller in room 'hall' cannot be heard" in caplog.text
+    assert "5550100" not in caplog.text
+
+
 async def test_states_that_are_fine_or_our_own_are_no_trouble() -> None:
     room = FakeRoom()
     ann = room.join("ann")

@@ -45,6 +45,14 @@ async def test_a_worker_that_lives_and_has_all_it_needs_is_ready(http: aiohttp.C
             assert answer.status == 503
 
 
+@pytest.mark.parametrize(("host", "asked_at"), [("127.0.0.2", "127.0.0.2"), ("0.0.0.0", "127.0.0.3")])
+async def test_probe_loopback_is_left_for_the_address_that_is_set(
+    http: aiohttp.ClientSession, host: str, asked_at: str
+) -> None:
+    async with Probes().answering(host, 0) as port, http.get(f"http://{asked_at}:{port}/healthz") as answer:
+        assert answer.status == 200
+
+
 async def test_what_the_sdk_answers_is_passed_on_and_nothing_else(http: aiohttp.ClientSession) -> None:
     async def of_sdk(request: web.Request) -> web.Response:
         return web.Response(status=503 if request.path == "/" else 200, text=request.path)
