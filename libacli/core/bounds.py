@@ -14,6 +14,10 @@ _CLEAR_S = 2.0
 _CONNECTION_S = 60.0
 """The SDK gives up making a lost connection anew before that, and then the job ends."""
 
+_AUDIENCE_S = 50.0
+"""LiveKit's SDK for pages gives up after 44 s (`DefaultReconnectPolicy` of livekit-client 2), and who is back
+has to take the sound."""
+
 _SLACK_S = 1.0
 """What an outer bound is longer by, at least: a loop that is late must not turn the order round."""
 
@@ -38,13 +42,16 @@ class Bounds:
     connection_s: float = _CONNECTION_S
     """Longest wait for a connection to LiveKit that is being made anew."""
 
+    audience_s: float = _AUDIENCE_S
+    """Longest wait for viewers who have lost their connection together with the agent."""
+
     clear_s: float = _CLEAR_S
     """Longest time for a sink to fall silent."""
 
     speaker_write_s: float = 5.0
     """Longest wait of the speaker until a frame was taken by whichever sink."""
 
-    speaker_open_s: float = _CONNECTION_S + _SLACK_S
+    speaker_open_s: float = _CONNECTION_S + _AUDIENCE_S + _SLACK_S
     """Longest wait of the speaker until a way was open."""
 
     speaker_clear_s: float = _CLEAR_S + _SLACK_S
@@ -54,7 +61,7 @@ class Bounds:
         avatar_s = self.stream_s + self.clear_s if self.stream_s else 0.0
         if self.speaker_write_s < self.frame_s or self.speaker_write_s <= avatar_s:
             raise ValueError("the speaker would give a frame up before the sinks do")
-        if self.speaker_open_s <= self.connection_s + self.gate_s + self.stream_s:
+        if self.speaker_open_s <= self.connection_s + self.audience_s + self.gate_s + self.stream_s:
             raise ValueError("the speaker would give a line up while it may still be opened")
         if self.speaker_clear_s <= self.clear_s:
             raise ValueError("the speaker would not let a sink fall silent")
@@ -71,5 +78,5 @@ class Bounds:
             stream_s=stream_s,
             gate_s=gate_s,
             speaker_write_s=max(frame_s, stream_s + _CLEAR_S + _SLACK_S),
-            speaker_open_s=_CONNECTION_S + gate_s + stream_s + _SLACK_S,
+            speaker_open_s=_CONNECTION_S + _AUDIENCE_S + gate_s + stream_s + _SLACK_S,
         )

@@ -8,23 +8,31 @@ from collections.abc import Callable
 from livekit import rtc
 
 from libacli.core.bounds import Bounds
-from libacli.errors import SinkError
+from libacli.edges.livekit.audience import Audience
+from libacli.errors import CutOffError, SinkError
 from libacli.speech.ports import Playback, Route, Sink
 
 
 class SteadySink:
     """Plays through another Sink, and only while the room is connected: an utterance waits until it is.
 
-    An utterance under which the connection was made anew ends with SinkError: some of it was not heard. One
+    An utterance under which the connection was made anew ends with CutOffError: some of it was not heard. One
     that was merely resumed lost nothing, and goes on. None begins before `own` is set: the room is this
-    agent's, and was not given to another one meanwhile.
+    agent's, and was not given to another one meanwhile; nor while `audience` is not back.
     """
 
     def __init__(
-        self, room: rtc.Room, sink: Sink, *, bounds: Bounds | None = None, own: asyncio.Event | None = None
+        self,
+        room: rtc.Room,
+        sink: Sink,
+        *,
+        bounds: Bounds | None = None,
+        own: asyncio.Event | None = None,
+        audience: Audience | None = None,
     ) -> None:
         self._sink = sink
         self._own = own or _known()
+        self._audience = audience
         self._bounds = bounds or Bounds()
         self._connected = asyncio.Event()
         self._connected.set()
@@ -35,6 +43,9 @@ class SteadySink:
 
     async def start(self, on_audible: Callable[[], None]) -> Route:
         await self._until(self._connected, self._own)
+        if self._audience:
+            await self._audience.back()
+            await self._until(self._connected, self._own)  # it may have been lost once more
         self._is_broken = False
         return await self._sink.start(on_audible)
 
@@ -67,7 +78,7 @@ class SteadySink:
 
     def _check(self) -> None:
         if self._is_broken:
-            raise SinkError("the connection to LiveKit was lost under it")
+            raise CutOffError("the connection to LiveKit was lost under it")
 
     def _on_made_anew(self, *_: object) -> None:
         self._is_broken = True

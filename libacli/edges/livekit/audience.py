@@ -1,0 +1,94 @@
+"""Who hears a room's agent, and who was thrown out of the room with it, as when their node dies."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Protocol
+
+from livekit import rtc
+
+from libacli.core.bounds import Bounds
+from libacli.edges.livekit.participants import is_listener
+
+RETURN_S = 5.0
+"""How long after its agent the last viewer may be back, and the first one take the track: what comes before
+that he does not hear."""
+
+_LEFT = (
+    rtc.DisconnectReason.CLIENT_INITIATED,
+    rtc.DisconnectReason.PARTICIPANT_REMOVED,
+    rtc.DisconnectReason.ROOM_DELETED,
+    rtc.DisconnectReason.ROOM_CLOSED,
+    rtc.DisconnectReason.USER_UNAVAILABLE,
+    rtc.DisconnectReason.USER_REJECTED,
+    rtc.DisconnectReason.SIP_TRUNK_FAILURE,
+)
+"""With these somebody has gone, or was sent away. Of whom an agent has lost with its own connection the SDK
+tells without a reason."""
+
+
+class Subscribed(Protocol):
+    """The agent's track; see `TrackSink`."""
+
+    async def subscribed(self, *, within_s: float) -> None: ...
+
+
+class Audience:
+    """Viewers who were there when the agent's connection was lost. Callbacks of the room only note down.
+
+    Each of them looks for another node by himself, and may find one later than the agent does: nobody hears
+    what is played until then.
+    """
+
+    def __init__(self, room: rtc.Room, track: Subscribed, *, bounds: Bounds | None = None) -> None:
+        self._room = room
+        self._track = track
+        self._bounds = bounds or Bounds()
+        self._lost: set[str] = set()
+        """Identities; those who are back are taken out together, or when nobody is waited for any more."""
+
+        self._returned_at = 0.0
+        self._news = asyncio.Event()
+        room.on("reconnecting", self._on_reconnecting)
+        room.on("reconnected", self._on_reconnected)
+        room.on("participant_connected", lambda *_: self._news.set())
+        room.on("participant_disconnected", self._on_disconnected)
+
+    async def back(self) -> None:
+        """Returns when all of them are there again, or one of them and some time has passed, or when none of
+        them comes any more; at once where nobody was there."""
+        if not self._lost:
+            return
+        while (left_s := self._left_s()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await self._news.wait()
+            self._news.clear()
+        is_heard = bool(self._there())
+        self._lost.clear()
+        if is_heard:
+            await self._track.subscribed(within_s=RETURN_S)
+
+    def _left_s(self) -> float:
+        """Seconds for which it is worth waiting."""
+        there = self._there()
+        if self._lost <= there:
+            return 0.0
+        bound_s = RETURN_S if there else self._bounds.audience_s - RETURN_S
+        return self._returned_at + bound_s - asyncio.get_running_loop().time()
+
+    def _there(self) -> set[str]:
+        return {one.identity for one in self._room.remote_participants.values() if is_listener(one)}
+
+    def _on_reconnecting(self, *_: object) -> None:
+        self._lost |= self._there()
+
+    def _on_reconnected(self, *_: object) -> None:
+        self._returned_at = asyncio.get_running_loop().time()
+        self._news.set()
+
+    def _on_disconnected(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.disconnect_reason in _LEFT:
+            self._lost.discard(participant.identity)
+            self._news.set()
