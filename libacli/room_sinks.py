@@ -50,6 +50,10 @@ class SpeechTrack(Sink, Protocol):
     def sid(self) -> str:
         """The server's name of it; empty before `open`."""
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether somebody takes its sound."""
+
     async def open(self) -> None:
         """Publishes it. Once."""
 

@@ -67,6 +67,7 @@ class Track(RecordingSink):
     """Stands where the agent's own audio track does."""
 
     sid = ""
+    is_taken = True
     subscribe_s = 0.3
     """How long those who are there need to take it."""
 

@@ -12,8 +12,8 @@ from libacli.core.bounds import Bounds
 from libacli.edges.livekit.participants import is_listener
 
 RETURN_S = 5.0
-"""How long after its agent the last viewer may be back, and the first one take the track: what comes before
-that he does not hear."""
+"""How long after its agent the last viewer may be back, and how long anybody may need to take a track that
+nobody took before."""
 
 _LEFT = (
     rtc.DisconnectReason.CLIENT_INITIATED,
@@ -30,6 +30,9 @@ tells without a reason."""
 
 class Subscribed(Protocol):
     """The agent's track; see `TrackSink`."""
+
+    @property
+    def is_taken(self) -> bool: ...
 
     async def subscribed(self, *, within_s: float) -> None: ...
 
@@ -48,6 +51,9 @@ class Audience:
         self._lost: set[str] = set()
         """Identities; those who are back are taken out together, or when nobody is waited for any more."""
 
+        self._was_taken = False
+        """Whether they had taken the track: they will do so again, and hear nothing before."""
+
         self._returned_at = 0.0
         self._news = asyncio.Event()
         room.on("reconnecting", self._on_reconnecting)
@@ -65,17 +71,22 @@ class Audience:
                 async with asyncio.timeout(left_s):
                     await self._news.wait()
             self._news.clear()
-        is_heard = bool(self._there())
+        if self._there():
+            await self._track.subscribed(within_s=self._take_s() if self._was_taken else RETURN_S)
         self._lost.clear()
-        if is_heard:
-            await self._track.subscribed(within_s=RETURN_S)
+        self._was_taken = False
 
     def _left_s(self) -> float:
         """Seconds for which it is worth waiting."""
         there = self._there()
         if self._lost <= there:
             return 0.0
-        bound_s = RETURN_S if there else self._bounds.audience_s - RETURN_S
+        return self._until(RETURN_S if there else self._bounds.audience_s - RETURN_S)
+
+    def _take_s(self) -> float:
+        return max(0.0, self._until(self._bounds.audience_s))
+
+    def _until(self, bound_s: float) -> float:
         return self._returned_at + bound_s - asyncio.get_running_loop().time()
 
     def _there(self) -> set[str]:
@@ -83,6 +94,7 @@ class Audience:
 
     def _on_reconnecting(self, *_: object) -> None:
         self._lost |= self._there()
+        self._was_taken = self._was_taken or self._track.is_taken
 
     def _on_reconnected(self, *_: object) -> None:
         self._returned_at = asyncio.get_running_loop().time()

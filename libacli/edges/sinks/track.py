@@ -44,6 +44,11 @@ class TrackSink:
         """The server's name of the track, a new one after a full reconnect; empty before `open`."""
         return self._publication.sid if self._publication else ""
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether somebody takes its sound, as far as is known."""
+        return self._is_taken.is_set()
+
     async def open(self) -> None:
         """Publishes the track, so that it stands ready before the first word."""
         self._source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS)

@@ -18,8 +18,12 @@ LONGEST_S = Bounds().audience_s - RETURN_S
 
 
 class Track:
+    is_taken = True
+    takes_s = TAKES_S
+    """How long those who are back need to take it again."""
+
     async def subscribed(self, *, within_s: float) -> None:
-        await asyncio.sleep(min(within_s, TAKES_S))
+        await asyncio.sleep(min(within_s, self.takes_s))
 
 
 class Place:
@@ -27,7 +31,8 @@ class Place:
 
     def __init__(self, *viewers: FakeParticipant | str) -> None:
         self.room = FakeRoom()
-        self.audience = Audience(self.room.as_sdk(), Track())
+        self.track = Track()
+        self.audience = Audience(self.room.as_sdk(), self.track)
         for viewer in viewers:
             self.room.join(viewer)
 
@@ -77,6 +82,22 @@ async def test_viewers_who_were_thrown_out_with_the_agent_are_waited_for(
     await asyncio.sleep(0)
     assert await place.waits_s() == pytest.approx(waits_s)
     assert await place.waits_s() == 0.0  # once
+
+
+@pytest.mark.parametrize(
+    ("was_taken", "takes_s", "waits_s"),
+    [(True, 12.0, 12.0), (True, 3600.0, LONGEST_S + RETURN_S), (False, 12.0, RETURN_S)],
+    ids=["late", "never", "nobody took it before either"],
+)
+async def test_who_is_back_is_given_time_to_take_the_sound_he_had_before(
+    was_taken: bool, takes_s: float, waits_s: float
+) -> None:
+    place = Place("ann")
+    place.track.is_taken = was_taken
+    await place.lose_node()
+    place.track.is_taken, place.track.takes_s = False, takes_s
+    place.room.join("ann")
+    assert await place.waits_s() == pytest.approx(waits_s)
 
 
 @pytest.mark.parametrize(
