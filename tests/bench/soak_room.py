@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from livekit import rtc
 
+from libacli.config import LiveKitCredentials
 from libacli.core.delivery import Delivery
 from libacli.core.lifecycle import OUTCOMES
 from libacli.core.messages import SayRequest
@@ -90,9 +91,11 @@ class Tally:
 class Room:
     """One room: says numbers, and hears which of them were spoken."""
 
-    def __init__(self, stack: Stack, name: str) -> None:
+    def __init__(self, stack: Stack, name: str, *, seat: LiveKitCredentials | None = None) -> None:
+        """`seat`: the node at which its listener sits down, where there is more than one."""
         self.name = name
         self._stack = stack
+        self._seat = seat or stack.credentials
         self._capture = ToneCapture()
         self._listener: Listener
         self._waiting: dict[str, asyncio.Future[dict[str, object]]] = {}
@@ -114,8 +117,8 @@ class Room:
     async def run(self, count: int, ends_at: float) -> None:
         """Says `count` numbers, or until `ends_at` or it is stopped, and waits until each has ended; some are
         under way at a time."""
-        credentials = self._stack.credentials
-        token = listener_token(credentials, room=self.name, identity=f"liba-soak-{self.name}")
+        credentials, seat = self._stack.credentials, self._seat
+        token = listener_token(seat, room=self.name, identity=f"liba-soak-{self.name}")
         there = rtc.Room()
         self._listener = Listener(there, agent_name=None)
         self._listener.capture = self._capture
@@ -123,7 +126,7 @@ class Room:
         there.on("track_subscribed", lambda *_: self._tracks_at.append(loop.time()))
         gate = asyncio.Semaphore(_AHEAD)
         async with (
-            joined(there, credentials.ws_url, token),
+            joined(there, seat.ws_url, token),
             LiveKitApi(credentials) as api,
             asyncio.TaskGroup() as tasks,
         ):
