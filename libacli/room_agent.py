@@ -151,6 +151,7 @@ class _RoomAgent:
                     tasks.create_task(parts.ledger.keep())
                     tasks.create_task(parts.avatar.sink.listen())
                     tasks.create_task(parts.avatar.expression.run())
+                    tasks.create_task(parts.avatar.in_use.run())
                     tasks.create_task(_keep_avatar(parts.avatar))
         except Exception as error:
             self._is_broken = True

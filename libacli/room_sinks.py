@@ -14,6 +14,7 @@ from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
 from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, make_avatar_service
 from libacli.edges.avatars.expression import Expression
+from libacli.edges.avatars.in_use import ConversationsInUse
 from libacli.edges.avatars.learned_cap import learned_cap
 from libacli.edges.avatars.ledger_port import ConversationLedger
 from libacli.edges.avatars.minutes import AvatarMinutes
@@ -41,6 +42,7 @@ class AvatarParts:
     sink: AvatarSink
     session: AvatarSession
     expression: Expression
+    in_use: ConversationsInUse
 
 
 class SpeechTrack(Sink, Protocol):
@@ -117,7 +119,7 @@ def room_sinks(
     own = asyncio.Event()
     own.set()
     audience = Audience(room, track, bounds=bounds)
-    sink = SteadySink(room, either, bounds=bounds, own=own, audience=audience)
+    sink = SteadySink(room, either, bounds=bounds, own=own, audience=audience.back)
     return RoomSinks(room, track, avatar, absence, sink, own)
 
 
@@ -142,7 +144,14 @@ def _avatar_parts(
         remove=lambda identity: _remove(settings, room.name, identity),
     )
     expression = Expression(room, service.vendor, identity=lambda: sink.identity)
-    return AvatarParts(service, sink, session, expression)
+    policy = avatar_policy(settings)
+    in_use = ConversationsInUse(
+        ledger,
+        vendor=service.vendor.name,
+        base_url=service.base_url,
+        most=0 if policy.is_local else policy.max_conversations,
+    )
+    return AvatarParts(service, sink, session, expression, in_use)
 
 
 async def _remove(settings: Settings, room: str, identity: str) -> None:

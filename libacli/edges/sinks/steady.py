@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from livekit import rtc
 
 from libacli.core.bounds import Bounds
-from libacli.edges.livekit.audience import Audience
 from libacli.errors import CutOffError, SinkError
 from libacli.speech.ports import Playback, Route, Sink
 
@@ -18,7 +17,8 @@ class SteadySink:
 
     An utterance under which the connection was made anew ends with CutOffError: some of it was not heard. One
     that was merely resumed lost nothing, and goes on. None begins before `own` is set: the room is this
-    agent's, and was not given to another one meanwhile; nor while `audience` is not back.
+    agent's, and was not given to another one meanwhile; nor before `audience` returns: who is to hear it is
+    back.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class SteadySink:
         *,
         bounds: Bounds | None = None,
         own: asyncio.Event | None = None,
-        audience: Audience | None = None,
+        audience: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._sink = sink
         self._own = own or _known()
@@ -44,7 +44,7 @@ class SteadySink:
     async def start(self, on_audible: Callable[[], None]) -> Route:
         await self._until(self._connected, self._own)
         if self._audience:
-            await self._audience.back()
+            await self._audience()
             await self._until(self._connected, self._own)  # it may have been lost once more
         self._is_broken = False
         return await self._sink.start(on_audible)
