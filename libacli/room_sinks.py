@@ -22,7 +22,7 @@ from libacli.edges.avatars.policy import avatar_policy
 from libacli.edges.avatars.port import AvatarService
 from libacli.edges.avatars.session import AvatarSession
 from libacli.edges.livekit.api import LiveKitApi
-from libacli.edges.livekit.audience import Audience
+from libacli.edges.livekit.returning import Returning
 from libacli.edges.livekit.encryption import ENCRYPTED
 from libacli.edges.livekit.participants import sound_of
 from libacli.edges.sinks.avatar import AvatarSink
@@ -118,8 +118,8 @@ def room_sinks(
     either = FallbackSink(avatar.sink, track, bounds=bounds) if avatar else track
     own = asyncio.Event()
     own.set()
-    audience = Audience(room, track, bounds=bounds)
-    sink = SteadySink(room, either, bounds=bounds, own=own, audience=audience.back)
+    returning = Returning(room, track, bounds=bounds)
+    sink = SteadySink(room, either, bounds=bounds, own=own, returning=returning.back)
     return RoomSinks(room, track, avatar, absence, sink, own)
 
 

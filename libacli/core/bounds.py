@@ -14,7 +14,7 @@ _CLEAR_S = 2.0
 _CONNECTION_S = 60.0
 """The SDK gives up making a lost connection anew before that, and then the job ends."""
 
-_AUDIENCE_S = 50.0
+_RETURN_S = 50.0
 """LiveKit's SDK for pages gives up after 44 s (`DefaultReconnectPolicy` of livekit-client 2), and who is back
 has to take the sound."""
 
@@ -42,7 +42,7 @@ class Bounds:
     connection_s: float = _CONNECTION_S
     """Longest wait for a connection to LiveKit that is being made anew."""
 
-    audience_s: float = _AUDIENCE_S
+    return_s: float = _RETURN_S
     """Longest wait for viewers who have lost their connection together with the agent."""
 
     clear_s: float = _CLEAR_S
@@ -51,7 +51,7 @@ class Bounds:
     speaker_write_s: float = 5.0
     """Longest wait of the speaker until a frame was taken by whichever sink."""
 
-    speaker_open_s: float = _CONNECTION_S + _AUDIENCE_S + _SLACK_S
+    speaker_open_s: float = _CONNECTION_S + _RETURN_S + _SLACK_S
     """Longest wait of the speaker until a way was open."""
 
     speaker_clear_s: float = _CLEAR_S + _SLACK_S
@@ -61,7 +61,7 @@ class Bounds:
         avatar_s = self.stream_s + self.clear_s if self.stream_s else 0.0
         if self.speaker_write_s < self.frame_s or self.speaker_write_s <= avatar_s:
             raise ValueError("the speaker would give a frame up before the sinks do")
-        if self.speaker_open_s <= self.connection_s + self.audience_s + self.gate_s + self.stream_s:
+        if self.speaker_open_s <= self.connection_s + self.return_s + self.gate_s + self.stream_s:
             raise ValueError("the speaker would give a line up while it may still be opened")
         if self.speaker_clear_s <= self.clear_s:
             raise ValueError("the speaker would not let a sink fall silent")
@@ -78,5 +78,5 @@ class Bounds:
             stream_s=stream_s,
             gate_s=gate_s,
             speaker_write_s=max(frame_s, stream_s + _CLEAR_S + _SLACK_S),
-            speaker_open_s=_CONNECTION_S + _AUDIENCE_S + gate_s + stream_s + _SLACK_S,
+            speaker_open_s=_CONNECTION_S + _RETURN_S + gate_s + stream_s + _SLACK_S,
         )

@@ -17,7 +17,7 @@ class SteadySink:
 
     An utterance under which the connection was made anew ends with CutOffError: some of it was not heard. One
     that was merely resumed lost nothing, and goes on. None begins before `own` is set: the room is this
-    agent's, and was not given to another one meanwhile; nor before `audience` returns: who is to hear it is
+    agent's, and was not given to another one meanwhile; nor before `returning` returns: who is to hear it is
     back.
     """
 
@@ -28,11 +28,11 @@ class SteadySink:
         *,
         bounds: Bounds | None = None,
         own: asyncio.Event | None = None,
-        audience: Callable[[], Awaitable[None]] | None = None,
+        returning: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._sink = sink
         self._own = own or _known()
-        self._audience = audience
+        self._returning = returning
         self._bounds = bounds or Bounds()
         self._connected = asyncio.Event()
         self._connected.set()
@@ -43,8 +43,8 @@ class SteadySink:
 
     async def start(self, on_audible: Callable[[], None]) -> Route:
         await self._until(self._connected, self._own)
-        if self._audience:
-            await self._audience()
+        if self._returning:
+            await self._returning()
             await self._until(self._connected, self._own)  # it may have been lost once more
         self._is_broken = False
         return await self._sink.start(on_audible)

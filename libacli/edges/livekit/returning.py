@@ -1,4 +1,4 @@
-"""Who hears a room's agent, and who was thrown out of the room with it, as when their node dies."""
+"""Who was thrown out of a room with its agent, as when their node dies, and has to be back to hear it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Subscribed(Protocol):
     async def subscribed(self, *, within_s: float) -> None: ...
 
 
-class Audience:
+class Returning:
     """Viewers who were there when the agent's connection was lost. Callbacks of the room only note down.
 
     Each of them looks for another node by himself, and may find one later than the agent does: nobody hears
@@ -81,10 +81,10 @@ class Audience:
         there = self._there()
         if self._lost <= there:
             return 0.0
-        return self._until(RETURN_S if there else self._bounds.audience_s - RETURN_S)
+        return self._until(RETURN_S if there else self._bounds.return_s - RETURN_S)
 
     def _take_s(self) -> float:
-        return max(0.0, self._until(self._bounds.audience_s))
+        return max(0.0, self._until(self._bounds.return_s))
 
     def _until(self, bound_s: float) -> float:
         return self._returned_at + bound_s - asyncio.get_running_loop().time()

@@ -8,13 +8,13 @@ import pytest
 from livekit import rtc
 
 from libacli.core.bounds import Bounds
-from libacli.edges.livekit.audience import RETURN_S, Audience
+from libacli.edges.livekit.returning import RETURN_S, Returning
 from libacli.edges.livekit.fakes import FakeParticipant, FakeRoom
 
 pytestmark = pytest.mark.anyio
 
 TAKES_S = 0.5
-LONGEST_S = Bounds().audience_s - RETURN_S
+LONGEST_S = Bounds().return_s - RETURN_S
 
 
 class Track:
@@ -32,7 +32,7 @@ class Place:
     def __init__(self, *viewers: FakeParticipant | str) -> None:
         self.room = FakeRoom()
         self.track = Track()
-        self.audience = Audience(self.room.as_sdk(), self.track)
+        self.returning = Returning(self.room.as_sdk(), self.track)
         for viewer in viewers:
             self.room.join(viewer)
 
@@ -43,7 +43,7 @@ class Place:
 
     async def waits_s(self) -> float:
         began_at = asyncio.get_running_loop().time()
-        await self.audience.back()
+        await self.returning.back()
         return asyncio.get_running_loop().time() - began_at
 
 
@@ -130,7 +130,7 @@ async def test_one_who_leaves_on_purpose_while_another_one_is_missed_is_missed_n
 
 
 @pytest.mark.parametrize("kind", ["AGENT", "EGRESS", "INGRESS"])
-async def test_agents_and_recorders_are_no_audience(kind: str) -> None:
+async def test_agents_and_recorders_are_not_waited_for(kind: str) -> None:
     machine = FakeParticipant("one", kind=rtc.ParticipantKind.Value(f"PARTICIPANT_KIND_{kind}"))
     place = Place(machine)
     await place.lose_node()
