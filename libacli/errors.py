@@ -23,6 +23,7 @@ LibaError                       1
 │   ├── VoiceStalledError       1   ... because the voice went quiet for longer than its bound
 │   └── VoiceTruncatedError     1   ... because the sound stopped before the text did
 ├── SinkError                   1   sound did not reach the room
+│   └── CutOffError             1   ... all of it, because the connection was made anew under it
 └── StoreError                  1   what machines share could not be read or written
     ├── FencedError             1   ... because somebody else has taken it over
     └── ForgottenError          1   ... because what was there is lost
@@ -201,6 +202,10 @@ class VoiceTruncatedError(VoiceError):
 
 
 class SinkError(LibaError):
+    pass
+
+
+class CutOffError(SinkError):
     pass
 
 

@@ -26,9 +26,6 @@ WARM_UP_TIMEOUT_S = 5.0
 AGENT_SUBSCRIBE_TIMEOUT_S = 0.3
 """How long other agents may need to take the track, who seldom take it at all."""
 
-RETURN_TIMEOUT_S = 5.0
-"""How long viewers may need who were thrown out with the agent: each looks for another node by itself."""
-
 DRAIN_TIMEOUT_S = 10.0
 """For what was accepted, after the agent was told to go: it must be out within 15 s."""
 
@@ -103,8 +100,6 @@ class _RoomAgent:
         self._is_broken = False
         self._is_warm = asyncio.Event()
         self._reconnected = asyncio.Event()
-        self._was_heard = False
-        parts.room.on("reconnecting", self._on_reconnecting)
         parts.room.on("reconnected", self._on_reconnected)
 
     async def open(self) -> None:
@@ -156,6 +151,7 @@ class _RoomAgent:
                     tasks.create_task(parts.ledger.keep())
                     tasks.create_task(parts.avatar.sink.listen())
                     tasks.create_task(parts.avatar.expression.run())
+                    tasks.create_task(parts.avatar.in_use.run())
                     tasks.create_task(_keep_avatar(parts.avatar))
         except Exception as error:
             self._is_broken = True
@@ -199,9 +195,6 @@ class _RoomAgent:
         known = {AGENT_ATTRIBUTE: parts.settings.agent_name, EPOCH_ATTRIBUTE: parts.epoch}
         await parts.state.tell(known)
 
-    def _on_reconnecting(self, *_: object) -> None:
-        self._was_heard = self._was_heard or is_heard(self._parts.room)
-
     def _on_reconnected(self, *_: object) -> None:
         self._parts.own.clear()  # before anything of what waited for the connection begins
         self._reconnected.set()
@@ -216,19 +209,12 @@ class _RoomAgent:
                 return
             try:
                 await self._make_known()
-                await self._begin_again()
+                if not self._reconnected.is_set():
+                    self._parts.own.set()
             except Exception as error:  # the SDK has one class per call
                 logger.warning("the agent is not known in the room: %s; trying again", error)
                 await asyncio.sleep(_KNOWN_AGAIN_S)
                 self._reconnected.set()
-
-    async def _begin_again(self) -> None:
-        """Viewers may have lost their node with the agent's, and come back later than it does."""
-        if self._was_heard:
-            await self._parts.track.subscribed(within_s=RETURN_TIMEOUT_S)
-        self._was_heard = False
-        if not self._reconnected.is_set():
-            self._parts.own.set()
 
     async def _until_fenced(self, scribe: Scribe) -> None:
         await scribe.fenced.wait()

@@ -21,8 +21,8 @@ from libacli.core.bounds import Bounds
 from libacli.core.caps import SayCaps
 from libacli.core.event import AgentFacts
 from libacli.core.hour import OWNER, Account
+from libacli.core.usage import Usage
 from libacli.edges.avatars.ledger_port import ConversationLedger
-from libacli.edges.avatars.minutes import AvatarMinutes
 from libacli.edges.avatars.port import AvatarService
 from libacli.edges.journal.choose import make_journal, make_seal, place_of
 from libacli.edges.livekit.agent_state import AgentStateAttribute
@@ -169,7 +169,11 @@ def assemble(
     scribe = _scribe(settings, room, journal, heir) if journal else None
     notes = scribe or NoNotes()
     speaker = room_speaker(settings, voice, known, sinks.sink, announcer, caps, bounds, pronunciations, notes)
-    desk = _desk(settings, room, speaker, announcer, waiters, caps, minutes, notes, log)
+
+    def other_caps() -> list[Usage]:
+        return [*minutes.usage(), *(avatar.in_use.usage() if avatar else [])]
+
+    desk = _desk(settings, room, speaker, announcer, waiters, caps, other_caps, notes, log)
     return Parts(
         settings=settings,
         room=room,
@@ -256,7 +260,7 @@ def _desk(
     announcer: Announcer,
     waiters: Waiters,
     caps: SayCaps,
-    minutes: AvatarMinutes,
+    other_caps: Callable[[], Sequence[Usage]],
     notes: Notes,
     log: ComplaintLog,
 ) -> Desk:
@@ -266,7 +270,7 @@ def _desk(
         RoomAuthorization(settings, room.name, agent=room.local_participant.identity),
         max_text_chars=settings.say_max_text_chars,
         caps=caps,
-        other_caps=minutes.usage,
+        other_caps=other_caps,
         ttl_s=settings.say_ttl,
         waiters=waiters,
         notes=notes,

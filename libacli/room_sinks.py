@@ -14,6 +14,7 @@ from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
 from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, make_avatar_service
 from libacli.edges.avatars.expression import Expression
+from libacli.edges.avatars.in_use import ConversationsInUse
 from libacli.edges.avatars.learned_cap import learned_cap
 from libacli.edges.avatars.ledger_port import ConversationLedger
 from libacli.edges.avatars.minutes import AvatarMinutes
@@ -24,6 +25,7 @@ from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.audience import Audience, People
 from libacli.edges.livekit.encryption import ENCRYPTED
 from libacli.edges.livekit.participants import sound_of
+from libacli.edges.livekit.returning import Returning
 from libacli.edges.sinks.avatar import AvatarSink
 from libacli.edges.sinks.steady import SteadySink
 from libacli.edges.sinks.track import TrackSink
@@ -41,6 +43,7 @@ class AvatarParts:
     sink: AvatarSink
     session: AvatarSession
     expression: Expression
+    in_use: ConversationsInUse
 
 
 class SpeechTrack(Sink, Protocol):
@@ -120,8 +123,9 @@ def room_sinks(
     either = FallbackSink(avatar.sink, track, bounds=bounds) if avatar else track
     own = asyncio.Event()
     own.set()
+    returning = Returning(room, track, bounds=bounds)
     audience = Audience(room, track, people)
-    sink = SteadySink(room, either, bounds=bounds, own=own, audience=audience)
+    sink = SteadySink(room, either, bounds=bounds, own=own, returning=returning.back, audience=audience)
     return RoomSinks(room, track, avatar, absence, sink, audience, own)
 
 
@@ -146,7 +150,14 @@ def _avatar_parts(
         remove=lambda identity: _remove(settings, room.name, identity),
     )
     expression = Expression(room, service.vendor, identity=lambda: sink.identity)
-    return AvatarParts(service, sink, session, expression)
+    policy = avatar_policy(settings)
+    in_use = ConversationsInUse(
+        ledger,
+        vendor=service.vendor.name,
+        base_url=service.base_url,
+        most=0 if policy.is_local else policy.max_conversations,
+    )
+    return AvatarParts(service, sink, session, expression, in_use)
 
 
 async def _remove(settings: Settings, room: str, identity: str) -> None:

@@ -137,7 +137,10 @@ class Worker:
             raise UnreachableError("LiveKit was gone for too long", hint="start the agent again") from group
 
     def parts(self) -> dict[str, Part]:
-        """What it needs before it can take a room, and how each of it is. See `Probes`."""
+        """What it needs before it can take a room, and how each of it is. See `Probes`.
+
+        One that is full is well: LiveKit knows by its load, and an orchestrator is not to count it as away.
+        """
         server, most = self.server, self._settings.agent_max_rooms
         was_registered, is_registered = self.registered.is_set(), server.is_registered
         away = "the connection to LiveKit is lost" if was_registered else "LiveKit does not know it yet"
@@ -147,7 +150,7 @@ class Worker:
             "worker": Part(not self._is_ending, "it is being stopped" if self._is_ending else "it runs"),
             "livekit": Part(is_registered, "registered" if is_registered else away),
             "voice": Part(is_warm, "loaded" if is_warm else trouble or "it is being loaded"),
-            "rooms": Part(taken < most, f"{taken} of {most} taken"),
+            "rooms": Part(True, f"{taken} of {most} taken"),
         }
 
     def end_at_once(self) -> None:

@@ -45,6 +45,16 @@ class JournalContract:
         await first.write([begun], [])
         assert await journal_for("next").take_over() == Legacy((begun,))
 
+    async def test_of_what_was_removed_nothing_is_left(self, journal_for: Open) -> None:
+        first = journal_for("first")
+        await first.take_over()
+        await first.write([ONE, TWO], [])
+        await first.write([], [ONE_IS_DONE])
+        await first.remove()
+        with pytest.raises(ForgottenError):
+            await first.write([TWO], [])
+        assert await journal_for("next").take_over() == Legacy()
+
     async def test_a_write_can_be_made_again(self, journal_for: Open) -> None:
         first = journal_for("first")
         await first.take_over()

@@ -630,21 +630,28 @@ async def test_after_a_reconnect_nothing_new_is_spoken_before_the_room_is_known_
     assert on.told("waiting")[-1] == "done"
 
 
-@pytest.mark.parametrize(("viewers", "waits_s"), [(1, 3.0), (0, 0.0)])
-async def test_after_a_reconnect_viewers_are_given_time_to_take_the_track_anew(
-    stage: Any, viewers: int, waits_s: float
+@pytest.mark.parametrize(
+    ("back_after_s", "waits_s"),
+    [((11.0,), 11.3), ((None,), 45.0), ((), 0.0)],
+    ids=["a viewer who is late", "one who never comes", "no viewer"],
+)
+async def test_after_its_node_has_died_nothing_is_spoken_to_viewers_who_are_not_back(
+    stage: Any, back_after_s: tuple[float | None, ...], waits_s: float
 ) -> None:
     on = stage()
-    for number in range(viewers):
+    for number in range(len(back_after_s)):
         on.room.join(f"viewer-{number}")
     async with on.agent():
-        on.room.emit("reconnecting")
+        there = on.room.lose_node()
         on.say("It waits.", "waiting")
-        on.track.publish(3.0)
-        on.room.emit("reconnected")
+        on.room.find_node()
         began_at = now()
-        await on.parts.own.wait()
-        assert now() - began_at == pytest.approx(waits_s)
+        for viewer, after_s in zip(there, back_after_s, strict=True):
+            if after_s is not None:
+                asyncio.get_running_loop().call_later(after_s, on.room.join, viewer)
+        await asyncio.sleep(60)
+        assert on.told("waiting")[-1] == "done"
+        assert on.track.spans[0][0] - began_at == pytest.approx(waits_s + 0.1, abs=0.11)
 
 
 async def test_an_agent_whose_room_was_taken_over_while_it_was_cut_off_speaks_no_line_beside_the_new_one(

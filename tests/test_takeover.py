@@ -319,6 +319,65 @@ def test_killed_while_it_takes_over_the_next_one_says_all_of_it(tmp_path: Path) 
             check(play, (first, second))
 
 
+# Cut off
+
+
+async def test_a_line_whose_agent_lost_its_connection_it_says_again_from_its_beginning(play: Play) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        life = play.life()
+        await life.begin(tasks)
+        for name in "abc":
+            await life.say(name)
+        await asyncio.sleep(3.0)
+        (vera,) = life.on.room.lose_node()
+        await asyncio.sleep(4.0)
+        life.on.room.find_node()
+        asyncio.get_running_loop().call_later(7.0, life.on.room.join, vera)
+        await asyncio.sleep(25.0)
+        await life.leave()
+    assert play.ears.begun == ["a", "b", "b", "c"]
+    assert [play.ends(name) for name in "abc"] == [["done"]] * 3
+    assert play.resumed() == {"b"}
+    report = next(event for event in life.events if event["id"] == "b" and event["state"] == "done")
+    whole = next(event for event in life.events if event["id"] == "a" and event["state"] == "done")
+    assert report["frames"] == whole["frames"]
+
+
+async def test_a_line_whose_agent_lost_its_connection_twice_is_told_as_failed_and_the_next_one_is_said(
+    play: Play,
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        life = play.life()
+        await life.begin(tasks)
+        await life.say("a")
+        await life.say("b")
+        for after_s in (1.0, 2.0):
+            await asyncio.sleep(after_s)
+            (vera,) = life.on.room.lose_node()
+            life.on.room.find_node()
+            life.on.room.join(vera)
+        await asyncio.sleep(10.0)
+        await life.leave()
+    assert (play.ends("a"), play.ends("b")) == (["failed"], ["done"])
+    assert play.ears.begun == ["a", "a", "b"]
+
+
+async def test_a_line_that_is_stopped_while_its_agent_has_no_connection_is_not_said_again(play: Play) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        life = play.life()
+        await life.begin(tasks)
+        await life.say("a")
+        await asyncio.sleep(1.0)
+        life.on.room.lose_node()
+        life.on.room.find_node()
+        await asyncio.sleep(1.0)
+        assert [one.id for one in life.on.parts.speaker.stop()] == ["a"]
+        await asyncio.sleep(60.0)
+        await life.leave()
+    assert play.ends("a") == ["interrupted"]
+    assert play.ears.begun == ["a"]
+
+
 async def test_a_line_in_which_two_agents_have_died_is_told_as_lost_and_the_next_one_is_said(
     play: Play,
 ) -> None:

@@ -192,7 +192,8 @@ async def test_a_worker_that_is_full_says_so_once_and_once_that_it_is_not_any_mo
     caplog.set_level("INFO", "liba.agent")
     jobs: list[str] = []
     busy = worker(api, agent_max_rooms=2)
-    busy.server = cast(Any, SimpleNamespace(active_jobs=jobs))
+    well = SimpleNamespace(has_ready=True, trouble="")
+    busy.server = cast(Any, SimpleNamespace(active_jobs=jobs, is_registered=True, processes=well))
 
     def loads(*taken: str) -> float:
         jobs[:] = taken
@@ -201,6 +202,8 @@ async def test_a_worker_that_is_full_says_so_once_and_once_that_it_is_not_any_mo
     assert loads() == 0
     assert 0 < loads("one") < 0.7
     assert loads("one", "two") == loads("one", "two") == 1
+    assert busy.parts()["rooms"].why == "2 of 2 taken"
+    assert all(part.ok for part in busy.parts().values())  # nobody counts it as away: it does its work
     assert loads("two") < 0.7
     assert [record.getMessage() for record in caplog.records] == [
         "full: 2 of 2 rooms are taken; what comes now is for other workers",

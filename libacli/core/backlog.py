@@ -76,7 +76,7 @@ class Utterance:
     replayed: bool = False
 
     resumed: bool = False
-    """It is said again from its beginning: its agent before this one died in the middle of it."""
+    """It is said again from its beginning: in the middle of it its agent died, or lost its connection."""
 
     account: str = ""
     """Who pays for it."""
@@ -116,6 +116,12 @@ class Utterance:
                 self.first_sound = self.frames if self.first_sound is None else self.first_sound
                 self.last_sound = self.frames
             self.frames += 1
+
+    def resume(self) -> None:
+        """It begins again; what was counted of it does, too. Its marks stay: those are of its first sound."""
+        self.resumed = True
+        self.chunks = self.frames = self.last_sound = self.underruns = 0
+        self.first_sound, self.hold = None, 0.0
 
     @property
     def is_over(self) -> bool:

@@ -14,6 +14,10 @@ _CLEAR_S = 2.0
 _CONNECTION_S = 60.0
 """The SDK gives up making a lost connection anew before that, and then the job ends."""
 
+_RETURN_S = 50.0
+"""LiveKit's SDK for pages gives up after 44 s (`DefaultReconnectPolicy` of livekit-client 2), and who is back
+has to take the sound."""
+
 AUDIENCE_S = 2.0
 """For people who are just joining; longer than most connections take to come about."""
 
@@ -41,6 +45,9 @@ class Bounds:
     connection_s: float = _CONNECTION_S
     """Longest wait for a connection to LiveKit that is being made anew."""
 
+    return_s: float = _RETURN_S
+    """Longest wait for viewers who have lost their connection together with the agent."""
+
     audience_s: float = AUDIENCE_S
     """Longest wait for people who are in the room and do not hear yet."""
 
@@ -50,7 +57,7 @@ class Bounds:
     speaker_write_s: float = 5.0
     """Longest wait of the speaker until a frame was taken by whichever sink."""
 
-    speaker_open_s: float = _CONNECTION_S + AUDIENCE_S + _SLACK_S
+    speaker_open_s: float = _CONNECTION_S + _RETURN_S + AUDIENCE_S + _SLACK_S
     """Longest wait of the speaker until a way was open."""
 
     speaker_clear_s: float = _CLEAR_S + _SLACK_S
@@ -60,7 +67,8 @@ class Bounds:
         avatar_s = self.stream_s + self.clear_s if self.stream_s else 0.0
         if self.speaker_write_s < self.frame_s or self.speaker_write_s <= avatar_s:
             raise ValueError("the speaker would give a frame up before the sinks do")
-        if self.speaker_open_s <= self.connection_s + self.audience_s + self.gate_s + self.stream_s:
+        ready_s = self.connection_s + self.return_s + self.audience_s
+        if self.speaker_open_s <= ready_s + self.gate_s + self.stream_s:
             raise ValueError("the speaker would give a line up while it may still be opened")
         if self.speaker_clear_s <= self.clear_s:
             raise ValueError("the speaker would not let a sink fall silent")
@@ -77,5 +85,5 @@ class Bounds:
             stream_s=stream_s,
             gate_s=gate_s,
             speaker_write_s=max(frame_s, stream_s + _CLEAR_S + _SLACK_S),
-            speaker_open_s=_CONNECTION_S + AUDIENCE_S + gate_s + stream_s + _SLACK_S,
+            speaker_open_s=_CONNECTION_S + _RETURN_S + AUDIENCE_S + gate_s + stream_s + _SLACK_S,
         )

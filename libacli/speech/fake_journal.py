@@ -73,6 +73,9 @@ class FakeJournal:
 
         await self._do(step)
 
+    async def remove(self) -> None:
+        await self._do(self.shelf.forget)
+
     async def aclose(self) -> None:
         self.is_closed = True
 

@@ -29,6 +29,9 @@ class Journal(Protocol):
     async def release(self) -> None:
         """This agent is gone: whoever looks for queues without an agent finds it at once."""
 
+    async def remove(self) -> None:
+        """Nothing is left of it, of whoever it is: no line, and no id of one."""
+
     async def aclose(self) -> None:
         """Releases what is open. Safe to call twice."""
 

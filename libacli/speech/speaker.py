@@ -13,12 +13,12 @@ from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.acquaintance import Acquaintances
 from libacli.core.backlog import Backlog, Utterance
 from libacli.core.bounds import Bounds
-from libacli.core.lifecycle import State
+from libacli.core.lifecycle import State, is_news
 from libacli.core.messages import SayRequest
 from libacli.core.pace import longest_speech_s
 from libacli.core.pronunciation import Pronunciations
 from libacli.core.route import route_word
-from libacli.errors import LibaError, RefusedError
+from libacli.errors import CutOffError, LibaError, RefusedError
 from libacli.log_context import about
 from libacli.speech.cache import is_remembered
 from libacli.speech.chain import unknown_speaker
@@ -301,7 +301,12 @@ class Speaker:
         utterance.timeline.mark("turn", self._now())
         self._notes.begun(utterance)
         try:
-            await self._perform(utterance, reading)
+            try:
+                await self._perform(utterance, reading)
+            except CutOffError as error:
+                if utterance.resumed or not self._notes.keeps(utterance):
+                    raise
+                await self._perform(utterance, await self._resumed(utterance, error))
         except asyncio.CancelledError:
             # It ends here. Before Python 3.11.3 a timeout in a task that counts as cancelled raises
             # CancelledError, and what is bounded in `clear` would be given up (python/cpython#102780).
@@ -311,6 +316,18 @@ class Speaker:
         except Exception as error:  # one bad utterance must not make the agent deaf to the next
             reason = self._explain(utterance, error)
             await self._silence(then=lambda: self._end(utterance, "failed", reason))
+
+    async def _resumed(self, utterance: Utterance, error: CutOffError) -> Reading:
+        """Of one that is said once more, as the agent that follows would say it: some of it nobody heard."""
+        logger.warning("uid=%s is said again from its beginning: %s", utterance.id, error)
+        async with asyncio.timeout(self._bounds.speaker_clear_s):
+            await self._sink.clear()
+        if self._reading:
+            self._reading.cancel()
+        utterance.resume()
+        self._notes.begun(utterance)
+        self._reading = self._read(utterance)
+        return self._reading
 
     async def _silence(self, *, then: Callable[[], None]) -> None:
         """Has the sink fall silent, and calls `then`, also when that fails or is cancelled itself."""
@@ -341,6 +358,8 @@ class Speaker:
         self._end(utterance, state, reason)
 
     def _become(self, utterance: Utterance, state: State) -> None:
+        if utterance.resumed and not is_news(state, utterance.state):
+            return  # it was told before it was cut off
         if utterance.become(state, self._now()):
             self._tell(utterance)
 

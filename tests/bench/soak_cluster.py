@@ -127,9 +127,7 @@ async def _say_and_judge(
     nodes: Cluster, utterances: int, troubles: Troubles, started_at: float, for_s: float
 ) -> Tally:
     there = Stack(nodes.credentials, nodes.folder)
-    rooms = [
-        Room(there, f"soak-{number}", seat=nodes.at(nodes.nodes[number % 2])) for number in range(_ROOMS)
-    ]
+    rooms = [Room(there, f"soak-{number}") for number in range(_ROOMS)]
     async with asyncio.TaskGroup() as tasks:
         trouble = tasks.create_task(troubles.run())
         async with asyncio.TaskGroup() as saying:

@@ -99,7 +99,8 @@ def test_a_pod_that_loads_for_11_s_is_ready_then_speaks_and_drains(
             say = ("say", LINE, "--room", room, "--wait", "audible")
             said = shell.run(*say, LIBA_AGENT_NAME="pod")
             assert said.returncode == 0, said.stderr
-            assert kubelet.troubles() == {"rooms": "1 of 1 taken"}
+            assert json.loads(kubelet.ask("/readyz")[1])["parts"]["rooms"]["why"] == "1 of 1 taken"
+            assert kubelet.troubles() == {}
             guarded.terminate()
             wait_until(lambda: "worker" in kubelet.troubles(), "it does not drain")
             assert kubelet.ask("/healthz")[0] == 200

@@ -459,13 +459,28 @@ async def test_milliseconds_are_told_as_short_as_they_can_be_read(page: Page) ->
         ({"state": "done"}, 0, "Done. Heard after 87 ms"),
         ({"state": "failed", "reason": "the voice is away"}, 0, "It could not be spoken: the voice is away"),
         ({"state": "lost"}, 0, "Lost: its agent is gone"),
+        (
+            {"state": "done", "resumed": True},
+            0,
+            "Done. Heard after 87 ms. It was cut off, and said again from its beginning",
+        ),
     ],
 )
 async def test_what_became_of_our_own_line_is_told(
-    page: Page, one: dict[str, str], ahead: int, words: str
+    page: Page, one: dict[str, Any], ahead: int, words: str
 ) -> None:
     given = [one, {"latency": 87.2}, ahead]
     assert await run(page, "words.js", "return m.noteWords(...given);", given) == words
+
+
+async def test_a_row_has_a_word_for_its_state_where_it_is_not_just_done_and_for_being_said_again(
+    page: Page,
+) -> None:
+    told = [Report("u1", "done", resumed=True), Report("u1", "failed", resumed=True)]
+    told += [Report("u1", "failed"), Report("u1", "done")]
+    rows = [Event(AgentFacts(agent="liba", epoch="e"), report, t0=1.0).encode() for report in told]
+    words = await run(page, "words.js", "return given.map(m.rowWords);", rows)
+    assert words == ["resumed", "failed, resumed", "failed", ""]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,10 @@ async def ask(app: WebApp, target: str, *, method: str = "GET", host: str = "127
     body = iter([{"type": "http.request", "body": b"", "more_body": False}])
 
     async def receive() -> dict[str, Any]:
-        return next(body, None) or await asyncio.Event().wait() or {}
+        for message in body:
+            return message
+        await asyncio.Event().wait()  # nothing more comes
+        return {}
 
     async def keep(message: Any) -> None:
         statuses.append(message.get("status"))

@@ -157,6 +157,7 @@ class DoctorRun:
     async def _check_services(self, settings: Settings, credentials: LiveKitCredentials | None) -> None:
         # Loaded before the checks begin: what takes a second to load would count as a slow answer.
         os.environ.setdefault("LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE", "0")
+        from libacli.edges.checks import journal as journal_check
         from libacli.edges.checks import redis as redis_check
         from libacli.edges.checks import server, vendors, voices  # noqa: F401
 
@@ -172,6 +173,8 @@ class DoctorRun:
             tasks.create_task(self._check_avatar(settings, credentials))
             if settings.redis_url:
                 tasks.create_task(self._checks.check("redis", redis_check.redis(settings)))
+            if settings.livekit_api_key:
+                tasks.create_task(self._checks.check(journal_check.NAME, journal_check.journal(settings)))
 
     async def _check_voice(self, settings: Settings, word: str) -> None:
         from libacli.edges.checks import voices

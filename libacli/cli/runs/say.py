@@ -143,7 +143,7 @@ class SayRun:
         elif said.report:
             marks = ("route", "route_reason", "provider", "voice_reason", "d01", "d12", "total")
             line += "".join(f"  {name}={said.report[name]}" for name in marks if name in said.report)
-            line += "  (resumed: its agent died in the middle of it)" if said.report.get("resumed") else ""
+            line += "  (resumed: it was cut off, and said again)" if said.report.get("resumed") else ""
         output.result(line)
 
     def _tell_place(self, said: Delivery) -> None:

@@ -32,8 +32,8 @@ def show_queue(status: AgentStatus) -> None:
 
 def _cap_line(cap: Usage) -> str:
     used = f"{cap.name}: {cap.used:g} of {cap.limit:g} {cap.unit} used"
-    minutes = math.ceil(cap.resets_in_s / 60)
-    return f"{used}, none again in {minutes} min" if cap.used else used
+    minutes = math.ceil(cap.resets_in_s / 60) if cap.used else 0
+    return f"{used}, none again in {minutes} min" if minutes else used
 
 
 def _utterance_line(report: Report) -> str:

@@ -91,13 +91,16 @@ class Ledger:
         try:
             private_folder(self._folder)
             with locked(self._folder / "entering", timeout_s=_LOCK_TIMEOUT_S):
-                others = [one for one in self.entries() if one.counts_beside(entry)]
-                if len(others) >= most:
+                if self.others(entry) >= most:
                     return False
                 self.write(entry)
         except OSError as error:
             raise _not_noted(self._folder, error) from error
         return True
+
+    def others(self, entry: Entry) -> int:
+        """See `ConversationLedger`: of this machine."""
+        return sum(one.counts_beside(entry) for one in self.entries())
 
     def forget(self, entry: Entry) -> None:
         """Crosses an entry out: its conversation has ended, or never began."""

@@ -22,6 +22,9 @@ class ConversationLedger(Protocol):
     def enter(self, entry: Entry, *, most: int = 0) -> bool:
         """Notes down a new one; False, and nothing is noted: `most` run or may run already. 0: no matter."""
 
+    def others(self, entry: Entry) -> int:
+        """How many run or may run, besides that one, at its service."""
+
     def write(self, entry: Entry) -> None:
         """Notes down what is new about one."""
 

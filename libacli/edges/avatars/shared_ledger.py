@@ -37,6 +37,9 @@ class ConversationStore(Protocol):
         False, and nothing is written: `most` others are there that were asked for less than so long ago.
         """
 
+    def others(self, name: str, *, longest_s: float) -> int:
+        """How many are there, besides that one, that were asked for less than so long ago."""
+
     def show(self, owner: str, machine: str, texts: Mapping[str, str]) -> None:
         """A sign of the owner's life: `texts` is all that its machine has, by name.
 
@@ -89,6 +92,13 @@ class SharedLedger:
                     self._file.forget(entry)
                     return False
         return True
+
+    def others(self, entry: Entry) -> int:
+        """See `ConversationLedger`."""
+        try:
+            return self._store.others(entry.name, longest_s=LONGEST_S)
+        except StoreError:
+            return self._file.others(entry)
 
     def write(self, entry: Entry) -> None:
         """See `ConversationLedger`."""

@@ -99,6 +99,10 @@ class FileJournal:
         """See `Journal`."""
         await self._do(self._release)
 
+    async def remove(self) -> None:
+        """See `Journal`."""
+        await self._do(self._remove)
+
     async def aclose(self) -> None:
         """See `Journal`."""
         self._thread.shutdown(wait=False)
@@ -132,6 +136,11 @@ class FileJournal:
             queue = self._held()
             queue.holder = ""
             self._save(queue)
+
+    def _remove(self) -> None:
+        with self._locked():
+            self._path.unlink(missing_ok=True)
+        self._path.with_suffix(".lock").unlink(missing_ok=True)
 
     def _held(self) -> _Queue:
         """Raises FencedError, ForgottenError."""

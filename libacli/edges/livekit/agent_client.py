@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ from libacli.errors import (
     InterruptedSpeechError,
     LibaError,
     NoAgentError,
+    OverQuotaError,
     RefusedError,
     TimedOutError,
     UnreachableError,
@@ -33,6 +34,9 @@ from libacli.errors import (
 
 _PATIENCE_S = 10.0
 """How long an agent that is gone, or LiveKit, may take to come back: a queue may live meanwhile."""
+
+_HAND_OVER_PATIENCE = 3.5
+"""So many times that long a line may take to be handed over: an agent that died is replaced within 30 s."""
 
 _DRAIN_PATIENCE = 1.5
 """So many times that long it may take one that is told to go to be out, and another one to be asked: what it
@@ -114,28 +118,20 @@ class AgentClient:
         await self._locator.reach(timeout_s=timeout_s, on_wait=on_wait)
 
     async def say(self, request: SayRequest) -> Delivery:
-        """Hands an utterance over; the request's id is kept when the call has to be made again, for 10 s.
+        """Hands an utterance over; the request's id is kept when the call has to be made again.
 
-        Raises RefusedError when the agent will not say it, NoAgentError when it does not answer. One that is
-        told to go takes nothing new: for 15 s its follower is waited for.
+        Raises RefusedError when the agent will not say it, NoAgentError when none answers within 35 s, and
+        UnreachableError when LiveKit does not within 10 s. An agent that is told to go takes nothing new: for
+        15 s its follower is waited for.
         """
         body = request.encode()
-        give_up_at = _now() + self._patience_s
         drained_at = _now() + _DRAIN_PATIENCE * self._patience_s
-        pause = pauses()
         while True:
             try:
-                answer = await self._ask(SAY_METHOD, body)
+                answer = await self._hand_over(body)
                 break
-            except NoAgentError:
-                # It may have left, or taken the request: its id keeps it from being spoken twice.
-                if _now() > give_up_at:
-                    raise
-                await asyncio.sleep(next(pause))
-                await self.reach(timeout_s=10.0)
             except RefusedError as error:
                 if error.reason == "draining" and _now() < drained_at:
-                    give_up_at = _now() + self._patience_s
                     self._locator.identity = ""  # another one may be there already
                     await asyncio.sleep(_DRAIN_PAUSE * self._patience_s)  # each refusal is told in the room
                     continue
@@ -220,6 +216,27 @@ class AgentClient:
         if not (isinstance(answer.get("epoch"), str) and isinstance(answer.get("state"), str)):
             raise _not_understood("it is no report")
         return answer
+
+    async def _hand_over(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The answer of the agent, or of the one that is there by then. Who did not answer may have taken the
+        request: its id keeps it from being spoken twice."""
+        give_up_at = _now() + _HAND_OVER_PATIENCE * self._patience_s
+        away_since: float | None = None
+        pause = pauses()
+        while True:
+            try:
+                return await self._ask(SAY_METHOD, body)
+            except NoAgentError:
+                away_since = None
+                if _now() > give_up_at:
+                    raise
+            except UnreachableError as error:
+                away_since = _now() if away_since is None else away_since
+                if isinstance(error, OverQuotaError) or _now() > away_since + self._patience_s:
+                    raise
+            await asyncio.sleep(next(pause))
+            with suppress(UnreachableError):
+                await self.reach(timeout_s=max(_LEAST_PAUSE_S, give_up_at - _now()))
 
     async def _poll(self, said: Delivery, level: str, late_s: float) -> Delivery:
         """`said` as the agent knows it when it has reached `level`, or after `late_s`; see `wait`."""

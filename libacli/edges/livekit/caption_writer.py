@@ -117,6 +117,8 @@ class CaptionWriter:
             while True:
                 is_over = utterance.is_over
                 heard_s = utterance.heard_s(asyncio.get_running_loop().time())
+                for segment, passage in zip(segments, utterance.passages, strict=False):
+                    segment.passage = passage  # another one of the same, where it is said again
                 for passage in utterance.passages[len(segments) :]:
                     segments.append(_segment(utterance, text, passage, segments))
                 for segment in segments:

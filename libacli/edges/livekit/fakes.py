@@ -88,6 +88,9 @@ class FakeParticipant:
         self.attributes = dict(attributes or {})
         self.permissions = Permissions(can_update_metadata, hidden)
         self.state = rtc.ParticipantState.PARTICIPANT_STATE_ACTIVE
+        self.disconnect_reason: rtc.DisconnectReason.ValueType | None = None
+        """Why it has left; None: it is there, or nobody was told."""
+
         self.track_publications: dict[str, FakePublication] = {}
         self.rpc_methods: dict[str, Answer] = {}
         """How it answers calls; a method that is not there is refused as the SDK does."""
@@ -289,8 +292,27 @@ class FakeRoom(rtc.EventEmitter[str]):
         self.emit("participant_connected", participant)
         return participant
 
-    def leave(self, identity: str) -> None:
-        self.emit("participant_disconnected", self.remote_participants.pop(identity))
+    def leave(
+        self,
+        identity: str,
+        reason: rtc.DisconnectReason.ValueType | None = rtc.DisconnectReason.CLIENT_INITIATED,
+    ) -> None:
+        participant = self.remote_participants.pop(identity)
+        participant.disconnect_reason = reason
+        self.emit("participant_disconnected", participant)
+
+    def lose_node(self) -> list[FakeParticipant]:
+        """Its node dies: the connection is being made anew, and who else was there is gone; these are."""
+        there = list(self.remote_participants.values())
+        self.emit("reconnecting")
+        for participant in there:
+            self.leave(participant.identity, None)
+        return there
+
+    def find_node(self) -> None:
+        """It is connected anew, and its tracks are published again; who else is there comes by `join`."""
+        self.emit("local_track_republished")
+        self.emit("reconnected")
 
     def change_attributes(self, identity: str, **attributes: str) -> None:
         participant = self.remote_participants[identity]

@@ -57,12 +57,13 @@ class Finding(Enum):
     """An agent that lives, as far as is known."""
 
     DEAD_AGENT = auto()
-    """None that lives, and one that was dead and has been put out."""
+    """None that lives, and one that was dead and has been put out, of a room that is worth another one."""
 
     PEOPLE = auto()
     """People, and no agent."""
 
     NOBODY = auto()
+    """Neither; a dead agent may have been put out, which nobody misses."""
 
 
 class Step(Enum):
@@ -102,6 +103,9 @@ class SupervisedRoom:
     is_pinned: bool = False
     """It is this worker's for good, also when everybody has left."""
 
+    is_awaited: bool = False
+    """Lines wait there that were accepted."""
+
     stage: Stage = Stage.SETTLED
     lacking_since: float = 0.0
     looks_without: int = 0
@@ -139,6 +143,11 @@ class SupervisedRoom:
     @classmethod
     def awaited(cls) -> SupervisedRoom:
         return cls(stage=Stage.NEW)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether it is worth an agent also when nobody is there."""
+        return self.is_pinned or self.is_awaited
 
     @property
     def has_missed(self) -> bool:

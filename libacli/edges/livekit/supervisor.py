@@ -149,9 +149,11 @@ class Supervisor:
 
     async def _await_agents(self) -> None:
         """Looks after the rooms, too, where lines wait."""
-        for name in await self._waiting() if self._waiting else ():
-            if name not in self._rooms:
-                self._rooms[name] = SupervisedRoom.awaited()
+        names = set(await self._waiting() if self._waiting else ())
+        for name in names - self._rooms.keys():
+            self._rooms[name] = SupervisedRoom.awaited()
+        for name, room in self._rooms.items():
+            room.is_awaited = name in names
 
     async def _list(self) -> dict[str, RoomRow]:
         """The rooms that have to be listed, by name, as far as they are there."""
@@ -255,9 +257,10 @@ class Supervisor:
         room.was_seen(row, [agent.identity for agent in living], has_job=self._agents.has_job(name))
         if living:
             return Finding.AGENT
-        if agents:
+        has_people = any(not found.is_agent for found in present)
+        if agents and (has_people or room.is_wanted):
             return Finding.DEAD_AGENT
-        return Finding.PEOPLE if any(not found.is_agent for found in present) else Finding.NOBODY
+        return Finding.PEOPLE if has_people else Finding.NOBODY
 
     async def _is_put_out(self, name: str, room: SupervisedRoom, agent: Participant) -> bool:
         """Whether an agent was found dead. One whose process was killed is listed for some 20 s after it."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _TOLD = (
     "id", "agent", "epoch", "route", "route_reason", "outcome", "reason", "voice", "model",
     "provider", "voice_reason", "reworded", "hedged", "cached", "hold", "chars", "chunks", "frames",
-    "underruns", "t3_source", "replayed",
+    "underruns", "t3_source", "replayed", "resumed",
 )  # fmt: skip
 """Members of a record that a trace tells, each as `liba.` and its name."""
 

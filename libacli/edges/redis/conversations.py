@@ -30,20 +30,30 @@ local time = redis.call('TIME')
 local now_s, now_ms = tonumber(time[1]), time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
-# KEYS: conversations, leases. ARGV: name, text, owner, lease, kept, most, longest
-_ENTER = (
+_OTHERS = (
     _PRELUDE
     + """
-local most, count = tonumber(ARGV[6]), 0
-if most > 0 then
-  local found = redis.call('HGETALL', KEYS[1])
+local function others(name, longest)
+  local count, found = 0, redis.call('HGETALL', KEYS[1])
   for i = 1, #found, 2 do
-    if found[i] ~= ARGV[1] and now_s - cjson.decode(found[i + 1]).asked_at < tonumber(ARGV[7]) then
+    if found[i] ~= name and now_s - cjson.decode(found[i + 1]).asked_at < tonumber(longest) then
       count = count + 1
     end
   end
-  if count >= most then return 0 end
+  return count
 end
+"""
+)
+
+# KEYS: conversations. ARGV: name, longest
+_COUNT = _OTHERS + "return others(ARGV[1], ARGV[2])"
+
+# KEYS: conversations, leases. ARGV: name, text, owner, lease, kept, most, longest
+_ENTER = (
+    _OTHERS
+    + """
+local most = tonumber(ARGV[6])
+if most > 0 and others(ARGV[1], ARGV[7]) >= most then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 if ARGV[3] ~= '' then
   redis.call('ZADD', KEYS[2], now_ms + ARGV[4], ARGV[3])
@@ -139,6 +149,7 @@ class RedisConversations:
             f"{scope}:conversation-leases",
             f"{scope}:conversations-ended",
         )
+        self._count = redis.register_script(_COUNT)
         self._enter = redis.register_script(_ENTER)
         self._show = redis.register_script(_SHOW)
         self._lapsed = redis.register_script(_LAPSED)
@@ -156,6 +167,11 @@ class RedisConversations:
         arguments: Words = [name, text, owner, self._lease_ms, _KEPT_MS, most, longest_s]
         with self._watch.asking():
             return bool(self._enter(keys=[self._all, self._leases], args=arguments))
+
+    def others(self, name: str, *, longest_s: float) -> int:
+        """See `ConversationStore`."""
+        with self._watch.asking():
+            return int(cast(int, self._count(keys=[self._all], args=[name, longest_s])))
 
     def show(self, owner: str, machine: str, texts: Mapping[str, str]) -> None:
         """See `ConversationStore`."""

@@ -111,14 +111,17 @@ class FakeConversations:
     def enter(self, name: str, text: str, owner: str, *, most: int, longest_s: float) -> bool:
         """See `ConversationStore`."""
         with self.shared.asking():
-            others = [json.loads(other) for one, other in self.shared.texts.items() if one != name]
-            count = sum(self.shared.clock() - other["asked_at"] < longest_s for other in others)
-            if most and count >= most:
+            if most and self._others(name, longest_s) >= most:
                 return False
             self.shared.texts[name] = text
             if owner:
                 self._renew(owner)
         return True
+
+    def others(self, name: str, *, longest_s: float) -> int:
+        """See `ConversationStore`."""
+        with self.shared.asking():
+            return self._others(name, longest_s)
 
     def show(self, owner: str, machine: str, texts: Mapping[str, str]) -> None:
         """See `ConversationStore`."""
@@ -168,6 +171,10 @@ class FakeConversations:
 
     def close(self) -> None:
         """See `ConversationStore`."""
+
+    def _others(self, name: str, longest_s: float) -> int:
+        others = [json.loads(other) for one, other in self.shared.texts.items() if one != name]
+        return sum(self.shared.clock() - other["asked_at"] < longest_s for other in others)
 
     def _renew(self, owner: str) -> None:
         self.shared.leases[owner] = self.shared.clock() + self.lease_s

@@ -116,6 +116,14 @@ class RedisJournal:
         told = [self._epoch, self._room, self._clock() - DUE_AFTER_S - 1]
         await self._run(_RELEASE, [self._queue, self._waiting], told)
 
+    async def remove(self) -> None:
+        """See `Journal`."""
+        with translated():
+            async with self._client().pipeline(transaction=True) as steps:
+                steps.delete(self._queue, self._ended)
+                steps.zrem(self._waiting, self._room)
+                await steps.execute()
+
     async def aclose(self) -> None:
         """See `Journal`."""
         if self._redis:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from livekit import rtc
 
 from libacli.core.bounds import Bounds
-from libacli.errors import SinkError
+from libacli.errors import CutOffError, SinkError
 from libacli.speech.ports import Playback, Route, Sink
 
 
@@ -23,9 +23,10 @@ class Audience(Protocol):
 class SteadySink:
     """Plays through another Sink, and only while the room is connected: an utterance waits until it is.
 
-    An utterance under which the connection was made anew ends with SinkError: some of it was not heard. One
+    An utterance under which the connection was made anew ends with CutOffError: some of it was not heard. One
     that was merely resumed lost nothing, and goes on. None begins before `own` is set: the room is this
-    agent's, and was not given to another one meanwhile; nor before the `audience` hears it.
+    agent's, and was not given to another one meanwhile; nor before `returning` returns: who was thrown out
+    with the agent is back; nor before the `audience` hears it.
     """
 
     def __init__(
@@ -35,10 +36,12 @@ class SteadySink:
         *,
         bounds: Bounds | None = None,
         own: asyncio.Event | None = None,
+        returning: Callable[[], Awaitable[None]] | None = None,
         audience: Audience | None = None,
     ) -> None:
         self._sink = sink
         self._own = own or _known()
+        self._returning = returning
         self._bounds = bounds or Bounds()
         self._audience = audience
         self._connected = asyncio.Event()
@@ -50,6 +53,9 @@ class SteadySink:
 
     async def start(self, on_audible: Callable[[], None]) -> Route:
         await self._until(self._connected, self._own)
+        if self._returning:
+            await self._returning()
+            await self._until(self._connected, self._own)  # it may have been lost once more
         if self._audience:
             await self._audience.ready(within_s=self._bounds.audience_s)
         self._is_broken = False
@@ -84,7 +90,7 @@ class SteadySink:
 
     def _check(self) -> None:
         if self._is_broken:
-            raise SinkError("the connection to LiveKit was lost under it")
+            raise CutOffError("the connection to LiveKit was lost under it")
 
     def _on_made_anew(self, *_: object) -> None:
         self._is_broken = True

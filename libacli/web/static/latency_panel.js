@@ -3,7 +3,7 @@
 import { chartOf } from "./chart.js";
 import { byId, make, show } from "./dom.js";
 import { FEWEST, partsOf, summaryOf } from "./latency.js";
-import { isByAvatar, ms } from "./words.js";
+import { isByAvatar, ms, rowWords } from "./words.js";
 
 const KEPT = 50;
 const PARTS = [
@@ -79,13 +79,13 @@ function playedLine(all) {
 function numbers({ row, parts }) {
   const at = row.t0 ? new Date(row.t0 * 1000).toLocaleTimeString([], { hourCycle: "h23" }) : "";
   const route = row.route ? (isByAvatar(row) ? "avatar" : "sound only") : "";
-  const state = ["done", "audible", "speaking"].includes(row.state) ? "" : ` (${row.state})`;
+  const words = rowWords(row);
   const values = [parts.waited, parts.voice, parts.sink, parts.heard, parts.played, parts.total];
   return make(
     "tr",
     { "data-id": row.id, "data-state": row.state },
     make("th", { scope: "row" }, at),
-    make("td", row.route_reason ? { title: row.route_reason } : {}, route + state),
+    make("td", row.route_reason ? { title: row.route_reason } : {}, words ? `${route} (${words})` : route),
     ...values.map((value) => make("td", {}, value === null ? "–" : value.toFixed(value < 100 ? 1 : 0))),
   );
 }

@@ -60,6 +60,14 @@ const ENDS = {
   lost: "Lost: its agent is gone",
 };
 
+const RESUMED = "It was cut off, and said again from its beginning";
+
+/** The state of a line where that is worth a word. @param {any} row */
+export function rowWords(row) {
+  const state = ["done", "audible", "speaking"].includes(row.state) ? "" : row.state;
+  return [state, row.resumed ? "resumed" : ""].filter(Boolean).join(", ");
+}
+
 /** What became of our own line. @param {any} row @param {any} parts its latency */
 export function noteWords(row, parts, ahead) {
   if (row.state === "accepted") return ahead > 0 ? `Queued, ${count(ahead, "line")} before it` : "Queued, it is next";
@@ -67,7 +75,7 @@ export function noteWords(row, parts, ahead) {
   const heard = parts.latency === null ? "" : `Heard after ${ms(parts.latency)}`;
   if (row.state === "audible") return heard;
   const voice = row.voice_reason ? `In the voice of ${row.provider}` : "";
-  if (row.state === "done") return ["Done", heard, voice].filter(Boolean).join(". ");
+  if (row.state === "done") return ["Done", heard, voice, row.resumed ? RESUMED : ""].filter(Boolean).join(". ");
   return [ENDS[row.state], row.reason].filter(Boolean).join(": ");
 }
 

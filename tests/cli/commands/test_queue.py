@@ -12,6 +12,13 @@ from tests.twirp_server import AGENT_GONE, EPOCH, Answer, TwirpServer, reply
 
 SPEECH = {"name": "speech", "used": 1200, "limit": 100_000, "unit": "characters", "resets_in_s": 3601.0}
 AVATAR = {"name": "avatar", "used": 0, "limit": 240.0, "unit": "minutes", "resets_in_s": 7200}
+AVATARS_AT_A_TIME = {
+    "name": "avatars",
+    "used": 2.0,
+    "limit": 3.0,
+    "unit": "conversations",
+    "resets_in_s": 0.0,
+}
 SPEAKING = {"id": "u1", "state": "audible", "route": "tavus", "chars": 12}
 WAITING = [{"id": "u2", "state": "accepted", "chars": 7}, {"id": "u3", "state": "accepted", "chars": 9}]
 
@@ -24,13 +31,16 @@ def queue(**members: Any) -> Answer:
 def test_the_queue_shows_who_speaks_what_waits_and_what_may_still_be_spent(
     shell: Shell, server: TwirpServer
 ) -> None:
-    server.play("PerformRpc", queue(speaking=SPEAKING, waiting=WAITING))
+    server.play(
+        "PerformRpc", queue(speaking=SPEAKING, waiting=WAITING, caps=[SPEECH, AVATAR, AVATARS_AT_A_TIME])
+    )
     ended = shell.run("queue")
     assert (ended.code, ended.stderr) == (0, "")
     assert ended.stdout.splitlines() == [
         "agent     liba in room demo, epoch epoch-1, avatar ready",
         "cap       speech: 1200 of 100000 characters used, none again in 61 min",
         "cap       avatar: 0 of 240 minutes used",
+        "cap       avatars: 2 of 3 conversations used",
         "audible   id=u1  12 characters  tavus",
         "      1.  id=u2  7 characters",
         "      2.  id=u3  9 characters",

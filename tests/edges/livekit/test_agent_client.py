@@ -39,6 +39,7 @@ from tests.twirp_server import (
     agent,
     people,
     reply,
+    rpc_error,
     twirp_error,
 )
 
@@ -248,10 +249,61 @@ async def test_fault_30_a_call_is_made_again_until_the_agent_has_rejoined(
 
 
 async def test_a_call_is_not_made_again_without_end(server: TwirpPeer, found: AgentClient) -> None:
-    server.play("PerformRpc", *[AGENT_GONE] * 20)
+    server.play("PerformRpc", *[AGENT_GONE] * 40)
     with pytest.raises(NoAgentError):
         await found.say(HELLO)
-    assert 2 <= len(calls(server, SAY_METHOD)) <= 8
+    assert 0.5 * 3.5 < asyncio.get_running_loop().time() < 0.5 * 3.5 + 1
+    assert 2 <= len(calls(server, SAY_METHOD)) <= 20
+
+
+async def test_a_line_is_handed_over_with_its_id_to_the_agent_that_replaces_one_that_died(
+    server: TwirpPeer,
+) -> None:
+    silence = replace(rpc_error(1501, "Connection timeout"), delay_s=3.0)
+    server.play("PerformRpc", *[silence] * 7)
+    async with LiveKitApi(server.credentials, transport=server) as api:
+        client = AgentClient(api, AgentLocator(api, room="demo", agent_name="liba"))
+        async with asyncio.TaskGroup() as tasks:
+            saying = tasks.create_task(client.say(HELLO))
+            await asyncio.sleep(20)
+            server.participants = [agent("liba-agent-2")]
+        assert saying.result().level == "accepted"
+    asked = calls(server, SAY_METHOD)
+    assert {one.rpc["id"] for one in asked} == {"u1"}
+    assert asked[-1].body["destination_identity"] == "liba-agent-2"
+    assert server.queued == ["u1"]
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        twirp_error(502, "internal", "bad gateway"),
+        twirp_error(503, "unavailable", "no healthy upstream"),
+        Answer("<html>502</html>", 502),
+    ],
+    ids=["a gateway", "no node", "a page"],
+)
+async def test_a_line_of_which_livekit_did_not_answer_is_handed_over_again_with_its_id(
+    server: TwirpPeer, failure: Answer
+) -> None:
+    server.play("PerformRpc", failure, failure)
+    server.play("ListParticipants", people(agent()), failure)
+    async with LiveKitApi(server.credentials, transport=server) as api:
+        client = AgentClient(api, AgentLocator(api, room="demo", agent_name="liba"), patience_s=60)
+        assert (await client.say(HELLO)).level == "accepted"
+    assert [one.rpc["id"] for one in calls(server, SAY_METHOD)] == ["u1"] * 3
+    assert server.queued == ["u1"]
+
+
+async def test_livekit_that_stays_away_ends_a_say_as_what_it_is(
+    server: TwirpPeer, found: AgentClient
+) -> None:
+    failure = twirp_error(502, "internal", "bad gateway")
+    server.play("PerformRpc", *[failure] * 40)
+    server.play("ListParticipants", *[failure] * 40)
+    with pytest.raises(UnreachableError, match="status 502"):
+        await found.say(HELLO)
+    assert 0.5 < asyncio.get_running_loop().time() < 1.0
 
 
 async def test_a_server_that_cannot_ask_gets_a_packet_and_nothing_is_claimed(

@@ -241,6 +241,44 @@ async def test_fault_14_a_dead_agent_is_replaced_within_30_s_by_exactly_one(deat
     assert world.clean_ups == 1
 
 
+@pytest.mark.parametrize("death", DEATHS)
+async def test_a_dead_agent_that_was_alone_in_its_room_is_not_replaced_before_somebody_comes(
+    death: str,
+) -> None:
+    world = World()
+    first = world.enter()
+    async with world.supervised():
+        await asyncio.sleep(7)
+        DEATHS[death](world, first)
+        await asyncio.sleep(LISTED_S + BOUND_S)
+        assert world.moments("dispatch") == []
+        assert world.agents() == []
+        world.sent_for = ["demo"]  # as LiveKit has it, as long as the room is there
+        world.present["demo"] = [Someone("viewer")]
+        await asyncio.sleep(BOUND_S)
+        assert len(world.living()) == 1
+    assert len(world.moments("dispatch")) == 1
+
+
+@pytest.mark.parametrize("why", ["lines wait", "it is pinned"])
+async def test_a_dead_agent_that_was_alone_is_replaced_where_the_room_is_worth_it_all_the_same(
+    why: str,
+) -> None:
+    world = World(awaited=["demo"] if why == "lines wait" else [])
+    if why == "it is pinned":
+        world.supervisor.pin(["demo"])
+    first = world.enter()
+    async with world.supervised():
+        await asyncio.sleep(7)
+        world.kill(first)
+        died_at = world.now
+        await until_living(world)
+        assert world.now - died_at <= BOUND_S
+        world.awaited = []
+        await asyncio.sleep(60)
+    assert len(world.moments("dispatch")) == 1
+
+
 async def test_an_agent_that_lives_is_left_alone() -> None:
     world = World()
     world.open()

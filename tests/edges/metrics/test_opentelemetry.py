@@ -36,7 +36,8 @@ T0 = 1_800_000_000.125
 DONE = UtteranceRecord(
     "u1", T0, "done", room="demo", agent="liba", epoch="e1", route="track", route_reason="402",
     voice="alloy", model="tts", provider="speech", chars=40, chunks=2, frames=100, hold=40.0, underruns=1,
-    t3_source="observed", replayed=True, waited=20.0, d01=230.5, d12=4.0, d2a=180.0, d23=2000.0, total=2254.5,
+    t3_source="observed", replayed=True, resumed=True,
+    waited=20.0, d01=230.5, d12=4.0, d2a=180.0, d23=2000.0, total=2254.5,
 )  # fmt: skip
 
 
@@ -182,7 +183,8 @@ async def test_an_utterance_is_one_trace_with_its_marks_as_spans(
         "liba.id": "u1", "liba.agent": "liba", "liba.epoch": "e1",
         "liba.outcome": "done", "liba.route": "fallback", "liba.route_reason": "402",
         "liba.voice": "alloy", "liba.model": "tts", "liba.chars": 40, "liba.chunks": 2,
-        "liba.frames": 100, "liba.underruns": 1, "liba.replayed": True, "liba.t3_source": "observed",
+        "liba.frames": 100, "liba.underruns": 1, "liba.replayed": True, "liba.resumed": True,
+        "liba.t3_source": "observed",
         "liba.reworded": False, "liba.hedged": False, "liba.cached": False, "liba.hold": 40.0,
     }  # fmt: skip
 
