@@ -52,8 +52,10 @@ class MortalJournal(FakeJournal):
         super()._check_held()
         self.moments.append(now())
 
-    async def write(self, lines: Sequence[Line], ended: Sequence[Ended]) -> None:
-        await self._alive(super().write(lines, ended))
+    async def write(
+        self, lines: Sequence[Line], ended: Sequence[Ended], *, paused_at: float | None = None
+    ) -> None:
+        await self._alive(super().write(lines, ended, paused_at=paused_at))
 
     async def take_over(self) -> Legacy:
         found: Legacy = await self._alive(super().take_over())

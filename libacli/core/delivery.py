@@ -36,6 +36,13 @@ class Delivery:
         """Whether the agent that follows says it, if the one that took it is gone."""
         return bool(self.acknowledgement and self.acknowledgement.journaled)
 
+    @property
+    def is_paused(self) -> bool:
+        """It waits in a queue that is paused, as far as the agent told."""
+        if self.report is not None:
+            return self.report.get("paused") is True
+        return bool(self.acknowledgement and self.acknowledgement.paused)
+
     def taken_over(self, epoch: str) -> Delivery:
         """The same, with the agent of that epoch from now on."""
         known = self.acknowledgement

@@ -50,6 +50,7 @@ class SayRun:
     is_watched: bool = False
     """Nobody has said what to wait for: whoever sits there sees it, and leaves when it takes too long."""
 
+    is_told_of_pause: bool = False
     trace: TraceContext = field(default_factory=lambda: TraceContext.of_environment(os.environ))
     """What calls this command has it as a step of a trace."""
 
@@ -69,8 +70,8 @@ class SayRun:
                         await is_next()
                         said = await client.say(request)
                 self._tell_place(said)
-                async with asyncio.timeout_at(ends_at):
-                    said = await client.wait(said, self.level, timeout_s=bound_s)
+                left_s = max(0.1, round(ends_at - asyncio.get_running_loop().time(), 1))
+                said = await client.wait(said, self.level, timeout_s=left_s, on_paused=self._tell_pause)
         except TimeoutError as error:
             raise TimedOutError(
                 f"not {self.level} after {bound_s:g} s",
@@ -88,7 +89,11 @@ class SayRun:
                 await client.reach(timeout_s=self.timeout_s or _REACH_TIMEOUT_S, on_wait=output.status)
                 await is_next()
             lines = SayStream(
-                client, self.level, bound_s, on_taken=lambda line: self._show(line, stream=True)
+                client,
+                self.level,
+                bound_s,
+                on_taken=lambda line: self._show(line, stream=True),
+                on_paused=self._tell_pause,
             )
             taken = await lines.feed(self._requests())
             if not taken:
@@ -127,6 +132,7 @@ class SayRun:
         line = f"{words.get(said.level, said.level)}  id={said.id}"
         if said.level == "accepted" and (known := said.acknowledgement):
             line += f"  position={known.position}" + ("  (was known already)" if known.duplicate else "")
+            line += "  (the queue is paused)" if known.paused else ""
             line += "  (not written down: it ends with its agent)" if known.journaled is False else ""
         elif said.report:
             marks = ("route", "route_reason", "provider", "voice_reason", "d01", "d12", "total")
@@ -140,6 +146,12 @@ class SayRun:
             count = said.acknowledgement.position
             lines = "1 line" if count == 1 else f"{count} lines"
             output.status(f"accepted, {lines} before it; Ctrl-C leaves it there")
+
+    def _tell_pause(self) -> None:
+        """Once: that nothing begins, to whoever waits."""
+        if not self.is_told_of_pause:
+            self.is_told_of_pause = True
+            output.status("paused: nothing begins until `liba queue resume`")
 
     def _judge(self, said: Delivery) -> None:
         if said.level == "sent" and self.level != "accepted" and not self.is_watched:

@@ -20,15 +20,26 @@ _FOLLOWED_S = 3600.0
 """How long a line may take to be over while others are handed over: an hour's queue."""
 
 
-class Agent(Protocol):
-    """Who speaks; see AgentClient."""
+class Taker(Protocol):
+    """Who takes what is to be said; see AgentClient."""
 
     async def say(self, request: SayRequest) -> Delivery: ...
 
-    async def wait(self, said: Delivery, level: str, *, timeout_s: float) -> Delivery: ...
+
+class Agent(Taker, Protocol):
+    """Who can be asked what became of it, too."""
+
+    async def wait(
+        self,
+        said: Delivery,
+        level: str,
+        *,
+        timeout_s: float,
+        on_paused: Callable[[], None] | None = None,
+    ) -> Delivery: ...
 
 
-async def hand_over(agent: Agent, request: SayRequest, *, timeout_s: float) -> Delivery:
+async def hand_over(agent: Taker, request: SayRequest, *, timeout_s: float) -> Delivery:
     """Says it as soon as the agent takes it, asking less and less often.
 
     Raises RefusedError for a refusal that does not pass in a moment, TimedOutError.
@@ -65,6 +76,9 @@ class SayStream:
     """For a line to be taken, and, once the last one is, for each to reach the level."""
 
     on_taken: Callable[[Delivery], None]
+    on_paused: Callable[[], None] = lambda: None
+    """Called while the queue is paused: no time passes then."""
+
     _outcomes: dict[str, Delivery | LibaError] = field(default_factory=dict)
 
     async def feed(self, requests: AsyncIterator[SayRequest]) -> list[Delivery]:
@@ -91,7 +105,10 @@ class SayStream:
         known = self._outcomes.get(line.id)
         if isinstance(known, LibaError):
             raise known
-        return known or await self.agent.wait(line, self.level, timeout_s=self.timeout_s)
+        return known or await self._wait(line, self.timeout_s)
+
+    async def _wait(self, line: Delivery, timeout_s: float) -> Delivery:
+        return await self.agent.wait(line, self.level, timeout_s=timeout_s, on_paused=self.on_paused)
 
     async def _follow(self, lines: asyncio.Queue[Delivery]) -> None:
         """Notes what becomes of each line, one after the other, as they are spoken."""
@@ -99,7 +116,7 @@ class SayStream:
             line = await lines.get()
             while line.id not in self._outcomes:
                 try:
-                    self._outcomes[line.id] = await self.agent.wait(line, self.level, timeout_s=_FOLLOWED_S)
+                    self._outcomes[line.id] = await self._wait(line, _FOLLOWED_S)
                 except UnreachableError:  # it has its own patience; handing over fails if it stays so
                     continue
                 except LibaError as error:

@@ -16,7 +16,17 @@ from libacli.core.delivery import Delivery
 from libacli.core.event import AgentStatus
 from libacli.core.lifecycle import LEVEL_STATES, SETTLED, has_reached
 from libacli.core.messages import SayRequest, StatusRequest, parse_object
-from libacli.core.protocol import SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD
+from libacli.core.protocol import (
+    CANCEL_METHOD,
+    MOVE_METHOD,
+    PAUSE_METHOD,
+    RESUME_METHOD,
+    SAY_METHOD,
+    SAY_TOPIC,
+    STATUS_METHOD,
+    STOP_METHOD,
+)
+from libacli.core.queue_requests import CancelRequest, MoveRequest, PauseAnswer
 from libacli.core.reasons import refusal
 from libacli.edges.livekit.agent_locator import AgentLocator, pauses
 from libacli.edges.livekit.api import LiveKitApi
@@ -149,8 +159,18 @@ class AgentClient:
         except RefusedError as error:
             raise _not_understood(str(error)) from error
 
-    async def wait(self, said: Delivery, level: str, *, timeout_s: float) -> Delivery:
+    async def wait(
+        self,
+        said: Delivery,
+        level: str,
+        *,
+        timeout_s: float,
+        on_paused: Callable[[], None] | None = None,
+    ) -> Delivery:
         """Waits until `said` has reached `level` (`accepted`, `audible`, `done`).
+
+        While the queue is paused no time passes of `timeout_s`, and `on_paused` is called each time that it
+        is found so; without `on_paused` it passes all the same.
 
         What was only `sent` comes back at once: who cannot ask the agent cannot ask about it either.
         Raises InterruptedSpeechError when it ended before its end, or its agent did; UnreachableError when
@@ -161,13 +181,18 @@ class AgentClient:
             return said
         ends_at = _now() + timeout_s
         try:
-            async with asyncio.timeout_at(ends_at):
+            async with asyncio.timeout_at(ends_at) as bound:
                 while not has_reached(said.level, level):
                     asked_at = _now()
                     late_s = min(self._late_s, max(0.0, ends_at - _LAST_S - asked_at))
                     said = await self._poll(said, level, late_s)
-                    if not has_reached(said.level, level):
-                        await asyncio.sleep(max(0.0, asked_at + _LEAST_PAUSE_S - _now()))
+                    if has_reached(said.level, level):
+                        break
+                    if on_paused and said.is_paused:
+                        on_paused()
+                        ends_at += max(_LEAST_PAUSE_S, _now() - asked_at)
+                        bound.reschedule(ends_at)
+                    await asyncio.sleep(max(0.0, asked_at + _LEAST_PAUSE_S - _now()))
         except TimeoutError as error:
             raise TimedOutError(
                 f"{said.id} was {said.level} but not {level} after {timeout_s:g} s",
@@ -183,6 +208,37 @@ class AgentClient:
         if not isinstance(stopped, list):
             raise _not_understood("it does not say what was stopped")
         return [str(utterance_id) for utterance_id in stopped]
+
+    async def cancel(self, utterance_id: str, *, is_own: bool = False) -> dict[str, Any]:
+        """Takes one that waits out of the queue, `is_own`: if it is on the same account; its report.
+
+        Raises RefusedError when it does not wait.
+        """
+        return _checked(await self._of_queue(CANCEL_METHOD, CancelRequest(utterance_id, is_own).encode()))
+
+    async def move(self, asked: MoveRequest) -> dict[str, Any]:
+        """Puts one that waits elsewhere; its report, with its `position` and `priority`.
+
+        Raises RefusedError when one of them does not wait.
+        """
+        return _checked(await self._of_queue(MOVE_METHOD, asked.encode()))
+
+    async def pause(self, is_paused: bool = True) -> PauseAnswer:
+        """Has nothing new begin, or, with `is_paused` false, go on."""
+        answer = await self._of_queue(PAUSE_METHOD if is_paused else RESUME_METHOD, {})
+        try:
+            return PauseAnswer.read(answer)
+        except RefusedError as error:
+            raise _not_understood(str(error)) from error
+
+    async def _of_queue(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Raises RefusedError, `old_agent`, where the agent has no such method."""
+        try:
+            return await self._ask(method, body)
+        except RefusedError as error:
+            if error.reason != "unsupported_method":
+                raise
+            raise refusal("old_agent", f"the agent is too old: it has no {method}") from error
 
     async def status(self, *, ended: int = 0) -> AgentStatus:
         """What the agent says of itself, and the reports of what it is `speaking` and what is `waiting`, and
@@ -207,9 +263,7 @@ class AgentClient:
 
     async def _report(self, asked: StatusRequest) -> dict[str, Any]:
         answer = await self._ask(STATUS_METHOD, asked.encode(), late_s=asked.wait_s)
-        if not (isinstance(answer.get("epoch"), str) and isinstance(answer.get("state"), str)):
-            raise _not_understood("it is no report")
-        return answer
+        return _checked(answer)
 
     async def _poll(self, said: Delivery, level: str, late_s: float) -> Delivery:
         """`said` as the agent knows it when it has reached `level`, or after `late_s`; see `wait`."""
@@ -299,6 +353,13 @@ async def open_client(
     """A client for the agent of that name in `room`."""
     async with LiveKitApi(credentials) as api:
         yield AgentClient(api, AgentLocator(api, room=room, agent_name=agent_name))
+
+
+def _checked(report: dict[str, Any]) -> dict[str, Any]:
+    """An agent's report. Raises LibaError when it is none."""
+    if not all(isinstance(report.get(name), str) for name in ("id", "epoch", "state")):
+        raise _not_understood("it is no report")
+    return report
 
 
 def _now() -> float:

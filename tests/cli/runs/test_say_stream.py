@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -38,7 +38,14 @@ class Speaking:
         self._ends_at[request.id] = begins_at + self._line_s
         return Delivery.accepted(Acknowledgement(request.id, waiting))
 
-    async def wait(self, said: Delivery, level: str, *, timeout_s: float) -> Delivery:
+    async def wait(
+        self,
+        said: Delivery,
+        level: str,
+        *,
+        timeout_s: float,
+        on_paused: Callable[[], None] | None = None,
+    ) -> Delivery:
         while True:
             if now() < self.unreachable_until:
                 await asyncio.sleep(10.0)
