@@ -110,9 +110,7 @@ class SayAnswer(BaseModel):
         default=None,
         description="Whether the agent that follows says it, if this one dies; null: nothing is written down",
     )
-    paused: bool = Field(
-        default=False, description="Its queue is paused: it does not begin until that is over"
-    )
+    paused: bool = Field(default=False, description="The queue is paused: nothing begins meanwhile")
     state: str = Field(
         description=f"{', '.join(f'`{state}`' for state in MOVES if state != 'rejected')}; "
         "`lost` when its agent is gone"

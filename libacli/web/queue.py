@@ -44,7 +44,7 @@ async def move_line(
 ) -> Moved:
     """Puts one line that waits elsewhere: first, last, or before another one.
 
-    It takes the priority of its new place: that of the line which it goes before, or, as the last one, behind.
+    It takes the priority of its new place: that of the line which it goes before; as the last one, behind.
     """
     caller.check_can_control()
     wanted = caller.room_or(services.settings.say_room, room)
@@ -54,7 +54,10 @@ async def move_line(
 
 @router.post("/api/rooms/{room:path}/queue/pause", summary="Pause the queue", responses=_RESPONSES)
 async def pause_queue(services: ServicesDependency, caller: CallerDependency, room: RoomName) -> QueueState:
-    """What is spoken is finished, nothing new begins, texts are taken all the same; no time to live passes."""
+    """What is spoken is finished, nothing new begins, texts are taken all the same.
+
+    What waits gets no older: no time to live passes.
+    """
     return await _pause(services, caller, room, is_paused=True)
 
 

@@ -197,7 +197,7 @@ class FakeGateway:
     ) -> dict[str, Any]:
         self._called("cancel", room)
         agent = self._waiting_at(room, utterance_id)
-        if is_own and agent.accounts[utterance_id] != on_behalf:
+        if is_own and agent.accounts.get(utterance_id, on_behalf) != on_behalf:
             raise refusal("not_yours", "this line is another's: you may cancel your own alone")
         self.becomes(room, utterance_id, "interrupted", reason="cancelled")
         return {"epoch": agent.epoch, **agent.reports[utterance_id]}
