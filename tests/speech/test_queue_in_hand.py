@@ -157,7 +157,8 @@ async def test_a_line_that_is_moved_where_it_is_stays_there() -> None:
     async with open_office() as office:
         say(office, "a", "b")
         await asyncio.sleep(0.1)
-        for where in ({"to": "first"}, {"to": "last"}, {"before": "b"}):
+        places: list[dict[str, Any]] = [{"to": "first"}, {"to": "last"}, {"before": "b"}]
+        for where in places:
             assert ask(office, MOVE_METHOD, id="b", **where)["position"] == 1
         assert waiting(office) == ["b"]
 

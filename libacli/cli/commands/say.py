@@ -45,9 +45,7 @@ def say(
     ] = None,
     timeout: Annotated[
         float | None,
-        typer.Option(
-            "--timeout", min=0.1, help="Seconds to wait, pauses of the queue aside [default: fits the text]"
-        ),
+        typer.Option("--timeout", min=0.1, help="Seconds to wait, pauses aside [default: fits the text]"),
     ] = None,
     markdown: Annotated[
         Markdown | None,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -93,10 +94,10 @@ async def test_each_line_is_told_when_it_is_taken_and_not_when_all_are() -> None
 
 async def test_a_line_that_did_not_come_to_its_end_is_told_in_its_turn() -> None:
     class Interrupted(Speaking):
-        async def wait(self, said: Delivery, level: str, *, timeout_s: float) -> Delivery:
+        async def wait(self, said: Delivery, level: str, **asked: Any) -> Delivery:
             if said.id == "p-1":
                 raise InterruptedSpeechError("p-1 was interrupted: stopped")
-            return await super().wait(said, level, timeout_s=timeout_s)
+            return await super().wait(said, level, **asked)
 
     stream = SayStream(Interrupted(), "done", 60.0, on_taken=lambda line: None)
     first, second, third = await stream.feed(lines(3, every_s=10.0))
