@@ -17,7 +17,9 @@ from libacli.cli.options import (
 )
 from libacli.errors import UsageError
 
-_HELP = """Show what an agent speaks, what waits, and what may be spent; or change what waits.
+_HELP = """Show what an agent speaks and what waits, or change it.
+
+It shows what may be spent, too.
 
 \b
 liba queue --room demo
@@ -126,9 +128,9 @@ def pause(
     api_secret: ApiSecret = None,
     config: ConfigFile = None,
 ) -> None:
-    """Have nothing new begin; what is spoken is finished, and texts are taken all the same.
+    """Have nothing new begin until the queue is resumed.
 
-    What waits does not get older: no time of --ttl, and none of --wait, passes. It lasts until
+    What is spoken is finished, and texts are taken all the same. What waits does not get older: no time of --ttl, and none of --wait, passes. It lasts until
     `liba queue resume`; without say.journal no longer than the agent.
 
     \b
