@@ -130,8 +130,8 @@ def pause(
 ) -> None:
     """Have nothing new begin until the queue is resumed.
 
-    What is spoken is finished, and texts are taken all the same. What waits does not get older: no time of --ttl, and none of --wait, passes. It lasts until
-    `liba queue resume`; without say.journal no longer than the agent.
+    What is spoken is finished, and texts are taken all the same. What waits gets no older: no time of
+    --ttl, and none of --wait, passes. Without say.journal it lasts no longer than the agent.
 
     \b
     liba queue pause --room demo
