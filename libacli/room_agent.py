@@ -168,6 +168,7 @@ class _RoomAgent:
         await parts.transport.look_for_takeover(parts.epoch)
         if parts.transport.is_room_closed:  # nobody follows
             parts.speaker.stop(reason="the room was closed")
+            parts.speaker.resume()
         elif parts.scribe:
             await parts.scribe.confirm()
             parts.speaker.hand_on_waiting()

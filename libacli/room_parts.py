@@ -160,6 +160,7 @@ def assemble(
         ),
         counters=(all_meters,),
         on_begin=captions.begin if captions else _nothing,
+        on_queue=(transport.take_event, all_meters.take_queue_news),
     )
     journal = journal or make_journal(settings, room.name, epoch=epoch, clock=wall_clock)
 
@@ -214,6 +215,7 @@ def _facts(
         voice_state=voice.reason if isinstance(voice, ChainVoice) else "",
         avatar=sinks.avatar_state,
         queue=speaker.queue_length,
+        paused=speaker.is_paused,
         epoch=epoch,
         encryption=encryption.state,
     )

@@ -37,6 +37,18 @@ class JournalContract:
         await first.write([], [ONE_IS_DONE])
         assert await journal_for("next").take_over() == Legacy((TWO,), (ONE_IS_DONE,))
 
+    async def test_a_pause_is_found_by_the_next_agent_until_it_is_over(self, journal_for: Open) -> None:
+        first = journal_for("first")
+        await first.take_over()
+        await first.write([ONE], [], paused_at=NOW - 5)
+        second = journal_for("second")
+        assert await second.take_over() == Legacy((ONE,), (), NOW - 5)
+        await second.write([TWO], [], paused_at=NOW - 5)
+        third = journal_for("third")
+        assert await third.take_over() == Legacy((ONE, TWO), (), NOW - 5)
+        await third.write([], [])
+        assert await journal_for("fourth").take_over() == Legacy((ONE, TWO))
+
     async def test_a_line_that_has_begun_is_the_same_line(self, journal_for: Open) -> None:
         first = journal_for("first")
         await first.take_over()

@@ -16,7 +16,16 @@ from livekit import rtc
 
 from libacli.core.journal import Ended, Legacy, Line
 from libacli.core.lifecycle import OUTCOMES
-from libacli.core.protocol import CAN_SAY_ATTRIBUTE, SAY_METHOD, STATUS_METHOD, STOP_METHOD
+from libacli.core.protocol import (
+    CAN_SAY_ATTRIBUTE,
+    CANCEL_METHOD,
+    MOVE_METHOD,
+    PAUSE_METHOD,
+    RESUME_METHOD,
+    SAY_METHOD,
+    STATUS_METHOD,
+    STOP_METHOD,
+)
 from libacli.edges.livekit.fakes import FakeParticipant, FakeRoom
 from libacli.room_agent import DRAIN_TIMEOUT_S
 from libacli.speech.fake_journal import FakeJournal, JournalShelf
@@ -52,8 +61,10 @@ class MortalJournal(FakeJournal):
         super()._check_held()
         self.moments.append(now())
 
-    async def write(self, lines: Sequence[Line], ended: Sequence[Ended]) -> None:
-        await self._alive(super().write(lines, ended))
+    async def write(
+        self, lines: Sequence[Line], ended: Sequence[Ended], *, paused_at: float | None = None
+    ) -> None:
+        await self._alive(super().write(lines, ended, paused_at=paused_at))
 
     async def take_over(self) -> Legacy:
         found: Legacy = await self._alive(super().take_over())
@@ -412,6 +423,77 @@ async def test_an_id_that_has_ended_is_a_duplicate_and_answered_for_with_the_nex
         await asyncio.sleep(3.0)
         await second.leave()
     assert play.ears.begun == ["a"]
+
+
+async def test_what_was_moved_keeps_its_place_and_what_was_cancelled_nobody_says(play: Play) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        first, second = play.life(), play.life()
+        await first.begin(tasks)
+        for name in "abcde":
+            await first.say(name)
+        assert (await first.ask(MOVE_METHOD, id="e", before="b"))["journaled"] is True
+        assert (await first.ask(MOVE_METHOD, id="b", to="last"))["position"] == 4
+        assert (await first.ask(CANCEL_METHOD, id="c"))["journaled"] is True
+        first.kill()
+        await second.begin(tasks)
+        report = await second.ask(STATUS_METHOD, id="c")
+        assert (report["state"], report["reason"]) == ("interrupted", "cancelled")
+        await asyncio.sleep(15.0)
+        await second.leave()
+    assert play.ears.whole == ["a", "e", "d", "b"]
+
+
+async def test_a_pause_outlives_its_agent_and_no_time_to_live_runs_meanwhile(play: Play) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        first, second, third = play.life(), play.life(), play.life()
+        await first.begin(tasks)
+        assert (await first.ask(PAUSE_METHOD))["journaled"] is True
+        await first.say("a", ttl_ms=3000)
+        await asyncio.sleep(60.0)
+        first.kill()
+        await second.begin(tasks)
+        assert (await second.ask(STATUS_METHOD))["paused"] is True
+        await asyncio.sleep(60.0)
+        await second.leave()  # nothing of it is spoken, and it does not take long
+        assert play.ears.begun == []
+        await third.begin(tasks)
+        assert (await third.ask(RESUME_METHOD))["changed"] is True
+        await asyncio.sleep(3.0)
+        await third.leave()
+    assert play.ears.whole == ["a"]
+    assert play.shelf.paused_at is None
+
+
+async def test_a_pause_without_a_line_outlives_its_agent_too(play: Play) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        first, second = play.life(), play.life()
+        await first.begin(tasks)
+        await first.ask(PAUSE_METHOD)
+        await first.leave()
+        await second.begin(tasks)
+        assert (await second.say("a"))["paused"] is True
+        await asyncio.sleep(10.0)
+        assert play.ears.begun == []
+        await second.ask(RESUME_METHOD)
+        await asyncio.sleep(3.0)
+        await second.leave()
+    assert play.ears.whole == ["a"]
+
+
+async def test_how_long_it_was_paused_counts_with_the_next_agent_too(play: Play) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        first, second = play.life(), play.life()
+        await first.begin(tasks)
+        await first.say("a")
+        await first.say("b", ttl_ms=8000)
+        await first.ask(PAUSE_METHOD)
+        await asyncio.sleep(60.0)
+        await first.ask(RESUME_METHOD)
+        first.kill()
+        await second.begin(tasks)
+        await asyncio.sleep(8.0)
+        await second.leave()
+    assert play.ears.whole == ["a", "b"]
 
 
 async def test_what_was_stopped_nobody_says_again(play: Play) -> None:

@@ -59,7 +59,7 @@ class AnywhereGroup(TyperGroup):
         before = {option: value for option, value in ctx.meta.get(_BEFORE, {}).items() if option in known}
         rest = super().parse_args(ctx, [*_written(before), *args])
         for param in self._own:  # of one that does something alone, should it not be alone
-            if not param.expose_value or param.opts[0] not in _handed_on():
+            if not param.expose_value:
                 continue
             if (value := ctx.params.get(param.name)) not in (None, False):
                 _note(ctx, param.opts[0], value)
@@ -143,11 +143,6 @@ def _missing(params: Iterable[Any], wanted: Iterable[Any]) -> list[Any]:
     """Those of `wanted` that are not among `params`."""
     there = {spelled for param in params for spelled in param.opts}
     return [option for option in wanted if option.opts[0] not in there]
-
-
-@cache
-def _handed_on() -> frozenset[str]:
-    return frozenset(option.opts[0] for option in _options(_of_commands))
 
 
 @cache

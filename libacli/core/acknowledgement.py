@@ -26,6 +26,9 @@ class Acknowledgement:
     journaled: bool | None = None
     """Whether it is written down for the agent that follows; None: this agent writes nothing down."""
 
+    paused: bool = False
+    """Nothing begins until the queue is resumed."""
+
     def encode(self) -> dict[str, Any]:
         """The answer as JSON members."""
         return {
@@ -33,6 +36,7 @@ class Acknowledgement:
             "id": self.id,
             "position": self.position,
             "duplicate": self.duplicate,
+            **({"paused": True} if self.paused else {}),
             **({} if self.journaled is None else {"journaled": self.journaled}),
         }
 
@@ -48,5 +52,6 @@ class Acknowledgement:
             }:
                 journaled = members.get("journaled")
                 known = journaled if isinstance(journaled, bool) else None
-                return cls(utterance_id, position, duplicate, epoch, known)
+                is_paused = members.get("paused") is True
+                return cls(utterance_id, position, duplicate, epoch, known, is_paused)
         raise RefusedError("malformed", "it is no acknowledgement")

@@ -6,7 +6,7 @@ import bisect
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.audio import FRAME_MS, frames_of, is_audible
@@ -14,6 +14,7 @@ from libacli.core.event import Report
 from libacli.core.lifecycle import FINAL_STATES, State, check_move
 from libacli.core.messages import SayRequest
 from libacli.core.passage import Passage
+from libacli.core.queue_requests import MoveRequest
 from libacli.core.reasons import refusal
 from libacli.core.route import RouteName
 from libacli.core.timeline import Timeline
@@ -83,6 +84,12 @@ class Utterance:
 
     is_owners: bool = False
     """The owner has it said, and no guest."""
+
+    paused_s: float = 0.0
+    """For how long of its waiting the queue was paused: that does not count against its time to live."""
+
+    rank: float = 0.0
+    """Less goes first; of a queue that knows it."""
 
     is_handed_on: bool = False
     """It is another agent's to say: nothing more is told of it here."""
@@ -169,15 +176,11 @@ class Utterance:
         )
 
 
-@dataclass(order=True)
-class _Place:
-    key: tuple[float, int]
-    utterance: Utterance = field(compare=False)
-
-
 class Backlog:
     """Utterances in the order they are to be spoken: higher priority first, then first come first served.
 
+    One that is moved takes the priority of its new place, so that this holds on for whatever comes after it.
+    While it is paused nothing is next, and what waits does not get older; it takes what comes all the same.
     Holds at most `limit` waiting ones, and where others have filled it a quarter more of the owner's.
     Remembers what became of an id for `memory_s` seconds after its end, so that a repeated request is
     answered and not spoken again; one that repeats the id alone, with something else to say, is refused.
@@ -187,17 +190,21 @@ class Backlog:
         self._limit = limit
         self._memory_s = memory_s
         self._memory_count = memory_count
-        self._waiting: list[_Place] = []
+        self._waiting: list[Utterance] = []
         self._known: OrderedDict[str, Utterance] = OrderedDict()
-        self._arrivals = 0
         self._closed = False
+        self._paused_at: float | None = None
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     @property
     def waiting(self) -> list[Utterance]:
-        return [place.utterance for place in self._waiting]
+        return list(self._waiting)
+
+    @property
+    def is_paused(self) -> bool:
+        return self._paused_at is not None
 
     def offer(
         self,
@@ -214,13 +221,14 @@ class Backlog:
             # What an agent before this one has said is known by its id alone: its text is kept nowhere.
             if known.request.text and known.request.fingerprint != request.fingerprint:
                 raise refusal("id_reused", "this id is that of another text, or of another voice")
-            return Acknowledgement(request.id, self._position(known, speaking), duplicate=True)
+            return self._acknowledged(known, speaking, duplicate=True)
         self.check_open()
         if len(self._waiting) >= self._limit and not (is_owners and self._has_owners_place()):
-            raise RefusedError("queue_full", f"{self._limit} utterances are waiting already")
+            why = ", and the queue is paused" if self.is_paused else ""
+            raise RefusedError("queue_full", f"{self._limit} utterances are waiting already{why}")
         utterance = Utterance(request, Timeline(t0=now), account=account, is_owners=is_owners)
         self._put(utterance)
-        return Acknowledgement(request.id, self._position(utterance, speaking))
+        return self._acknowledged(utterance, speaking)
 
     def take_up(self, utterance: Utterance) -> None:
         """Takes one that was accepted elsewhere, however many wait; a `resumed` one goes first."""
@@ -234,6 +242,17 @@ class Backlog:
         """The utterance of that id, waiting, spoken or remembered."""
         return self._known.get(utterance_id)
 
+    def find_waiting(self, utterance_id: str) -> Utterance:
+        """The utterance of that id, if it waits. Raises RefusedError, which says what became of it."""
+        utterance = self._known.get(utterance_id)
+        if utterance is None:
+            raise refusal("unknown_utterance", "the agent knows of no utterance with this id")
+        if utterance.is_over:
+            raise refusal("not_waiting", f"it does not wait any more: it is {utterance.state}")
+        if utterance not in self._waiting:
+            raise refusal("being_spoken", "it does not wait any more: it is being spoken")
+        return utterance
+
     def ended(self, count: int) -> list[Utterance]:
         """Those that ended last, as far as they are remembered; the newest one last."""
         over = [utterance for utterance in self._known.values() if utterance.state in FINAL_STATES]
@@ -242,19 +261,20 @@ class Backlog:
 
     def peek(self) -> Utterance | None:
         """The utterance that is next."""
-        return self._waiting[0].utterance if self._waiting else None
+        return self._waiting[0] if self._waiting and not self.is_paused else None
 
     def pop(self) -> Utterance | None:
         """Takes out the utterance that is next."""
-        return self._waiting.pop(0).utterance if self._waiting else None
+        return self._waiting.pop(0) if self._waiting and not self.is_paused else None
 
     def expire(self, now: float) -> list[Utterance]:
         """Takes out those that have waited longer than they are worth; they are `expired`."""
         stale = [
-            place
-            for place in self._waiting
-            if (ttl_ms := place.utterance.request.ttl_ms) is not None
-            and (now - place.utterance.timeline.t0) * 1000 > ttl_ms
+            utterance
+            for utterance in self._waiting
+            if (ttl_ms := utterance.request.ttl_ms) is not None
+            and (now - utterance.timeline.t0 - utterance.paused_s) * 1000 > ttl_ms
+            and not self.is_paused
         ]
         return self._end(stale, "expired", now, "waited too long")
 
@@ -264,16 +284,51 @@ class Backlog:
 
     def drop(self, utterance_id: str, now: float, *, reason: str) -> list[Utterance]:
         """Takes out the one with this id, if it waits."""
-        found = [place for place in self._waiting if place.utterance.id == utterance_id]
+        found = [utterance for utterance in self._waiting if utterance.id == utterance_id]
         return self._end(found, "interrupted", now, reason)
 
     def hand_on(self, now: float, *, keeps: Callable[[Utterance], bool]) -> list[Utterance]:
         """Takes out those that another agent says."""
-        places = [place for place in self._waiting if keeps(place.utterance)]
-        for place in places:
-            self._waiting.remove(place)
-            place.utterance.hand_on(now)
-        return [place.utterance for place in places]
+        kept = [utterance for utterance in self._waiting if keeps(utterance)]
+        for utterance in kept:
+            self._waiting.remove(utterance)
+            utterance.hand_on(now)
+        return kept
+
+    def move(self, asked: MoveRequest) -> int:
+        """Puts one that waits elsewhere; how many of those that wait go before it then.
+
+        It takes the priority of the one that it is put before, or, as the last one, behind. Raises
+        RefusedError when it, or that other one, does not wait.
+        """
+        moved = self.find_waiting(asked.id)
+        if asked.before:
+            self.find_waiting(asked.before)
+        others = [utterance for utterance in self._waiting if utterance is not moved]
+        if asked.before == asked.id or not others:
+            return self._waiting.index(moved)
+        ids = [utterance.id for utterance in others]
+        place = ids.index(asked.before) if asked.before else 0 if asked.to == "first" else len(others)
+        moved.rank = others[min(place, len(others) - 1)].rank
+        if math.isfinite(moved.rank):
+            moved.request = replace(moved.request, priority=-int(moved.rank))
+        self._waiting = [*others[:place], moved, *others[place:]]
+        return place
+
+    def pause(self, now: float) -> bool:
+        """From now on nothing is next; whether that is news."""
+        is_news = not self.is_paused
+        self._paused_at = now if self._paused_at is None else self._paused_at
+        return is_news
+
+    def resume(self, now: float) -> bool:
+        """Goes on; whether it was paused."""
+        if self._paused_at is None:
+            return False
+        for utterance in self._waiting:
+            utterance.paused_s += max(0.0, now - max(self._paused_at, utterance.timeline.t0))
+        self._paused_at = None
+        return True
 
     def check_open(self) -> None:
         """Raises RefusedError once it was closed."""
@@ -285,26 +340,26 @@ class Backlog:
         self._closed = True
 
     def _put(self, utterance: Utterance) -> None:
-        self._arrivals += 1
-        first = -math.inf if utterance.resumed else -utterance.request.priority
-        bisect.insort(self._waiting, _Place((first, self._arrivals), utterance))
+        utterance.rank = -math.inf if utterance.resumed else -utterance.request.priority
+        bisect.insort(self._waiting, utterance, key=lambda one: one.rank)
         self._known[utterance.id] = utterance
 
     def _has_owners_place(self) -> bool:
         """Whether one more of the owner's fits where all places are taken."""
-        return sum(place.utterance.is_owners for place in self._waiting) < max(1, self._limit // 4)
+        return sum(utterance.is_owners for utterance in self._waiting) < max(1, self._limit // 4)
 
-    def _end(self, places: list[_Place], state: State, now: float, reason: str) -> list[Utterance]:
-        for place in places:
-            self._waiting.remove(place)
-            place.utterance.become(state, now, reason=reason)
-        return [place.utterance for place in places]
+    def _end(self, ending: list[Utterance], state: State, now: float, reason: str) -> list[Utterance]:
+        for utterance in ending:
+            self._waiting.remove(utterance)
+            utterance.become(state, now, reason=reason)
+        return ending
 
-    def _position(self, utterance: Utterance, speaking: Utterance | None) -> int:
-        for index, place in enumerate(self._waiting):
-            if place.utterance is utterance:
-                return index + (speaking is not None)
-        return 0
+    def _acknowledged(
+        self, utterance: Utterance, speaking: Utterance | None, *, duplicate: bool = False
+    ) -> Acknowledgement:
+        waits = utterance in self._waiting
+        position = self._waiting.index(utterance) + (speaking is not None) if waits else 0
+        return Acknowledgement(utterance.id, position, duplicate=duplicate, paused=waits and self.is_paused)
 
     def _forget(self, now: float) -> None:
         excess = len(self._known) - self._memory_count

@@ -42,6 +42,13 @@ class Delivery:
         ahead_s = (self.report or {}).get("ahead_s")
         return ahead_s if isinstance(ahead_s, int | float) else 0.0
 
+    @property
+    def is_paused(self) -> bool:
+        """It waits in a queue that is paused, as far as the agent told."""
+        if self.report is not None:
+            return self.report.get("paused") is True
+        return bool(self.acknowledgement and self.acknowledgement.paused)
+
     def taken_over(self, epoch: str) -> Delivery:
         """The same, with the agent of that epoch from now on."""
         known = self.acknowledgement

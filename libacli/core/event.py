@@ -53,12 +53,15 @@ class AgentFacts:
     voice_state: str = ""
     """Why it is not the voice that is asked first; empty when it is."""
 
+    paused: bool = False
+    """Nothing begins until the queue is resumed."""
+
     encryption: str = ""
     """`encrypted`: sound and picture are, from end to end; with why they cannot be read; empty: not."""
 
     def encode(self) -> dict[str, Any]:
         members = {"epoch": self.epoch, **asdict(self)}
-        for name in ("voice_state", "encryption"):
+        for name in ("voice_state", "paused", "encryption"):
             if not members[name]:
                 del members[name]
         return members
@@ -208,6 +211,23 @@ class Rejection:
 
 
 @dataclass(frozen=True)
+class QueueNews:
+    """The queue itself has changed, and no utterance: whoever wants to know its order asks for the status."""
+
+    facts: AgentFacts
+    change: str
+    """A `QueueChange`, or a word that another version knows."""
+
+    def encode(self) -> dict[str, Any]:
+        return {"queue_change": self.change, **self.facts.encode()}
+
+    @classmethod
+    def read(cls, members: Mapping[str, Any]) -> QueueNews:
+        """Raises RefusedError."""
+        return cls(AgentFacts.read(members), read_text("queue_change", members.get("queue_change")))
+
+
+@dataclass(frozen=True)
 class AgentStatus:
     """An agent's answer to what it speaks and what waits."""
 
@@ -289,6 +309,7 @@ _FACTS: Mapping[str, Reader] = {
     **dict.fromkeys(("room", "agent", "model", "voice_state", "avatar", "encryption"), read_text),
     "queue": read_count,
     "epoch": read_text,
+    "paused": read_flag,
 }
 REPORT_READERS: Mapping[str, Reader] = {
     "id": read_text,
@@ -326,8 +347,10 @@ _USAGE: Mapping[str, Reader] = {
 }
 
 
-def read_event(members: Mapping[str, Any]) -> Event | Rejection:
+def read_event(members: Mapping[str, Any]) -> Event | Rejection | QueueNews:
     """What an agent told everybody in its room. Raises RefusedError."""
+    if "queue_change" in members:
+        return QueueNews.read(members)
     return Rejection.read(members) if members.get("state") == "rejected" else Event.read(members)
 
 

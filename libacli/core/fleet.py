@@ -66,6 +66,9 @@ class FleetLine:
     """Id of what is spoken; empty: nothing."""
 
     queue: int
+    paused: bool
+    """Nothing begins until somebody resumes it."""
+
     utterances: int
     """That have ended since this was watched, and before, as far as the agent told."""
 
@@ -200,6 +203,7 @@ class Fleet:
             avatar=facts.avatar,
             speaking=room.speaking,
             queue=facts.queue,
+            paused=facts.paused,
             utterances=board.count,
             latency=latencies[-1] if latencies else None,
             p50=told.get("p50"),

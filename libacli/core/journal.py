@@ -8,11 +8,13 @@ as its id is known.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from libacli.core.lifecycle import OUTCOMES, State
+from libacli.core.members import read_amount
 from libacli.core.messages import MAX_REQUEST_BYTES, SayRequest, read_say
 from libacli.errors import RefusedError
 
@@ -37,7 +39,7 @@ class Line:
 
     id: str
     number: int
-    """Its place in the order of acceptance; higher ones came later."""
+    """Its place in the order of acceptance, or in that which somebody gave them; higher ones come later."""
 
     sealed: str
     """All the rest, encrypted; see `encode_entry`."""
@@ -92,6 +94,8 @@ class Legacy:
     """In the order of their acceptance."""
 
     ended: tuple[Ended, ...] = ()
+    paused_at: float | None = None
+    """Since when the queue is paused, in POSIX seconds; None: it is not."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,8 @@ class Entry:
     """Who pays for it."""
 
     is_owners: bool = False
+    paused_s: float = 0.0
+    """For how long it waited while the queue was paused."""
 
 
 def encode_entry(entry: Entry) -> bytes:
@@ -115,6 +121,7 @@ def encode_entry(entry: Entry) -> bytes:
         "account": entry.account,
         "is_owners": entry.is_owners,
         "say": entry.request.encode(),
+        **({"paused_s": round(entry.paused_s, 3)} if entry.paused_s else {}),
     }
     return json.dumps(members).encode()
 
@@ -129,8 +136,21 @@ def decode_entry(plain: bytes) -> Entry:
             "is_owners": bool(owners),
             "say": dict(say),
         }:
-            return Entry(_read_request(say), at, account, owners)
+            return Entry(_read_request(say), at, account, owners, _read_paused(members))
     raise ValueError("it is no entry")
+
+
+def read_paused(told: object) -> float | None:
+    """Since when a queue is paused; what is no time says that it is not."""
+    is_time = isinstance(told, int | float) and not isinstance(told, bool) and math.isfinite(told)
+    return float(told) if is_time else None  # type: ignore[arg-type]
+
+
+def _read_paused(members: Mapping[str, Any]) -> float:
+    try:
+        return read_amount("paused_s", members.get("paused_s", 0.0))
+    except RefusedError as error:
+        raise ValueError(str(error)) from error
 
 
 def _read_request(members: Mapping[str, Any]) -> SayRequest:

@@ -151,7 +151,7 @@ def read_status(members: Mapping[str, Any]) -> StatusRequest:
 def read_stop(members: Mapping[str, Any]) -> str:
     """The id of the only utterance that is to be ended; empty: all are. Raises RefusedError: `malformed`."""
     wanted = members.get("id")
-    return "" if wanted is None else _label("id", wanted)
+    return "" if wanted is None else read_label("id", wanted)
 
 
 def checked_text(text: str, max_text_chars: int) -> str:
@@ -245,7 +245,8 @@ def _text(name: str, value: object) -> str:
     return value
 
 
-def _label(name: str, value: object) -> str:
+def read_label(name: str, value: object) -> str:
+    """An id, or the name of a speaker. Raises RefusedError: `malformed`."""
     text = _text(name, value)
     if not text or len(text) > MAX_ID_CHARS or not text.isprintable():
         raise RefusedError("malformed", f"`{name}` must be 1 to {MAX_ID_CHARS} printable characters")
@@ -272,7 +273,8 @@ def _emotion(name: str, value: object) -> str:
     return str(value)
 
 
-def _flag(name: str, value: object) -> bool:
+def read_flag(name: str, value: object) -> bool:
+    """Raises RefusedError: `malformed`."""
     if not isinstance(value, bool):
         raise RefusedError("malformed", f"`{name}` must be true or false, not {_kind(value)}")
     return value
@@ -295,12 +297,12 @@ def _whole(name: str, value: object, low: int, high: int) -> int:
 
 _READ: dict[str, Callable[[str, object], Any]] = {
     "text": _text,
-    "id": _label,
-    "voice": _label,
+    "id": read_label,
+    "voice": read_label,
     "speed": lambda name, value: float(_number(name, value, 0.25, 4.0)),
     "instructions": _instructions,
     "emotion": _emotion,
-    "interrupt": _flag,
+    "interrupt": read_flag,
     "priority": lambda name, value: _whole(name, value, -100, 100),
     "ttl_ms": lambda name, value: _whole(name, value, 1, MAX_TTL_MS),
     "traceparent": lambda name, value: read_traceparent(value),

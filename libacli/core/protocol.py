@@ -3,7 +3,14 @@
 SAY_METHOD = "liba.say"
 STATUS_METHOD = "liba.status"
 STOP_METHOD = "liba.stop"
-METHODS = (SAY_METHOD, STATUS_METHOD, STOP_METHOD)
+CANCEL_METHOD = "liba.cancel"
+MOVE_METHOD = "liba.move"
+PAUSE_METHOD = "liba.pause"
+RESUME_METHOD = "liba.resume"
+METHODS = (
+    *(SAY_METHOD, STATUS_METHOD, STOP_METHOD),
+    *(CANCEL_METHOD, MOVE_METHOD, PAUSE_METHOD, RESUME_METHOD),
+)
 SAY_TOPIC = "say"
 CHAT_TOPIC = "lk.chat"
 """LiveKit's own: what is typed on its pages comes there."""

@@ -131,6 +131,36 @@ _REFUSALS = (
     RefusalReason(
         "internal", "the agent failed at it, which is a defect of its own; it goes on", 502, is_private=True
     ),
+    RefusalReason(
+        "unknown_utterance",
+        "the agent knows of no line with this id",
+        404,
+        "`liba queue` shows those that wait",
+        is_counted=False,
+    ),
+    RefusalReason(
+        "being_spoken",
+        "the line does not wait, it is being spoken",
+        409,
+        "stop it: liba stop --id",
+        is_counted=False,
+    ),
+    RefusalReason("not_waiting", "the line does not wait, it has ended", 409, is_counted=False),
+    RefusalReason(
+        "not_yours",
+        "the line is another's, and who asks may cancel his own alone",
+        403,
+        "get a token of `liba token --can-say --can-control`",
+        is_private=True,
+        is_counted=False,
+    ),
+    RefusalReason(
+        "old_agent",
+        "the agent is of an earlier version, which cannot do that",
+        502,
+        "restart it with this version: liba agent run",
+        is_counted=False,
+    ),
     RefusalReason("takeover", "somebody joined with the agent's own identity and put it out"),
     RefusalReason(
         "reserved_identity",

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Protocol
 
 from libacli.core.backlog import Utterance
-from libacli.core.event import AgentFacts, Event, Rejection
+from libacli.core.event import AgentFacts, Event, QueueNews, Rejection
+from libacli.core.queue_requests import QueueChange
 
 
 class Outlet(Protocol):
@@ -23,6 +24,7 @@ class Announcer:
     `facts` tells what the agent says of itself now, `wall_clock` the time in POSIX seconds of a moment of the
     loop's clock. `on_begin` is called with each utterance that begins, before it is told: its text is in none
     of the events. `counters` are those of the outlets that only count: they hear of what nobody is told, too.
+    `on_queue` are called when the queue itself has changed.
     """
 
     def __init__(
@@ -33,12 +35,14 @@ class Announcer:
         *,
         counters: Sequence[Outlet] = (),
         on_begin: Callable[[Utterance], None] = lambda utterance: None,
+        on_queue: Sequence[Callable[[QueueNews], None]] = (),
     ) -> None:
         self.facts = facts
         self._wall_clock = wall_clock
         self._outlets = outlets
         self._counters = counters
         self._on_begin = on_begin
+        self._on_queue = on_queue
 
     def announce(self, utterance: Utterance) -> None:
         """Tells what has just become of an utterance."""
@@ -52,6 +56,11 @@ class Announcer:
     def announce_rejection(self, rejection: Rejection) -> None:
         """Tells that a request was not taken."""
         self._hand_out(rejection)
+
+    def announce_queue(self, change: QueueChange) -> None:
+        """Tells that the queue is in another state, or in another order."""
+        for take in self._on_queue:
+            take(QueueNews(self.facts(), change))
 
     def count_rejection(self, rejection: Rejection) -> None:
         """Has it counted that a request was not taken, of which the room is told nothing."""

@@ -24,7 +24,25 @@ from libacli.core.messages import (
     read_status,
     read_stop,
 )
-from libacli.core.protocol import MAX_ANSWER_BYTES, SAY_METHOD, STATUS_METHOD, STOP_METHOD
+from libacli.core.protocol import (
+    CANCEL_METHOD,
+    MAX_ANSWER_BYTES,
+    MOVE_METHOD,
+    PAUSE_METHOD,
+    RESUME_METHOD,
+    SAY_METHOD,
+    STATUS_METHOD,
+    STOP_METHOD,
+)
+from libacli.core.queue_requests import (
+    CancelRequest,
+    MoveRequest,
+    PauseAnswer,
+    PauseRequest,
+    read_cancel,
+    read_move,
+)
+from libacli.core.reasons import refusal
 from libacli.core.usage import Usage
 from libacli.errors import RefusedError
 from libacli.speech.announcer import Announcer
@@ -94,7 +112,7 @@ class Stop:
     """Of the only one that is not to be spoken, or not further; empty: none is."""
 
 
-DeskRequest: TypeAlias = Say | StatusRequest | Stop
+DeskRequest: TypeAlias = Say | StatusRequest | Stop | CancelRequest | MoveRequest | PauseRequest
 
 
 @dataclass(frozen=True)
@@ -180,8 +198,10 @@ class Desk:
 
         To `SAY_METHOD` it is `{"id", "epoch", "position", "duplicate"}`; to `STATUS_METHOD` the report of the
         utterance `id`, while it waits with `ahead_s`, the seconds that what is before it may take, or without
-        an id the agent's status; to `STOP_METHOD`, which ends the utterance `id`, or
-        without one all, `{"stopped": [ids]}`.
+        an id the agent's status; to `STOP_METHOD`, which ends the utterance `id`, or without one all,
+        `{"stopped": [ids]}`. To `CANCEL_METHOD` it is the report of the utterance `id`,
+        which is `interrupted` then; to `MOVE_METHOD` that of the one that waits, with its `position` and
+        `priority`; to `PAUSE_METHOD` and `RESUME_METHOD` see `PauseAnswer`.
         """
         return self._outcome(method, payload, sender, received_at).answer
 
@@ -198,7 +218,7 @@ class Desk:
             case StatusRequest(wanted, level, wait_s) if wait_s and not is_decided(outcome.state, level):
                 await self._waiters.wait(wanted, level, account=outcome.account, within_s=wait_s)
                 return self._report(wanted)
-            case Say() | Stop():
+            case Say() | Stop() | CancelRequest() | MoveRequest() | PauseRequest():
                 journaled = await self._notes.confirm()
                 return outcome.answer if journaled is None else outcome.answer | {"journaled": journaled}
         return outcome.answer
@@ -254,10 +274,8 @@ class Desk:
         return _Outcome(answer, asked, permit.account)
 
     def _read(self, method: str, body: Mapping[str, Any]) -> DeskRequest:
-        if method == STATUS_METHOD:
-            return read_status(body)
-        if method == STOP_METHOD:
-            return Stop(read_stop(body))
+        if method in _READERS:
+            return _READERS[method](body)
         request = read_say(body, max_text_chars=self._max_text_chars)
         return Say(replace(request, ttl_ms=self._ttl_ms) if request.ttl_ms is None else request)
 
@@ -275,6 +293,32 @@ class Desk:
                 gone = self._speaker.stop_one(wanted) if wanted else self._speaker.stop()
                 stopped = Stopped(tuple(utterance.id for utterance in gone))
                 return epoch | stopped.encode(MAX_ANSWER_BYTES - len(json.dumps(epoch)))
+            case CancelRequest(wanted, is_own):
+                if is_own or not permit.may_control:
+                    self._check_own(wanted, permit)
+                self._speaker.cancel(wanted)
+                return self._report(wanted)
+            case MoveRequest():
+                return self._move(asked)
+            case PauseRequest(is_paused):
+                return epoch | self._pause(is_paused).encode()
+
+    def _check_own(self, utterance_id: str, permit: Permit) -> None:
+        """Raises RefusedError when it is somebody else's, or does not wait."""
+        if self._speaker.find_waiting(utterance_id).account != permit.account:
+            raise refusal("not_yours", "this line is another's: you may cancel your own alone")
+
+    def _move(self, asked: MoveRequest) -> dict[str, Any]:
+        moved = self._speaker.move(asked)
+        self._announcer.announce_queue("moved")
+        ahead = self._speaker.waiting.index(moved) + (self._speaker.speaking is not None)
+        return self._report(moved.id) | {"position": ahead, "priority": moved.request.priority}
+
+    def _pause(self, is_paused: bool) -> PauseAnswer:
+        is_news = self._speaker.pause() if is_paused else self._speaker.resume()
+        if is_news:
+            self._announcer.announce_queue("paused" if is_paused else "resumed")
+        return PauseAnswer(is_paused, is_news, self._speaker.queue_length)
 
     def _say(self, request: SayRequest, permit: Permit, received_at: float) -> Acknowledgement:
         chars = len(request.words)
@@ -294,6 +338,8 @@ class Desk:
         report = utterance.report().encode() if utterance else _unknown(utterance_id)
         if utterance and utterance.state == "accepted":
             report["ahead_s"] = round(self._speaker.ahead_s(utterance), 1)
+            if self._speaker.is_paused:
+                report["paused"] = True
         return {"epoch": self._announcer.facts().epoch} | report
 
     def _status(self, account: Account, received_at: float, ended: int) -> AgentStatus:
@@ -329,17 +375,32 @@ def _check_rights(asked: DeskRequest, permit: Permit) -> None:
         case Say(request):
             is_control = request.interrupt or request.priority > 0
             is_allowed = permit.may_say and (permit.may_control or not is_control)
-        case Stop():
+        case Stop() | MoveRequest() | PauseRequest():
             is_allowed = permit.may_control
+        case CancelRequest():
+            is_allowed = permit.may_say or permit.may_control
         case _:
             is_allowed = True
     if not is_allowed:
-        what = "speak" if not permit.may_say and isinstance(asked, Say) else "stop, interrupt or go first"
+        what = (
+            "speak" if not permit.may_say and isinstance(asked, Say) else "stop, interrupt, pause or go first"
+        )
         raise RefusedError(
             "unauthorized",
             f"the sender's permission does not let it {what}",
             hint="get a token of `liba token --can-say --can-control`",
         )
+
+
+_READERS: Mapping[str, Callable[[Mapping[str, Any]], DeskRequest]] = {
+    STATUS_METHOD: read_status,
+    STOP_METHOD: lambda body: Stop(read_stop(body)),
+    CANCEL_METHOD: read_cancel,
+    MOVE_METHOD: read_move,
+    PAUSE_METHOD: lambda body: PauseRequest(True),
+    RESUME_METHOD: lambda body: PauseRequest(False),
+}
+"""How a request is read whose method is none of say."""
 
 
 def _unknown(utterance_id: str) -> dict[str, Any]:

@@ -23,10 +23,11 @@ class JournalShelf:
 
     lines: dict[str, Line] = field(default_factory=dict)
     ended: dict[str, Ended] = field(default_factory=dict)
+    paused_at: float | None = None
 
     def forget(self) -> None:
         """All that was written is lost."""
-        self.holder = None
+        self.holder = self.paused_at = None
         self.lines.clear()
         self.ended.clear()
 
@@ -52,17 +53,20 @@ class FakeJournal:
         def step() -> Legacy:
             self.shelf.holder = self._epoch
             lines = sorted(self.shelf.lines.values(), key=lambda line: line.number)
-            return Legacy(tuple(lines), tuple(self.shelf.ended.values()))
+            return Legacy(tuple(lines), tuple(self.shelf.ended.values()), self.shelf.paused_at)
 
         return await self._do(step)
 
-    async def write(self, lines: Sequence[Line], ended: Sequence[Ended]) -> None:
+    async def write(
+        self, lines: Sequence[Line], ended: Sequence[Ended], *, paused_at: float | None = None
+    ) -> None:
         def step() -> None:
             self._check_held()
             self.shelf.lines |= {line.id: line for line in lines}
             for end in ended:
                 self.shelf.lines.pop(end.id, None)
                 self.shelf.ended[end.id] = end
+            self.shelf.paused_at = paused_at
 
         await self._do(step)
 
@@ -121,4 +125,7 @@ class NoHeir:
         pass
 
     def remember(self, ended: Ended) -> None:
+        pass
+
+    def pause(self, paused_at: float) -> None:
         pass

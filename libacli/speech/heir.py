@@ -34,6 +34,7 @@ class SpeakersHeir:
             resumed=is_resumed,
             account=entry.account,
             is_owners=entry.is_owners,
+            paused_s=entry.paused_s,
         )
         payer = Account(entry.account, entry.is_owners)
         self._caps.accept(payer, request.id, len(request.words), t0)
@@ -56,6 +57,10 @@ class SpeakersHeir:
                 ended_at=ended_at,
             )
         )
+
+    def pause(self, paused_at: float) -> None:
+        """See `Heir`."""
+        self._speaker.stay_paused(since=self._moment(paused_at))
 
     def _moment(self, at: float) -> float:
         """Of POSIX seconds, on the loop's clock; not later than now, whatever another machine's says."""

@@ -19,8 +19,11 @@ class Journal(Protocol):
         """Makes it this agent's, and shuts out the one that had it; what it holds. Ends older than
         `KNOWN_FOR_S` are none. What cannot be read is left out, and told in the log."""
 
-    async def write(self, lines: Sequence[Line], ended: Sequence[Ended]) -> None:
-        """Has each of `lines` in it as it is now, and instead of each that `ended` this; all or nothing.
+    async def write(
+        self, lines: Sequence[Line], ended: Sequence[Ended], *, paused_at: float | None = None
+    ) -> None:
+        """Has each of `lines` in it as it is now, instead of each that `ended` this, and since when (POSIX
+        seconds) the queue is paused, None: it is not; all or nothing.
 
         Raises FencedError when another agent has taken over, ForgottenError when everything that was in it is
         lost: it has to be taken over and written anew. Nothing is written in either case.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from libacli.core.backlog import Utterance
@@ -19,6 +20,12 @@ class Notes(Protocol):
 
     def over(self, utterance: Utterance) -> None:
         """It has ended, in the state that it has."""
+
+    def arranged(self, waiting: Sequence[Utterance]) -> None:
+        """They wait in this order now, with the priorities and the pauses that they have."""
+
+    def paused(self, at: float | None) -> None:
+        """The queue is paused since that moment of the loop's clock; None: it is not."""
 
     async def end(self, utterance: Utterance, state: State, reason: str) -> None:
         """It is about to end so: returns once nobody will say it again, or after a bound."""
@@ -40,6 +47,12 @@ class NoNotes:
         pass
 
     def over(self, utterance: Utterance) -> None:
+        pass
+
+    def arranged(self, waiting: Sequence[Utterance]) -> None:
+        pass
+
+    def paused(self, at: float | None) -> None:
         pass
 
     async def end(self, utterance: Utterance, state: State, reason: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -43,6 +43,9 @@ class Heir(Protocol):
     def remember(self, ended: Ended) -> None:
         """It has ended before."""
 
+    def pause(self, paused_at: float) -> None:
+        """The queue is paused, since that POSIX second."""
+
 
 class Scribe:
     """Keeps `journal` in step with the queue of a speaker, while `run` runs. Implements `Notes`.
@@ -78,6 +81,10 @@ class Scribe:
         self._pending: dict[str, Line | Ended] = {}
         """What is not written yet, by id."""
 
+        self._paused_at: float | None = None
+        """POSIX seconds, as it is to be in the journal; `_is_pause_news`: it is not there yet."""
+
+        self._is_pause_news = False
         self._noted = 0
         """How many changes there were; `_written` of them are in the journal."""
 
@@ -92,23 +99,25 @@ class Scribe:
 
     def accepted(self, utterance: Utterance) -> None:
         """See `Notes`."""
-        if utterance.id in self._lines:
-            return
-        entry = Entry(
-            utterance.request,
-            self._wall_clock(utterance.timeline.t0),
-            utterance.account,
-            utterance.is_owners,
-        )
-        self._last_number += 1
-        line = Line(utterance.id, self._last_number, "")
-        sealed = self._seal.close(encode_entry(entry), line.bound_to(self._place))
-        self._note_line(replace(line, sealed=sealed))
+        if utterance.id not in self._lines:
+            self._note_line(self._as_last(utterance))
 
     def begun(self, utterance: Utterance) -> None:
         """See `Notes`."""
         if line := self._lines.get(utterance.id):
             self._note_line(replace(line, begun=line.begun + 1))
+
+    def arranged(self, waiting: Sequence[Utterance]) -> None:
+        """See `Notes`."""
+        for utterance in waiting:
+            if line := self._lines.get(utterance.id):
+                self._note_line(self._as_last(utterance, begun=line.begun))
+
+    def paused(self, at: float | None) -> None:
+        """See `Notes`."""
+        self._paused_at = None if at is None else self._wall_clock(at)
+        self._is_pause_news = True
+        self._note()
 
     def over(self, utterance: Utterance) -> None:
         """See `Notes`."""
@@ -171,17 +180,31 @@ class Scribe:
     def _is_fenced(self) -> bool:
         return self.fenced.is_set()
 
+    def _as_last(self, utterance: Utterance, *, begun: int = 0) -> Line:
+        """It, as it is now, behind all others."""
+        entry = Entry(
+            utterance.request,
+            self._wall_clock(utterance.timeline.t0),
+            utterance.account,
+            utterance.is_owners,
+            utterance.paused_s,
+        )
+        self._last_number += 1
+        line = Line(utterance.id, self._last_number, "", begun)
+        sealed = self._seal.close(encode_entry(entry), line.bound_to(self._place))
+        return replace(line, sealed=sealed)
+
     def _note_line(self, line: Line) -> None:
-        self._lines[line.id] = line
-        self._note(line.id, line)
+        self._lines[line.id] = self._pending[line.id] = line
+        self._note()
 
     def _note_end(self, utterance_id: str, state: State, reason: str) -> None:
         if self._lines.pop(utterance_id, None):
             now = self._wall_clock(asyncio.get_running_loop().time())
-            self._note(utterance_id, Ended(utterance_id, state, reason, now))
+            self._pending[utterance_id] = Ended(utterance_id, state, reason, now)
+            self._note()
 
-    def _note(self, utterance_id: str, change: Line | Ended) -> None:
-        self._pending[utterance_id] = change
+    def _note(self) -> None:
         self._noted += 1
         self._work.set()
 
@@ -213,8 +236,10 @@ class Scribe:
         changes, upto = dict(self._pending), self._noted
         lines = [change for change in changes.values() if isinstance(change, Line)]
         ended = [change for change in changes.values() if isinstance(change, Ended)]
-        if changes:
-            await self._journal.write(lines, ended)
+        paused_at = self._paused_at
+        if changes or self._is_pause_news:
+            await self._journal.write(lines, ended, paused_at=paused_at)
+            self._is_pause_news = self._paused_at != paused_at
         self._stored.update(line.id for line in lines)
         self._stored.difference_update(end.id for end in ended)
         for utterance_id, change in changes.items():
@@ -231,6 +256,9 @@ class Scribe:
 
     def _inherit(self, legacy: Legacy) -> None:
         heir = self._heir()
+        if legacy.paused_at is not None and not self._is_pause_news:
+            self._paused_at = legacy.paused_at
+            heir.pause(legacy.paused_at)
         for ended in legacy.ended:
             heir.remember(ended)
         news = [line for line in legacy.lines if line.id not in self._lines | self._pending]
@@ -262,6 +290,7 @@ class Scribe:
         self._is_ours = False
         self._stored.clear()
         self._pending = {**self._lines, **self._pending}
+        self._is_pause_news = True
 
     def _fence(self) -> None:
         if not self._is_fenced:

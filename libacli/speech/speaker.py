@@ -17,6 +17,7 @@ from libacli.core.lifecycle import State, is_news
 from libacli.core.messages import SayRequest
 from libacli.core.pace import longest_speech_s
 from libacli.core.pronunciation import Pronunciations
+from libacli.core.queue_requests import MoveRequest
 from libacli.core.route import route_word
 from libacli.errors import CutOffError, LibaError, RefusedError
 from libacli.log_context import about
@@ -96,6 +97,11 @@ class Speaker:
         return len(self._backlog)
 
     @property
+    def is_paused(self) -> bool:
+        """What is spoken is finished, nothing new begins, and what waits gets no older."""
+        return self._backlog.is_paused
+
+    @property
     def waiting(self) -> list[Utterance]:
         """The queue, next one first."""
         self._drop_stale()
@@ -168,6 +174,11 @@ class Speaker:
         before += itertools.takewhile(lambda other: other is not utterance, self._backlog.waiting)
         return sum(_LONGEST_BEGIN_S + longest_speech_s(other.request.text) for other in before)
 
+    def find_waiting(self, utterance_id: str) -> Utterance:
+        """The one of that id, if it waits. Raises RefusedError, which says what became of it."""
+        self._drop_stale()
+        return self._backlog.find_waiting(utterance_id)
+
     def ended(self, count: int) -> list[Utterance]:
         """Those that ended last, the newest one last; they are remembered for a while."""
         return self._backlog.ended(count)
@@ -187,6 +198,44 @@ class Speaker:
         dropped = self._backlog.drop(utterance_id, self._now(), reason=reason)
         self._tell_of_dropped(dropped)
         return dropped
+
+    def cancel(self, utterance_id: str) -> None:
+        """Takes out one that waits. Raises RefusedError when it does not."""
+        self.find_waiting(utterance_id)
+        self._tell_of_dropped(self._backlog.drop(utterance_id, self._now(), reason="cancelled"))
+
+    def move(self, asked: MoveRequest) -> Utterance:
+        """Puts one that waits elsewhere, with the priority of that place. Raises RefusedError."""
+        self._drop_stale()
+        self._backlog.move(asked)
+        self._notes.arranged(self._backlog.waiting)
+        self._look_ahead()
+        return self._backlog.find_waiting(asked.id)
+
+    def pause(self) -> bool:
+        """Nothing new begins from now on; whether that is news. Raises RefusedError when it is closed."""
+        self._backlog.check_open()
+        self._drop_stale()
+        is_news = self._backlog.pause(self._now())
+        if is_news:
+            self._notes.paused(self._now())
+            self._look_ahead()
+        return is_news
+
+    def stay_paused(self, *, since: float) -> None:
+        """It was paused, at an agent before this one, at that moment of the loop's clock."""
+        self._backlog.pause(since)
+        self._look_ahead()
+
+    def resume(self) -> bool:
+        """Goes on; whether it was paused."""
+        is_news = self._backlog.resume(self._now())
+        if is_news:
+            self._notes.arranged(self._backlog.waiting)
+            self._notes.paused(None)
+            self._work.set()
+            self._look_ahead()
+        return is_news
 
     def hand_on_waiting(self) -> None:
         """Leaves what waits to the agent that follows, as far as that one finds it; nothing is told of it."""
@@ -218,8 +267,13 @@ class Speaker:
         self._backlog.close()
 
     async def drain(self) -> None:
-        """Refuses what is new and waits until everything accepted is over; the bound is the caller's."""
+        """Refuses what is new and waits until everything accepted is over; the bound is the caller's.
+
+        What waits while it is paused is stopped: nobody would have it go on.
+        """
         self.close()
+        if self.is_paused:
+            self._tell_of_dropped(self._backlog.clear(self._now(), reason="the agent stopped while paused"))
         while self._speaking or len(self._backlog):
             self._over.clear()
             await self._over.wait()

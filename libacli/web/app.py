@@ -12,7 +12,20 @@ from fastapi import FastAPI
 from libacli import __version__
 from libacli.config import Settings
 from libacli.masking import secrets_of
-from libacli.web import aliases, docs, health, links, page, rooms, say, session_list, stop, stream, token
+from libacli.web import (
+    aliases,
+    docs,
+    health,
+    links,
+    page,
+    queue,
+    rooms,
+    say,
+    session_list,
+    stop,
+    stream,
+    token,
+)
 from libacli.web.metrics import RequestMetricsMiddleware
 from libacli.web.middleware import add_middleware
 from libacli.web.ports import Gateway
@@ -75,7 +88,7 @@ def _app_with_routes(services: Services) -> WebApp:
         docs_url=None,
         redoc_url=None,
     )
-    for part in (say, stop, rooms, stream, token, links, session_list, health, docs, aliases, page):
+    for part in (say, stop, queue, rooms, stream, token, links, session_list, health, docs, aliases, page):
         app.include_router(part.router)
     page.add_files(app)
     return app

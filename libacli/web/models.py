@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from libacli.core.emotion import Emotion
 from libacli.core.event import AgentStatus
@@ -110,6 +110,7 @@ class SayAnswer(BaseModel):
         default=None,
         description="Whether the agent that follows says it, if this one dies; null: nothing is written down",
     )
+    paused: bool = Field(default=False, description="The queue is paused: nothing begins meanwhile")
     state: str = Field(
         description=f"{', '.join(f'`{state}`' for state in MOVES if state != 'rejected')}; "
         "`lost` when its agent is gone"
@@ -164,6 +165,81 @@ class Stopped(BaseModel):
     stopped: list[str] = Field(description="Ids of what was spoken and of what waited")
 
 
+class Cancelled(BaseModel):
+    """A line that waits no more."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "room": "demo",
+                    "id": "61c08bdc0353",
+                    "report": {"id": "61c08bdc0353", "state": "interrupted", "reason": "cancelled"},
+                }
+            ]
+        }
+    )
+
+    room: str
+    id: str
+    report: dict[str, Any] = Field(description="The agent's own words")
+
+
+class MoveBody(_Body):
+    """Where a line is to go."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "examples": [{"to": "first"}, {"before": "61c08bdc0353"}],
+            "oneOf": [{"required": ["to"]}, {"required": ["before"]}],
+        },
+    )
+
+    to: Literal["first", "last"] | None = Field(default=None, description="An end of the queue")
+    before: str | None = Field(
+        default=None, min_length=1, max_length=MAX_ID_CHARS, description="Id of the line that it goes before"
+    )
+
+    @model_validator(mode="after")
+    def _is_one(self) -> MoveBody:
+        if (self.to is None) == (self.before is None):
+            raise ValueError("one of `to` and `before` is wanted")
+        return self
+
+
+class Moved(BaseModel):
+    """Where a line is now."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"room": "demo", "id": "61c08bdc0353", "position": 1, "priority": 0}]}
+    )
+
+    room: str
+    id: str
+    position: int = Field(description="How many go before it, what is spoken included")
+    priority: int = Field(description="That of its new place")
+
+
+class QueueState(BaseModel):
+    """Whether anything new begins."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"room": "demo", "paused": True, "changed": True, "queue": 2, "journaled": None}]
+        }
+    )
+
+    room: str
+    paused: bool
+    changed: bool = Field(description="It was not so before")
+    queue: int = Field(description="Utterances that wait")
+    journaled: bool | None = Field(
+        default=None, description="Whether the agent that follows knows it; null: it ends with this agent"
+    )
+
+
 class AgentState(BaseModel):
     """An agent that takes requests."""
 
@@ -184,6 +260,7 @@ class RoomState(BaseModel):
                     "agent": {"name": "liba", "model": "hibari", "epoch": "5c89a277"},
                     "avatar": "ready",
                     "queue": 0,
+                    "paused": False,
                     "speaking": None,
                     "waiting": [],
                     "waiting_left_out": 0,
@@ -197,6 +274,7 @@ class RoomState(BaseModel):
     agent: AgentState | None = Field(default=None, description="null: there is none, or none that answers")
     avatar: str | None = Field(default=None, description="`ready`, or the reason why not")
     queue: int = Field(default=0, description="Utterances that wait")
+    paused: bool = Field(default=False, description="Nothing begins until the queue is resumed")
     speaking: dict[str, Any] | None = Field(default=None, description="Report of what is spoken")
     waiting: list[dict[str, Any]] = Field(default=[], description="Reports of what waits, next one first")
     waiting_left_out: int = Field(default=0, description="How many more wait behind those")
@@ -218,6 +296,7 @@ def room_state(room: str, status: AgentStatus | None) -> RoomState:
         ),
         avatar=facts.avatar,
         queue=facts.queue,
+        paused=facts.paused,
         speaking=status.speaking.encode() if status.speaking else None,
         waiting=[report.encode() for report in status.waiting],
         waiting_left_out=status.waiting_left_out,

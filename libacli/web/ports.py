@@ -9,6 +9,7 @@ from libacli.core.connection_details import ConnectionDetails
 from libacli.core.delivery import Delivery
 from libacli.core.event import AgentStatus
 from libacli.core.messages import SayRequest
+from libacli.core.queue_requests import MoveRequest, PauseAnswer
 from libacli.core.room_update import RoomUpdate
 
 
@@ -47,6 +48,23 @@ class Gateway(Protocol):
 
         Raises NoAgentError.
         """
+
+    async def cancel(
+        self, room: str, utterance_id: str, *, on_behalf: str = "", is_own: bool = False
+    ) -> dict[str, Any]:
+        """Takes one that waits out of the queue, `is_own`: if it is on that account; its report.
+
+        Raises RefusedError when it does not wait, NoAgentError.
+        """
+
+    async def move(self, room: str, asked: MoveRequest) -> dict[str, Any]:
+        """Puts one that waits elsewhere; its report, with `position` and `priority`.
+
+        Raises RefusedError when it does not wait, NoAgentError.
+        """
+
+    async def pause(self, room: str, is_paused: bool) -> PauseAnswer:
+        """Has nothing new begin, or go on. Raises NoAgentError."""
 
     async def status(self, room: str, *, on_behalf: str = "") -> AgentStatus | None:
         """What the agent says of itself, and of the account; None when there is none."""

@@ -91,6 +91,11 @@ _DOCUMENTED: dict[int, tuple[str, str, str]] = {
     401: ("No key, or one that is not known", "unauthorized", "a key is needed"),
     403: ("The caller may not do this", "watch_only", "this session may watch, not speak"),
     404: ("There is no such thing", "unknown_utterance", "the agent knows of no utterance with this id"),
+    409: (
+        "The line does not wait any more",
+        "being_spoken",
+        "the agent refused: it does not wait any more: it is being spoken",
+    ),
     413: ("The body is larger than 64 KiB", "too_large", "the body may have 65536 bytes"),
     415: ("The body is not JSON", "unsupported_media_type", "the body must be JSON, and the request say so"),
     422: (

@@ -209,6 +209,7 @@ def _say_answer(room: str, said: Delivery, state: str = "") -> SayAnswer:
         position=known.position if known else 0,
         duplicate=bool(known and known.duplicate),
         journaled=known.journaled if known else None,
+        paused=said.is_paused,
         state=state or str((said.report or {}).get("state", said.level)),
         report=dict(said.report) if said.report else None,
     )

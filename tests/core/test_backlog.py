@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.backlog import Backlog, Utterance
 from libacli.core.messages import SayRequest
+from libacli.core.queue_requests import MoveRequest
 from libacli.core.timeline import Timeline
 from libacli.errors import RefusedError
 
@@ -208,3 +209,82 @@ def test_what_is_handed_on_is_over_here_and_its_end_is_not_told() -> None:
         assert (utterance.is_over, utterance.state) == (True, "accepted")
         assert not utterance.become("interrupted", 2.0)
     assert backlog.ended(10) == []
+
+
+WHERE = st.sampled_from(["first", "last", "before"])
+
+
+@given(
+    st.lists(st.integers(-3, 3), min_size=1, max_size=12),
+    st.lists(st.tuples(st.integers(0, 11), WHERE, st.integers(0, 11)), max_size=12),
+    st.lists(st.integers(-3, 3), max_size=6),
+)
+def test_moves_lose_and_double_nothing_and_what_comes_later_keeps_to_the_priorities(
+    priorities: list[int], moves: list[tuple[int, str, int]], later: list[int]
+) -> None:
+    backlog = Backlog(limit=100)
+    for number, priority in enumerate(priorities):
+        backlog.offer(request(str(number), priority=priority), 0.0)
+    for moved, where, other in moves:
+        id, before = str(moved % len(priorities)), str(other % len(priorities))
+        others = [utterance.id for utterance in backlog.waiting if utterance.id != id]
+        asked = MoveRequest(id, before=before) if where == "before" else MoveRequest(id, where)  # type: ignore[arg-type]
+        place = backlog.move(asked)
+        order = [utterance.id for utterance in backlog.waiting]
+        assert order.index(id) == place
+        assert [one for one in order if one != id] == others, "another one changed its place"
+        wanted = {"first": 0, "last": len(others)}.get(where)
+        if wanted is None and before != id:
+            wanted = others.index(before)
+        assert wanted in (None, place)
+    for number, priority in enumerate(later):
+        backlog.offer(request(f"later {number}", priority=priority), 0.0)
+    ranks = [-utterance.request.priority for utterance in backlog.waiting]
+    assert ranks == sorted(ranks)
+    newcomers = [u for u in backlog.waiting if u.id.startswith("later")]
+    for newcomer in newcomers:  # behind all of its priority that were there before
+        same = [u for u in backlog.waiting if u.request.priority == newcomer.request.priority]
+        assert all(u.id.startswith("later") for u in same[same.index(newcomer) :])
+
+
+def test_a_line_that_goes_before_one_that_is_resumed_is_first() -> None:
+    backlog = Backlog(limit=10)
+    backlog.take_up(Utterance(request("cut off"), Timeline(t0=0.0), resumed=True))
+    backlog.offer(request("a"), 0.0)
+    backlog.move(MoveRequest("a", "first"))
+    backlog.offer(request("b", priority=100), 0.0)
+    assert [utterance.id for utterance in backlog.waiting] == ["a", "cut off", "b"]
+    backlog.move(MoveRequest("cut off", "last"))
+    backlog.offer(request("c", priority=100), 0.0)
+    assert [utterance.id for utterance in backlog.waiting] == ["a", "b", "cut off", "c"]
+
+
+@given(st.lists(st.tuples(st.floats(0, 50), st.booleans()), max_size=10))
+def test_no_time_to_live_runs_while_it_is_paused(steps: list[tuple[float, bool]]) -> None:
+    backlog = Backlog(limit=10)
+    backlog.offer(request("a", ttl_ms=60_000), 0.0)
+    now = running_s = 0.0
+    for seconds, is_paused in steps:
+        (backlog.pause if is_paused else backlog.resume)(now)
+        now += seconds
+        running_s += 0.0 if is_paused else seconds
+        gone = [utterance.id for utterance in backlog.expire(now)]
+        if abs(running_s - 60.0) < 0.001:
+            return
+        assert gone == (["a"] if running_s > 60.0 else [])
+        if gone:
+            return
+
+
+def test_while_it_is_paused_nothing_is_next_and_everything_waits() -> None:
+    backlog = Backlog(limit=10)
+    backlog.offer(request("a"), 0.0)
+    assert (backlog.pause(1.0), backlog.pause(2.0)) == (True, False)
+    assert backlog.peek() is backlog.pop() is None
+    assert backlog.offer(request("b"), 3.0).paused
+    assert [utterance.id for utterance in backlog.waiting] == ["a", "b"]
+    assert (backlog.resume(4.0), backlog.resume(5.0)) == (True, False)
+    assert [utterance.paused_s for utterance in backlog.waiting] == [3.0, 1.0]
+    assert not backlog.offer(request("b"), 6.0).paused
+    first = backlog.pop()
+    assert first is not None and first.id == "a"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from libacli.core.board import SHOWN, Board
 from libacli.core.board_row import BoardRow, Budgets, grade
-from libacli.core.event import AgentStatus, read_event
+from libacli.core.event import AgentStatus, QueueNews, read_event
 from libacli.core.latency import counted
 from libacli.core.lifecycle import FINAL_STATES, OUTCOMES
 from libacli.core.timeline import percentile
@@ -37,7 +37,9 @@ def done(utterance_id: str = "u1", **members: Any) -> dict[str, Any]:
 def tell(board: Board, members: dict[str, Any], now: float) -> BoardRow | None:
     """The board takes what came, as whoever follows a room has it."""
     try:
-        return board.event(read_event(members), now)
+        told = read_event(members)
+        assert not isinstance(told, QueueNews)
+        return board.event(told, now)
     except RefusedError:
         board.ignore()
         return None

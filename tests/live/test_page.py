@@ -218,6 +218,35 @@ async def test_one_line_is_taken_out_of_the_queue_and_the_others_are_said(visit:
         await expect(one.captions).not_to_contain_text("The first one.")
 
 
+async def test_lines_are_moved_and_paused_by_keyboard_and_axe_finds_nothing_wrong_with_it(
+    visit: Open,
+) -> None:
+    async with visit() as one:
+        pause, queue = one.button("Pause"), one.page.get_by_role("list", name="Queue")
+        if not await pause.is_visible():
+            await one.page.get_by_text("Details").first.click()
+        await pause.press("Enter")
+        await expect(one.button("Resume")).to_be_focused()
+        await expect(one.page.get_by_text("Paused: nothing begins until it is resumed.")).to_be_visible()
+        for text in ("The first one.", "The second one.", "The third one."):
+            await one.says(text)
+            await expect(one.text_box).to_have_value("")
+        await expect(queue.get_by_role("listitem")).to_have_count(3)
+        assert await axe(one.page) == []
+        await one.button("Move to the front: The third one.").press("Enter")
+        await expect(queue.get_by_role("listitem").first).to_contain_text("The third one.")
+        await expect(one.button("Take out: The third one.")).to_be_focused()
+        await one.button("Move up: The second one.").press("Enter")
+        await expect(queue.get_by_role("listitem").nth(1)).to_contain_text("The second one.")
+        await expect(one.button("Move up: The second one.")).to_be_focused()
+        await one.button("Take out: The first one.").press("Enter")
+        await expect(queue.get_by_role("listitem")).to_have_count(2)
+        await one.button("Resume").press("Enter")
+        await expect(one.captions).to_contain_text("The second one.", timeout=SPEAK_S * 1000)
+        spoken = await one.captions.locator("p").all_text_contents()
+        assert [text for text in spoken if "one." in text] == ["The third one.", "The second one."]
+
+
 async def test_a_line_that_was_stopped_is_said_again_where_that_is_asked_for(visit: Open) -> None:
     async with visit() as one:
         ear = await Ear.of(one.page)

@@ -50,6 +50,27 @@ def test_the_queue_is_shown_in_its_order_and_stop_clears_it(shell: Shell, worker
     assert "idle" in shell.run("queue", "--room", room).stdout
 
 
+def test_a_paused_queue_begins_nothing_and_one_line_of_it_is_moved_and_another_cancelled(
+    shell: Shell, worker: Path, room: str
+) -> None:
+    first = said(shell, room, "Hello.", "--wait", "done")
+    assert shell.run("queue", "pause", "--room", room).stdout == "paused  0 waiting\n"
+    ids = [said(shell, room, text, "--ttl", "0.5") for text in ("One.", "Two.", "Three.")]
+    time.sleep(0.6)
+    told = queue(shell, room)
+    assert (told["paused"], told["speaking"], len(told["waiting"])) == (True, None, 3)
+    assert shell.run("queue", "cancel", ids[0], "--room", room).stdout == f"cancelled  id={ids[0]}\n"
+    moved = shell.run("queue", "move", ids[2], "--first", "--room", room)
+    assert moved.stdout == f"moved  id={ids[2]}  position=0  priority=0\n"
+    assert [waiting["id"] for waiting in queue(shell, room)["waiting"]] == [ids[2], ids[1]]
+    gone = shell.run("queue", "cancel", first, "--room", room)
+    assert (gone.returncode, "it is done" in gone.stderr) == (6, True)
+    assert shell.run("queue", "resume", "--room", room).stdout == "resumed  2 waiting\n"
+    assert shell.run("say", "Two.", "--room", room, "--id", ids[1], "--wait", "audible").returncode in (0, 8)
+    again = shell.run("say", "One.", "--room", room, "--id", ids[0], "--wait", "done")
+    assert (again.returncode, f"{ids[0]} was interrupted: cancelled" in again.stderr) == (8, True)
+
+
 def test_a_line_that_interrupts_is_spoken_next_and_a_stale_one_never(
     shell: Shell, worker: Path, room: str
 ) -> None:

@@ -62,6 +62,9 @@ class Office:
         self.asked: list[tuple[str, dict[str, Any], str | None, Sender]] = []
         self.events: list[dict[str, Any]] = []
         self.traces: list[TraceContext] = []
+        self.news: list[str] = []
+        """What the queue itself has become."""
+
         self.facts = FACTS
         self.waiters = Waiters()
         announcer = Announcer(
@@ -69,6 +72,7 @@ class Office:
             lambda at: 1_000_000_000 + at,
             [self, self.waiters],
             counters=[Counter(self.counted)],
+            on_queue=[lambda news: self.news.append(news.change)],
         )
         self.caps = caps
         self.announcer = announcer

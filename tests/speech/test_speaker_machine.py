@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from libacli.core.backlog import Utterance
 from libacli.core.lifecycle import FINAL_STATES
 from libacli.core.messages import SayRequest
+from libacli.core.queue_requests import MoveRequest
 from libacli.errors import RefusedError, SinkError, VoiceError
 from libacli.speech.fakes import RecordingSink, ScriptedVoice, tone
 from libacli.speech.speaker import Speaker
@@ -34,10 +35,10 @@ class SpeakerMachine(RuleBasedStateMachine):
         self.voice, self.sink = ScriptedVoice(), RecordingSink()
         self.speaker = Speaker(self.voice, self.sink, on_change=self._on_change, queue_limit=LIMIT)
         self.histories: dict[str, list[str]] = defaultdict(list)
-        self.keys: dict[str, tuple[int, int]] = {}
-        self.texts: dict[str, str] = {}
-        """Of what waits: priority and arrival; the least one is next."""
+        self.order: list[tuple[int, str]] = []
+        """Of what waits: what stands for its priority, less goes first, and its id; in its order."""
 
+        self.texts: dict[str, str] = {}
         self.out_of_order: list[str] = []
         self.said = 0
         self.is_draining = False
@@ -47,10 +48,12 @@ class SpeakerMachine(RuleBasedStateMachine):
     def _on_change(self, utterance: Utterance) -> None:
         history = self.histories[utterance.id]
         history.append(utterance.state)
-        if utterance.state == "speaking" and utterance.id != min(self.keys, key=lambda one: self.keys[one]):
+        if utterance.state in ("speaking", "expired") and self.speaker.is_paused:
+            self.out_of_order.append(utterance.id)
+        if utterance.state == "speaking" and utterance.id != self.order[0][1]:
             self.out_of_order.append(utterance.id)  # not raised here: the speaker would take it for its own
         if utterance.state != "accepted":
-            self.keys.pop(utterance.id, None)
+            self.order = [place for place in self.order if place[1] != utterance.id]
 
     def _do(self, act: Callable[[], T]) -> T:
         """Runs `act` where there is a loop, with nothing else happening meanwhile."""
@@ -89,14 +92,18 @@ class SpeakerMachine(RuleBasedStateMachine):
         self.said += 1
         request = replace(request, id=f"u{self.said}")
         before = self._snapshot()
-        self.keys[request.id] = (-request.priority, self.said)
+        if request.interrupt and not self.is_draining:
+            self.order.clear()
+        order = list(self.order)
+        at = sum(rank <= -request.priority for rank, _ in self.order)
+        self.order.insert(at, (-request.priority, request.id))
         self.texts[request.id] = request.text
         try:
             assert not self.speaker.say(request).duplicate
         except RefusedError as refusal:
             assert refusal.reason == ("draining" if self.is_draining else "queue_full")
             assert self.histories == before, "a refused request did something"
-            del self.keys[request.id]
+            self.order = order
 
     @precondition(lambda self: self.histories)
     @rule(data=st.data(), interrupt=st.booleans(), is_same=st.booleans())
@@ -130,6 +137,65 @@ class SpeakerMachine(RuleBasedStateMachine):
         assert self._waiting() == others, "another one was taken out"
         self._settle()
         assert self.histories[id][-1] in FINAL_STATES
+
+    @precondition(lambda self: self.histories)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        id = data.draw(st.sampled_from(sorted(self.histories)))
+        before, others = self._snapshot(), self._waiting() - {id}
+        try:
+            self._do(lambda: self.speaker.cancel(id))
+            assert before[id][-1] == "accepted"
+            assert self.histories[id][-1] == "interrupted"
+        except RefusedError as refusal:
+            assert refusal.reason in ("being_spoken", "not_waiting")
+            assert self.histories == before, "a refused request did something"
+        assert self._waiting() == others
+        self._settle()
+
+    @precondition(lambda self: self.histories)
+    @rule(data=st.data(), to=st.sampled_from(["first", "last", "before"]))
+    def move(self, data: st.DataObject, to: str) -> None:
+        id, other = (data.draw(st.sampled_from(sorted(self.histories))) for _ in range(2))
+        before, waiting = self._snapshot(), self._waiting()
+        asked = MoveRequest(id, before=other) if to == "before" else MoveRequest(id, to)  # type: ignore[arg-type]
+
+        def move() -> None:  # at one moment: what has been taken out already is not overtaken
+            self.speaker.move(asked)
+            self._arrange(asked)
+
+        try:
+            self._do(move)
+            assert {id, asked.before or id} <= waiting
+        except RefusedError:
+            assert not {id, asked.before or id} <= waiting
+        assert self.histories == before, "a move told something of an utterance"
+        assert self._do(lambda: [one.id for one in self.speaker.waiting]) == [one for _, one in self.order]
+        self._settle()
+
+    def _arrange(self, asked: MoveRequest) -> None:
+        """The same, by the book: it takes the priority of the one that it goes before, or behind."""
+        others = [place for place in self.order if place[1] != asked.id]
+        if asked.before == asked.id or not others:
+            return
+        at = {"first": 0, "last": len(others)}.get(asked.to)
+        if at is None:
+            at = [id for _, id in others].index(asked.before)
+        rank = others[-1][0] if asked.to == "last" else others[at][0]
+        self.order = [*others[:at], (rank, asked.id), *others[at:]]
+
+    @precondition(lambda self: not self.is_draining)
+    @rule()
+    def pause(self) -> None:
+        was_paused = self.speaker.is_paused
+        assert self._do(self.speaker.pause) != was_paused
+        self._settle()
+
+    @rule()
+    def resume(self) -> None:
+        was_paused = self.speaker.is_paused
+        assert self._do(self.speaker.resume) == was_paused
+        self._settle()
 
     @rule(seconds=st.floats(0.001, 5))
     def wait(self, seconds: float) -> None:
@@ -182,6 +248,7 @@ class SpeakerMachine(RuleBasedStateMachine):
         return {utterance.id for utterance in self._do(lambda: self.speaker.waiting)}
 
     def teardown(self) -> None:
+        self._do(self.speaker.resume)
         self._settle(600)
         unfinished = {id for id, history in self.histories.items() if history[-1] not in FINAL_STATES}
         if self.is_draining:

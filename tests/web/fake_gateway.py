@@ -14,6 +14,8 @@ from libacli.core.delivery import Delivery
 from libacli.core.event import AgentFacts, AgentStatus, Event, Report
 from libacli.core.lifecycle import FINAL_STATES, LEVEL_STATES, has_reached
 from libacli.core.messages import SayRequest
+from libacli.core.queue_requests import MoveRequest, PauseAnswer
+from libacli.core.reasons import refusal
 from libacli.core.room_update import NoAgent, RoomUpdate
 from libacli.errors import InterruptedSpeechError, NoAgentError, RefusedError, TimedOutError, UsageError
 
@@ -30,12 +32,19 @@ class FakeAgent:
     requests: list[SayRequest] = field(default_factory=list)
     """What was handed over and is no duplicate."""
 
+    accounts: dict[str, str] = field(default_factory=dict)
+    """On whose behalf each was said."""
+
+    is_paused: bool = False
+
     def reports_in(self, *states: str) -> list[dict[str, Any]]:
         return [report for report in self.reports.values() if report["state"] in states]
 
     def facts(self) -> AgentFacts:
         queue = len(self.reports_in("accepted"))
-        return AgentFacts(self.room, "liba", "hibari", "ready", queue=queue, epoch=self.epoch)
+        return AgentFacts(
+            self.room, "liba", "hibari", "ready", queue=queue, epoch=self.epoch, paused=self.is_paused
+        )
 
     def status(self) -> AgentStatus:
         """As a real one answers."""
@@ -145,6 +154,7 @@ class FakeGateway:
             return Delivery.accepted(Acknowledgement(request.id, 0, True, agent.epoch))
         position = len(agent.reports_in("accepted"))
         agent.requests.append(request)
+        agent.accounts[request.id] = on_behalf
         agent.reports[request.id] = {"id": request.id, "state": "accepted"}
         if self.is_ideal:
             self.becomes(room, request.id, "done", route="fallback")
@@ -187,6 +197,38 @@ class FakeGateway:
         for utterance_id in stopped:
             self.becomes(room, utterance_id, "interrupted", reason="stopped")
         return stopped
+
+    async def cancel(
+        self, room: str, utterance_id: str, *, on_behalf: str = "", is_own: bool = False
+    ) -> dict[str, Any]:
+        self._called("cancel", room)
+        agent = self._waiting_at(room, utterance_id)
+        if is_own and agent.accounts.get(utterance_id, on_behalf) != on_behalf:
+            raise refusal("not_yours", "this line is another's: you may cancel your own alone")
+        self.becomes(room, utterance_id, "interrupted", reason="cancelled")
+        return {"epoch": agent.epoch, **agent.reports[utterance_id]}
+
+    async def move(self, room: str, asked: MoveRequest) -> dict[str, Any]:
+        self._called("move", room)
+        agent = self._waiting_at(room, asked.id)
+        self._waiting_at(room, asked.before or asked.id)
+        others = [one for one in agent.reports if one != asked.id]
+        place = others.index(asked.before) if asked.before else 0 if asked.to == "first" else len(others)
+        order = [*others[:place], asked.id, *others[place:]]
+        agent.reports = {one: agent.reports[one] for one in order}
+        self.tell(room, agent.status())
+        waiting = [report["id"] for report in agent.reports_in("accepted")]
+        return {"epoch": agent.epoch, **agent.reports[asked.id]} | {
+            "position": waiting.index(asked.id) + len(agent.reports_in("speaking", "audible")),
+            "priority": 0,
+        }
+
+    async def pause(self, room: str, is_paused: bool) -> PauseAnswer:
+        self._called("pause", room)
+        agent = self._agent(room)
+        is_news, agent.is_paused = agent.is_paused != is_paused, is_paused
+        self.tell(room, agent.status())
+        return PauseAnswer(is_paused, is_news, len(agent.reports_in("accepted")))
 
     async def status(self, room: str, *, on_behalf: str = "") -> AgentStatus | None:
         self._called("status", room)
@@ -254,6 +296,17 @@ class FakeGateway:
                 f"there is no agent named 'liba' in room {room!r}", hint="start one: liba agent run"
             )
         return self.agents[room]
+
+    def _waiting_at(self, room: str, utterance_id: str) -> FakeAgent:
+        agent = self._agent(room)
+        report = agent.reports.get(utterance_id)
+        if report is None:
+            raise refusal("unknown_utterance", "the agent knows of no utterance with this id")
+        if report["state"] in FINAL_STATES:
+            raise refusal("not_waiting", f"it does not wait any more: it is {report['state']}")
+        if report["state"] != "accepted":
+            raise refusal("being_spoken", "it does not wait any more: it is being spoken")
+        return agent
 
     def _called(self, method: str, room: str) -> None:
         self.calls.append(method)

@@ -23,6 +23,8 @@ KEY, ENTRY = new_key("laptop")
 WRONG_KEY, _ = new_key("laptop")
 SPEECH = {"text": "Hello.", "room": "demo"}
 ROOM = {"room": "demo"}
+QUEUE = "/api/rooms/{room}/queue"
+TO_FIRST = {"to": "first"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,10 @@ ROWS = (
     Row("say", "POST", "/say", 202, "say", SPEECH),
     Row("say", "POST", "/api/say", 202, "say", SPEECH | {"priority": -1}),
     Row("control", "POST", "/api/stop", 200, "stop", ROOM),
+    Row("say", "DELETE", f"{QUEUE}/{{id}}", 200, "cancel", path="/api/rooms/demo/queue/own"),
+    Row("control", "POST", f"{QUEUE}/{{id}}/move", 200, "move", TO_FIRST, "/api/rooms/demo/queue/own/move"),
+    Row("control", "POST", f"{QUEUE}/pause", 200, "pause", path="/api/rooms/demo/queue/pause"),
+    Row("control", "POST", f"{QUEUE}/resume", 200, "pause", path="/api/rooms/demo/queue/resume"),
     Row("control", "POST", "/api/say", 202, "say", SPEECH | {"interrupt": True}),
     Row("control", "POST", "/say", 202, "say", SPEECH | {"priority": 1}),
     Row("control", "POST", "/api/token", 200, "join", ROOM | {"can_control": True}),
@@ -168,7 +174,9 @@ def test_what_needs_a_caller_says_so_in_its_description(app: WebApp) -> None:
 async def test_who_may_is_let_in_and_for_nobody_else_is_livekit_asked(
     gateway: FakeGateway, server: str, caller: str, row: Row
 ) -> None:
-    gateway.comes("demo").reports["known"] = {"id": "known", "state": "done"}
+    reports = gateway.comes("demo").reports
+    reports["known"] = {"id": "known", "state": "done"}
+    reports["own"] = {"id": "own", "state": "accepted"}
     may = CALLERS[caller][SERVERS.index(server)]
     async with calling(server, gateway) as (app, client):
         headers = await headers_of(caller, app)

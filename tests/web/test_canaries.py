@@ -31,7 +31,10 @@ ERRORS: dict[str, LibaError] = {
     "refused": RefusedError("odd", TOLD, hint=TOLD),
     "other": LibaError(TOLD, hint=TOLD),
 }
-METHODS = ("say", "wait", "report", "stop", "status", "updates", "join", "check")
+METHODS = (
+    *("say", "wait", "report", "stop", "status", "updates", "join", "check"),
+    *("cancel", "move", "pause"),
+)
 
 
 def check(answer: httpx2.Response) -> None:

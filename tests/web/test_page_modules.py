@@ -289,8 +289,8 @@ AGENTS = {name: AgentFacts("demo", name, "m", "ready") for name in ("liba", "oth
 Happened = Event | Rejection | AgentStatus | None
 
 
-def fact(agent: str = "liba", epoch: str = "e1", queue: int = 0) -> AgentFacts:
-    return replace(AGENTS[agent], epoch=epoch, queue=queue)
+def fact(agent: str = "liba", epoch: str = "e1", queue: int = 0, paused: bool = False) -> AgentFacts:
+    return replace(AGENTS[agent], epoch=epoch, queue=queue, paused=paused)
 
 
 def event(id: str, state: State, **facts: Any) -> Event:
@@ -331,6 +331,7 @@ def some_history(chance: random.Random) -> list[Happened]:
         facts: dict[str, Any] = {
             "agent": chance.choice(["liba", "liba", "other"]),
             "epoch": chance.choice(["e1", "e1", "e2"]),
+            "paused": chance.choice([True, False]),
         }
         ids = chance.sample("abcd", 4)
         kind = chance.randrange(12)
@@ -360,6 +361,7 @@ def of_the_watcher(happened: list[Happened]) -> dict[str, Any]:
     return {
         "rows": [[row.event.facts.epoch, row.report.id, row.state, row.is_over] for row in rows],
         "agent": [board.facts.agent, board.facts.epoch, board.facts.avatar] if board.has_agent else None,
+        "isPaused": bool(board.has_agent and board.facts.paused),
     }
 
 
@@ -372,7 +374,7 @@ async def test_the_page_and_the_watcher_make_the_same_of_what_happens(page: Page
         for (const [method, told] of history) board[method](told);
         const rows = board.rows.map((row) => [row.epoch, row.id, row.state, row.isOver]);
         const {agent, avatar} = board;
-        return {rows, agent: agent ? [agent.name, agent.epoch, avatar] : null};
+        return {rows, agent: agent ? [agent.name, agent.epoch, avatar] : null, isPaused: board.isPaused};
       });
     """
     told = [

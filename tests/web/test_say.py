@@ -41,6 +41,7 @@ async def test_it_hands_the_text_over_and_tells_where_to_ask_about_it(
         "position": 0,
         "duplicate": False,
         "journaled": None,
+        "paused": False,
         "state": "accepted",
         "report": None,
     }

@@ -10,7 +10,11 @@ from hypothesis import HealthCheck
 from hypothesis import settings as bounds
 from schemathesis.config import SchemathesisConfig
 from schemathesis.schemas import BaseSchema
-from schemathesis.specs.openapi.checks import allow_header_conformance, positive_data_acceptance
+from schemathesis.specs.openapi.checks import (
+    allow_header_conformance,
+    positive_data_acceptance,
+    unsupported_method,
+)
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libacli.config import Settings
@@ -55,4 +59,6 @@ def test_it_answers_as_it_is_described(case: schemathesis.Case[Any]) -> None:
         "/api/session",
     ):  # two routes: who is refused is told one method
         excluded.append(allow_header_conformance)
+    if "/queue/" in case.path:  # names may hold slashes: GET looks into the room that is called so
+        excluded += [unsupported_method, allow_header_conformance]
     case.call_and_validate(base_url=ADDRESS, excluded_checks=excluded)

@@ -44,7 +44,8 @@ def say(
         typer.Option("--wait", help="What to wait for [default: audible on a terminal, else accepted]"),
     ] = None,
     timeout: Annotated[
-        float | None, typer.Option("--timeout", min=0.1, help="Seconds to wait [default: fits the text]")
+        float | None,
+        typer.Option("--timeout", min=0.1, help="Seconds to wait, pauses aside [default: fits the text]"),
     ] = None,
     markdown: Annotated[
         Markdown | None,

@@ -52,6 +52,7 @@ class SayRun:
     is_watched: bool = False
     """Nobody has said what to wait for: whoever sits there sees it, and leaves when it takes too long."""
 
+    is_told_of_pause: bool = False
     trace: TraceContext = field(default_factory=lambda: TraceContext.of_environment(os.environ))
     """What calls this command has it as a step of a trace."""
 
@@ -71,9 +72,14 @@ class SayRun:
                         await is_next()
                         said = await client.say(request)
                 self._tell_place(said)
-                grows_to_s = 0.0 if self.timeout_s else math.inf
-                async with asyncio.timeout_at(ends_at if self.timeout_s else None):
-                    said = await client.wait(said, self.level, timeout_s=bound_s, grows_to_s=grows_to_s)
+                left_s = max(0.1, round(ends_at - asyncio.get_running_loop().time(), 1))
+                said = await client.wait(
+                    said,
+                    self.level,
+                    timeout_s=left_s if self.timeout_s else bound_s,
+                    grows_to_s=0.0 if self.timeout_s else math.inf,
+                    on_paused=self._tell_pause,
+                )
         except TimeoutError as error:
             raise TimedOutError(
                 f"not {self.level} after {bound_s:g} s",
@@ -97,6 +103,7 @@ class SayRun:
                 bound_s,
                 on_taken=self._tell,
                 on_reached=self._tell_reached,
+                on_paused=self._tell_pause,
                 on_wait=output.status,
             )
             # What finds sentences takes a while to load.
@@ -139,6 +146,7 @@ class SayRun:
         line = f"{words.get(said.level, said.level)}  id={said.id}"
         if said.level == "accepted" and (known := said.acknowledgement):
             line += f"  position={known.position}" + ("  (was known already)" if known.duplicate else "")
+            line += "  (the queue is paused)" if known.paused else ""
             line += "  (not written down: it ends with its agent)" if known.journaled is False else ""
         elif said.report:
             marks = ("route", "route_reason", "provider", "voice_reason", "d01", "d12", "total")
@@ -152,6 +160,12 @@ class SayRun:
             count = said.acknowledgement.position
             lines = "1 line" if count == 1 else f"{count} lines"
             output.status(f"accepted, {lines} before it; Ctrl-C leaves it there")
+
+    def _tell_pause(self) -> None:
+        """Once: that nothing begins, to whoever waits."""
+        if not self.is_told_of_pause:
+            self.is_told_of_pause = True
+            output.status("paused: nothing begins until `liba queue resume`")
 
     def _judge(self, said: Delivery) -> None:
         if said.level == "sent" and self.level != "accepted" and not self.is_watched:

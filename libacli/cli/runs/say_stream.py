@@ -34,16 +34,27 @@ _FOLLOWED_S = 3600.0
 _IDS_TOLD = 5
 
 
-class Agent(Protocol):
-    """Who speaks; see AgentClient."""
+class Taker(Protocol):
+    """Who takes what is to be said; see AgentClient."""
 
     async def say(self, request: SayRequest) -> Delivery: ...
 
-    async def wait(self, said: Delivery, level: str, *, timeout_s: float) -> Delivery: ...
+
+class Agent(Taker, Protocol):
+    """Who can be asked what became of it, too."""
+
+    async def wait(
+        self,
+        said: Delivery,
+        level: str,
+        *,
+        timeout_s: float,
+        on_paused: Callable[[], None] | None = None,
+    ) -> Delivery: ...
 
 
 async def hand_over(
-    agent: Agent,
+    agent: Taker,
     request: SayRequest,
     *,
     timeout_s: float,
@@ -109,6 +120,9 @@ class SayStream:
     on_taken: Callable[[Delivery], None]
     on_reached: Callable[[Delivery], None] = lambda line: None
     """Told of each line that has reached the level. Raises LibaError where that is not as it was asked."""
+
+    on_paused: Callable[[], None] = lambda: None
+    """Called while the queue is paused: no time passes then."""
 
     on_wait: Callable[[str], None] = lambda why: None
     _open: deque[Delivery] = field(default_factory=deque)
@@ -187,9 +201,8 @@ class SayStream:
         line, is_known = self._open[0], True
         try:
             # Of lines that are only to be taken it is told, too, when they are not spoken.
-            reached = await self.agent.wait(
-                line, "done" if self.level == "accepted" else self.level, timeout_s=timeout_s
-            )
+            level = "done" if self.level == "accepted" else self.level
+            reached = await self.agent.wait(line, level, timeout_s=timeout_s, on_paused=self.on_paused)
             if self.level != "accepted":
                 self.on_reached(reached)
         except UnreachableError:

@@ -99,7 +99,10 @@ def _facts(board: Board, view: View, now: float) -> Text:
             parts.append(("agent", f"{facts.agent} {facts.epoch[:8]}".strip(), "bold"))
             is_ready = facts.avatar == "ready"
             parts.append(("avatar", facts.avatar or "–", "green" if is_ready else "yellow"))
-            parts.append(("queue", str(facts.queue), "bold" if facts.queue else ""))
+            paused = " paused" if facts.paused else ""
+            parts.append(
+                ("queue", f"{facts.queue}{paused}", "bold yellow" if paused else "bold" * (facts.queue > 0))
+            )
     parts.append(("utterances", str(board.count), "bold"))
     if board.restarts:
         parts.append(("restarted", f"{board.restarts}×", "yellow"))

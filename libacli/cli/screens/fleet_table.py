@@ -82,6 +82,7 @@ def draw_fleet(fleet: Fleet, view: FleetView, now: float) -> Group:
 def plain_fleet_line(line: FleetLine, time: str) -> str:
     """What has become of a room, in one line for a log."""
     words = [time, f"{line.room:<20}", f"{line.state:<8}", f"queue={line.queue}"]
+    words += ["paused"] if line.paused else []
     words += [f"{name}={in_ms(getattr(line, name)) or _NONE}" for name in ("latency", "p50", "p95")]
     words += [f"avatar={line.avatar or _NONE}", f"agent={line.agent}", f"worker={line.worker or _NONE}"]
     if line.last:
@@ -126,7 +127,9 @@ def _now(line: FleetLine, view: FleetView, now: float) -> Text:
     if line.state == "gone":
         return Text(f"gone {_age(line.gone_at, now)}".rstrip())
     waiting = f" +{line.queue}" if line.queue else ""
-    return Text(f"{line.state}{waiting}", "bold cyan" if line.state == "speaking" else "dim")
+    state = "paused" if line.paused and line.state == "idle" else line.state
+    style = "bold cyan" if line.state == "speaking" else "bold yellow" if line.paused else "dim"
+    return Text(f"{state}{waiting}", style)
 
 
 def _ms(name: str) -> Callable[[FleetLine, FleetView, float], Text]:

@@ -1,17 +1,22 @@
-"""What `liba queue` prints: the agent, its caps, what it speaks and what waits."""
+"""What `liba queue` and its commands print."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from libacli.cli.output import output
 from libacli.core.event import AgentStatus, Report
+from libacli.core.queue_requests import PauseAnswer
 from libacli.core.route import route_word
 from libacli.core.usage import Usage
 
 
-def show_queue(status: AgentStatus) -> None:
-    """Prints what an agent says of itself and its queue."""
+def show_status(status: AgentStatus, *, as_json: bool) -> None:
+    """Prints what an agent says of itself, its caps, what it speaks and what waits."""
+    if as_json:
+        output.json(status.encode())
+        return
     facts, speaking = status.facts, status.speaking
     output.result(f"agent     {facts.agent} in room {facts.room}, epoch {facts.epoch}, avatar {facts.avatar}")
     if facts.voice_state:
@@ -20,14 +25,53 @@ def show_queue(status: AgentStatus) -> None:
         output.result(f"room      {facts.encryption}")
     for cap in status.caps:
         output.result(f"cap       {_cap_line(cap)}")
+    if facts.paused:
+        output.result("paused    nothing begins until `liba queue resume`")
     if speaking:
         output.result(f"{speaking.state:<9} {_utterance_line(speaking)}")
     for place, waiting in enumerate(status.waiting, 1):
         output.result(f"{place:>7}.  {_utterance_line(waiting)}")
     if status.waiting_left_out:
         output.result(f"          and {status.waiting_left_out} more")
-    if not speaking and not status.waiting:
+    if not speaking and not status.waiting and not facts.paused:
         output.result("idle      nothing is spoken and nothing waits")
+
+
+def show_cancelled(report: dict[str, Any], *, as_json: bool) -> None:
+    """Prints what has become of a line that was taken out."""
+    if as_json:
+        output.json(report)
+    else:
+        output.result(f"cancelled  id={_printable(report['id'])}{_not_kept(report.get('journaled'))}")
+
+
+def show_moved(report: dict[str, Any], *, as_json: bool) -> None:
+    """Prints where a line is now."""
+    if as_json:
+        output.json(report)
+        return
+    place = "  ".join(f"{name}={report[name]}" for name in ("position", "priority") if name in report)
+    output.result(f"moved  id={_printable(report['id'])}  {place}{_not_kept(report.get('journaled'))}")
+
+
+def show_pause(answer: PauseAnswer, *, as_json: bool) -> None:
+    """Prints whether the queue is paused."""
+    if as_json:
+        output.json(answer.encode())
+        return
+    word = "paused" if answer.is_paused else "resumed" if answer.is_news else "not paused"
+    already = "" if answer.is_news or not answer.is_paused else "  (it was already)"
+    output.result(f"{word}  {answer.queue} waiting{already}")
+    if answer.is_paused and not answer.is_journaled:
+        output.status("it ends with this agent: without say.journal the next one begins at once")
+
+
+def _not_kept(journaled: bool | None) -> str:
+    return "  (not written down: it ends with its agent)" if journaled is False else ""
+
+
+def _printable(utterance_id: str) -> str:
+    return utterance_id if utterance_id.isprintable() else repr(utterance_id)
 
 
 def _cap_line(cap: Usage) -> str:
@@ -37,7 +81,6 @@ def _cap_line(cap: Usage) -> str:
 
 
 def _utterance_line(report: Report) -> str:
-    shown_id = report.id if report.id.isprintable() else repr(report.id)
     route = f"  {route_word(report.route)}" if report.route else ""
     voice = f"  in the voice of {report.provider}" if report.voice_reason else ""
-    return f"id={shown_id}  {report.chars} characters{route}{voice}"
+    return f"id={_printable(report.id)}  {report.chars} characters{route}{voice}"

@@ -192,7 +192,7 @@ async def agent(credentials: LiveKitCredentials, room: str, agent_name: str, *, 
             return Finding("agent", "fail", message, fix)
         except RefusedError as error:
             return Finding("agent", "fail", str(error), error.hint)
-    told = f"avatar: {facts.avatar or 'unknown'}, {facts.queue} waiting"
+    told = f"avatar: {facts.avatar or 'unknown'}, {facts.queue} waiting{', paused' if facts.paused else ''}"
     if facts.encryption in (NO_KEY, ANOTHER_KEY):
         message = f"{facts.agent or 'one'} in room {room!r} answers, and the room is {facts.encryption}"
         return Finding("agent", "fail", message, _KEY_FIX, WRONG_SETTING)

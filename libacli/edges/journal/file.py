@@ -15,7 +15,15 @@ from typing import TypeVar
 
 from platformdirs import user_state_path
 
-from libacli.core.journal import KEPT_FOR_S, KNOWN_FOR_S, MOST_ENDED, Ended, Legacy, Line
+from libacli.core.journal import (
+    KEPT_FOR_S,
+    KNOWN_FOR_S,
+    MOST_ENDED,
+    Ended,
+    Legacy,
+    Line,
+    read_paused,
+)
 from libacli.core.journal_place import DUE_AFTER_S, Place, Scope
 from libacli.errors import FencedError, ForgottenError, StoreError
 from libacli.private_files import locked, private_file, private_folder
@@ -38,6 +46,7 @@ class _Queue:
 
     lines: dict[str, Line] = field(default_factory=dict)
     ended: dict[str, Ended] = field(default_factory=dict)
+    paused_at: float | None = None
 
     def encode(self) -> str:
         members = {
@@ -45,6 +54,7 @@ class _Queue:
             "holder": self.holder,
             "lines": [line.encode() for line in self.lines.values()],
             "ended": [end.encode() for end in self.ended.values()],
+            "paused_at": self.paused_at,
         }
         return json.dumps(members)
 
@@ -54,7 +64,8 @@ class _Queue:
         members = json.loads(source)
         match members:
             case {"room": str(room), "holder": str(holder), "lines": list(lines), "ended": list(ended)}:
-                return cls(room, holder, _readable(Line.read, lines), _readable(Ended.read, ended))
+                paused_at = read_paused(members.get("paused_at"))
+                return cls(room, holder, _readable(Line.read, lines), _readable(Ended.read, ended), paused_at)
         raise ValueError("it is no queue")
 
 
@@ -91,9 +102,11 @@ class FileJournal:
         """See `Journal`."""
         return await self._do(self._take_over)
 
-    async def write(self, lines: Sequence[Line], ended: Sequence[Ended]) -> None:
+    async def write(
+        self, lines: Sequence[Line], ended: Sequence[Ended], *, paused_at: float | None = None
+    ) -> None:
         """See `Journal`."""
-        await self._do(lambda: self._write(lines, ended))
+        await self._do(lambda: self._write(lines, ended, paused_at))
 
     async def release(self) -> None:
         """See `Journal`."""
@@ -118,17 +131,17 @@ class FileJournal:
             queue = self._load() or _Queue(self._room)
             queue.holder = self._epoch
             self._save(queue)
-        return Legacy(
-            tuple(sorted(queue.lines.values(), key=lambda line: line.number)), tuple(queue.ended.values())
-        )
+        lines = sorted(queue.lines.values(), key=lambda line: line.number)
+        return Legacy(tuple(lines), tuple(queue.ended.values()), queue.paused_at)
 
-    def _write(self, lines: Sequence[Line], ended: Sequence[Ended]) -> None:
+    def _write(self, lines: Sequence[Line], ended: Sequence[Ended], paused_at: float | None) -> None:
         with self._locked():
             queue = self._held()
             queue.lines |= {line.id: line for line in lines}
             for end in ended:
                 queue.lines.pop(end.id, None)
                 queue.ended[end.id] = end
+            queue.paused_at = paused_at
             self._save(queue)
 
     def _release(self) -> None:
@@ -188,7 +201,7 @@ def waiting_rooms(folder: Path, scope: Scope, *, clock: Callable[[], float]) -> 
         with suppress(FileNotFoundError, ValueError, RecursionError):
             age_s = clock() - path.stat().st_mtime
             queue = _Queue.read(path.read_text(encoding="utf-8"))
-            is_over = not queue.lines and not queue.holder and age_s > KNOWN_FOR_S
+            is_over = not (queue.lines or queue.holder or queue.paused_at) and age_s > KNOWN_FOR_S
             if is_over or age_s > KEPT_FOR_S:
                 path.unlink()
                 path.with_suffix(".lock").unlink(missing_ok=True)

@@ -17,7 +17,17 @@ from libacli.core.event import AgentStatus
 from libacli.core.lifecycle import LEVEL_STATES, SETTLED, has_reached
 from libacli.core.messages import SayRequest, StatusRequest, parse_object
 from libacli.core.packing import packed
-from libacli.core.protocol import SAY_METHOD, SAY_TOPIC, STATUS_METHOD, STOP_METHOD
+from libacli.core.protocol import (
+    CANCEL_METHOD,
+    MOVE_METHOD,
+    PAUSE_METHOD,
+    RESUME_METHOD,
+    SAY_METHOD,
+    SAY_TOPIC,
+    STATUS_METHOD,
+    STOP_METHOD,
+)
+from libacli.core.queue_requests import CancelRequest, MoveRequest, PauseAnswer
 from libacli.core.reasons import refusal
 from libacli.edges.livekit.agent_locator import AgentLocator, pauses
 from libacli.edges.livekit.api import LiveKitApi
@@ -147,11 +157,19 @@ class AgentClient:
             raise _not_understood(str(error)) from error
 
     async def wait(
-        self, said: Delivery, level: str, *, timeout_s: float, grows_to_s: float = 0.0
+        self,
+        said: Delivery,
+        level: str,
+        *,
+        timeout_s: float,
+        grows_to_s: float = 0.0,
+        on_paused: Callable[[], None] | None = None,
     ) -> Delivery:
         """Waits until `said` has reached `level` (`accepted`, `audible`, `done`).
 
         The bound grows by what is said before it, as the agent tells while it waits, up to `grows_to_s`.
+        While the queue is paused no time passes, and `on_paused` is called each time that it is found so;
+        without `on_paused` it passes all the same.
 
         What was only `sent` comes back at once: who cannot ask the agent cannot ask about it either.
         Raises InterruptedSpeechError when it ended before its end, or its agent did; UnreachableError when
@@ -168,12 +186,16 @@ class AgentClient:
                     asked_at = _now()
                     late_s = min(self._late_s, max(0.0, ends_at - _LAST_S - asked_at))
                     said = await self._poll(said, level, late_s)
-                    if said.ahead_s:  # what is before it takes nothing from its own time
+                    if has_reached(said.level, level):
+                        break
+                    if on_paused and said.is_paused:
+                        on_paused()
+                        ends_at += max(_LEAST_PAUSE_S, _now() - asked_at)
+                    elif said.ahead_s:  # what is before it takes nothing from its own time
                         grown_s = min(_now() - began_at + said.ahead_s + timeout_s, grows_to_s)
                         ends_at = max(ends_at, began_at + grown_s)
-                        bound.reschedule(ends_at)
-                    if not has_reached(said.level, level):
-                        await asyncio.sleep(max(0.0, asked_at + _LEAST_PAUSE_S - _now()))
+                    bound.reschedule(ends_at)
+                    await asyncio.sleep(max(0.0, asked_at + _LEAST_PAUSE_S - _now()))
         except TimeoutError as error:
             raise TimedOutError(
                 f"{said.id} was {said.level} but not {level} after {round(ends_at - began_at, 1):g} s",
@@ -189,6 +211,37 @@ class AgentClient:
         if not isinstance(stopped, list):
             raise _not_understood("it does not say what was stopped")
         return [str(utterance_id) for utterance_id in stopped]
+
+    async def cancel(self, utterance_id: str, *, is_own: bool = False) -> dict[str, Any]:
+        """Takes one that waits out of the queue, `is_own`: if it is on the same account; its report.
+
+        Raises RefusedError when it does not wait.
+        """
+        return _checked(await self._of_queue(CANCEL_METHOD, CancelRequest(utterance_id, is_own).encode()))
+
+    async def move(self, asked: MoveRequest) -> dict[str, Any]:
+        """Puts one that waits elsewhere; its report, with its `position` and `priority`.
+
+        Raises RefusedError when one of them does not wait.
+        """
+        return _checked(await self._of_queue(MOVE_METHOD, asked.encode()))
+
+    async def pause(self, is_paused: bool = True) -> PauseAnswer:
+        """Has nothing new begin, or, with `is_paused` false, go on."""
+        answer = await self._of_queue(PAUSE_METHOD if is_paused else RESUME_METHOD, {})
+        try:
+            return PauseAnswer.read(answer)
+        except RefusedError as error:
+            raise _not_understood(str(error)) from error
+
+    async def _of_queue(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Raises RefusedError, `old_agent`, where the agent has no such method."""
+        try:
+            return await self._ask(method, body)
+        except RefusedError as error:
+            if error.reason != "unsupported_method":
+                raise
+            raise refusal("old_agent", f"the agent is too old: it has no {method}") from error
 
     async def status(self, *, ended: int = 0) -> AgentStatus:
         """What the agent says of itself, and the reports of what it is `speaking` and what is `waiting`, and
@@ -213,9 +266,7 @@ class AgentClient:
 
     async def _report(self, asked: StatusRequest) -> dict[str, Any]:
         answer = await self._ask(STATUS_METHOD, asked.encode(), late_s=asked.wait_s)
-        if not (isinstance(answer.get("epoch"), str) and isinstance(answer.get("state"), str)):
-            raise _not_understood("it is no report")
-        return answer
+        return _checked(answer)
 
     async def _hand_over(self, body: dict[str, Any]) -> dict[str, Any]:
         """The answer of the agent, or of the one that is there by then. Who did not answer may have taken the
@@ -326,6 +377,13 @@ async def open_client(
     """A client for the agent of that name in `room`."""
     async with LiveKitApi(credentials) as api:
         yield AgentClient(api, AgentLocator(api, room=room, agent_name=agent_name))
+
+
+def _checked(report: dict[str, Any]) -> dict[str, Any]:
+    """An agent's report. Raises LibaError when it is none."""
+    if not all(isinstance(report.get(name), str) for name in ("id", "epoch", "state")):
+        raise _not_understood("it is no report")
+    return report
 
 
 def _now() -> float:

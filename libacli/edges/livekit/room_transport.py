@@ -14,7 +14,7 @@ from livekit import rtc
 from libacli.complaint_log import ComplaintLog, named
 from libacli.config import LiveKitCredentials
 from libacli.core.caps import Rates
-from libacli.core.event import Event, Rejection
+from libacli.core.event import Event, QueueNews, Rejection
 from libacli.core.protocol import (
     CAN_SAY_ATTRIBUTE,
     CHAT_TOPIC,
@@ -138,7 +138,7 @@ class RoomTransport:
 
         return on_call
 
-    def take_event(self, event: Event | Rejection) -> None:
+    def take_event(self, event: Event | Rejection | QueueNews) -> None:
         """Queues an event for everybody in the room; of many rejections some are left out."""
         self._told += 1
         if isinstance(event, Rejection) and self._outgoing.qsize() >= _REJECTIONS_LIMIT:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from livekit import rtc
 
 from libacli.complaint_log import ComplaintLog
-from libacli.core.event import AgentStatus, Event, Rejection, read_event
+from libacli.core.event import AgentStatus, Event, QueueNews, Rejection, read_event
 from libacli.core.messages import parse_object
 from libacli.core.protocol import CAPTION_TOPIC, EVENTS_TOPIC
 from libacli.core.room_update import (
@@ -115,7 +115,11 @@ class RoomVisit:
                     if state == WELL and (status := await _status(ask)):
                         yield status
                 case _Told() as told:
-                    if update := self._read(told):
+                    update = self._read(told)
+                    if isinstance(update, QueueNews):  # events tell no order
+                        if status := await _status(ask):
+                            yield status
+                    elif update:
                         yield update
                 case Caption() as caption:
                     yield caption
@@ -127,7 +131,7 @@ class RoomVisit:
         except TimeoutError:
             return _Silence()
 
-    def _read(self, told: _Told) -> Event | Rejection | Unreadable | None:
+    def _read(self, told: _Told) -> Event | Rejection | QueueNews | Unreadable | None:
         """None: it is of another life of the agent than the one that has told it."""
         with self._log.net(told.identity, "event"):
             event = _event(told.payload)
@@ -178,7 +182,7 @@ async def _status(ask: AskStatus) -> AgentStatus | NoAgent | None:
         return None
 
 
-def _event(payload: bytes) -> Event | Rejection | Unreadable:
+def _event(payload: bytes) -> Event | Rejection | QueueNews | Unreadable:
     if len(payload) > _MAX_EVENT_BYTES:
         return Unreadable()
     try:

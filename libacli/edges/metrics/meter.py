@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from libacli.core.event import Event, Rejection
+from libacli.core.event import Event, QueueNews, Rejection
 from libacli.core.lifecycle import OUTCOMES
 from libacli.core.trace_context import UNTRACED, TraceContext
 from libacli.core.usage import Usage
@@ -35,6 +35,9 @@ class Meter:
 
     def queue(self, length: int) -> None:
         """So many utterances wait now."""
+
+    def paused(self, is_paused: bool) -> None:
+        """Whether the queue is paused now."""
 
     def avatar_seconds(self, seconds: float) -> None:
         """An avatar was there for so much longer."""
@@ -67,6 +70,10 @@ class Meters:
     def take_event(self, event: Event | Rejection) -> None:
         """Counts an event of the agent, as everybody in the room gets it. Raises nothing."""
         self._each(lambda meter: _tell(meter, event))
+
+    def take_queue_news(self, news: QueueNews) -> None:
+        """Counts what the queue has become. Raises nothing."""
+        self._each(lambda meter: meter.paused(news.facts.paused))
 
     def refuse(self, reason: str) -> None:
         """Counts what the room is told nothing of. Raises nothing."""
@@ -107,6 +114,7 @@ class Meters:
 
 def _tell(meter: Meter, event: Event | Rejection) -> None:
     meter.queue(event.facts.queue)
+    meter.paused(event.facts.paused)
     if isinstance(event, Rejection):
         meter.refuse(event.reason)
     elif event.report.state in OUTCOMES:

@@ -83,6 +83,7 @@ class PrometheusMeter:
             os.makedirs(folder, exist_ok=True)
         self.registry = own = CollectorRegistry()
         self._queues: dict[object, int] = {}
+        self._paused: set[object] = set()
         self._seconds = {
             name: Histogram(metric, text, ["route"], unit="seconds", buckets=bounds, registry=own)
             for name, (metric, text, bounds) in DURATIONS.items()
@@ -111,6 +112,8 @@ class PrometheusMeter:
         Gauge("liba_rooms_max", "Rooms that this worker takes at most", registry=own).set(rooms_max)
         waiting = Gauge("liba_queue_length", "Utterances that wait, in all rooms", registry=own)
         waiting.set_function(lambda: sum(tuple(self._queues.values())))
+        paused = Gauge("liba_queues_paused", "Rooms whose queue is paused", registry=own)
+        paused.set_function(lambda: len(self._paused))
         Info("liba_build", "Versions of what runs here", registry=own).info(BUILD_INFO)
         self._begin_at_zero()
 
@@ -140,6 +143,7 @@ class PrometheusMeter:
 
     def room_closed(self, room: object) -> None:
         self._queues.pop(room, None)
+        self._paused.discard(room)
         self._spent_by.pop(room, None)
         if not self._spent_by:
             self._spent.clear()
@@ -148,6 +152,13 @@ class PrometheusMeter:
         """Number of utterances that wait in an open room."""
         if room in self._queues:
             self._queues[room] = length
+
+    def paused(self, room: object, is_paused: bool) -> None:
+        """Whether the queue of an open room is paused."""
+        if is_paused and room in self._queues:
+            self._paused.add(room)
+        else:
+            self._paused.discard(room)
 
     def spent(self, room: object, ratios: Mapping[str, float]) -> None:
         """How far each cap is used up, as an open room knows it; of several rooms the most counts."""

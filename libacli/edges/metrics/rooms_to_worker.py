@@ -110,6 +110,7 @@ class _Line(asyncio.Protocol):
             self._prometheus.spent(self, dict(message["spent"]))
         else:
             self._prometheus.queue(self, int(message["queue"]))
+            self._prometheus.paused(self, bool(message.get("paused")))
             self._prometheus.avatar_seconds(float(message["more_avatar_s"]))
 
 
@@ -123,6 +124,7 @@ class RoomMeter(Meter):
         self._address = address
         self._line: socket.socket | None = None
         self._queue = 0
+        self._is_paused = False
         self._untold_avatar_s = 0.0
         self._is_closed = False
         self._tell_status()
@@ -140,6 +142,12 @@ class RoomMeter(Meter):
         self._queue = length
         self._tell_status()
 
+    def paused(self, is_paused: bool) -> None:
+        """Whether the queue is paused now."""
+        if is_paused != self._is_paused:
+            self._is_paused = is_paused
+            self._tell_status()
+
     def avatar_seconds(self, seconds: float) -> None:
         """An avatar was there for so much longer. This is not forgotten: it costs money."""
         self._untold_avatar_s += seconds
@@ -155,7 +163,8 @@ class RoomMeter(Meter):
         self._cut()
 
     def _tell_status(self) -> None:
-        if self._tell({"queue": self._queue, "more_avatar_s": self._untold_avatar_s}):
+        status = {"queue": self._queue, "paused": self._is_paused, "more_avatar_s": self._untold_avatar_s}
+        if self._tell(status):
             self._untold_avatar_s = 0.0
 
     def _tell(self, message: dict[str, Any]) -> bool:

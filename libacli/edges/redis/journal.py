@@ -20,8 +20,9 @@ logger = logging.getLogger("liba.journal")
 _LINE = b"line "
 
 _WRITE = """
--- KEYS: queue (hash: `holder`, `count`, `line ID`), ended (sorted by time), waiting (rooms, sorted by time)
--- ARGV: epoch, number of this write, room, time, oldest end, most ends, lifetime in s,
+-- KEYS: queue (hash: `holder`, `count`, `line ID`), ended (sorted by time), waiting (rooms, sorted by time),
+--       paused (a time)
+-- ARGV: epoch, number of this write, room, time, oldest end, most ends, lifetime in s, paused since or empty,
 --       then `line` ID JSON and `end` ID JSON TIME
 local holder = redis.call('HGET', KEYS[1], 'holder')
 if not holder then return 'forgotten' end
@@ -29,7 +30,7 @@ if holder ~= ARGV[1] then return 'fenced' end
 -- One that was given up, and comes after one that was made later.
 if tonumber(ARGV[2]) <= tonumber(redis.call('HGET', KEYS[1], 'count')) then return 'written' end
 redis.call('HSET', KEYS[1], 'count', ARGV[2])
-local at = 8
+local at = 9
 while at <= #ARGV do
   local field = 'line ' .. ARGV[at + 1]
   if ARGV[at] == 'line' then
@@ -48,6 +49,7 @@ if redis.call('HLEN', KEYS[1]) > 2 then
 else
   redis.call('ZREM', KEYS[3], ARGV[3])
 end
+if ARGV[8] == '' then redis.call('DEL', KEYS[4]) else redis.call('SET', KEYS[4], ARGV[8]) end
 for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[7]) end
 return 'written'
 """
@@ -75,6 +77,7 @@ class RedisJournal:
         self._redis: Redis | None = None
         self._queue = f"{prefix}:journal:{place.digest}"
         self._ended = f"{self._queue}:ended"
+        self._paused = f"{self._queue}:paused"
         self._waiting = _waiting_key(prefix, place.scope)
         self._room = place.room
         self._epoch = epoch
@@ -91,15 +94,19 @@ class RedisJournal:
                 steps.expire(self._queue, round(KEPT_FOR_S))
                 steps.hgetall(self._queue)
                 steps.zrangebyscore(self._ended, oldest, "+inf")
-                _, _, fields, ended = await steps.execute()
+                steps.get(self._paused)
+                _, _, fields, ended, paused = await steps.execute()
             if any(name.startswith(_LINE) for name in fields):
                 await self._client().zadd(self._waiting, {self._room: self._clock()}, xx=True)
             else:  # else it would have agents sent for ever
                 await self._client().zrem(self._waiting, self._room)
         lines = sorted(_read_lines(fields), key=lambda line: line.number)
-        return Legacy(tuple(lines), tuple(_read_ended(ended)))
+        paused_at = float(paused) if paused else None
+        return Legacy(tuple(lines), tuple(_read_ended(ended)), paused_at)
 
-    async def write(self, lines: Sequence[Line], ended: Sequence[Ended]) -> None:
+    async def write(
+        self, lines: Sequence[Line], ended: Sequence[Ended], *, paused_at: float | None = None
+    ) -> None:
         """See `Journal`."""
         changes: list[Any] = []
         for line in lines:
@@ -109,7 +116,8 @@ class RedisJournal:
         now = self._clock()
         self._count += 1
         told = [self._epoch, self._count, self._room, now, now - KNOWN_FOR_S, MOST_ENDED, round(KEPT_FOR_S)]
-        await self._run(_WRITE, [self._queue, self._ended, self._waiting], [*told, *changes])
+        told.append("" if paused_at is None else paused_at)
+        await self._run(_WRITE, [self._queue, self._ended, self._waiting, self._paused], [*told, *changes])
 
     async def release(self) -> None:
         """See `Journal`."""

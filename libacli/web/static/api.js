@@ -24,6 +24,8 @@ export class Problem extends Error {
   }
 }
 
+const queueOf = (room) => `api/rooms/${encodeURIComponent(room)}/queue`;
+
 function sentence(text) {
   const ended = /[.!?…]$/.test(text) ? text : `${text}.`;
   return ended[0].toUpperCase() + ended.slice(1);
@@ -42,6 +44,11 @@ export class Api {
   room = (room) => this._call("GET", `api/rooms/${encodeURIComponent(room)}`);
   token = (room) => this._call("POST", "api/token", { room });
   stop = (room, id) => this._call("POST", "api/stop", { room, ...(id && { id }) });
+  cancel = (room, id) => this._call("DELETE", `${queueOf(room)}/${encodeURIComponent(id)}`);
+  /** @param {{to: "first" | "last"} | {before: string}} where */
+  move = (room, id, where) => this._call("POST", `${queueOf(room)}/${encodeURIComponent(id)}/move`, where);
+  /** @param {boolean} isPaused */
+  pause = (room, isPaused) => this._call("POST", `${queueOf(room)}/${isPaused ? "pause" : "resume"}`);
   shareLink = (room, { canSay, canControl }) =>
     this._call("POST", "api/link", { room, can_say: canSay, can_control: canControl });
 

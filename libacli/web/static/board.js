@@ -20,6 +20,8 @@ export class Board {
   /** How the server's own connection to the room is; empty: well. */
   connectionWords = "";
   caps = [];
+  /** Whether nothing begins until somebody resumes the queue. */
+  isPaused = false;
   /** Changes with each event: an answer that was asked for before is older than what we know. */
   version = 0;
 
@@ -92,6 +94,7 @@ export class Board {
     this.agent = status.agent;
     this.avatar = status.avatar ?? "";
     this.caps = status.caps ?? [];
+    this.isPaused = status.paused ?? false;
     [this.#queue, this.#leftOut] = [status.queue ?? 0, status.waiting_left_out ?? 0];
     if (!status.agent) {
       this.#order = [];
@@ -112,7 +115,7 @@ export class Board {
   event(told) {
     this.version += 1;
     this.agent = { name: told.agent, model: told.model, voice_state: told.voice_state ?? "", epoch: told.epoch };
-    [this.avatar, this.#queue] = [told.avatar, told.queue];
+    [this.avatar, this.#queue, this.isPaused] = [told.avatar, told.queue, told.paused ?? false];
     this.#learnEpoch(told.agent, told.epoch);
     if (told.state === "rejected" || !this.#states[told.state]) return false;
     return this.#move(told);

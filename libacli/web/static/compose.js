@@ -48,7 +48,7 @@ export class Compose {
     const { waiting, speaking } = this._board;
     const place = waiting.findIndex((other) => other.id === row.id);
     const ahead = (place < 0 ? waiting.length : place) + (speaking ? 1 : 0);
-    write(byId("note"), noteWords(row, partsOf(row), ahead));
+    write(byId("note"), noteWords(row, partsOf(row), ahead, this._board.isPaused));
     byId("note").classList.toggle("bad", row.isOver && row.state !== "done");
   }
 
@@ -165,9 +165,22 @@ export class Compose {
   /** Takes one that waits out of the queue. @param {string} id */
   async drop(id) {
     try {
-      const { stopped } = await this._api.stop(this._room, id);
+      await this._api.cancel(this._room, id);
       this._refuse("");
-      if (this._board.text(id)) this._offerBack([...this._dropped, ...stopped]);
+      if (this._board.text(id)) this._offerBack([...this._dropped, id]);
+    } catch (problem) {
+      this._refuse(problem.words ?? String(problem));
+    }
+  }
+
+  /** Whether that line was said here. @param {string} id */
+  hasSaid = (id) => this._said.has(id);
+
+  /** Tells what the server refuses of it. @param {Promise<unknown>} asked */
+  async told(asked) {
+    try {
+      await asked;
+      this._refuse("");
     } catch (problem) {
       this._refuse(problem.words ?? String(problem));
     }

@@ -1,34 +1,50 @@
-/** The queue: what is spoken, then what waits. */
+/** The queue: what is spoken, then what waits; and what can be done about it. */
 
-import { byId, make, show } from "./dom.js";
+import { byId, make, show, write } from "./dom.js";
 import { count } from "./words.js";
 
 const SHOWN = 12;
 
 export class Queue {
-  /** @param {{onDrop: ((id: string) => void) | null}} parts null: who looks may not take lines out */
-  constructor({ onDrop }) {
-    this._onDrop = onDrop;
+  /**
+   * @param {object} parts
+   * @param {(id: string) => boolean} parts.mayCancel
+   * @param {boolean} parts.mayControl whether who looks may move lines, and pause
+   * @param {(id: string) => void} parts.onCancel
+   * @param {(id: string, where: {to: "first"} | {before: string}) => void} parts.onMove
+   * @param {(isPaused: boolean) => void} parts.onPause
+   */
+  constructor({ mayCancel, mayControl, onCancel, onMove, onPause }) {
+    Object.assign(this, { _mayCancel: mayCancel, _mayControl: mayControl, _onCancel: onCancel, _onMove: onMove });
     this._list = byId("queue");
+    this._pause = byId("pause");
     this._shown = "";
+    this._pause.addEventListener("click", () => onPause(!this._isPaused));
   }
 
   /** @param {any} board */
   render(board) {
+    this._renderPause(board);
     const rows = [...(board.speaking ? [board.speaking] : []), ...board.waiting];
-    const told = rows.map((row) => [row.id, row.state, board.text(row.id), row.chars]);
+    const told = rows.map((row) => [row.id, row.state, board.text(row.id), row.chars, this._mayCancel(row.id)]);
     const wanted = JSON.stringify([...told, board.waitingLeftOut]);
     if (wanted === this._shown) return; // who reads in the list is not to lose the place
     this._shown = wanted;
-    const focused = document.activeElement?.closest?.(".queue li");
-    const place = focused ? [...this._list.children].indexOf(focused) : -1;
+    const focused = this._focused();
     const items = rows.slice(0, SHOWN).map((row, index) => this._item(row, index, board));
     const more = rows.length + board.waitingLeftOut - items.length;
     if (more > 0) items.push(make("li", { class: "more" }, `and ${more} more`));
     this._list.replaceChildren(...items);
     show(this._list, rows.length > 0);
     show(byId("queue-empty"), rows.length === 0);
-    if (place >= 0) focusNear(items, place);
+    if (focused) focusAgain(items, focused);
+  }
+
+  _renderPause(board) {
+    this._isPaused = board.isPaused;
+    show(this._pause, this._mayControl && Boolean(board.agent));
+    write(this._pause, board.isPaused ? "Resume" : "Pause");
+    write(byId("paused-words"), board.isPaused ? "Paused: nothing begins until it is resumed." : "");
   }
 
   _item(row, index, board) {
@@ -36,25 +52,50 @@ export class Queue {
     const place = isNow ? "speaking" : index === 0 || (index === 1 && board.speaking) ? "next" : "waits";
     const text = board.text(row.id);
     const words = text || `a line of ${count(row.chars ?? 0, "character")}`;
-    return make(
+    const item = make(
       "li",
       isNow ? { class: "now" } : {},
       make("span", { class: "place" }, place),
       make("span", { class: text ? "words" : "words foreign" }, words),
-      ...(this._onDrop && !isNow ? [this._dropButton(row.id, words)] : []),
+      ...(isNow ? [] : [this._buttons(row.id, words, board)]),
     );
+    item.dataset.id = row.id;
+    return item;
   }
 
-  _dropButton(id, words) {
-    const label = `Take out: ${words}`;
-    const button = make("button", { class: "quiet small drop", type: "button", "aria-label": label, title: "Take out" }, "×");
-    button.addEventListener("click", () => this._onDrop(id));
-    return button;
+  _buttons(id, words, board) {
+    const waiting = board.waiting.map((row) => row.id);
+    const [first, place] = [waiting[0], waiting.indexOf(id)];
+    const buttons = [];
+    if (this._mayControl && id !== first) {
+      const up = { before: waiting[place - 1] };
+      buttons.push(button("up", "↑", "Move up", words, () => this._onMove(id, up)));
+      buttons.push(button("first", "⤒", "Move to the front", words, () => this._onMove(id, { to: "first" })));
+    }
+    if (this._mayCancel(id)) buttons.push(button("drop", "×", "Take out", words, () => this._onCancel(id)));
+    return make("span", { class: "row-buttons" }, ...buttons);
+  }
+
+  /** Where the keyboard is in the list: which line, which of its buttons, which place. */
+  _focused() {
+    const [at, item] = [document.activeElement, document.activeElement?.closest?.(".queue li")];
+    return item && { id: item.dataset.id, name: at.dataset.name, place: [...this._list.children].indexOf(item) };
   }
 }
 
-/** Whoever takes out one line after the other with the keyboard is at the next one, or in the text box. */
-function focusNear(items, place) {
-  const buttons = items.slice(place).concat(items.slice(0, place).reverse()).map((item) => item.querySelector("button"));
-  (buttons.find(Boolean) ?? byId("text")).focus();
+function button(name, sign, title, words, onClick) {
+  const label = { "aria-label": `${title}: ${words}`, title };
+  const made = make("button", { class: `quiet small ${name}`, type: "button", ...label }, sign);
+  made.dataset.name = name;
+  made.addEventListener("click", onClick);
+  return made;
+}
+
+/** Who moves a line stays with it; who takes out one after the other is at the next one, or in the text box. */
+function focusAgain(items, { id, name, place }) {
+  const same = items.find((item) => item.dataset.id === id);
+  const near = items.slice(place).concat(items.slice(0, place).reverse());
+  const buttons = (item) => (item ? [...item.querySelectorAll("button")] : []);
+  const wanted = [same, ...near].map((item) => buttons(item).find((one) => one.dataset.name === name));
+  (wanted.find(Boolean) ?? buttons(same)[0] ?? byId("text")).focus();
 }

@@ -63,7 +63,13 @@ export class RoomView {
     this._stage = new Stage({ onListen: () => this._media.listen() });
     this._viewing = new Viewing(this._media);
     this._captions = new Captions({ onAgain: access.canSay ? (id) => this._compose.sayAgain(id) : null });
-    this._queue = new Queue({ onDrop: access.canControl ? (id) => this._compose.drop(id) : null });
+    this._queue = new Queue({
+      mayCancel: (id) => access.canControl || (access.canSay && this._compose.hasSaid(id)),
+      mayControl: access.canControl,
+      onCancel: (id) => this._compose.drop(id),
+      onMove: (id, where) => this._compose.told(api.move(room, id, where)),
+      onPause: (isPaused) => this._compose.told(api.pause(room, isPaused)),
+    });
     this._latency = new LatencyPanel(page.budgets);
     const onHush = (isHushed) => this._media.hush(isHushed);
     this._compose = new Compose({ api, board: this._board, room, page, onChange: draw, onHush, needsKey: page.needs_key });

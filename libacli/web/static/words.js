@@ -49,7 +49,7 @@ const STATES = {
 
 /** @param {string} state of the page @param {any} board */
 export function stateWords(state, board) {
-  return STATES[state] ?? (board.speaking ? "Speaking" : "Ready");
+  return STATES[state] ?? (board.speaking ? "Speaking" : board.isPaused ? "Paused" : "Ready");
 }
 
 const ENDS = {
@@ -69,7 +69,8 @@ export function rowWords(row) {
 }
 
 /** What became of our own line. @param {any} row @param {any} parts its latency */
-export function noteWords(row, parts, ahead) {
+export function noteWords(row, parts, ahead, isPaused = false) {
+  if (row.state === "accepted" && isPaused) return "Queued: the queue is paused";
   if (row.state === "accepted") return ahead > 0 ? `Queued, ${count(ahead, "line")} before it` : "Queued, it is next";
   if (row.state === "speaking") return "Its turn";
   const heard = parts.latency === null ? "" : `Heard after ${ms(parts.latency)}`;

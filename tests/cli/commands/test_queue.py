@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from libacli.core.protocol import STATUS_METHOD, STOP_METHOD
+from libacli.core.protocol import CANCEL_METHOD, MOVE_METHOD, STATUS_METHOD, STOP_METHOD
 from tests.cli.conftest import Shell
-from tests.twirp_server import AGENT_GONE, EPOCH, Answer, TwirpServer, reply
+from tests.twirp_server import AGENT_GONE, EPOCH, UNKNOWN_METHOD, Answer, TwirpServer, reply
 
 SPEECH = {"name": "speech", "used": 1200, "limit": 100_000, "unit": "characters", "resets_in_s": 3601.0}
 AVATAR = {"name": "avatar", "used": 0, "limit": 240.0, "unit": "minutes", "resets_in_s": 7200}
@@ -117,3 +117,103 @@ def test_an_id_from_outside_drives_no_terminal_and_makes_no_line(shell: Shell, s
 @pytest.mark.parametrize("command", ["stop", "queue"])
 def test_each_shows_by_example_how_it_is_used(shell: Shell, command: str) -> None:
     assert f"liba {command} --room demo" in shell.run(command, "--help").stdout
+
+
+def report(id: str = "u2", **members: Any) -> Answer:
+    return reply(**{"epoch": EPOCH, "id": id, "state": "accepted"} | members)
+
+
+def test_a_line_is_cancelled_by_its_id(shell: Shell, server: TwirpServer) -> None:
+    ended_so = {"state": "interrupted", "reason": "cancelled"}
+    server.play("PerformRpc", report(**ended_so), report(**ended_so, journaled=False), report(**ended_so))
+    ended = shell.run("queue", "cancel", "u2", "--room", "demo")
+    assert (ended.code, ended.stdout, ended.stderr) == (0, "cancelled  id=u2\n", "")
+    assert "not written down" in shell.run("queue", "cancel", "u2").stdout
+    assert shell.run("queue", "cancel", "u2", "--json").json["reason"] == "cancelled"
+    assert {asked.body["method"] for asked in server.asked("PerformRpc")} == {CANCEL_METHOD}
+
+
+@pytest.mark.parametrize(
+    ("flags", "body"),
+    [
+        (["--first"], {"to": "first"}),
+        (["--last"], {"to": "last"}),
+        (["--before", "u3"], {"before": "u3"}),
+    ],
+)
+def test_a_line_is_moved_and_its_place_is_the_result(
+    shell: Shell, server: TwirpServer, flags: list[str], body: dict[str, str]
+) -> None:
+    server.play("PerformRpc", report(position=1, priority=5))
+    ended = shell.run("queue", "move", "u2", *flags)
+    assert (ended.code, ended.stdout) == (0, "moved  id=u2  position=1  priority=5\n")
+    (asked,) = server.asked("PerformRpc")
+    assert asked.body["method"] == MOVE_METHOD
+    assert asked.rpc.items() >= ({"id": "u2"} | body).items()
+
+
+@pytest.mark.parametrize("flags", [[], ["--first", "--last"], ["--last", "--before", "u3"], ["--before", ""]])
+def test_a_move_to_nowhere_is_a_wrong_command_line(
+    shell: Shell, server: TwirpServer, flags: list[str]
+) -> None:
+    ended = shell.run("queue", "move", "u2", *flags)
+    assert (ended.code, server.requests) == (2, [])
+    assert "liba queue shows the ids" in ended.stderr
+
+
+def test_a_pause_says_how_many_wait_and_how_long_it_lasts(shell: Shell, server: TwirpServer) -> None:
+    told = {"epoch": EPOCH, "paused": True, "changed": True, "queue": 2}
+    server.play("PerformRpc", reply(**told), reply(**told | {"changed": False, "journaled": True}))
+    ended = shell.run("queue", "pause")
+    assert ended.stdout == "paused  2 waiting\n"
+    assert ended.stderr == "it ends with this agent: without say.journal the next one begins at once\n"
+    again = shell.run("queue", "pause")
+    assert (again.stdout, again.stderr) == ("paused  2 waiting  (it was already)\n", "")
+    server.play("PerformRpc", *[reply(**told | {"paused": False})] * 2)
+    assert shell.run("queue", "resume").stdout == "resumed  2 waiting\n"
+    assert shell.run("queue", "resume", "--json").json == {"paused": False, "changed": True, "queue": 2}
+    server.play("PerformRpc", reply(**told | {"paused": False, "changed": False}))
+    assert shell.run("queue", "resume").stdout == "not paused  2 waiting\n"
+
+
+def test_a_queue_that_is_paused_says_so(shell: Shell, server: TwirpServer) -> None:
+    server.play("PerformRpc", queue(caps=[], paused=True, waiting=WAITING[:1]))
+    assert shell.run("queue").stdout.splitlines()[1:] == [
+        "paused    nothing begins until `liba queue resume`",
+        "      1.  id=u2  7 characters",
+    ]
+
+
+def test_the_room_may_stand_before_the_command_of_the_queue_or_after_it(
+    shell: Shell, server: TwirpServer
+) -> None:
+    told = reply(epoch=EPOCH, paused=True, changed=True, queue=0)
+    for words in (("queue", "--room", "news", "pause"), ("queue", "pause", "--room", "news")):
+        server.requests.clear()
+        server.play("PerformRpc", told)
+        assert shell.run(*words).code == 0
+        assert {asked.body["room"] for asked in server.requests} == {"news"}
+
+
+@pytest.mark.parametrize("words", [["cancel", "u2"], ["move", "u2", "--first"], ["pause"], ["resume"]])
+@pytest.mark.parametrize(
+    ("answer", "code", "told"),
+    [
+        (UNKNOWN_METHOD, 6, "liba: the agent is too old: it has no liba."),
+        (
+            reply(epoch=EPOCH, rejected="being_spoken", message="it is being spoken"),
+            6,
+            "liba: the agent refused",
+        ),
+        (AGENT_GONE, 5, "liba: "),
+        (reply(epoch=EPOCH), 1, "liba: the agent's answer is not understood"),
+    ],
+    ids=["old", "refused", "gone", "odd"],
+)
+def test_what_the_queue_does_not_do_is_told_in_one_line(
+    shell: Shell, server: TwirpServer, words: list[str], answer: Answer, code: int, told: str
+) -> None:
+    server.play("PerformRpc", answer)
+    ended = shell.run("queue", *words)
+    assert (ended.code, ended.stdout) == (code, "")
+    assert ended.stderr.startswith(told) and ended.stderr.count("\n") == 1

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,14 @@ class Speaking:
         self.said[request.id] = request.text
         return Delivery.accepted(Acknowledgement(request.id, waiting))
 
-    async def wait(self, said: Delivery, level: str, *, timeout_s: float) -> Delivery:
+    async def wait(
+        self,
+        said: Delivery,
+        level: str,
+        *,
+        timeout_s: float,
+        on_paused: Callable[[], None] | None = None,
+    ) -> Delivery:
         while True:
             if now() < self.unreachable_until:
                 await asyncio.sleep(10.0)
@@ -138,8 +146,8 @@ class Failing(Speaking):
         super().__init__()
         self._failing = failing
 
-    async def wait(self, said: Delivery, level: str, *, timeout_s: float) -> Delivery:
-        reached = await super().wait(said, level, timeout_s=timeout_s)
+    async def wait(self, said: Delivery, level: str, **asked: Any) -> Delivery:
+        reached = await super().wait(said, level, **asked)
         if said.id in self._failing:
             raise InterruptedSpeechError(f"{said.id} failed: no voice", state="failed")
         return reached
@@ -171,7 +179,7 @@ async def test_of_one_line_alone_it_is_told_as_it_is() -> None:
 class Gone(Speaking):
     """It is not there any more once all is handed over, and no other one comes."""
 
-    async def wait(self, said: Delivery, level: str, *, timeout_s: float) -> Delivery:
+    async def wait(self, said: Delivery, level: str, **asked: Any) -> Delivery:
         await asyncio.sleep(10.0)
         raise InterruptedSpeechError("the agent left; whether it was spoken is not known")
 
@@ -185,7 +193,7 @@ async def test_where_nobody_can_tell_of_one_line_nobody_is_asked_about_those_beh
 @pytest.mark.parametrize("error", [UnreachableError("cannot reach LiveKit"), TimedOutError("not done")])
 async def test_livekit_that_stays_away_after_the_last_line_is_told(error: LibaError) -> None:
     class Away(Speaking):
-        async def wait(self, said: Delivery, level: str, *, timeout_s: float) -> Delivery:
+        async def wait(self, said: Delivery, level: str, **asked: Any) -> Delivery:
             await asyncio.sleep(10.0)
             raise error
 

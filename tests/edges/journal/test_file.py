@@ -182,6 +182,9 @@ class Listed:
     def remember(self, ended: Ended) -> None:
         pytest.fail("nothing has ended")
 
+    def pause(self, paused_at: float) -> None:
+        pytest.fail("nothing is paused")
+
 
 async def test_no_word_stands_on_the_disk_and_all_of_them_come_back(folder: Path, journal_for: Open) -> None:
     def scribe(epoch: str, heir: Listed) -> Scribe:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,16 @@ from libacli.core.delivery import Delivery
 from libacli.core.event import Report
 from libacli.core.messages import SayRequest, parse_request, read_say
 from libacli.core.packing import MAX_CARRIED_BYTES
-from libacli.core.protocol import SAY_METHOD, STATUS_METHOD, STOP_METHOD
+from libacli.core.protocol import (
+    CANCEL_METHOD,
+    MOVE_METHOD,
+    PAUSE_METHOD,
+    RESUME_METHOD,
+    SAY_METHOD,
+    STATUS_METHOD,
+    STOP_METHOD,
+)
+from libacli.core.queue_requests import MoveRequest
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
@@ -589,3 +598,76 @@ async def test_where_no_agent_is_nobody_is_asked_for_the_queue(
         await client.queue()
     assert caught.value.hint == "start one: liba agent run"
     assert calls(server, STATUS_METHOD) == []
+
+
+async def test_a_bound_does_not_run_while_the_queue_is_paused_and_who_waits_is_told(
+    server: TwirpPeer, found: AgentClient
+) -> None:
+    now = asyncio.get_running_loop().time
+    told: list[float] = []
+    server.play("PerformRpc", *[report("accepted", paused=True)] * 30, *[report("accepted")] * 2)
+    server.status = {"state": "done"}
+    began_at = now()
+    said = await found.wait(ACCEPTED, "done", timeout_s=5, on_paused=lambda: told.append(now()))
+    assert (said.level, len(told)) == ("done", 30)
+    assert now() - began_at == pytest.approx(32, abs=0.1)
+
+
+async def test_after_a_pause_the_rest_of_the_bound_runs(server: TwirpPeer, found: AgentClient) -> None:
+    now = asyncio.get_running_loop().time
+    server.play("PerformRpc", *[report("accepted", paused=True)] * 30, *[report("accepted")] * 30)
+    began_at = now()
+    with pytest.raises(TimedOutError):
+        await found.wait(ACCEPTED, "done", timeout_s=5, on_paused=lambda: None)
+    assert now() - began_at == pytest.approx(35, abs=0.1)
+
+
+async def test_who_does_not_want_to_be_told_of_a_pause_waits_no_longer_for_it(
+    server: TwirpPeer, found: AgentClient
+) -> None:
+    now = asyncio.get_running_loop().time
+    server.play("PerformRpc", *[report("accepted", paused=True)] * 30)
+    began_at = now()
+    with pytest.raises(TimedOutError):
+        await found.wait(ACCEPTED, "done", timeout_s=5)
+    assert now() - began_at == pytest.approx(5, abs=0.1)
+
+
+REQUESTS: dict[str, tuple[Callable[[AgentClient], Awaitable[Any]], dict[str, Any]]] = {
+    CANCEL_METHOD: (lambda client: client.cancel("u1", is_own=True), {"id": "u1", "own": True}),
+    MOVE_METHOD: (lambda client: client.move(MoveRequest("u1", before="u2")), {"id": "u1", "before": "u2"}),
+    PAUSE_METHOD: (lambda client: client.pause(), {}),
+    RESUME_METHOD: (lambda client: client.pause(False), {}),
+}
+
+
+@pytest.mark.parametrize("method", REQUESTS)
+async def test_what_is_asked_of_the_queue_is_signed(
+    server: TwirpPeer, found: AgentClient, method: str
+) -> None:
+    ask, body = REQUESTS[method]
+    server.play("PerformRpc", report("accepted", position=0, priority=0, paused=True, changed=True, queue=1))
+    await ask(found)
+    sent = calls(server, method)[0].rpc
+    verify_request(server.credentials, sent.pop("auth"), room="demo", method=method, body=sent)
+    assert sent == body
+
+
+@pytest.mark.parametrize("method", REQUESTS)
+async def test_an_agent_that_is_too_old_for_it_is_named_as_such(
+    server: TwirpPeer, found: AgentClient, method: str
+) -> None:
+    server.play("PerformRpc", UNKNOWN_METHOD)
+    with pytest.raises(RefusedError, match=f"the agent is too old: it has no {method}") as caught:
+        await REQUESTS[method][0](found)
+    assert (caught.value.reason, caught.value.exit_code) == ("old_agent", 6)
+    assert "liba agent run" in caught.value.hint
+
+
+@pytest.mark.parametrize("method", REQUESTS)
+async def test_an_answer_about_the_queue_that_is_none_is_not_understood(
+    server: TwirpPeer, found: AgentClient, method: str
+) -> None:
+    server.play("PerformRpc", reply(epoch=EPOCH))
+    with pytest.raises(LibaError, match="answer is not understood"):
+        await REQUESTS[method][0](found)

@@ -5,6 +5,7 @@ import json
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from livekit import rtc
 from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
-from libacli.core.event import AgentFacts, AgentStatus, Event, Rejection, Report
+from libacli.core.event import AgentFacts, AgentStatus, Event, QueueNews, Rejection, Report
 from libacli.core.protocol import (
     AGENT_ATTRIBUTE,
     CAPTION_TOPIC,
@@ -73,7 +74,7 @@ class House:
         kind = rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
         self.room.join(FakeParticipant(identity, kind=kind, attributes=attributes))
 
-    def tell(self, told: bytes | Event | Rejection, *, sender: str | None = "agent-1") -> None:
+    def tell(self, told: bytes | Event | Rejection | QueueNews, *, sender: str | None = "agent-1") -> None:
         payload = told if isinstance(told, bytes) else json.dumps(told.encode()).encode()
         self.room.receive_data(payload, topic=EVENTS_TOPIC, sender=sender)
 
@@ -177,6 +178,21 @@ async def test_what_agents_tell_is_read_in_order(house: House) -> None:
         for told in (DONE, refused, b"{", b"\xff", b'{"state": "done"}', b" " * 20_000, DONE):
             house.tell(told)
         assert await take(updates, 7) == [DONE, refused, *[Unreadable()] * 4, DONE]
+
+
+async def test_a_queue_that_has_changed_is_a_reason_to_ask_the_agent_for_it(house: House) -> None:
+    async with house.followed() as updates:
+        await take(updates, 2)
+        for change in ("paused", "moved", "what a later version has"):
+            house.tell(QueueNews(FACTS, change))
+        assert await take(updates, 3) == [house.answer] * 3
+        house.tell(QueueNews(replace(FACTS, epoch="another"), "paused"))
+        house.tell(QueueNews(FACTS, "paused"), sender="vera")
+        house.tell(b'{"queue_change": 7}')
+        assert await take(updates, 1) == [Unreadable()]
+        house.answer = UnreachableError("nobody answers")
+        house.tell(QueueNews(FACTS, "resumed"))
+        assert await is_silent(updates)
 
 
 async def test_only_agents_are_believed_and_only_on_their_topic(house: House) -> None:

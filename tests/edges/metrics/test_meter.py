@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from libacli.core.event import AgentFacts, Event, Rejection, Report
+from libacli.core.event import AgentFacts, Event, QueueNews, Rejection, Report
 from libacli.core.lifecycle import State
 from libacli.core.trace_context import UNTRACED, TraceContext
 from libacli.core.usage import Usage
@@ -25,6 +25,7 @@ class Counting(Meter):
         self.records: list[UtteranceRecord] = []
         self.refusals: list[str] = []
         self.queues: list[int] = []
+        self.pauses: list[bool] = []
         self.avatar_s = 0.0
         self.is_closed = False
         self.caps: list[Usage] = []
@@ -37,6 +38,9 @@ class Counting(Meter):
 
     def queue(self, length: int) -> None:
         self.queues.append(length)
+
+    def paused(self, is_paused: bool) -> None:
+        self.pauses.append(is_paused)
 
     def avatar_seconds(self, seconds: float) -> None:
         self.avatar_s += seconds
@@ -137,3 +141,12 @@ async def test_what_is_used_up_of_caps_is_told_and_one_that_cannot_be_read_ends_
     running.cancel()
     await asyncio.wait([running])
     assert [cap.used for cap in meter.caps] == [1]
+
+
+def test_every_meter_is_told_of_a_pause_by_the_news_of_it_and_by_what_comes_after() -> None:
+    counting = Counting()
+    meters = Meters([Broken(), counting], avatar_time=lambda: 0.0)
+    meters.take_queue_news(QueueNews(AgentFacts(paused=True), "paused"))
+    meters.take_event(Event(AgentFacts(paused=True), Report("a", "accepted"), t0=1.0))
+    meters.take_queue_news(QueueNews(AgentFacts(), "resumed"))
+    assert counting.pauses == [True, True, False]
