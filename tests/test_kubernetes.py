@@ -41,9 +41,7 @@ def sources(tmp_path: Path) -> Sources:
     ["liba", "liba-serve", "liba-redis", "liba-agent-health", "livekit", "openai", "openai-api", "tavus"],
 )
 @pytest.mark.parametrize("protocol", ["TCP", "UDP", "SCTP"])
-def test_k8s_service_links_of_any_such_name_set_nothing(
-    sources: Sources, service: str, protocol: str
-) -> None:
+def test_k8s_service_links_of_any_name_set_nothing(sources: Sources, service: str, protocol: str) -> None:
     found = links(service, protocol=protocol)
     loaded = sources.load(found)
     assert loaded.settings == Settings()

@@ -1,6 +1,7 @@
 """The command `liba`: what it consists of, and how it ends."""
 
 import atexit
+import errno
 import gc
 import importlib
 import os
@@ -46,6 +47,9 @@ COMMANDS = (
     "config",
 )
 """Modules of `libacli.cli.commands`: each holds a group named `app`, or a function named as itself."""
+
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Commands(Mapping[str, Any]):
@@ -159,13 +163,19 @@ def _run() -> int:
     except SystemExit as exit:
         return exit.code if isinstance(exit.code, int) else int(exit.code is not None)
     except BrokenPipeError:  # `liba ... | head`: who reads has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return 0
     except Exception as error:
         if isinstance(error, OSError) and (told := folder_error(error)):
             told.__cause__ = error
             output.error(told)
             return told.exit_code
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            _write_no_more()
+            full = LibaError(f"cannot write: {error.strerror}", hint="make room where the output goes")
+            full.__cause__ = error
+            output.error(full)
+            return full.exit_code
         # A defect of ours: told in one line like the rest.
         defect = LibaError(
             f"unexpected {type(error).__name__}: {error}",
@@ -177,6 +187,12 @@ def _run() -> int:
     return 0
 
 
+def _write_no_more() -> None:
+    """What is left in the buffer of standard output is lost: else Python complains of it at its end."""
+    if sys.stdout:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _leave(code: int) -> NoReturn:
     """Ends the process, at once where the LiveKit SDK is loaded.
 
@@ -184,7 +200,7 @@ def _leave(code: int) -> NoReturn:
     """
     if "livekit.rtc" in sys.modules:
         atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # None: it was closed from the beginning
+            stream.flush()
         os._exit(code)
     sys.exit(code)
