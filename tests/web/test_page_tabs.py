@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 import pytest
 from playwright.async_api import Browser, expect
 
+from libacli.web.services import WebApp
 from tests.web.fake_gateway import FakeGateway
 from tests.web.serving import serving
 
@@ -42,7 +43,8 @@ async def test_many_tabs_share_one_stream_and_when_its_tab_is_closed_another_one
     async with AsyncExitStack() as stack:
         port, server = await stack.enter_async_context(serving(gateway, path="/liba"))
         app = server.config.app
-        open_streams = lambda: app.services.metrics.streams._value.get()  # noqa: E731
+        assert isinstance(app, WebApp)
+        streams = app.services.open_streams
         context = await browser.new_context()
         stack.push_async_callback(context.close)
         await context.route("**/vendor/**", lambda route: route.abort())  # there is no LiveKit
@@ -52,7 +54,7 @@ async def test_many_tabs_share_one_stream_and_when_its_tab_is_closed_another_one
             await tabs[-1].goto(f"http://127.0.0.1:{port}/liba/")
         for tab in tabs:
             await expect(tab.locator("#state-words")).to_have_text("Ready", timeout=30_000)
-        assert open_streams() == 1
+        assert sum(streams._open.values()) == 1
         await tabs[-1].locator("#text").fill("Hello to all tabs.")
         await tabs[-1].locator("#speak").click()
         await until(lambda: bool(gateway.agents["demo"].requests))
@@ -61,7 +63,7 @@ async def test_many_tabs_share_one_stream_and_when_its_tab_is_closed_another_one
         gateway.becomes("demo", utterance_id, "speaking")
         for tab in (tabs[1], tabs[-1]):
             await expect(tab.locator("#state-words")).to_have_text("Speaking", timeout=30_000)
-        await until(lambda: open_streams() == 1)
+        await until(lambda: sum(streams._open.values()) == 1)
 
 
 @pytest.mark.parametrize("script", [NO_LOCKS, BLOCKED], ids=["no locks", "blocked"])
