@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import cast
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -31,11 +30,6 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def open_streams(app: WebApp) -> float:
-    """What its metrics tell."""
-    return float(app.services.metrics.streams._value.get())
-
-
 async def until(is_so: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not is_so():  # noqa: ASYNC110 - what is waited for is done by a browser
@@ -48,7 +42,9 @@ async def test_many_tabs_share_one_stream_and_when_its_tab_is_closed_another_one
     gateway.comes("demo")
     async with AsyncExitStack() as stack:
         port, server = await stack.enter_async_context(serving(gateway, path="/liba"))
-        app = cast(WebApp, server.config.app)
+        app = server.config.app
+        assert isinstance(app, WebApp)
+        streams = app.services.open_streams
         context = await browser.new_context()
         stack.push_async_callback(context.close)
         await context.route("**/vendor/**", lambda route: route.abort())  # there is no LiveKit
@@ -58,7 +54,7 @@ async def test_many_tabs_share_one_stream_and_when_its_tab_is_closed_another_one
             await tabs[-1].goto(f"http://127.0.0.1:{port}/liba/")
         for tab in tabs:
             await expect(tab.locator("#state-words")).to_have_text("Ready", timeout=30_000)
-        assert open_streams(app) == 1
+        assert sum(streams._open.values()) == 1
         await tabs[-1].locator("#text").fill("Hello to all tabs.")
         await tabs[-1].locator("#speak").click()
         await until(lambda: bool(gateway.agents["demo"].requests))
@@ -67,7 +63,7 @@ async def test_many_tabs_share_one_stream_and_when_its_tab_is_closed_another_one
         gateway.becomes("demo", utterance_id, "speaking")
         for tab in (tabs[1], tabs[-1]):
             await expect(tab.locator("#state-words")).to_have_text("Speaking", timeout=30_000)
-        await until(lambda: open_streams(app) == 1)
+        await until(lambda: sum(streams._open.values()) == 1)
 
 
 @pytest.mark.parametrize("script", [NO_LOCKS, BLOCKED], ids=["no locks", "blocked"])

@@ -19,13 +19,12 @@ from tests.web.fake_gateway import FakeGateway
 async def ask(app: WebApp, target: str, *, method: str = "GET", host: str = "127.0.0.1") -> int:
     """The status of the answer to a request whose target is written like that."""
     statuses = []
-    body = iter([{"type": "http.request", "body": b"", "more_body": False}])
+    body = [{"type": "http.request", "body": b"", "more_body": False}]
 
     async def receive() -> dict[str, Any]:
-        for message in body:
-            return message
-        await asyncio.Event().wait()  # nothing more comes
-        return {}
+        if not body:
+            await asyncio.Event().wait()
+        return body.pop()
 
     async def keep(message: Any) -> None:
         statuses.append(message.get("status"))
