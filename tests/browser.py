@@ -15,11 +15,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import playwright
 from platformdirs import user_cache_path
 from playwright.async_api import Browser, Page, async_playwright
 
 from libacli.private_files import locked, private_folder
-from libacli.web.npm import AXE, fetch
+from libacli.web.npm import AXE, fetch, find_npm
 from tests.programs import program
 
 SPEECH_FLOOR = 0.01
@@ -101,6 +102,14 @@ def browser_program(playwrights_own: Path) -> str:
         return str(playwrights_own) if playwrights_own.exists() else program("chromium", *NAMES)
 
 
+@functools.cache
+def _give_playwright_a_node() -> None:
+    """Its own one needs a library, libatomic, that a bare system has not."""
+    own = Path(playwright.__file__).parent / "driver" / "node"
+    if subprocess.run([own, "--version"], capture_output=True).returncode:
+        os.environ["PLAYWRIGHT_NODEJS_PATH"] = shutil.which("node", path=find_npm().environment["PATH"]) or ""
+
+
 def _install_playwrights_own() -> None:
     """What it says is no matter: there is a browser then, or there is not."""
     tasks = ["install"]
@@ -126,9 +135,10 @@ async def chromium(*arguments: str, sound_needs_a_gesture: bool = False) -> Asyn
     """
     policy = "document-user-activation-required" if sound_needs_a_gesture else "no-user-gesture-required"
     flags = ["--no-sandbox", f"--autoplay-policy={policy}", *arguments]
-    async with async_playwright() as playwright:
-        found = await asyncio.to_thread(browser_program, Path(playwright.chromium.executable_path))
-        browser = await playwright.chromium.launch(executable_path=found, args=flags)
+    await asyncio.to_thread(_give_playwright_a_node)
+    async with async_playwright() as driver:
+        found = await asyncio.to_thread(browser_program, Path(driver.chromium.executable_path))
+        browser = await driver.chromium.launch(executable_path=found, args=flags)
         try:
             yield browser
         finally:
