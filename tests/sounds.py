@@ -57,7 +57,7 @@ def as_width(values: Sequence[int], kind: str) -> bytes:
 def _companded(values: Sequence[int], codec: str) -> bytes:
     encoder = av.CodecContext.create(codec, "w")
     assert isinstance(encoder, AudioCodecContext)
-    encoder.sample_rate, encoder.layout, encoder.format = 8_000, "mono", "s16"  # type: ignore[assignment]
+    encoder.sample_rate, encoder.layout, encoder.format = 8_000, "mono", "s16"
     packets = encoder.encode(_frame(array("h", values).tobytes(), 8_000, 1))
     return b"".join(bytes(packet) for packet in packets)
 
