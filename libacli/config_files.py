@@ -106,6 +106,10 @@ def passed_over(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 def _given(variables: Mapping[str, str], name: str, file: Path | None, *, may_refer: bool) -> Given | None:
     value = variables.get(name, "").rstrip("\r\n")  # of a secret that was made with `echo`
+    if any(
+        "\ud800" <= character <= "\udfff" for character in value
+    ):  # as Python keeps bytes that are no text
+        raise ConfigError(f"{name} holds bytes that are no UTF-8", hint="write it anew, as text")
     by_file = name + SUFFIX
     path = variables.get(by_file, "")
     if value and path:

@@ -129,7 +129,12 @@ def plain_console(width: int | None = None, *, stderr: bool = False) -> Console:
     """
     from rich.console import Console  # noqa: TID251
 
-    return Console(width=width, stderr=stderr, markup=False, emoji=False, highlight=False)
+    class _Console(Console):
+        def on_broken_pipe(self) -> None:
+            """Whoever reads has had enough, which is no failure: `main` ends with 0."""
+            raise BrokenPipeError
+
+    return _Console(width=width, stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def _escaped(document: str) -> str:

@@ -210,8 +210,10 @@ def _load_everything() -> None:
         package = import_module(f"libacli.{name}")
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             import_module(module.name)
-    for lazily in ("openai.resources.audio", "openai.resources.realtime", "httpcore2"):
+    for lazily in ("openai.resources.audio", "openai.resources.realtime", "httpcore2", "sqlite3"):
         import_module(lazily)
+    for encoding in ("utf-16-be", "utf-16-le", "utf-16", "idna", "latin-1"):
+        "".encode(encoding)  # who is nobody may not read where this Python is
     gc.freeze()  # what is here stays: a fork that counts references copies it
 
 
@@ -219,8 +221,8 @@ if __name__ == "__main__":
     _load_everything()
     told = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    for line in open(os.dup(0), encoding="utf-8"):  # noqa: SIM115 - as long as the process
-        told.write(
-            json.dumps([asdict(ran) for ran in _run_all([Run(**run) for run in json.loads(line)])]) + "\n"
-        )
-        told.flush()
+    with os.fdopen(os.dup(0), encoding="utf-8") as asked:
+        for line in asked:
+            ended = _run_all([Run(**run) for run in json.loads(line)])
+            told.write(json.dumps([asdict(ran) for ran in ended]) + "\n")
+            told.flush()
