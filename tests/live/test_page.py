@@ -77,6 +77,7 @@ async def visit(browser: Browser, served: Served) -> AsyncIterator[Open]:
     yield opening
     async with httpx2.AsyncClient(trust_env=False) as client:
         await client.post(f"{served.url}/api/stop", json={})
+        await client.post(f"{served.url}/api/rooms/{ROOM}/queue/resume")
 
 
 async def test_it_joins_and_the_picture_moves(visit: Open) -> None:

@@ -95,7 +95,8 @@ function button(name, sign, title, words, onClick) {
 function focusAgain(items, { id, name, place }) {
   const same = items.find((item) => item.dataset.id === id);
   const near = items.slice(place).concat(items.slice(0, place).reverse());
-  const buttons = (item) => (item ? [...item.querySelectorAll("button")] : []);
-  const wanted = [same, ...near].map((item) => buttons(item).find((one) => one.dataset.name === name));
-  (wanted.find(Boolean) ?? buttons(same)[0] ?? byId("text")).focus();
+  const buttons = (item) => [...item.querySelectorAll("button")];
+  const named = (item) => buttons(item).find((one) => one.dataset.name === name);
+  const wanted = same ? (named(same) ?? buttons(same)[0]) : near.map(named).find(Boolean);
+  (wanted ?? byId("text")).focus();
 }
