@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -88,3 +89,16 @@ def _as_root() -> list[str] | None:
     if sudo and subprocess.run([sudo, "-n", "true"], capture_output=True).returncode == 0:
         return [sudo, "-n"]
     return None
+
+
+async def _browser() -> None:
+    from tests.browser import chromium  # which knows this module
+
+    async with chromium():
+        pass
+
+
+if __name__ == "__main__":  # brings all of them, where no test's time limit runs
+    for wanted in _PACKAGES.keys() - {"chromium"}:
+        program(wanted)
+    asyncio.run(_browser())
