@@ -253,6 +253,9 @@ class TwirpServer(Twirp):
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01})
         self.url = f"ws://127.0.0.1:{self._http.server_port}"
 
+    def sent(self, answer: Answer) -> None:
+        """`answer` is on its way."""
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -274,6 +277,7 @@ class _Http(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one packet: else the body waits for that of the head to be acknowledged
     server: _Http
 
     def do_POST(self) -> None:
@@ -286,6 +290,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(payload)
+        self.wfile.flush()
+        self.server.twirp.sent(answer)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

@@ -28,7 +28,7 @@ class MoodyAgent(TwirpServer):
         """What it refuses every text for that holds it."""
 
         self.failing: set[str] = set()
-        """Ids of lines that fail; `told` are those of which somebody has asked."""
+        """Ids of lines that fail; `told` are those of which somebody has been told."""
 
         self.told: set[str] = set()
 
@@ -50,9 +50,15 @@ class MoodyAgent(TwirpServer):
 
     def _report(self, sent: dict[str, Any]) -> Answer:
         if sent["id"] in self.failing:
-            self.told.add(sent["id"])
-            return reply(epoch=EPOCH, id=sent["id"], state="failed", reason="no voice")
+            return _failed(sent["id"])
         return super()._report(sent)
+
+    def sent(self, answer: Answer) -> None:
+        self.told |= {one for one in self.failing if answer == _failed(one)}
+
+
+def _failed(utterance_id: str) -> Answer:
+    return reply(epoch=EPOCH, id=utterance_id, state="failed", reason="no voice")
 
 
 def refused(reason: str, **members: Any) -> Answer:
