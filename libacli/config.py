@@ -17,7 +17,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from libacli.config_trust import Needs, class_of
-from libacli.config_values import Headers, JsonObject, LogLevel, Query, Tables
+from libacli.config_values import Headers, JsonObject, Key, LogLevel, Query, Tables
 from libacli.errors import ConfigError, CredentialsError
 
 _MARKS = {Needs.NOTHING: "", Needs.OWN_SECRETS: " *", Needs.TRUST: " **"}
@@ -71,7 +71,7 @@ class Settings(BaseSettings):
         description="Key of rooms that are encrypted end to end: any text, the same for all in the room",
     )
 
-    openai_api_key: SecretStr | None = Field(default=None, description="Key for OpenAI speech")
+    openai_api_key: Key = Field(default=None, description="Key for OpenAI speech")
     openai_base_url: str = Field(
         default="", repr=False, description="Another server with the same speech API; empty: OpenAI's own"
     )
@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     openai_org_id: str = Field(default="", description="Organization that pays, if the key has several")
     openai_project_id: str = Field(default="", description="Project that pays, if the key has several")
 
-    tavus_api_key: SecretStr | None = Field(default=None, description="Key for the avatar service")
+    tavus_api_key: Key = Field(default=None, description="Key for the avatar service")
     tavus_face_id: str = Field(
         default="",
         description="The avatar's face, if not Tavus's own (the local one has two, hana and theo); "

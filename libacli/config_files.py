@@ -105,7 +105,7 @@ def passed_over(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _given(variables: Mapping[str, str], name: str, file: Path | None, *, may_refer: bool) -> Given | None:
-    value = variables.get(name, "").rstrip("\r\n")  # of a secret that was made with `echo`
+    value = variables.get(name, "").removeprefix("\ufeff").rstrip("\r\n")  # as editors and `echo` leave them
     if any(
         "\ud800" <= character <= "\udfff" for character in value
     ):  # as Python keeps bytes that are no text

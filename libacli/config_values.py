@@ -115,6 +115,18 @@ Tables = Annotated[SecretStr | None, BeforeValidator(_tables)]
 JsonObject = Annotated[dict[str, JsonValue], BeforeValidator(_object)]
 
 
+def _sendable(value: Any) -> Any:
+    """A key goes in a header: what is none of ASCII's, a line break above all, is a slip in copying it."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if isinstance(text, str) and not (text.isascii() and text.isprintable()):
+        raise ValueError("it holds what no key can, a line break or letters beyond ASCII: copy it anew")
+    return value
+
+
+Key = Annotated[SecretStr | None, BeforeValidator(_sendable)]
+"""A key of somebody's service."""
+
+
 def _level(value: Any) -> Any:
     """In any case, and by the names that livekit-agents and Python have beside ours."""
     if not isinstance(value, str):

@@ -16,6 +16,7 @@ from libacli import __version__
 from libacli.cli.anywhere import AnywhereGroup
 from libacli.cli.options import group
 from libacli.cli.output import output
+from libacli.cli.streams import settle_streams
 from libacli.core_files import leave_no_core_files
 from libacli.errors import LibaError
 from libacli.network_environment import spell_out
@@ -95,6 +96,9 @@ class _Liba(AnywhereGroup):
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as interrupt:
             raise typer.Exit(130) from interrupt
+        except BrokenPipeError as end:  # `liba ... | head`: who reads has had enough
+            _write_no_more()
+            raise typer.Exit(0) from end
 
 
 _EPILOG = """\b
@@ -144,6 +148,7 @@ def common(
 
 
 def main() -> None:
+    settle_streams()
     leave_no_core_files()
     settle_home(os.environ)
     spell_out(os.environ)
@@ -159,10 +164,8 @@ def main() -> None:
 def _run() -> int:
     """Runs the command; its exit code."""
     try:
-        app()
-    except SystemExit as exit:
-        return exit.code if isinstance(exit.code, int) else int(exit.code is not None)
-    except BrokenPipeError:  # `liba ... | head`: who reads has had enough
+        return _ended()
+    except BrokenPipeError:  # with the last of what there was to read
         _write_no_more()
         return 0
     except Exception as error:
@@ -184,13 +187,21 @@ def _run() -> int:
         defect.__cause__ = error
         output.error(defect)
         return 1
-    return 0
+
+
+def _ended() -> int:
+    code = 0
+    try:
+        app()
+    except SystemExit as exit:
+        code = exit.code if isinstance(exit.code, int) else int(exit.code is not None)
+    sys.stdout.flush()
+    return code
 
 
 def _write_no_more() -> None:
     """What is left in the buffer of standard output is lost: else Python complains of it at its end."""
-    if sys.stdout:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _leave(code: int) -> NoReturn:
@@ -200,7 +211,7 @@ def _leave(code: int) -> NoReturn:
     """
     if "livekit.rtc" in sys.modules:
         atexit._run_exitfuncs()
-        for stream in filter(None, (sys.stdout, sys.stderr)):  # None: it was closed from the beginning
-            stream.flush()
+        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(code)
     sys.exit(code)

@@ -40,11 +40,11 @@ class Output:
 
     def json(self, value: Any) -> None:
         """What was asked for, as one indented JSON document."""
-        print(_escaped(json.dumps(value, indent=2, ensure_ascii=False)), flush=True)  # noqa: T201
+        print(_document(value, indent=2), flush=True)  # noqa: T201
 
     def ndjson(self, value: Any) -> None:
         """One more value of a stream, on a line of its own."""
-        print(_escaped(json.dumps(value, ensure_ascii=False)), flush=True)  # noqa: T201
+        print(_document(value), flush=True)  # noqa: T201
 
     def status(self, text: str) -> None:
         """What is going on, in words of our own: a watch link in it keeps its token."""
@@ -135,6 +135,12 @@ def plain_console(width: int | None = None, *, stderr: bool = False) -> Console:
             raise BrokenPipeError
 
     return _Console(width=width, stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def _document(value: Any, *, indent: int | None = None) -> str:
+    """As JSON, with letters as they are where the locale has all."""
+    is_unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    return _escaped(json.dumps(value, indent=indent, ensure_ascii=not is_unicode))
 
 
 def _escaped(document: str) -> str:

@@ -99,9 +99,7 @@ def _into_a_pipe_that_nobody_reads() -> None:
 
 def _become_nobody() -> None:
     if os.geteuid() == 0:
-        os.setgroups([])
-        os.setgid(54321)
-        os.setuid(54321)
+        os.setreuid(54321, 0)  # who may read where this Python is
 
 
 def _close_all() -> None:
