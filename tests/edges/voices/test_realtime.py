@@ -11,7 +11,6 @@ from libacli.config import Settings
 from libacli.core.audio import duration_s
 from libacli.edges.voices.openai_client import open_client
 from libacli.edges.voices.realtime import MODEL, SPEAKER, SPEAKERS, RealtimeVoice, realtime_voice
-from libacli.edges.voices.realtime_errors import translated
 from libacli.errors import (
     CredentialsError,
     VoiceBusyError,
@@ -513,9 +512,3 @@ async def test_the_settings_name_model_speaker_and_manner(server: RealtimeServer
     assert (voice.model, voice.name) == ("gpt-realtime-2.1", "verse")
     assert server.models == ["gpt-realtime-2.1"]
     assert server.requests[0]["instructions"].endswith("softly")
-
-
-def test_a_socks_proxy_that_the_socket_cannot_use_refuses_the_voice_and_is_no_defect() -> None:
-    with pytest.raises(VoiceRefusedError, match="SOCKS proxy") as raised, translated():
-        raise ImportError("python-socks is required to use a SOCKS proxy")
-    assert "NO_PROXY" in raised.value.hint
