@@ -10,6 +10,9 @@ _UNSEEN = re.compile(
     "\xad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # zero width, marks
     "\U000e0000-\U000e007f]"  # tags: whole sentences can be hidden in them
 )
+_OF_TERMINALS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+"""Colours, titles and links, as programs write them for a terminal (ECMA-48, section 5.4; OSC of xterm)."""
+
 _CLOSERS = "\"'”’»›)]}）】」』〉》*_` "
 _END_MARKS = (*".!?…:;,—–", *"。！？，、；：", *"।॥۔؟،։።။។")
 _WIDE_LETTER = re.compile("[\u3041-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
@@ -24,7 +27,7 @@ def clean(text: str) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError("the text holds half a character (a lone surrogate)") from error
-    seen = _UNSEEN.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    seen = _UNSEEN.sub("", _OF_TERMINALS.sub("", text).replace("\r\n", "\n").replace("\r", "\n"))
     return unicodedata.normalize("NFC", seen).strip()
 
 

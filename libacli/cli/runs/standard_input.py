@@ -13,7 +13,7 @@ from libacli.core.markdown import MarkdownChoice
 from libacli.core.script import without_pauses
 from libacli.core.sentence_stream import LONGEST_CHARS, SentenceStream
 from libacli.core.sentences import LINE_LULL_S, SENTENCE_LULL_S
-from libacli.core.text import is_speakable
+from libacli.core.text import clean, is_speakable
 from libacli.core.text_decoder import TextDecoder
 
 _PIPED = ((SENTENCE_LULL_S, SENTENCE_LULL_S), (LINE_LULL_S - SENTENCE_LULL_S, LINE_LULL_S))
@@ -40,7 +40,7 @@ async def sentences(
         if decoder.is_guessed and not is_told:
             is_told = True
             tell(_GUESSED)
-        if is_speakable(without_pauses(piece)):
+        if is_speakable(without_pauses(clean(piece))):
             yield piece
 
 

@@ -133,6 +133,11 @@ def test_a_pipe_that_closes_in_the_middle_of_a_character_ends_the_text(
     assert server.said == ["Grüße.", "Tschü"]
 
 
+def test_colours_for_a_terminal_are_not_read_out(shell: Shell, server: MoodyAgent) -> None:
+    assert say(shell, b"\x1b[32mOne.\x1b[0m\n\n\x1b[0m\n\nTwo \x1b[1mbold\x1b[m.\n").code == 0
+    assert server.said == ["One.", "Two bold."]
+
+
 def test_a_line_that_cannot_be_said_ends_nothing_and_is_told(shell: Shell, server: MoodyAgent) -> None:
     ended = say(shell, b"One. <speak>Two</speak> goes. Three. [pause 99s] Four. Five.")
     assert server.said == ["One.", "Three.", "Five."]
