@@ -122,7 +122,8 @@ def assert_kept(speech: Speech, since: float, *, takeovers: int) -> Tally:
     told = Counter(said.news for said in tally.said if said.news)
     logger.info("%d lines, %s, %s", len(tally.said), Counter(said.outcome for said in tally.said), told)
     assert len(tally.resumed) <= takeovers
-    assert tally.stuck == tally.lost == tally.doubled == tally.unclear == tally.disordered == []
+    wrong = ("stuck", "lost", "doubled", "unclear", "disordered")
+    assert {kind: found for kind in wrong if (found := getattr(tally, kind))} == {}
     assert len(tally.untracked) <= takeovers, tally.untracked
     assert any(said.outcome == "done" for said in tally.said)
     assert speech.two_at_once() == []
