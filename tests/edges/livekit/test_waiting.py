@@ -156,7 +156,7 @@ async def test_an_agent_that_does_not_come_is_looked_for_with_few_calls(
     peer.participants = []
     with pytest.raises(Exception, match="came into room"):
         await client.reach(timeout_s=20)
-    assert len(peer.requests) <= 50
+    assert len(peer.requests) <= 54  # each of the dispatches makes its room first
 
 
 async def test_an_agent_that_comes_is_found_within_a_tenth_of_the_time_it_took(

@@ -20,8 +20,8 @@ from tests.live.cluster.workers import Worker, liba
 pytestmark = pytest.mark.live
 logger = logging.getLogger("tests.cluster")
 
-ROOMS = 4
-"""A viewer in each, two at each node; any two workers have room for all."""
+ROOMS = 2
+
 KNOWN_S = 12.0
 """Until then each worker knows the rooms of the others."""
 
