@@ -61,6 +61,8 @@ pytestmark = pytest.mark.anyio
 TAKEOVER_LOOK_S = 0.5
 """What an agent that ends takes at most to ask LiveKit, of which there is none here, who has its identity."""
 
+NEVER_S = 1000.0
+
 LONG = "word " * 80
 """Takes 24 s."""
 
@@ -644,6 +646,7 @@ async def test_after_its_node_has_died_nothing_is_spoken_to_viewers_who_are_not_
     async with on.agent():
         there = on.room.lose_node()
         on.say("It waits.", "waiting")
+        on.track.publish(0.3 + max((after_s or NEVER_S for after_s in back_after_s), default=NEVER_S))
         on.room.find_node()
         began_at = now()
         for viewer, after_s in zip(there, back_after_s, strict=True):

