@@ -106,9 +106,8 @@ def passed_over(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 def _given(variables: Mapping[str, str], name: str, file: Path | None, *, may_refer: bool) -> Given | None:
     value = variables.get(name, "").removeprefix("\ufeff").rstrip("\r\n")  # as editors and `echo` leave them
-    if any(
-        "\ud800" <= character <= "\udfff" for character in value
-    ):  # as Python keeps bytes that are no text
+    # Python keeps bytes that are no text as surrogates (PEP 383).
+    if any("\ud800" <= character <= "\udfff" for character in value):
         raise ConfigError(f"{name} holds bytes that are no UTF-8", hint="write it anew, as text")
     by_file = name + SUFFIX
     path = variables.get(by_file, "")

@@ -16,7 +16,7 @@ from libacli import __version__
 from libacli.cli.anywhere import AnywhereGroup
 from libacli.cli.options import group
 from libacli.cli.output import output
-from libacli.cli.streams import settle_streams
+from libacli.cli.streams import settle_streams, write_no_more
 from libacli.core_files import leave_no_core_files
 from libacli.errors import LibaError
 from libacli.network_environment import spell_out
@@ -97,7 +97,7 @@ class _Liba(AnywhereGroup):
         except KeyboardInterrupt as interrupt:
             raise typer.Exit(130) from interrupt
         except BrokenPipeError as end:  # `liba ... | head`: who reads has had enough
-            _write_no_more()
+            write_no_more()
             raise typer.Exit(0) from end
 
 
@@ -166,7 +166,7 @@ def _run() -> int:
     try:
         return _ended()
     except BrokenPipeError:  # with the last of what there was to read
-        _write_no_more()
+        write_no_more()
         return 0
     except Exception as error:
         if isinstance(error, OSError) and (told := folder_error(error)):
@@ -174,7 +174,7 @@ def _run() -> int:
             output.error(told)
             return told.exit_code
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            _write_no_more()
+            write_no_more()
             full = LibaError(f"cannot write: {error.strerror}", hint="make room where the output goes")
             full.__cause__ = error
             output.error(full)
@@ -197,11 +197,6 @@ def _ended() -> int:
         code = exit.code if isinstance(exit.code, int) else int(exit.code is not None)
     sys.stdout.flush()
     return code
-
-
-def _write_no_more() -> None:
-    """What is left in the buffer of standard output is lost: else Python complains of it at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _leave(code: int) -> NoReturn:

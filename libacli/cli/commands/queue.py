@@ -111,9 +111,9 @@ def move(
 
     if first + last + (before is not None) != 1:
         raise UsageError("say where to: --first, --last or --before ID", hint="liba queue shows the ids")
-    asked = MoveRequest(utterance_id, "first" if first else "last" if last else "", before or "")
     if before == "":  # of a variable that is not set
         raise UsageError("--before is empty", hint="liba queue shows the ids")
+    asked = MoveRequest(utterance_id, "first" if first else "last" if last else "", before or "")
     settings = livekit_settings(config, url, api_key, api_secret, project)
     show_moved(ask(settings, room, lambda client: client.move(asked)), as_json=as_json)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import sys
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -15,6 +14,7 @@ from typing import Any
 from libacli.cli.output import output
 from libacli.cli.runs.in_turn import in_turn
 from libacli.cli.runs.say_stream import SayStream
+from libacli.cli.streams import write_no_more
 from libacli.config import Settings
 from libacli.core.delivery import Delivery
 from libacli.core.markdown import MarkdownChoice, as_prose
@@ -126,7 +126,7 @@ class SayRun:
         try:
             self._show(line, stream=True)
         except BrokenPipeError:  # who reads this has had enough, not who listens
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            write_no_more()
 
     def _tell_reached(self, line: Delivery) -> None:
         self._tell(line)
