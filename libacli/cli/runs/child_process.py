@@ -31,8 +31,11 @@ class Child:
         """The JSON object that it prints once it is ready. Raises LibaError when it ends, or takes longer."""
         deadline = time.monotonic() + timeout_s
         while not (line := next(filter(_is_object, self._lines()), "")):
-            if self.process.poll() is not None or time.monotonic() > deadline:
+            if self.process.poll() is not None:
                 raise self.ended()
+            if time.monotonic() > deadline:
+                late = f"{self.name} was not ready within {timeout_s:g} s"
+                raise InstallError(late, hint=f"try again; its log: {self.log_path}")
             time.sleep(0.05)
         return dict(json.loads(line))
 

@@ -39,3 +39,12 @@ def test_one_that_ends_is_told_with_its_last_words_and_where_its_log_is(logs: Pa
         child.announced(timeout_s=60)
     assert caught.value.hint == f"its log: {child.log_path}"
     assert child.log_path.parent == logs
+
+
+def test_one_that_is_not_ready_in_time_is_not_said_to_have_ended(logs: Path) -> None:
+    with (
+        running("the avatar", list(AVATAR), {"TAVUS_API_KEY": "key"}) as child,
+        pytest.raises(InstallError, match=r"the avatar was not ready within 0 s") as caught,
+    ):
+        child.announced(timeout_s=0)
+    assert str(child.log_path) in caught.value.hint
