@@ -10,7 +10,7 @@ from statistics import median
 
 from livekit import rtc
 
-from libacli.core.audio import BYTES_PER_SAMPLE, SAMPLE_RATE, first_audible_s, samples
+from libacli.core.audio import AUDIBLE_PEAK, BYTES_PER_SAMPLE, SAMPLE_RATE, first_audible_s, samples
 from tests.sounds import wave
 
 HERTZ = 300.0
@@ -18,6 +18,9 @@ HERTZ = 300.0
 
 _SMOOTH = 5
 """So many times as sharp as the tone itself nothing is that fades away over some ms."""
+
+
+_END_S = 0.08
 
 
 def sound(seconds: float) -> bytes:
@@ -44,8 +47,11 @@ async def hearing(track: rtc.Track) -> AsyncIterator[bytearray]:
 
 
 def clicks(heard: bytes) -> bool:
-    """Whether what was heard of such a tone and behind it, without its beginning, has a step in it."""
-    return _sharpness(_begun(heard)) > _SMOOTH * _sharpness(sound(0.1))
+    """Whether the end of such a tone, as it was heard, has a step in it.
+
+    What is before it does not count: a machine that is busy leaves holes there.
+    """
+    return _sharpness(_end_of(_begun(heard))) > _SMOOTH * _sharpness(sound(0.1))
 
 
 def fades(heard: bytes) -> bool:
@@ -60,6 +66,13 @@ def fades(heard: bytes) -> bool:
 def _begun(heard: bytes) -> bytes:
     begin = round(((first_audible_s(heard) or 0.0) + 0.03) * SAMPLE_RATE)
     return heard[begin * BYTES_PER_SAMPLE :]
+
+
+def _end_of(heard: bytes) -> bytes:
+    """From shortly before the last sample that sounds on."""
+    values = samples(heard)
+    end = max((at for at, value in enumerate(values) if abs(value) >= AUDIBLE_PEAK), default=0)
+    return heard[max(0, end - round(_END_S * SAMPLE_RATE)) * BYTES_PER_SAMPLE :]
 
 
 def _sharpness(pcm: bytes) -> int:

@@ -117,7 +117,7 @@ async def test_a_viewer_hears_no_click_when_a_line_is_stopped(
     token = join_token(credentials, room=room, identity="viewer", permissions=Permissions())
     async with joined(viewer, credentials.ws_url, token), track_in(credentials, room) as sink:
         track = await tracks.get()
-        for number in range(3):
+        for number in range(7):
             async with hearing(track) as heard:
                 await sink.start(lambda: None)
                 for frame in frames_of(sound(0.8)):
