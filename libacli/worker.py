@@ -61,6 +61,10 @@ _PROCESS_END_S = 3.0
 _MODELS = "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE"
 """Whether the SDK loads conversation models when it warms a process up; liba never uses them."""
 
+_START_PATIENCE_S = 30.0
+_START_PAUSE_S = 1.0
+"""Several containers are started at once, and the server is not always the first that is there."""
+
 _GIVEN_UP = "failed to connect to livekit after"
 """How the message of the RuntimeError begins that `AgentServer.run` raises then (livekit-agents 1.8)."""
 
@@ -298,4 +302,25 @@ async def _worker(settings: Settings) -> AsyncIterator[Worker]:
 async def _check(credentials: LiveKitCredentials, room: str) -> None:
     """One cheap call, because the worker itself would only try again and again, whatever is wrong."""
     async with LiveKitApi(credentials) as api:
-        await api.participants(room)
+        # What a person starts on this machine is there or not.
+        await answering(api, room, within_s=0 if credentials.is_loopback else _START_PATIENCE_S)
+
+
+async def answering(api: LiveKitApi, room: str, *, within_s: float) -> None:
+    """Waits for a server that starts beside this worker, or whose name is not known yet.
+
+    Raises UnreachableError when that takes longer than `within_s`, and at once what else `api` raises.
+    """
+    clock = asyncio.get_running_loop().time
+    until, is_told = clock() + within_s, False
+    while True:
+        try:
+            await api.participants(room)
+            return
+        except UnreachableError as error:
+            if clock() >= until:
+                raise
+            if not is_told:
+                logger.warning("%s; trying for %.0f s", error, within_s)
+            is_told = True
+        await asyncio.sleep(_START_PAUSE_S)

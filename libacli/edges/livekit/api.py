@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -27,6 +28,10 @@ from libacli.network_environment import proxy_hint, proxy_variable
 
 _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 10.0
+_RESOLVER_TIMEOUT_S = 5.0
+_RESOLVER_PAUSE_S = 0.5
+"""For names that cannot be resolved yet, as while a container starts."""
+
 _RPC_ERROR = re.compile(r"RpcError (\d+)")
 """The code is nowhere but in the message of a Twirp error."""
 
@@ -285,15 +290,25 @@ class LiveKitApi:
             await self._quota.wait()
             token = self._token(method, room)
             with _translated(self.credentials.http_url):
-                response = await self._client.post(
-                    f"/twirp/livekit.{service}/{method}",
-                    json=request,
-                    headers={"Authorization": f"Bearer {token}"},
-                )
+                response = await self._send(f"/twirp/livekit.{service}/{method}", request, token)
             if not _is_over_quota(response):
                 return response
             tries += 1
             self._quota.met(response.headers, tries=tries, asked_at=asked_at)
+
+    async def _send(self, path: str, request: dict[str, Any], token: str) -> httpx2.Response:
+        """Tries again while the resolver is not ready: nothing was sent yet."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + _RESOLVER_TIMEOUT_S
+        while True:
+            try:
+                return await self._client.post(
+                    path, json=request, headers={"Authorization": f"Bearer {token}"}
+                )
+            except httpx2.ConnectError as error:
+                if not _is_resolver_away(error) or clock() >= until:
+                    raise
+            await asyncio.sleep(_RESOLVER_PAUSE_S)
 
 
 @contextmanager
@@ -315,6 +330,12 @@ def _translated(url: str) -> Iterator[None]:
         raise UnreachableError(
             f"cannot reach LiveKit at {url}", hint="check LIVEKIT_URL, or start one: liba server run"
         ) from error
+
+
+def _is_resolver_away(error: BaseException | None) -> bool:
+    while error and not isinstance(error, socket.gaierror):
+        error = error.__cause__ or error.__context__
+    return isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
 
 
 def _is_over_quota(response: httpx2.Response) -> bool:

@@ -3,7 +3,10 @@ from __future__ import annotations
 import base64
 import socket
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from pydantic import SecretStr
@@ -274,6 +277,31 @@ async def test_a_port_where_nobody_listens_is_told_with_the_address() -> None:
                 UnreachableError, match=f"cannot reach LiveKit at {url.replace('ws', 'http')}"
             ):
                 await api.participants("demo")
+
+
+@pytest.mark.parametrize(
+    ("code", "asked", "calls"), [(socket.EAI_AGAIN, 2, 1), (socket.EAI_NONAME, 1, 0)], ids=["later", "none"]
+)
+async def test_dns_hiccup_a_resolver_that_is_not_ready_is_asked_again_and_a_name_that_is_none_is_not(
+    server: TwirpServer, monkeypatch: pytest.MonkeyPatch, code: int, asked: int, calls: int
+) -> None:
+    port = urlsplit(server.credentials.url).port
+    there = socket.getaddrinfo("127.0.0.1", port, type=socket.SOCK_STREAM)
+    names: list[object] = []
+
+    def resolve(host: object, *_: object, **__: object) -> object:
+        names.append(host)
+        if len(names) == 1:
+            raise socket.gaierror(code, "not now")
+        return there
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    server.play("ListParticipants", people(agent()))
+    credentials = replace(server.credentials, url=f"ws://lk.test:{port}")
+    async with LiveKitApi(credentials) as api:
+        with nullcontext() if calls else pytest.raises(UnreachableError, match="cannot reach LiveKit"):
+            await api.participants("demo")
+    assert (len(names), len(server.requests)) == (asked, calls)
 
 
 @pytest.mark.parametrize("url", ["ws://[::1", "ws://host:port", "ws://a\nb", "ws://", "ws://a..b"])
