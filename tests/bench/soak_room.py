@@ -77,6 +77,9 @@ class Tally:
     untracked: list[str] = field(default_factory=list)
     """Not heard whole, and a track came to the listener about then: he may have been too late for it."""
 
+    unnoticed: list[str] = field(default_factory=list)
+    """Not heard whole, and over before it could be noticed that something had died."""
+
     doubled: list[str] = field(default_factory=list)
     unclear: list[str] = field(default_factory=list)
     """Heard twice, and its sender was told that nothing is known of it."""
@@ -199,8 +202,8 @@ class Room:
         """Whether a track came here about when it was spoken: a busy listener may be too late for it."""
         return any(abs(said.ended_at - at) < _NEW_S for at in self._tracks_at)
 
-    def judge(self, tally: Tally, started: float) -> None:
-        """Compares what was told with what was heard."""
+    def judge(self, tally: Tally, started: float, *, unnoticed_s: float = 0) -> None:
+        """Compares what was told with what was heard; what died at `started` was noticed so much later."""
         heard: dict[int, list[HeardTone]] = {said.number: [] for said in self.said}
         for tone in self.tones:
             candidates = [s for s in self.said if s.number % CODES == tone.code and s.at <= tone.at + 0.5]
@@ -218,7 +221,9 @@ class Room:
                 part = "in part" if heard_s else "not at all"
                 when = f"said at {said.at - started:.1f} s, over at {said.ended_at - started:.1f} s"
                 tracks = ", ".join(f"{at - started:.1f}" for at in self._tracks_at if said.near(at))
-                (tally.untracked if self._had_new_ear(said) else tally.lost).append(
+                found = tally.untracked if self._had_new_ear(said) else tally.lost
+                found = tally.unnoticed if 0 <= said.ended_at - started < unnoticed_s else found
+                found.append(
                     f"{said.id} ({said.route}, {when}, heard {part}; new tracks: {tracks or 'none'})"
                 )
             if len(whole) > 1 and not said.replayed:

@@ -77,10 +77,10 @@ class Speech:
             and max(one.at, other.at) < min(one.at + one.length_s, other.at + other.length_s) - _BLUR_S
         ]
 
-    def tally(self, since: float) -> Tally:
+    def tally(self, since: float, *, unnoticed_s: float) -> Tally:
         tally = Tally()
         for room in self.rooms:
-            room.judge(tally, since)
+            room.judge(tally, since, unnoticed_s=unnoticed_s)
         return tally
 
 
@@ -115,15 +115,17 @@ async def close(credentials: LiveKitCredentials, rooms: Iterable[str]) -> None:
     await asyncio.sleep(_LEAVE_S)
 
 
-def assert_kept(speech: Speech, since: float, *, takeovers: int) -> Tally:
+def assert_kept(speech: Speech, since: float, *, takeovers: int, unnoticed_s: float = 0) -> Tally:
     """Each line was spoken whole and once, in order, or who said it was told. `takeovers`: how often a room
-    got another agent, whose first line may come before the listener has its track."""
-    tally = speech.tally(since)
+    got another agent, whose first line may come before the listener has its track. `unnoticed_s`: so long
+    after `since` agents took for heard what was lost."""
+    tally = speech.tally(since, unnoticed_s=unnoticed_s)
     told = Counter(said.news for said in tally.said if said.news)
     logger.info("%d lines, %s, %s", len(tally.said), Counter(said.outcome for said in tally.said), told)
     assert len(tally.resumed) <= takeovers
-    wrong = ("stuck", "lost", "doubled", "unclear", "disordered")
-    assert {kind: found for kind in wrong if (found := getattr(tally, kind))} == {}
+    kinds = ("stuck", "lost", "doubled", "unclear", "disordered")
+    wrong = {kind: found for kind in kinds if (found := getattr(tally, kind))}
+    assert not wrong, wrong
     assert len(tally.untracked) <= takeovers, tally.untracked
     assert any(said.outcome == "done" for said in tally.said)
     assert speech.two_at_once() == []
