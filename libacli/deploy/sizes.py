@@ -15,8 +15,9 @@ _IDLE_MB = 273
 _ROOM_MB = 37
 """PSS, with a process for each room and a voice in the cloud."""
 
-_ROOM_MOST_MB = 80
-"""The same with the embedded voice, whose model each room's process loads."""
+_DICTIONARIES_MB = 100
+_ROOM_MOST_MB = 90
+"""The same with the embedded voice: all rooms share its dictionaries, each has its model."""
 
 _ROOM_MILLICORES = 125
 """2.5 ms of Python for each frame of 20 ms, while the room speaks."""
@@ -42,7 +43,7 @@ def sizes(max_rooms: int) -> Sizes:
     """What a worker with so many rooms needs."""
     return Sizes(
         memory_mb=_rounded(_IDLE_MB + _ROOM_MB * max_rooms),
-        memory_most_mb=_rounded(1.5 * (_IDLE_MB + _ROOM_MOST_MB * max_rooms)),
+        memory_most_mb=_rounded(1.5 * (_IDLE_MB + _DICTIONARIES_MB + _ROOM_MOST_MB * max_rooms)),
         millicores=100 + _ROOM_MILLICORES * max_rooms,
     )
 

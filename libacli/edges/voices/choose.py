@@ -88,6 +88,14 @@ def provider_words(settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
+def to_preload(settings: Settings) -> tuple[str, ...]:
+    """Modules of these voices that a process may load for all that are forked from it."""
+    modules = ["libacli.edges.voices.speech"]
+    if "embedded" in provider_words(settings) and find_spec("hibari"):
+        modules.append("libacli.edges.voices.embedded_dictionaries")
+    return tuple(modules)
+
+
 def voice_names(settings: Settings) -> tuple[str, ...]:
     """Speakers to choose from, the one that speaks unless told otherwise first; others may exist."""
     names = [usual_speaker(settings)]

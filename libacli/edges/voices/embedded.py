@@ -154,11 +154,13 @@ def _model() -> Hibari:
     """The model, loaded with its dictionaries and the net for unknown words; about half a second."""
     try:
         from hibari import Hibari
+
+        from libacli.edges.voices.embedded_dictionaries import DICTIONARIES
     except ImportError as error:
         raise ConfigError(
             "the embedded voice cannot be loaded", hint="pip install 'libacli[local]'"
         ) from error
-    model = Hibari(voice=VOICE, threads=1)
+    model = Hibari(voice=VOICE, threads=1, g2p=DICTIONARIES)
     model("Hello, qwyzzt.")
     return model
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,14 @@ import pytest
 
 from libacli.config import Settings
 from libacli.config_sources import load
-from libacli.edges.voices.choose import is_hedged, make_voice, provider_words, speakers_of, voice_names
+from libacli.edges.voices.choose import (
+    is_hedged,
+    make_voice,
+    provider_words,
+    speakers_of,
+    to_preload,
+    voice_names,
+)
 from libacli.edges.voices.embedded_languages import speakers as embedded_speakers
 from libacli.edges.voices.realtime import SPEAKERS as REALTIME
 from libacli.errors import ConfigError, CredentialsError, RefusedError, VoiceStalledError
@@ -296,6 +304,17 @@ def test_automatic_voices_are_all_that_need_nothing_more(
     nowhere: Path, environment: dict[str, str], words: tuple[str, ...]
 ) -> None:
     assert provider_words(settings_of(nowhere, **environment)) == words
+
+
+@pytest.mark.parametrize(
+    ("providers", "is_loaded"), [("auto", True), ("speech, embedded", True), ("speech", False)]
+)
+def test_what_room_processes_can_share_of_their_voices_is_loaded_before_them(
+    nowhere: Path, providers: str, is_loaded: bool
+) -> None:
+    modules = to_preload(settings_of(nowhere, LIBA_VOICE_PROVIDERS=providers, OPENAI_API_KEY=KEY))
+    assert all(map(find_spec, modules))
+    assert ("libacli.edges.voices.embedded_dictionaries" in modules) == is_loaded
 
 
 def test_a_provider_that_nobody_knows_is_told_with_those_that_there_are(nowhere: Path) -> None:

@@ -16,6 +16,7 @@ from libacli.core.audio import AUDIBLE_PEAK, duration_s, first_audible_s, sample
 from libacli.core.text import clean
 from libacli.edges.voices import embedded
 from libacli.edges.voices.embedded import EmbeddedSpeech, embedded_voice
+from libacli.edges.voices.embedded_dictionaries import DICTIONARIES
 from libacli.edges.voices.speech import SpeechApiVoice
 from libacli.errors import ConfigError, VoiceError, VoiceRefusedError
 from libacli.speech.ports import Style, Voice
@@ -180,6 +181,10 @@ def test_neither_the_model_nor_numpy_is_loaded_before_it_speaks() -> None:
         "sys.exit(bool({'hibari', 'numpy', 'onnxruntime'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_the_model_reads_by_the_dictionaries_that_its_process_was_forked_with() -> None:
+    assert embedded._model().g2p is DICTIONARIES
 
 
 @pytest.mark.parametrize("text", ["¹X", "5²", "E=mc²", "① one", "H₂O", "⓵ two", "፩X"])
