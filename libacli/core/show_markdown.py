@@ -1,8 +1,8 @@
 """A show as Markdown: headings are labels, paragraphs are lines, comments say how.
 
 `<!-- pause 2s -->` is a pause, `<!-- step -->` has the next line wait for the go-ahead, and what is set as
-`<!-- voice: nova -->`, likewise speed, emotion, instructions and room, holds from there on, until it is set anew;
-`<!-- voice: -->` ends it. Other comments are comments.
+`<!-- voice: nova -->`, likewise speed, emotion, instructions and room, holds until it is set anew, or ended:
+`<!-- voice: -->`. Other comments are comments.
 """
 
 from __future__ import annotations
