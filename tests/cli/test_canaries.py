@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +43,8 @@ RUNS: dict[str, tuple[list[str], list[str]]] = {
     "down": ([], ["nonsense"]),
     "agent run": (["--room", "demo"], ["--room", " "]),
     "say": ([WORDS, "--wait", "done"], [WORDS, "--id", "a\x1b"]),
+    "play": (["show.jsonl"], ["show.jsonl", "--from", "nonsense", "--check"]),
+    "next": ([], ["--id", "a\x1b"]),
     "stop": ([], ["--room", ""]),
     "queue": ([], ["--room", ""]),
     "queue cancel": (["u1"], ["a\x1b"]),
@@ -120,6 +123,7 @@ IDLE = reply(epoch="e", agent="liba", room="demo", avatar="ready", speaking=None
 def shell(bare_shell: Shell, tmp_path: Path) -> Shell:
     """Every secret is a canary, and nothing answers."""
     (tmp_path / "broken").touch(mode=0o600)
+    (tmp_path / "show.jsonl").write_text(json.dumps({"text": WORDS, "step": True}))
     bare_shell.env |= secret_settings(openai=NOBODY, tavus=NOBODY) | {
         "LIVEKIT_URL": f"ws://{NOBODY}",
         "LIVEKIT_API_KEY": API_KEY,
