@@ -58,7 +58,7 @@ class PlayRun:
 
     async def play(self) -> None:
         """Raises LibaError for what ended it early, or for the first cue that was not spoken as written."""
-        show = self._show()
+        show = await asyncio.to_thread(self._show)
         if show.problems:
             for problem in show.problems:
                 output.status(told_problem(self.file, problem))
