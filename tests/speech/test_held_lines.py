@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from libacli.core.backlog import Utterance
+from libacli.core.messages import SayRequest
 from libacli.core.protocol import CANCEL_METHOD, MOVE_METHOD, NEXT_METHOD, PAUSE_METHOD, RESUME_METHOD
+from libacli.core.timeline import Timeline
 from libacli.errors import VoiceError
 from libacli.speech.desk import Sender
 from libacli.speech.fakes import ScriptedVoice
@@ -144,6 +147,17 @@ async def test_a_voice_that_failed_while_it_was_held_is_asked_again() -> None:
         await asyncio.sleep(5)
         assert office.states("a") == SPOKEN
         assert voice.texts == ["Hello.", "Hello."]
+
+
+async def test_a_line_that_an_agent_before_this_one_held_is_held_on() -> None:
+    async with open_office() as office:
+        request = SayRequest("Hello.", id="a", hold=True)
+        office.speaker.take_up(Utterance(request, Timeline(t0=asyncio.get_running_loop().time())))
+        await asyncio.sleep(60)
+        assert office.states("a") == ["accepted"]
+        ask(office, NEXT_METHOD)
+        await asyncio.sleep(5)
+        assert office.states("a") == SPOKEN
 
 
 @pytest.mark.parametrize("others", [0, 3])

@@ -39,8 +39,6 @@ def play(
     liba play show.md --room demo --from "Second act"
     liba play show.jsonl --step --json
     """
-    import asyncio
-
     from libacli.cli.runs.play import PlayRun
 
     settings = livekit_settings(config, url, api_key, api_secret, project)
@@ -48,4 +46,4 @@ def play(
     if check:
         run.check()
     else:
-        asyncio.run(run.play())
+        run.run()

@@ -56,6 +56,13 @@ class PlayRun:
         if problems:
             raise told_problems(self.file, problems)
 
+    def run(self) -> None:
+        """Plays it. Raises what `play` raises, and KeyboardInterrupt where a signal ended it."""
+        try:
+            asyncio.run(self.play())
+        except asyncio.CancelledError as end:
+            raise KeyboardInterrupt from end
+
     async def play(self) -> None:
         """Raises LibaError for what ended it early, or for the first cue that was not spoken as written."""
         show = await asyncio.to_thread(self._show)

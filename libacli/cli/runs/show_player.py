@@ -15,13 +15,13 @@ from typing import Protocol
 
 from libacli.cli.runs.say_stream import hand_over
 from libacli.core.cue import Cue
-from libacli.core.cue_result import CueResult
+from libacli.core.cue_result import CueResult, ends_show, state_of
 from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest
 from libacli.core.queue_requests import NextAnswer
-from libacli.core.reasons import refusal, refusal_reason
+from libacli.core.reasons import refusal
 from libacli.core.show_plan import ShowPlan, Turn
-from libacli.errors import InterruptedSpeechError, LibaError, RefusedError, TimedOutError
+from libacli.errors import LibaError, TimedOutError
 
 _AHEAD = 3
 """Lines that are with agents besides the one that is spoken: a stop ends them, and others' come between."""
@@ -192,8 +192,8 @@ class ShowPlayer:
             self._tell_end(turn, utterance_id, "interrupted", started, "the show was ended")
             raise
         except LibaError as error:
-            self._tell_end(turn, utterance_id, _state(error), started, str(error))
-            if _ends_show(error):
+            self._tell_end(turn, utterance_id, state_of(error), started, str(error))
+            if ends_show(error):
                 raise
             self.failures.append((turn.number, error))
         else:
@@ -289,26 +289,3 @@ class ShowPlayer:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time() - self.began_at
-
-
-def _state(error: LibaError) -> str:
-    match error:
-        case RefusedError():
-            return "rejected"
-        case TimedOutError():
-            return "unconfirmed"
-        case InterruptedSpeechError():
-            return error.state or "unknown"
-    return "failed"
-
-
-def _ends_show(error: LibaError) -> bool:
-    """Whether what comes next would fare no better, or is not wanted."""
-    match error:
-        case RefusedError():
-            return not (refusal_reason(error.reason).is_of_text or error.reason == "unknown_voice")
-        case InterruptedSpeechError(state="interrupted"):
-            return error.reason != "cancelled"  # that is one line alone
-        case InterruptedSpeechError():
-            return error.state not in ("failed", "expired", "rejected")
-    return not isinstance(error, TimedOutError)
