@@ -100,8 +100,11 @@ class TimedOutError(LibaError):
 class InterruptedSpeechError(LibaError):
     exit_code = 8
 
-    def __init__(self, message: str, *, hint: str = "", state: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", state: str = "", reason: str = "") -> None:
         super().__init__(message, hint=hint)
+        self.reason = reason
+        """The agent's own word for why."""
+
         self.state = state
         """What the agent says has become of it: `interrupted`, `failed`, `expired`, or that it is `unknown`;
         empty: nobody can tell."""

@@ -32,6 +32,8 @@ COMMANDS = (
     "serve",
     "sessions",
     "say",
+    "play",
+    "next",
     "stop",
     "queue",
     "token",

@@ -29,6 +29,9 @@ class Acknowledgement:
     paused: bool = False
     """Nothing begins until the queue is resumed."""
 
+    held: bool = False
+    """It begins when somebody gives the go-ahead."""
+
     def encode(self) -> dict[str, Any]:
         """The answer as JSON members."""
         return {
@@ -37,6 +40,7 @@ class Acknowledgement:
             "position": self.position,
             "duplicate": self.duplicate,
             **({"paused": True} if self.paused else {}),
+            **({"held": True} if self.held else {}),
             **({} if self.journaled is None else {"journaled": self.journaled}),
         }
 
@@ -52,6 +56,6 @@ class Acknowledgement:
             }:
                 journaled = members.get("journaled")
                 known = journaled if isinstance(journaled, bool) else None
-                is_paused = members.get("paused") is True
-                return cls(utterance_id, position, duplicate, epoch, known, is_paused)
+                is_paused, is_held = (members.get(name) is True for name in ("paused", "held"))
+                return cls(utterance_id, position, duplicate, epoch, known, is_paused, is_held)
         raise RefusedError("malformed", "it is no acknowledgement")

@@ -102,6 +102,11 @@ class Utterance:
         return self.request.id
 
     @property
+    def is_held(self) -> bool:
+        """It waits for its go-ahead."""
+        return self.request.hold and self.state == "accepted"
+
+    @property
     def speech_ms(self) -> float:
         """Milliseconds from the first to the last frame with a sound in it."""
         return 0.0 if self.first_sound is None else (self.last_sound - self.first_sound + 1) * FRAME_MS
@@ -163,6 +168,7 @@ class Utterance:
             hedged=self.hedged,
             cached=self.cached,
             emotion=self.request.emotion or "",
+            held=self.is_held,
             chunks=self.chunks,
             frames=self.frames,
             speech_ms=self.speech_ms,
@@ -181,6 +187,7 @@ class Backlog:
 
     One that is moved takes the priority of its new place, so that this holds on for whatever comes after it.
     While it is paused nothing is next, and what waits does not get older; it takes what comes all the same.
+    What is held has no place in that order before it is released, and does not get older either.
     Holds at most `limit` waiting ones, and where others have filled it a quarter more of the owner's.
     Remembers what became of an id for `memory_s` seconds after its end, so that a repeated request is
     answered and not spoken again; one that repeats the id alone, with something else to say, is refused.
@@ -191,16 +198,18 @@ class Backlog:
         self._memory_s = memory_s
         self._memory_count = memory_count
         self._waiting: list[Utterance] = []
+        self._held: list[Utterance] = []
         self._known: OrderedDict[str, Utterance] = OrderedDict()
         self._closed = False
         self._paused_at: float | None = None
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._held)
 
     @property
     def waiting(self) -> list[Utterance]:
-        return list(self._waiting)
+        """Next one first; those that are held come last."""
+        return [*self._waiting, *self._held]
 
     @property
     def is_paused(self) -> bool:
@@ -223,7 +232,7 @@ class Backlog:
                 raise refusal("id_reused", "this id is that of another text, or of another voice")
             return self._acknowledged(known, speaking, duplicate=True)
         self.check_open()
-        if len(self._waiting) >= self._limit and not (is_owners and self._has_owners_place()):
+        if len(self) >= self._limit and not (is_owners and self._has_owners_place()):
             why = ", and the queue is paused" if self.is_paused else ""
             raise RefusedError("queue_full", f"{self._limit} utterances are waiting already{why}")
         utterance = Utterance(request, Timeline(t0=now), account=account, is_owners=is_owners)
@@ -249,7 +258,7 @@ class Backlog:
             raise refusal("unknown_utterance", "the agent knows of no utterance with this id")
         if utterance.is_over:
             raise refusal("not_waiting", f"it does not wait any more: it is {utterance.state}")
-        if utterance not in self._waiting:
+        if utterance not in self.waiting:
             raise refusal("being_spoken", "it does not wait any more: it is being spoken")
         return utterance
 
@@ -267,6 +276,32 @@ class Backlog:
         """Takes out the utterance that is next."""
         return self._waiting.pop(0) if self._waiting and not self.is_paused else None
 
+    def peek_held(self) -> Utterance | None:
+        """The utterance that waits for its go-ahead longest."""
+        return self._held[0] if self._held and not self.is_paused else None
+
+    def release(self, utterance_id: str, now: float) -> tuple[Utterance, bool]:
+        """Gives a held one, the first one without an id, its place in the order; and whether it was held.
+
+        Its time begins anew: it counts as accepted at `now`. Raises RefusedError where there is none.
+        """
+        if not utterance_id and not self._held:
+            raise refusal("nothing_held", "no line waits for its go-ahead")
+        utterance = self._known.get(utterance_id) if utterance_id else self._held[0]
+        if utterance is None:
+            raise refusal("unknown_utterance", "the agent knows of no utterance with this id")
+        if utterance not in self._held:
+            return utterance, False
+        self._held.remove(utterance)
+        utterance.request = replace(utterance.request, hold=False)
+        utterance.timeline, utterance.paused_s = Timeline(t0=now), 0.0
+        self._put(utterance)
+        return utterance, True
+
+    def clear_held(self, now: float, *, reason: str) -> list[Utterance]:
+        """Takes out all that are held; they are `interrupted`."""
+        return self._end(list(self._held), "interrupted", now, reason)
+
     def expire(self, now: float) -> list[Utterance]:
         """Takes out those that have waited longer than they are worth; they are `expired`."""
         stale = [
@@ -280,18 +315,18 @@ class Backlog:
 
     def clear(self, now: float, *, reason: str) -> list[Utterance]:
         """Takes out everything that waits; it is `interrupted`."""
-        return self._end(list(self._waiting), "interrupted", now, reason)
+        return self._end(self.waiting, "interrupted", now, reason)
 
     def drop(self, utterance_id: str, now: float, *, reason: str) -> list[Utterance]:
         """Takes out the one with this id, if it waits."""
-        found = [utterance for utterance in self._waiting if utterance.id == utterance_id]
+        found = [utterance for utterance in self.waiting if utterance.id == utterance_id]
         return self._end(found, "interrupted", now, reason)
 
     def hand_on(self, now: float, *, keeps: Callable[[Utterance], bool]) -> list[Utterance]:
         """Takes out those that another agent says."""
-        kept = [utterance for utterance in self._waiting if keeps(utterance)]
+        kept = [utterance for utterance in self.waiting if keeps(utterance)]
         for utterance in kept:
-            self._waiting.remove(utterance)
+            self._take_out(utterance)
             utterance.hand_on(now)
         return kept
 
@@ -302,8 +337,9 @@ class Backlog:
         RefusedError when it, or that other one, does not wait.
         """
         moved = self.find_waiting(asked.id)
-        if asked.before:
-            self.find_waiting(asked.before)
+        place_of = self.find_waiting(asked.before) if asked.before else moved
+        if moved in self._held or place_of in self._held:
+            raise refusal("is_held", "a line that waits for its go-ahead has no place in the queue yet")
         others = [utterance for utterance in self._waiting if utterance is not moved]
         if asked.before == asked.id or not others:
             return self._waiting.index(moved)
@@ -325,7 +361,7 @@ class Backlog:
         """Goes on; whether it was paused."""
         if self._paused_at is None:
             return False
-        for utterance in self._waiting:
+        for utterance in self.waiting:
             utterance.paused_s += max(0.0, now - max(self._paused_at, utterance.timeline.t0))
         self._paused_at = None
         return True
@@ -341,25 +377,36 @@ class Backlog:
 
     def _put(self, utterance: Utterance) -> None:
         utterance.rank = -math.inf if utterance.resumed else -utterance.request.priority
-        bisect.insort(self._waiting, utterance, key=lambda one: one.rank)
+        if utterance.is_held:
+            self._held.append(utterance)
+        else:
+            bisect.insort(self._waiting, utterance, key=lambda one: one.rank)
         self._known[utterance.id] = utterance
 
     def _has_owners_place(self) -> bool:
         """Whether one more of the owner's fits where all places are taken."""
-        return sum(utterance.is_owners for utterance in self._waiting) < max(1, self._limit // 4)
+        return sum(utterance.is_owners for utterance in self.waiting) < max(1, self._limit // 4)
 
     def _end(self, ending: list[Utterance], state: State, now: float, reason: str) -> list[Utterance]:
         for utterance in ending:
-            self._waiting.remove(utterance)
+            self._take_out(utterance)
             utterance.become(state, now, reason=reason)
         return ending
+
+    def _take_out(self, utterance: Utterance) -> None:
+        (self._held if utterance in self._held else self._waiting).remove(utterance)
 
     def _acknowledged(
         self, utterance: Utterance, speaking: Utterance | None, *, duplicate: bool = False
     ) -> Acknowledgement:
-        waits = utterance in self._waiting
-        position = self._waiting.index(utterance) + (speaking is not None) if waits else 0
-        return Acknowledgement(utterance.id, position, duplicate=duplicate, paused=waits and self.is_paused)
+        waits = utterance in (waiting := self.waiting)
+        return Acknowledgement(
+            utterance.id,
+            waiting.index(utterance) + (speaking is not None) if waits else 0,
+            duplicate=duplicate,
+            paused=waits and self.is_paused,
+            held=waits and utterance.is_held,
+        )
 
     def _forget(self, now: float) -> None:
         excess = len(self._known) - self._memory_count

@@ -49,6 +49,13 @@ class Delivery:
             return self.report.get("paused") is True
         return bool(self.acknowledgement and self.acknowledgement.paused)
 
+    @property
+    def is_held(self) -> bool:
+        """It waits for its go-ahead, as far as the agent told."""
+        if self.report is not None:
+            return self.report.get("held") is True
+        return bool(self.acknowledgement and self.acknowledgement.held)
+
     def taken_over(self, epoch: str) -> Delivery:
         """The same, with the agent of that epoch from now on."""
         known = self.acknowledgement

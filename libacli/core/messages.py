@@ -52,6 +52,9 @@ class SayRequest:
     ttl_ms: int | None = None
     """Not worth saying if it had to wait longer than this, in milliseconds."""
 
+    hold: bool = False
+    """Not to be said before somebody gives the go-ahead; until then it is made ready, and gets no older."""
+
     traceparent: str = ""
     """The caller's span, and what belongs to it, see `TraceContext`; empty: it has none."""
 
@@ -134,6 +137,10 @@ def read_say(members: Mapping[str, Any], *, max_text_chars: int) -> SayRequest:
     }
     if "text" not in values:
         raise RefusedError("malformed", "`text` is missing")
+    if values.get("hold") and values.get("interrupt"):
+        raise RefusedError(
+            "malformed", "a text is held, or it interrupts: `hold` and `interrupt` are both set"
+        )
     return SayRequest(**values | {"text": checked_text(values["text"], max_text_chars)})
 
 
@@ -303,6 +310,7 @@ _READ: dict[str, Callable[[str, object], Any]] = {
     "instructions": _instructions,
     "emotion": _emotion,
     "interrupt": read_flag,
+    "hold": read_flag,
     "priority": lambda name, value: _whole(name, value, -100, 100),
     "ttl_ms": lambda name, value: _whole(name, value, 1, MAX_TTL_MS),
     "traceparent": lambda name, value: read_traceparent(value),

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from libacli.core.messages import read_flag, read_label
 from libacli.errors import RefusedError
 
-QueueChange = Literal["paused", "resumed", "moved"]
+QueueChange = Literal["paused", "resumed", "moved", "released"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,42 @@ class PauseAnswer:
                 journaled = members.get("journaled")
                 return cls(is_paused, is_news, queue, journaled if isinstance(journaled, bool) else None)
         raise RefusedError("malformed", "it does not say whether the queue is paused")
+
+
+@dataclass(frozen=True)
+class NextRequest:
+    """Gives a line that is held the go-ahead."""
+
+    id: str = ""
+    """Of that line; empty: the one that is held longest."""
+
+    def encode(self) -> dict[str, Any]:
+        return {"id": self.id} if self.id else {}
+
+
+@dataclass(frozen=True)
+class NextAnswer:
+    """What has become of a `NextRequest`."""
+
+    id: str
+    is_news: bool
+    """It was held before."""
+
+    def encode(self) -> dict[str, Any]:
+        return {"id": self.id, "released": self.is_news}
+
+    @classmethod
+    def read(cls, members: Mapping[str, Any]) -> NextAnswer:
+        """Raises RefusedError: `malformed`."""
+        match members:
+            case {"id": str(utterance_id), "released": bool(is_news)}:
+                return cls(utterance_id, is_news)
+        raise RefusedError("malformed", "it does not say which line has the go-ahead")
+
+
+def read_next(members: Mapping[str, Any]) -> NextRequest:
+    """Raises RefusedError: `malformed`."""
+    return NextRequest("" if members.get("id") is None else _id(members, "id"))
 
 
 def read_cancel(members: Mapping[str, Any]) -> CancelRequest:

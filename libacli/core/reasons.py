@@ -147,6 +147,20 @@ _REFUSALS = (
     ),
     RefusalReason("not_waiting", "the line does not wait, it has ended", 409, is_counted=False),
     RefusalReason(
+        "nothing_held",
+        "no line waits for its go-ahead",
+        409,
+        "`liba queue` shows what waits; `liba play --step` has lines wait for it",
+        is_counted=False,
+    ),
+    RefusalReason(
+        "is_held",
+        "the line waits for its go-ahead, and has no place in the queue yet",
+        409,
+        "give it the go-ahead: liba next --id",
+        is_counted=False,
+    ),
+    RefusalReason(
         "not_yours",
         "the line is another's, and who asks may cancel his own alone",
         403,

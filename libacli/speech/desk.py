@@ -28,6 +28,7 @@ from libacli.core.protocol import (
     CANCEL_METHOD,
     MAX_ANSWER_BYTES,
     MOVE_METHOD,
+    NEXT_METHOD,
     PAUSE_METHOD,
     RESUME_METHOD,
     SAY_METHOD,
@@ -37,10 +38,13 @@ from libacli.core.protocol import (
 from libacli.core.queue_requests import (
     CancelRequest,
     MoveRequest,
+    NextAnswer,
+    NextRequest,
     PauseAnswer,
     PauseRequest,
     read_cancel,
     read_move,
+    read_next,
 )
 from libacli.core.reasons import refusal
 from libacli.core.usage import Usage
@@ -112,7 +116,7 @@ class Stop:
     """Of the only one that is not to be spoken, or not further; empty: none is."""
 
 
-DeskRequest: TypeAlias = Say | StatusRequest | Stop | CancelRequest | MoveRequest | PauseRequest
+DeskRequest: TypeAlias = Say | StatusRequest | Stop | CancelRequest | MoveRequest | PauseRequest | NextRequest
 
 
 @dataclass(frozen=True)
@@ -201,7 +205,7 @@ class Desk:
         an id the agent's status; to `STOP_METHOD`, which ends the utterance `id`, or without one all,
         `{"stopped": [ids]}`. To `CANCEL_METHOD` it is the report of the utterance `id`,
         which is `interrupted` then; to `MOVE_METHOD` that of the one that waits, with its `position` and
-        `priority`; to `PAUSE_METHOD` and `RESUME_METHOD` see `PauseAnswer`.
+        `priority`; to `PAUSE_METHOD` and `RESUME_METHOD` see `PauseAnswer`, to `NEXT_METHOD` `NextAnswer`.
         """
         return self._outcome(method, payload, sender, received_at).answer
 
@@ -218,7 +222,7 @@ class Desk:
             case StatusRequest(wanted, level, wait_s) if wait_s and not is_decided(outcome.state, level):
                 await self._waiters.wait(wanted, level, account=outcome.account, within_s=wait_s)
                 return self._report(wanted)
-            case Say() | Stop() | CancelRequest() | MoveRequest() | PauseRequest():
+            case Say() | Stop() | CancelRequest() | MoveRequest() | PauseRequest() | NextRequest():
                 journaled = await self._notes.confirm()
                 return outcome.answer if journaled is None else outcome.answer | {"journaled": journaled}
         return outcome.answer
@@ -302,6 +306,8 @@ class Desk:
                 return self._move(asked)
             case PauseRequest(is_paused):
                 return epoch | self._pause(is_paused).encode()
+            case NextRequest(wanted):
+                return epoch | self._next(wanted).encode()
 
     def _check_own(self, utterance_id: str, permit: Permit) -> None:
         """Raises RefusedError when it is somebody else's, or does not wait."""
@@ -319,6 +325,12 @@ class Desk:
         if is_news:
             self._announcer.announce_queue("paused" if is_paused else "resumed")
         return PauseAnswer(is_paused, is_news, self._speaker.queue_length)
+
+    def _next(self, utterance_id: str) -> NextAnswer:
+        released, is_news = self._speaker.release(utterance_id)
+        if is_news:
+            self._announcer.announce_queue("released")
+        return NextAnswer(released.id, is_news)
 
     def _say(self, request: SayRequest, permit: Permit, received_at: float) -> Acknowledgement:
         chars = len(request.words)
@@ -373,9 +385,9 @@ def _check_rights(asked: DeskRequest, permit: Permit) -> None:
     """Raises RefusedError when who may ask may not ask for this."""
     match asked:
         case Say(request):
-            is_control = request.interrupt or request.priority > 0
+            is_control = request.interrupt or request.priority > 0 or request.hold
             is_allowed = permit.may_say and (permit.may_control or not is_control)
-        case Stop() | MoveRequest() | PauseRequest():
+        case Stop() | MoveRequest() | PauseRequest() | NextRequest():
             is_allowed = permit.may_control
         case CancelRequest():
             is_allowed = permit.may_say or permit.may_control
@@ -383,7 +395,9 @@ def _check_rights(asked: DeskRequest, permit: Permit) -> None:
             is_allowed = True
     if not is_allowed:
         what = (
-            "speak" if not permit.may_say and isinstance(asked, Say) else "stop, interrupt, pause or go first"
+            "speak"
+            if not permit.may_say and isinstance(asked, Say)
+            else "stop, interrupt, pause, hold or go first"
         )
         raise RefusedError(
             "unauthorized",
@@ -399,6 +413,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], DeskRequest]] = {
     MOVE_METHOD: read_move,
     PAUSE_METHOD: lambda body: PauseRequest(True),
     RESUME_METHOD: lambda body: PauseRequest(False),
+    NEXT_METHOD: read_next,
 }
 """How a request is read whose method is none of say."""
 

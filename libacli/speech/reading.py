@@ -153,6 +153,12 @@ class Reading:
     def _is_more_to_come(self) -> bool:
         return not self._plan.is_empty or self._over + 1 < len(self._requests)
 
+    @property
+    def is_barren(self) -> bool:
+        """Whether all that was asked for is over, and nothing came of it."""
+        asked = [request for request in self._requests if request.task]
+        return bool(asked) and all(request.is_whole and not request.has_sounded for request in asked)
+
     def cancel(self) -> None:
         """Gives all requests up; their connections are closed. Safe to call twice."""
         self.is_all_asked = True

@@ -79,6 +79,7 @@ class Speaker:
         self._task: asyncio.Task[None] | None = None
         self._reading: Reading | None = None
         self._next: tuple[Utterance, Reading] | None = None
+        self._runs = False
         self._stop_reason = "the agent stopped"
         self._falls_silent = False
         self._hands_on = False
@@ -237,6 +238,20 @@ class Speaker:
             self._look_ahead()
         return is_news
 
+    def release(self, utterance_id: str = "") -> tuple[Utterance, bool]:
+        """Gives the go-ahead to one that is held, without an id to the first one; and whether it was held.
+
+        Raises RefusedError when there is none.
+        """
+        utterance, is_news = self._backlog.release(utterance_id, self._now())
+        if is_news:
+            if self._next and self._next[0] is utterance and self._next[1].is_barren:
+                self._drop_next()  # the voice failed then; now it may not
+            self._notes.arranged(self._backlog.waiting)
+            self._work.set()
+            self._look_ahead()
+        return utterance, is_news
+
     def hand_on_waiting(self) -> None:
         """Leaves what waits to the agent that follows, as far as that one finds it; nothing is told of it."""
         self._backlog.hand_on(self._now(), keeps=self._notes.keeps)
@@ -269,9 +284,10 @@ class Speaker:
     async def drain(self) -> None:
         """Refuses what is new and waits until everything accepted is over; the bound is the caller's.
 
-        What waits while it is paused is stopped: nobody would have it go on.
+        What waits while it is paused, or is held, is stopped: nobody would have it go on.
         """
         self.close()
+        self._tell_of_dropped(self._backlog.clear_held(self._now(), reason="the agent stopped"))
         if self.is_paused:
             self._tell_of_dropped(self._backlog.clear(self._now(), reason="the agent stopped while paused"))
         while self._speaking or len(self._backlog):
@@ -281,6 +297,8 @@ class Speaker:
     async def run(self) -> None:
         """Speaks until cancelled; what is being spoken then is interrupted."""
         async with asyncio.TaskGroup() as self._tasks:
+            self._runs = True
+            self._look_ahead()
             while True:
                 self._speaking = await self._take()
                 self._falls_silent = False
@@ -298,6 +316,7 @@ class Speaker:
                 self._cut_off(self._speaking)
                 self._speaking = self._task = self._reading = None
                 self._over.set()
+                self._look_ahead()
 
     async def _take(self) -> Utterance:
         self._drop_stale()
@@ -316,13 +335,21 @@ class Speaker:
         return self._read(utterance)
 
     def _look_ahead(self) -> None:
-        """Asks for the beginning of the next utterance, once nothing more is asked for of this one."""
-        upcoming = self._backlog.peek()
+        """Asks for the beginning of the next utterance, once nothing more is asked for of this one.
+
+        Where none is next, of the one that is held: it is to be heard at once when it gets its go-ahead.
+        """
+        upcoming = self._backlog.peek() or (self._backlog.peek_held() if self._runs else None)
         if self._next and self._next[0] is not upcoming:
+            self._drop_next()
+        is_due = self._reading.is_all_asked if self._reading else bool(upcoming and upcoming.is_held)
+        if upcoming and not self._next and is_due:
+            self._next = (upcoming, self._read(upcoming))
+
+    def _drop_next(self) -> None:
+        if self._next:
             self._next[1].cancel()
             self._next = None
-        if upcoming and not self._next and self._reading and self._reading.is_all_asked:
-            self._next = (upcoming, self._read(upcoming))
 
     def _read(self, utterance: Utterance) -> Reading:
         request = utterance.request

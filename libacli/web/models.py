@@ -240,6 +240,33 @@ class QueueState(BaseModel):
     )
 
 
+class NextBody(_Body):
+    """Which line is to begin."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, json_schema_extra={"examples": [{"id": "78d6a2e7-1-5"}, {}]}
+    )
+
+    id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_ID_CHARS,
+        description="Id of a line that is held; null: the one that is held longest",
+    )
+
+
+class Released(BaseModel):
+    """The line that has the go-ahead."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"room": "demo", "id": "78d6a2e7-1-5", "released": True}]}
+    )
+
+    room: str
+    id: str
+    released: bool = Field(description="It was held before")
+
+
 class AgentState(BaseModel):
     """An agent that takes requests."""
 

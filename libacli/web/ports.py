@@ -9,7 +9,7 @@ from libacli.core.connection_details import ConnectionDetails
 from libacli.core.delivery import Delivery
 from libacli.core.event import AgentStatus
 from libacli.core.messages import SayRequest
-from libacli.core.queue_requests import MoveRequest, PauseAnswer
+from libacli.core.queue_requests import MoveRequest, NextAnswer, PauseAnswer
 from libacli.core.room_update import RoomUpdate
 
 
@@ -65,6 +65,12 @@ class Gateway(Protocol):
 
     async def pause(self, room: str, is_paused: bool) -> PauseAnswer:
         """Has nothing new begin, or go on. Raises NoAgentError."""
+
+    async def next(self, room: str, utterance_id: str = "") -> NextAnswer:
+        """Gives the go-ahead to a line that is held, without an id to the one that is held longest.
+
+        Raises RefusedError when there is none, NoAgentError.
+        """
 
     async def status(self, room: str, *, on_behalf: str = "") -> AgentStatus | None:
         """What the agent says of itself, and of the account; None when there is none."""

@@ -1,4 +1,4 @@
-"""What waits in a room: one line is cancelled or moved, all of them pause."""
+"""What waits in a room: one line is cancelled, moved or begun, all of them pause."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path
 from libacli.core.messages import MAX_ID_CHARS
 from libacli.core.queue_requests import MoveRequest
 from libacli.web.dependencies import CallerDependency, ServicesDependency
-from libacli.web.models import Cancelled, MoveBody, Moved, QueueState, RoomName
+from libacli.web.models import Cancelled, MoveBody, Moved, NextBody, QueueState, Released, RoomName
 from libacli.web.problems import responses
 
 router = APIRouter(tags=["queue"])
@@ -65,6 +65,20 @@ async def pause_queue(services: ServicesDependency, caller: CallerDependency, ro
 async def resume_queue(services: ServicesDependency, caller: CallerDependency, room: RoomName) -> QueueState:
     """Goes on where it was paused."""
     return await _pause(services, caller, room, is_paused=False)
+
+
+@router.post("/api/rooms/{room:path}/next", summary="Give the go-ahead", responses=_RESPONSES)
+async def give_go_ahead(
+    services: ServicesDependency, caller: CallerDependency, room: RoomName, body: NextBody | None = None
+) -> Released:
+    """Begins a line that is held, as `liba play` has it for steps and behind pauses.
+
+    Without an id the one that is held longest; where none is, it is refused as `nothing_held`.
+    """
+    caller.check_can_control()
+    wanted = caller.room_or(services.settings.say_room, room)
+    answer = await services.gateway.next(wanted, (body.id if body else None) or "")
+    return Released(room=wanted, id=answer.id, released=answer.is_news)
 
 
 async def _pause(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,8 @@ from tests.twirp_server import (
 )
 
 NOBODY = "127.0.0.1:9"
+SHOW = "show.jsonl"
+"""Holds the words, as its author wrote them."""
 
 RUNS: dict[str, tuple[list[str], list[str]]] = {
     "demo": ([WORDS, "--once"], ["🎉", "--once"]),
@@ -42,6 +45,8 @@ RUNS: dict[str, tuple[list[str], list[str]]] = {
     "down": ([], ["nonsense"]),
     "agent run": (["--room", "demo"], ["--room", " "]),
     "say": ([WORDS, "--wait", "done"], [WORDS, "--id", "a\x1b"]),
+    "play": ([SHOW], [SHOW, "--from", "nonsense", "--check"]),
+    "next": ([], ["--id", "a\x1b"]),
     "stop": ([], ["--room", ""]),
     "queue": ([], ["--room", ""]),
     "queue cancel": (["u1"], ["a\x1b"]),
@@ -120,6 +125,7 @@ IDLE = reply(epoch="e", agent="liba", room="demo", avatar="ready", speaking=None
 def shell(bare_shell: Shell, tmp_path: Path) -> Shell:
     """Every secret is a canary, and nothing answers."""
     (tmp_path / "broken").touch(mode=0o600)
+    (tmp_path / SHOW).write_text(json.dumps({"text": WORDS, "step": True}))
     bare_shell.env |= secret_settings(openai=NOBODY, tavus=NOBODY) | {
         "LIVEKIT_URL": f"ws://{NOBODY}",
         "LIVEKIT_API_KEY": API_KEY,
@@ -133,7 +139,9 @@ def shell(bare_shell: Shell, tmp_path: Path) -> Shell:
 def check(ended: Ended, folder: Path, *, has_token: bool = False) -> None:
     """Nothing that was printed, or written below `folder`, holds a canary; nor a token, unless wanted."""
     files = {
-        str(path): path.read_bytes().decode(errors="replace") for path in folder.rglob("*") if path.is_file()
+        str(path): path.read_bytes().decode(errors="replace")
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != SHOW
     }
     for where, text in {"stdout": ended.stdout, "stderr": ended.stderr, **files}.items():
         assert not secrets_in(text), f"{secrets_in(text)} in {where}: {text}"

@@ -14,7 +14,7 @@ from libacli.core.delivery import Delivery
 from libacli.core.event import AgentFacts, AgentStatus, Event, Report
 from libacli.core.lifecycle import FINAL_STATES, LEVEL_STATES, has_reached
 from libacli.core.messages import SayRequest
-from libacli.core.queue_requests import MoveRequest, PauseAnswer
+from libacli.core.queue_requests import MoveRequest, NextAnswer, PauseAnswer
 from libacli.core.reasons import refusal
 from libacli.core.room_update import NoAgent, RoomUpdate
 from libacli.errors import InterruptedSpeechError, NoAgentError, RefusedError, TimedOutError, UsageError
@@ -229,6 +229,17 @@ class FakeGateway:
         is_news, agent.is_paused = agent.is_paused != is_paused, is_paused
         self.tell(room, agent.status())
         return PauseAnswer(is_paused, is_news, len(agent.reports_in("accepted")))
+
+    async def next(self, room: str, utterance_id: str = "") -> NextAnswer:
+        self._called("next", room)
+        agent = self._agent(room)
+        held = [report for report in agent.reports_in("accepted") if report.get("held")]
+        if not utterance_id and not held:
+            raise refusal("nothing_held", "no line waits for its go-ahead")
+        wanted = utterance_id or str(held[0]["id"])
+        if wanted not in agent.reports:
+            raise refusal("unknown_utterance", "the agent knows of no utterance with this id")
+        return NextAnswer(wanted, bool(agent.reports[wanted].pop("held", False)))
 
     async def status(self, room: str, *, on_behalf: str = "") -> AgentStatus | None:
         self._called("status", room)

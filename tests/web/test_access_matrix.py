@@ -24,6 +24,7 @@ WRONG_KEY, _ = new_key("laptop")
 SPEECH = {"text": "Hello.", "room": "demo"}
 ROOM = {"room": "demo"}
 QUEUE = "/api/rooms/{room}/queue"
+NEXT = {"id": "own"}
 TO_FIRST = {"to": "first"}
 
 
@@ -79,6 +80,7 @@ ROWS = (
     Row("control", "POST", f"{QUEUE}/{{id}}/move", 200, "move", TO_FIRST, "/api/rooms/demo/queue/own/move"),
     Row("control", "POST", f"{QUEUE}/pause", 200, "pause", path="/api/rooms/demo/queue/pause"),
     Row("control", "POST", f"{QUEUE}/resume", 200, "pause", path="/api/rooms/demo/queue/resume"),
+    Row("control", "POST", "/api/rooms/{room}/next", 200, "next", NEXT, "/api/rooms/demo/next"),
     Row("control", "POST", "/api/say", 202, "say", SPEECH | {"interrupt": True}),
     Row("control", "POST", "/say", 202, "say", SPEECH | {"priority": 1}),
     Row("control", "POST", "/api/token", 200, "join", ROOM | {"can_control": True}),

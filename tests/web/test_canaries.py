@@ -33,7 +33,7 @@ ERRORS: dict[str, LibaError] = {
 }
 METHODS = (
     *("say", "wait", "report", "stop", "status", "updates", "join", "check"),
-    *("cancel", "move", "pause"),
+    *("cancel", "move", "pause", "next"),
 )
 
 

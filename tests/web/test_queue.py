@@ -104,10 +104,28 @@ async def test_an_agent_that_is_too_old_is_named_as_such(
     assert answer.json()["hint"]
 
 
+async def test_a_go_ahead_is_given_to_the_line_that_is_held_longest_or_to_one_of_them(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    for id in ("u2", "u3"):
+        gateway.agents["demo"].reports[id]["held"] = True
+    answers = [
+        await client.post("/api/rooms/demo/next", json=body) for body in ({"id": "u3"}, None, {"id": "u3"})
+    ]
+    assert [answer.json() for answer in answers] == [
+        {"room": "demo", "id": "u3", "released": True},
+        {"room": "demo", "id": "u2", "released": True},
+        {"room": "demo", "id": "u3", "released": False},
+    ]
+    refused = await client.post("/api/rooms/demo/next")
+    assert (refused.status_code, refused.json()["reason"]) == (409, "nothing_held")
+
+
 async def test_where_there_is_no_agent_there_is_no_queue(client: httpx2.AsyncClient) -> None:
     for answer in (
         await client.delete("/api/rooms/lobby/queue/u2"),
         await client.post("/api/rooms/lobby/queue/u2/move", json={"to": "last"}),
         await client.post("/api/rooms/lobby/queue/pause"),
+        await client.post("/api/rooms/lobby/next"),
     ):
         assert (answer.status_code, answer.json()["reason"]) == (503, "no_agent")

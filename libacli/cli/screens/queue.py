@@ -7,7 +7,7 @@ from typing import Any
 
 from libacli.cli.output import output
 from libacli.core.event import AgentStatus, Report
-from libacli.core.queue_requests import PauseAnswer
+from libacli.core.queue_requests import NextAnswer, PauseAnswer
 from libacli.core.route import route_word
 from libacli.core.usage import Usage
 
@@ -66,6 +66,15 @@ def show_pause(answer: PauseAnswer, *, as_json: bool) -> None:
         output.status("it ends with this agent: without say.journal the next one begins at once")
 
 
+def show_next(answer: NextAnswer, *, as_json: bool) -> None:
+    """Prints which line has the go-ahead."""
+    if as_json:
+        output.json(answer.encode())
+    else:
+        already = "" if answer.is_news else "  (it had it already)"
+        output.result(f"goes ahead  id={_printable(answer.id)}{already}")
+
+
 def _not_kept(journaled: bool | None) -> str:
     return "  (not written down: it ends with its agent)" if journaled is False else ""
 
@@ -83,4 +92,5 @@ def _cap_line(cap: Usage) -> str:
 def _utterance_line(report: Report) -> str:
     route = f"  {route_word(report.route)}" if report.route else ""
     voice = f"  in the voice of {report.provider}" if report.voice_reason else ""
-    return f"id={_printable(report.id)}  {report.chars} characters{route}{voice}"
+    held = "  held until `liba next`" if report.held else ""
+    return f"id={_printable(report.id)}  {report.chars} characters{route}{voice}{held}"

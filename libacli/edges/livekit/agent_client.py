@@ -20,6 +20,7 @@ from libacli.core.packing import packed
 from libacli.core.protocol import (
     CANCEL_METHOD,
     MOVE_METHOD,
+    NEXT_METHOD,
     PAUSE_METHOD,
     RESUME_METHOD,
     SAY_METHOD,
@@ -27,7 +28,7 @@ from libacli.core.protocol import (
     STATUS_METHOD,
     STOP_METHOD,
 )
-from libacli.core.queue_requests import CancelRequest, MoveRequest, PauseAnswer
+from libacli.core.queue_requests import CancelRequest, MoveRequest, NextAnswer, NextRequest, PauseAnswer
 from libacli.core.reasons import refusal
 from libacli.edges.livekit.agent_locator import AgentLocator, pauses
 from libacli.edges.livekit.api import LiveKitApi
@@ -145,16 +146,20 @@ class AgentClient:
                     self._locator.identity = ""  # another one may be there already
                     await asyncio.sleep(_DRAIN_PAUSE * self._patience_s)  # each refusal is told in the room
                     continue
-                if error.reason != "unsupported_server":
+                if error.reason != "unsupported_server" or request.hold:
                     raise
                 payload = self._signed(SAY_METHOD, body).encode()
                 locator = self._locator  # nobody else gets the text, as captions may be off
                 await self._api.send_data(locator.room, SAY_TOPIC, payload, to=locator.identity)
                 return Delivery(request.id, "sent")
         try:
-            return Delivery.accepted(Acknowledgement.read(answer))
+            acknowledgement = Acknowledgement.read(answer)
         except RefusedError as error:
             raise _not_understood(str(error)) from error
+        if request.hold and not acknowledgement.held and not acknowledgement.duplicate:
+            await self.stop(acknowledgement.id)  # it would be said at once
+            raise refusal("old_agent", "the agent is too old: it holds no lines")
+        return Delivery.accepted(acknowledgement)
 
     async def wait(
         self,
@@ -169,7 +174,7 @@ class AgentClient:
 
         The bound grows by what is said before it, as the agent tells while it waits, up to `grows_to_s`.
         While the queue is paused no time passes, and `on_paused` is called each time that it is found so;
-        without `on_paused` it passes all the same.
+        without `on_paused` it passes all the same. While it is held no time passes.
 
         What was only `sent` comes back at once: who cannot ask the agent cannot ask about it either.
         Raises InterruptedSpeechError when it ended before its end, or its agent did; UnreachableError when
@@ -188,8 +193,9 @@ class AgentClient:
                     said = await self._poll(said, level, late_s)
                     if has_reached(said.level, level):
                         break
-                    if on_paused and said.is_paused:
-                        on_paused()
+                    if said.is_held or (on_paused and said.is_paused):
+                        if on_paused and said.is_paused:
+                            on_paused()
                         ends_at += max(_LEAST_PAUSE_S, _now() - asked_at)
                     elif said.ahead_s:  # what is before it takes nothing from its own time
                         grown_s = min(_now() - began_at + said.ahead_s + timeout_s, grows_to_s)
@@ -231,6 +237,17 @@ class AgentClient:
         answer = await self._of_queue(PAUSE_METHOD if is_paused else RESUME_METHOD, {})
         try:
             return PauseAnswer.read(answer)
+        except RefusedError as error:
+            raise _not_understood(str(error)) from error
+
+    async def next(self, utterance_id: str = "") -> NextAnswer:
+        """Gives the go-ahead to a line that is held, without an id to the one that is held longest.
+
+        Raises RefusedError when there is none.
+        """
+        answer = await self._of_queue(NEXT_METHOD, NextRequest(utterance_id).encode())
+        try:
+            return NextAnswer.read(answer)
         except RefusedError as error:
             raise _not_understood(str(error)) from error
 
@@ -305,7 +322,7 @@ class AgentClient:
             return replace(said, level=state)
         if state in SETTLED:
             ended = f"{said.id} {_ENDED.get(state, state)}: {report.get('reason', 'no reason given')}"
-            raise InterruptedSpeechError(ended, state=state)
+            raise InterruptedSpeechError(ended, state=state, reason=str(report.get("reason", "")))
         return said
 
     async def _patient_report(self, asked: StatusRequest, patience_s: float) -> dict[str, Any]:

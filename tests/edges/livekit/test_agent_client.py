@@ -17,6 +17,7 @@ from libacli.core.packing import MAX_CARRIED_BYTES
 from libacli.core.protocol import (
     CANCEL_METHOD,
     MOVE_METHOD,
+    NEXT_METHOD,
     PAUSE_METHOD,
     RESUME_METHOD,
     SAY_METHOD,
@@ -638,6 +639,7 @@ REQUESTS: dict[str, tuple[Callable[[AgentClient], Awaitable[Any]], dict[str, Any
     MOVE_METHOD: (lambda client: client.move(MoveRequest("u1", before="u2")), {"id": "u1", "before": "u2"}),
     PAUSE_METHOD: (lambda client: client.pause(), {}),
     RESUME_METHOD: (lambda client: client.pause(False), {}),
+    NEXT_METHOD: (lambda client: client.next("u1"), {"id": "u1"}),
 }
 
 
@@ -646,7 +648,10 @@ async def test_what_is_asked_of_the_queue_is_signed(
     server: TwirpPeer, found: AgentClient, method: str
 ) -> None:
     ask, body = REQUESTS[method]
-    server.play("PerformRpc", report("accepted", position=0, priority=0, paused=True, changed=True, queue=1))
+    server.play(
+        "PerformRpc",
+        report("accepted", position=0, priority=0, paused=True, changed=True, queue=1, released=True),
+    )
     await ask(found)
     sent = calls(server, method)[0].rpc
     verify_request(server.credentials, sent.pop("auth"), room="demo", method=method, body=sent)
