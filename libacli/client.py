@@ -31,7 +31,7 @@ from libacli.core.emotion import Emotion
 from libacli.core.event import AgentStatus, Event, Report
 from libacli.core.markdown import MarkdownChoice, as_prose
 from libacli.core.messages import SayRequest, read_say
-from libacli.core.pace import longest_speech_s
+from libacli.core.pace import spoken_within_s
 from libacli.core.queue_requests import MoveRequest, PauseAnswer
 from libacli.core.room_update import RoomUpdate
 from libacli.edges.livekit.agent_locator import no_agent
@@ -47,16 +47,8 @@ Level = Literal["accepted", "audible", "done"]
 REACH_TIMEOUT_S = 20.0
 """How long an agent may take to come into a room."""
 
-_BEFORE_SPEECH_S = 40.0
-"""Room for what goes before speech, the first words of a voice and the end that an avatar reports."""
-
 _ANSWER_TIMEOUT_S = 10.0
 """How long an agent that is there may take to answer a question."""
-
-
-def spoken_within_s(text: str) -> float:
-    """Seconds after which `text` is spoken for certain, if nothing is said before it."""
-    return _BEFORE_SPEECH_S + longest_speech_s(text)
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,12 @@ from libacli.cli.output import output
 from libacli.cli.runs.in_turn import in_turn
 from libacli.cli.runs.say_stream import SayStream
 from libacli.cli.streams import write_no_more
-from libacli.client import REACH_TIMEOUT_S, Client, Level, spoken_within_s
+from libacli.client import REACH_TIMEOUT_S, Client, Level
 from libacli.config import Settings
 from libacli.core.delivery import Delivery
 from libacli.core.markdown import MarkdownChoice, as_prose
 from libacli.core.messages import MAX_TTL_MS, SayRequest, read_say
+from libacli.core.pace import spoken_within_s
 from libacli.core.route import route_of
 from libacli.core.trace_context import TraceContext
 from libacli.edges.livekit.agent_client import talking_to
