@@ -13,8 +13,8 @@ from libacli.core.route import route_word
 
 _STATES = (
     "`accepted`: it waits; `speaking`; `audible`: people hear it; `done`; `interrupted`, `failed`, "
-    "`expired`: it ended before its end; `unconfirmed`: spoken, but nobody confirmed its end; `sent`: nothing more is "
-    "known; `lost`: its agent is gone"
+    "`expired`: it ended before its end; `unconfirmed`: spoken, but nobody confirmed its end; "
+    "`sent`: nothing more is known; `lost`: its agent is gone"
 )
 
 
