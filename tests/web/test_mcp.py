@@ -177,6 +177,23 @@ async def test_whoever_waits_is_answered_when_the_server_is_about_to_end(gateway
         assert (await waiting)["structuredContent"]["state"] == "accepted"
 
 
+@pytest.mark.parametrize("mode", EVERY_ERA)
+async def test_for_who_has_left_nothing_is_waited_for_and_nothing_is_stopped(
+    gateway: FakeGateway, mode: ConnectMode
+) -> None:
+    async with serving(gateway, OPEN) as (port, _):
+        async with model(port, mode=mode) as client, asyncio.TaskGroup() as tasks:
+            asked = {"text": "Hello.", "wait": "done"}
+            calling = tasks.create_task(client.call_tool("say", asked))
+            while not gateway.waiting:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+            calling.cancel()
+        async with asyncio.timeout(20):
+            while gateway.waiting:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+    assert "stop" not in gateway.calls
+
+
 async def test_where_the_sdk_is_not_installed_the_server_says_how_to_install_it(
     gateway: FakeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
