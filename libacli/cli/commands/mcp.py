@@ -21,18 +21,21 @@ def mcp(
     api_secret: ApiSecret = None,
     config: ConfigFile = None,
 ) -> None:
-    """Let a model speak: a server of the Model Context Protocol, on standard input and output.
-
-    A client starts it, and ends it by closing its input. Its tools: say, stop, queue, status, voices. To add
-    it to Claude Desktop (claude_desktop_config.json):
+    """Let a model speak, by the Model Context Protocol.
 
     \b
-    {"mcpServers": {"liba": {"command": "liba", "args": ["mcp", "--room", "demo"]}}}
-
-    To VS Code (.vscode/mcp.json):
+    liba mcp --room demo     a client of the protocol starts it, when it is told to
 
     \b
-    {"servers": {"liba": {"command": "liba", "args": ["mcp", "--room", "demo"]}}}
+    Claude Desktop, claude_desktop_config.json:
+    {"mcpServers": {"liba": {"command": "liba", "args": ["mcp"]}}}
+
+    \b
+    VS Code, .vscode/mcp.json:
+    {"servers": {"liba": {"command": "liba", "args": ["mcp"]}}}
+
+    They speak on standard input and output; it ends with its input. Its tools: say, stop, queue, status,
+    voices; "args": ["mcp", "--room", "demo"] names the usual room.
 
     It has the settings of whoever starts it: what is set in a shell alone goes below "env". It says what it
     is told in the name of who has the API secret. Others reach the same tools at /mcp of `liba serve`, with

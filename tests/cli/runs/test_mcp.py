@@ -152,4 +152,4 @@ def test_the_help_shows_how_a_client_starts_it(shell: Shell) -> None:
     assert [next(iter(block)) for block in blocks] == ["mcpServers", "servers"]
     for block in blocks:
         (servers,) = block.values()
-        assert servers["liba"] == {"command": "liba", "args": ["mcp", "--room", "demo"]}
+        assert servers["liba"] == {"command": "liba", "args": ["mcp"]}
