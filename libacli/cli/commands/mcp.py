@@ -24,7 +24,7 @@ def mcp(
     """Let a model speak, by the Model Context Protocol.
 
     \b
-    liba mcp --room demo     a client of the protocol starts it, when it is told to
+    liba mcp --room demo     a client starts it, when it is told to:
 
     \b
     Claude Desktop, claude_desktop_config.json:
