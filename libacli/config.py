@@ -375,6 +375,10 @@ class Settings(BaseSettings):
     serve_owner_key: SecretStr | None = Field(
         default=None, description="One of the keys itself, not its hash: `liba sessions` asks with it"
     )
+    serve_mcp: bool = Field(
+        default=False,
+        description="Let models speak, at /mcp: for who may call the HTTP API; needs libacli[mcp]",
+    )
     serve_tls_cert: Path | None = Field(default=None, description="Certificate chain (PEM), to speak HTTPS")
     serve_tls_key: Path | None = Field(default=None, description="Its private key (PEM)")
 

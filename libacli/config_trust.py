@@ -127,6 +127,7 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "serve_origins",
         "serve_public_url",
         "serve_trusted_proxies",
+        "serve_mcp",
         "serve_tls_cert",
         "serve_tls_key",
         "redis_prefix",

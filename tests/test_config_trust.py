@@ -63,6 +63,7 @@ ATTEMPTS: dict[str, Any] = {
     "serve_origins": ["https://evil.example"],
     "serve_public_url": "https://evil.example",
     "serve_trusted_proxies": ["203.0.113.0/24"],
+    "serve_mcp": True,
     "serve_keep_alive": 3600,
     "serve_rate_per_minute": 0,
     "serve_token_ttl": 3600,

@@ -217,7 +217,7 @@ class Twirp:
                 self._over_at[sent["id"]] = self._clock() + self.speech_s
             return reply(epoch=EPOCH, id=sent["id"], position=0, duplicate=duplicate)
         if method == STATUS_METHOD:
-            return self._report(sent)
+            return self._report(sent) if "id" in sent else reply(epoch=EPOCH, agent="liba", waiting=[])
         assert method == STOP_METHOD, method
         return reply(epoch=EPOCH, stopped=self.queued)
 

@@ -17,7 +17,10 @@ from libacli.kubernetes import is_pod
 from libacli.log_context import FIELDS, note_what_records_are_about
 from libacli.masking import masked, secrets_of
 
-_NOISY = ("livekit", "livekit.agents", "httpx2", "httpcore2", "openai", "websockets", "asyncio", "aiohttp")
+_NOISY = (
+    *("livekit", "livekit.agents", "httpx2", "httpcore2", "openai", "websockets", "asyncio", "aiohttp"),
+    *("mcp", "sse_starlette"),
+)
 
 
 def configure_log(settings: Settings) -> None:

@@ -31,6 +31,7 @@ COMMANDS = (
     "agent",
     "serve",
     "sessions",
+    "mcp",
     "say",
     "play",
     "next",

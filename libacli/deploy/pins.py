@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 
-EXTRAS = ("journal", "local", "redis", "web")
+EXTRAS = ("journal", "local", "mcp", "redis", "web")
 """All that there are but the developers': one image does for every part."""
 
 _REQUIREMENT = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^]]*)\])?")

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from libacli import __version__
 from libacli.config import Settings
 from libacli.masking import secrets_of
+from libacli.mcp.installed import check_installed
 from libacli.web import (
     aliases,
     docs,
@@ -67,8 +68,11 @@ def make_app(
         stores=stores,
     )
     headers = security_headers(settings, address)
+    secrets = secrets_of(settings, os.environ)
     app = _app_with_routes(services)
-    add_problem_handlers(app, headers, secrets=secrets_of(settings, os.environ))
+    if settings.serve_mcp:
+        _add_tools(app, secrets)
+    add_problem_handlers(app, headers, secrets=secrets)
     add_middleware(
         app, settings, address=address, host_is_loopback=host_is_loopback, security_headers=headers
     )
@@ -94,12 +98,22 @@ def _app_with_routes(services: Services) -> WebApp:
     return app
 
 
+def _add_tools(app: WebApp, secrets: Sequence[str]) -> None:
+    """Those for models. Raises ConfigError."""
+    check_installed()
+    from libacli.web.mcp import McpEndpoint  # an extra of its own
+
+    endpoint = McpEndpoint(app.services, secrets=secrets)
+    endpoint.add_to(app)
+    app.tools = endpoint.running()
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     assert isinstance(app, WebApp)
     services = app.services
     try:
-        async with asyncio.TaskGroup() as tasks:
+        async with app.tools, asyncio.TaskGroup() as tasks:
             looking_after = [
                 tasks.create_task(services.viewers.run(services.sessions.end_expired)),
                 tasks.create_task(services.session_streams.run()),

@@ -16,14 +16,16 @@ from libacli.core.delivery import Delivery
 from libacli.core.lifecycle import LEVEL_STATES, SETTLED
 from libacli.core.markdown import as_prose
 from libacli.core.messages import MAX_ID_CHARS, SayRequest, read_say
-from libacli.core.pace import longest_speech_s
+from libacli.core.pace import spoken_within_s
 from libacli.core.trace_context import TraceContext
 from libacli.errors import InterruptedSpeechError, NoAgentError, TimedOutError, UnreachableError
+from libacli.web.auth import Caller
 from libacli.web.dependencies import CallerDependency, ServicesDependency
 from libacli.web.giving_up import client_left, unless_given_up
 from libacli.web.models import RoomQuery, SayAnswer, SayBody, UtteranceState
 from libacli.web.ports import Gateway
 from libacli.web.problems import Problem, responses
+from libacli.web.services import Services
 
 router = APIRouter(tags=["speech"])
 
@@ -32,9 +34,6 @@ REACH_TIMEOUT_S = 10.0
 
 _LONGEST_WAIT_S = 600.0
 """Ten minutes after its end an agent knows an utterance no more."""
-
-_BEFORE_SPEECH_S = 40.0
-"""Room for what goes before it, the first words of a voice and the end that an avatar reports."""
 
 
 Level = Literal["accepted", "audible", "done"]
@@ -101,27 +100,38 @@ async def post_say(
     A retry gets the state of the first request, also while that is under way: nothing waits for it, and there
     is no 409. With something else to say, or in another room, it is refused as `id_reused`.
     """
-    caller.check_can_say()
-    settings = services.settings
-    room = caller.room_or(settings.say_room, body.room)
-    asked = _say_request(body, _id_of_key(idempotency_key), trace, max_text_chars=settings.say_max_text_chars)
-    if asked.interrupt or asked.priority > 0:
-        caller.check_can_control()
-    await services.sent_utterances.check_is_same(caller, room, asked)
-    said = await services.gateway.say(room, asked, timeout_s=REACH_TIMEOUT_S, on_behalf=caller.on_behalf)
-    await services.sent_utterances.remember(caller, room, asked, said)
+    room, asked, said = await hand_over(services, caller, body, trace, _id_of_key(idempotency_key))
     response.headers["Location"] = (
         f"{services.prefix}/api/say/{quote(said.id, safe='')}?room={quote(room, safe='')}"
     )
     answer = _say_answer(room, said)
     if wait != "accepted" and said.level != "sent":
-        bound_s = timeout_s or min(_LONGEST_WAIT_S, _BEFORE_SPEECH_S + longest_speech_s(asked.text))
+        bound_s = timeout_s or min(_LONGEST_WAIT_S, spoken_within_s(asked.text))
         grows_to_s = 0.0 if timeout_s else _LONGEST_WAIT_S
         waiting = services.gateway.wait(room, said, wait, timeout_s=bound_s, grows_to_s=grows_to_s)
         wanted = unless_given_up(waiting, client_left(request), services.answer_now.wait())
         answer, is_over = await _wait_for_level(services.gateway, room, said, wanted)
         response.status_code = 200 if is_over else 202
     return answer
+
+
+async def hand_over(
+    services: Services, caller: Caller, body: SayBody, trace: TraceContext, id_of_key: str = ""
+) -> tuple[str, SayRequest, Delivery]:
+    """The room that `caller` means, what he asks for, and what the agent there says to it.
+
+    Raises Problem for what he may not do, and what the gateway raises.
+    """
+    caller.check_can_say()
+    settings = services.settings
+    room = caller.room_or(settings.say_room, body.room)
+    asked = _say_request(body, id_of_key, trace, max_text_chars=settings.say_max_text_chars)
+    if asked.interrupt or asked.priority > 0:
+        caller.check_can_control()
+    await services.sent_utterances.check_is_same(caller, room, asked)
+    said = await services.gateway.say(room, asked, timeout_s=REACH_TIMEOUT_S, on_behalf=caller.on_behalf)
+    await services.sent_utterances.remember(caller, room, asked, said)
+    return room, asked, said
 
 
 @router.get(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -64,6 +65,8 @@ class WebApp(FastAPI):
     def __init__(self, services: Services, **options: Any) -> None:
         super().__init__(**options)
         self.services = services
+        self.tools: AbstractAsyncContextManager[None] = nullcontext()
+        """Entered while it runs: what those for models need, where there are any."""
 
 
 def make_services(

@@ -54,6 +54,7 @@ RUNS: dict[str, tuple[list[str], list[str]]] = {
     "queue pause": ([], ["--room", ""]),
     "queue resume": ([], ["--room", ""]),
     "serve": (["--new-key", "laptop"], ["--host", "0.0.0.0"]),
+    "mcp": ([], ["--room", " "]),
     "sessions": (["--end", WORDS], ["--address", "nonsense"]),
     "probe": (["--text", WORDS, "-n", "1", "--timeout", "1"], ["--text", WORDS, "--assert", "nonsense"]),
     "token": ([], ["--identity", "agent-x"]),
@@ -86,8 +87,8 @@ RUNS: dict[str, tuple[list[str], list[str]]] = {
 }
 """Each command, with input that is fine and with input that is not. None of them begins to serve here."""
 
-IN_A_PROCESS = {"demo", "up", "agent run"}
-"""They catch signals and set the log up."""
+IN_A_PROCESS = {"demo", "up", "agent run", "mcp"}
+"""They catch signals, or set the log up."""
 
 
 def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:

@@ -304,7 +304,8 @@ class FakeGateway:
     def _agent(self, room: str) -> FakeAgent:
         if room not in self.agents:
             raise NoAgentError(
-                f"there is no agent named 'liba' in room {room!r}", hint="start one: liba agent run"
+                f"no agent named 'liba' is in room {room!r}",
+                hint="`liba say` brings one there, if `liba agent run` is running",
             )
         return self.agents[room]
 

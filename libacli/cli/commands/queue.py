@@ -1,6 +1,6 @@
 """liba queue"""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -51,7 +51,7 @@ def queue(
     from libacli.cli.screens.queue import show_status
 
     settings = livekit_settings(config, url, api_key, api_secret, project)
-    show_status(ask(settings, room, lambda client: client.queue()), as_json=as_json)
+    show_status(ask(settings, room, lambda liba: liba.queue()), as_json=as_json)
 
 
 @app.command()
@@ -77,7 +77,8 @@ def cancel(
     from libacli.cli.screens.queue import show_cancelled
 
     settings = livekit_settings(config, url, api_key, api_secret, project)
-    show_cancelled(ask(settings, room, lambda client: client.cancel(utterance_id)), as_json=as_json)
+    cancelled = ask(settings, room, lambda liba: liba.cancel(utterance_id))
+    show_cancelled(cancelled.report, as_json=as_json)
 
 
 @app.command()
@@ -107,15 +108,15 @@ def move(
     """
     from libacli.cli.runs.ask import ask
     from libacli.cli.screens.queue import show_moved
-    from libacli.core.queue_requests import MoveRequest
 
     if first + last + (before is not None) != 1:
         raise UsageError("say where to: --first, --last or --before ID", hint="liba queue shows the ids")
     if before == "":  # of a variable that is not set
         raise UsageError("--before is empty", hint="liba queue shows the ids")
-    asked = MoveRequest(utterance_id, "first" if first else "last" if last else "", before or "")
+    to: Literal["first", "last", ""] = "first" if first else "last" if last else ""
     settings = livekit_settings(config, url, api_key, api_secret, project)
-    show_moved(ask(settings, room, lambda client: client.move(asked)), as_json=as_json)
+    moved = ask(settings, room, lambda liba: liba.move(utterance_id, to=to, before=before or ""))
+    show_moved(moved.report, as_json=as_json)
 
 
 @app.command()
@@ -140,7 +141,7 @@ def pause(
     from libacli.cli.screens.queue import show_pause
 
     settings = livekit_settings(config, url, api_key, api_secret, project)
-    show_pause(ask(settings, room, lambda client: client.pause()), as_json=as_json)
+    show_pause(ask(settings, room, lambda liba: liba.pause()), as_json=as_json)
 
 
 @app.command()
@@ -162,4 +163,4 @@ def resume(
     from libacli.cli.screens.queue import show_pause
 
     settings = livekit_settings(config, url, api_key, api_secret, project)
-    show_pause(ask(settings, room, lambda client: client.pause(False)), as_json=as_json)
+    show_pause(ask(settings, room, lambda liba: liba.resume()), as_json=as_json)

@@ -94,6 +94,7 @@ def say(
     if (text is None) == (file is None):
         raise UsageError("give a text, or --file, or - for standard input", hint='liba say "Hello."')
     is_watched = wait is None and text != "-" and not as_json and sys.stdout.isatty()
+    unasked = Level.audible if is_watched else Level.accepted
     settings = livekit_settings(config, url, api_key, api_secret, project)
     members = {
         "id": utterance_id,
@@ -110,7 +111,7 @@ def say(
         room=settings.say_room if room is None else room,
         members={name: value for name, value in members.items() if value is not None},
         markdown=(markdown or (Markdown.auto if text == "-" else Markdown.off)).value,
-        level=Level.done if require_avatar else wait or (Level.audible if is_watched else Level.accepted),
+        level=(Level.done if require_avatar else wait or unasked).value,
         is_watched=is_watched and not require_avatar,
         timeout_s=timeout,
         require_avatar=require_avatar,

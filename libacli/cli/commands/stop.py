@@ -37,7 +37,7 @@ def stop(
     if utterance_id == "":  # of a variable that is not set: all would be stopped
         raise UsageError("--id is empty", hint="leave it out to stop all")
     settings = livekit_settings(config, url, api_key, api_secret, project)
-    stopped = ask(settings, room, lambda client: client.stop(utterance_id or ""))
+    stopped = ask(settings, room, lambda liba: liba.stop(utterance_id or ""))
     if as_json:
         output.json({"stopped": stopped})
         return

@@ -15,17 +15,17 @@ from libacli.cli.output import output
 from libacli.cli.runs.in_turn import in_turn
 from libacli.cli.runs.say_stream import SayStream
 from libacli.cli.streams import write_no_more
+from libacli.client import REACH_TIMEOUT_S, Client, Level
 from libacli.config import Settings
 from libacli.core.delivery import Delivery
 from libacli.core.markdown import MarkdownChoice, as_prose
 from libacli.core.messages import MAX_TTL_MS, SayRequest, read_say
-from libacli.core.pace import longest_speech_s
+from libacli.core.pace import spoken_within_s
 from libacli.core.route import route_of
 from libacli.core.trace_context import TraceContext
 from libacli.edges.livekit.agent_client import talking_to
 from libacli.errors import TimedOutError, WithoutAvatarError
 
-_REACH_TIMEOUT_S = 20.0
 _GRACE_S = 1.0
 """Bringing an agent may have the same bound as all together, and says more when it passes: it goes first."""
 
@@ -43,8 +43,8 @@ class SayRun:
     """What the say request holds besides its text."""
 
     markdown: MarkdownChoice
-    level: str
-    """`accepted`, `audible` or `done`: what is waited for."""
+    level: Level
+    """What is waited for."""
 
     timeout_s: float | None
     require_avatar: bool
@@ -59,21 +59,21 @@ class SayRun:
     async def once(self, text: str) -> None:
         """Says one text."""
         request = self._request(as_prose(text, self.markdown), self.members.get("id", uuid.uuid4().hex[:12]))
-        spoken_s = 0 if self.level == "accepted" else 40 + longest_speech_s(request.text)
+        spoken_s = 0 if self.level == "accepted" else spoken_within_s(request.text)
         spoken_s = _WATCHED_TIMEOUT_S if self.is_watched else spoken_s
-        bound_s = self.timeout_s or _REACH_TIMEOUT_S + spoken_s
+        bound_s = self.timeout_s or REACH_TIMEOUT_S + spoken_s
         ends_at = asyncio.get_running_loop().time() + bound_s
         try:
-            async with talking_to(self.settings, self.room) as client:
+            async with Client(settings=self.settings, room=self.room) as liba:
                 async with self._in_turn() as is_next:
                     async with asyncio.timeout_at(ends_at + _GRACE_S):
-                        await client.reach(timeout_s=min(_REACH_TIMEOUT_S, bound_s), on_wait=output.status)
+                        await liba.reach(timeout_s=min(REACH_TIMEOUT_S, bound_s), on_wait=output.status)
                     async with asyncio.timeout_at(ends_at):
                         await is_next()
-                        said = await client.say(request)
+                        said = await liba.say(request, timeout_s=bound_s)
                 self._tell_place(said)
                 left_s = max(0.1, round(ends_at - asyncio.get_running_loop().time(), 1))
-                said = await client.wait(
+                said = await liba.wait(
                     said,
                     self.level,
                     timeout_s=left_s if self.timeout_s else bound_s,
@@ -94,7 +94,7 @@ class SayRun:
         bound_s = self.timeout_s or _STREAM_TIMEOUT_S
         async with talking_to(self.settings, self.room) as client:
             async with self._in_turn() as is_next:
-                await client.reach(timeout_s=self.timeout_s or _REACH_TIMEOUT_S, on_wait=output.status)
+                await client.reach(timeout_s=self.timeout_s or REACH_TIMEOUT_S, on_wait=output.status)
                 await is_next()
             lines = SayStream(
                 client,

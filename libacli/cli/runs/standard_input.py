@@ -48,7 +48,7 @@ async def _pieces(stream: SentenceStream, decoder: TextDecoder) -> AsyncIterator
     lulls = _TYPED if os.isatty(0) else _PIPED
     data = b"..."
     while data:
-        coming = _standard_input()
+        coming = standard_input()
         for wait_s, lull_s in lulls:
             if not (await asyncio.wait([coming], timeout=wait_s))[0]:
                 for piece in stream.lull(lull_s):
@@ -60,7 +60,7 @@ async def _pieces(stream: SentenceStream, decoder: TextDecoder) -> AsyncIterator
         yield piece
 
 
-def _standard_input() -> asyncio.Future[bytes]:
+def standard_input() -> asyncio.Future[bytes]:
     """The next bytes of it, none at its end; its thread is a daemon, so that Ctrl-C need not wait for it."""
     loop = asyncio.get_running_loop()
     taken: asyncio.Future[bytes] = loop.create_future()

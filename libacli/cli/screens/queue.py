@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from libacli.cli.output import output
@@ -37,7 +38,7 @@ def show_status(status: AgentStatus, *, as_json: bool) -> None:
         output.result("idle      nothing is spoken and nothing waits")
 
 
-def show_cancelled(report: dict[str, Any], *, as_json: bool) -> None:
+def show_cancelled(report: Mapping[str, Any], *, as_json: bool) -> None:
     """Prints what has become of a line that was taken out."""
     if as_json:
         output.json(report)
@@ -45,7 +46,7 @@ def show_cancelled(report: dict[str, Any], *, as_json: bool) -> None:
         output.result(f"cancelled  id={_printable(report['id'])}{_not_kept(report.get('journaled'))}")
 
 
-def show_moved(report: dict[str, Any], *, as_json: bool) -> None:
+def show_moved(report: Mapping[str, Any], *, as_json: bool) -> None:
     """Prints where a line is now."""
     if as_json:
         output.json(report)

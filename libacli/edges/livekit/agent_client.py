@@ -30,7 +30,7 @@ from libacli.core.protocol import (
 )
 from libacli.core.queue_requests import CancelRequest, MoveRequest, NextAnswer, NextRequest, PauseAnswer
 from libacli.core.reasons import refusal
-from libacli.edges.livekit.agent_locator import AgentLocator, pauses
+from libacli.edges.livekit.agent_locator import AgentLocator, no_agent, pauses
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.tokens import check_name, sign_request
 from libacli.errors import (
@@ -349,10 +349,7 @@ class AgentClient:
         """The answer of the agent that was found, or is found now. Raises NoAgentError, RefusedError."""
         locator = self._locator
         if not locator.identity and not await locator.find():
-            raise NoAgentError(
-                f"there is no agent named {locator.agent_name!r} in room {locator.room!r}",
-                hint="start one: liba agent run",
-            )
+            raise no_agent(locator.agent_name, locator.room)
         payload = packed(self._signed(method, body))
         reply = await self._api.perform_rpc(
             locator.room, locator.identity, method, payload, timeout_s=_SPARE_S + late_s

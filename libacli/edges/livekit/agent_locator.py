@@ -31,6 +31,14 @@ def pauses() -> Iterator[float]:
         pause_s = min(_GROWTH * pause_s, _LONGEST_PAUSE_S)
 
 
+def no_agent(agent_name: str, room: str) -> NoAgentError:
+    """There is none, and it is not brought for a question."""
+    return NoAgentError(
+        f"no agent named {agent_name!r} is in room {room!r}",
+        hint="`liba say` brings one there, if `liba agent run` is running",
+    )
+
+
 @dataclass
 class _Sent:
     """What was dispatched while an agent is waited for."""

@@ -49,6 +49,7 @@ class RoomGateway:
     Use it as an async context manager. Calls may run at the same time, for one room too: only one of them
     has an agent sent, and the others wait for that. An agent that has answered once is asked at once from
     then on; of the last `rooms_kept` rooms that is remembered. Captions may be signed with `previous`, too.
+    For `departure_timeout_s` see LiveKitApi.
     Raises, besides what the methods say, UnreachableError, CredentialsError, UsageError for a room that is
     no name.
     """
@@ -59,13 +60,14 @@ class RoomGateway:
         *,
         agent_name: str,
         previous: LiveKitCredentials | None = None,
+        departure_timeout_s: int = 0,
         rooms_kept: int = _ROOMS_KEPT,
     ) -> None:
         self._credentials = credentials
         self._previous = previous
         self._agent_name = agent_name
         self._rooms_kept = rooms_kept
-        self._api = LiveKitApi(credentials)
+        self._api = LiveKitApi(credentials, departure_timeout_s=departure_timeout_s)
         self._rooms: OrderedDict[str, _KnownRoom] = OrderedDict()
 
     async def __aenter__(self) -> RoomGateway:
@@ -75,6 +77,14 @@ class RoomGateway:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._api.__aexit__(kind, error, trace)
+
+    async def reach(
+        self, room: str, *, timeout_s: float, on_wait: Callable[[str], None] = lambda what: None
+    ) -> None:
+        """Finds the agent of `room`, or brings one; see AgentLocator.reach."""
+        call = self._call(room, timeout_s + _GRACE_S)
+        await call.locator.reach(timeout_s=timeout_s, on_wait=on_wait)
+        call.remember()
 
     async def say(self, room: str, request: SayRequest, *, timeout_s: float, on_behalf: str = "") -> Delivery:
         """Hands an utterance over; brings an agent into the room if none is there.
@@ -96,11 +106,20 @@ class RoomGateway:
         return said
 
     async def wait(
-        self, room: str, said: Delivery, level: str, *, timeout_s: float, grows_to_s: float = 0.0
+        self,
+        room: str,
+        said: Delivery,
+        level: str,
+        *,
+        timeout_s: float,
+        grows_to_s: float = 0.0,
+        on_paused: Callable[[], None] | None = None,
     ) -> Delivery:
         """Waits until `said` has reached `level`; see AgentClient.wait."""
         call = self._call(room)
-        reached = await call.client.wait(said, level, timeout_s=timeout_s, grows_to_s=grows_to_s)
+        reached = await call.client.wait(
+            said, level, timeout_s=timeout_s, grows_to_s=grows_to_s, on_paused=on_paused
+        )
         call.remember()
         return reached
 

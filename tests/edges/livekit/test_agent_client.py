@@ -595,9 +595,9 @@ async def test_where_no_agent_is_nobody_is_asked_for_the_queue(
     server: TwirpPeer, client: AgentClient
 ) -> None:
     server.participants = []
-    with pytest.raises(NoAgentError, match="no agent named 'liba' in room 'demo'") as caught:
+    with pytest.raises(NoAgentError, match="no agent named 'liba' is in room 'demo'") as caught:
         await client.queue()
-    assert caught.value.hint == "start one: liba agent run"
+    assert caught.value.hint == "`liba say` brings one there, if `liba agent run` is running"
     assert calls(server, STATUS_METHOD) == []
 
 

@@ -222,7 +222,7 @@ async def test_without_an_agent_nothing_can_be_asked_and_none_is_sent_for(
         await gateway.stop("demo")
     with pytest.raises(NoAgentError) as caught:
         await gateway.report("demo", "u1")
-    assert caught.value.hint == "start one: liba agent run"
+    assert caught.value.hint == "`liba say` brings one there, if `liba agent run` is running"
     assert server.asked("CreateDispatch") == []
 
 
