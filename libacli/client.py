@@ -32,7 +32,7 @@ from libacli.core.event import AgentStatus, Event, Report
 from libacli.core.markdown import MarkdownChoice, as_prose
 from libacli.core.messages import SayRequest, read_say
 from libacli.core.pace import spoken_within_s
-from libacli.core.queue_requests import MoveRequest, PauseAnswer
+from libacli.core.queue_requests import MoveRequest, NextAnswer, PauseAnswer
 from libacli.core.room_update import RoomUpdate
 from libacli.edges.livekit.agent_locator import no_agent
 from libacli.edges.livekit.gateway import RoomGateway
@@ -256,6 +256,13 @@ class Client:
     async def resume(self, *, room: str | None = None) -> PauseAnswer:
         """Goes on where the queue was paused."""
         return await self._ask(self._open.pause(self._room(room), False))
+
+    async def next(self, id: str = "", *, room: str | None = None) -> NextAnswer:
+        """Gives the go-ahead to a line that is held, without an id to the one that is held longest.
+
+        Raises RefusedError when there is none.
+        """
+        return await self._ask(self._open.next(self._room(room), id))
 
     async def events(self, *, room: str | None = None) -> AsyncGenerator[Event]:
         """What becomes of each utterance in the room, from now on, without end; see `updates`."""

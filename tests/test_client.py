@@ -19,7 +19,14 @@ from libacli import Client
 from libacli.config import Settings
 from libacli.core.event import AgentFacts, Event, Report
 from libacli.core.messages import SayRequest
-from libacli.core.protocol import CANCEL_METHOD, MOVE_METHOD, PAUSE_METHOD, RESUME_METHOD, SAY_METHOD
+from libacli.core.protocol import (
+    CANCEL_METHOD,
+    MOVE_METHOD,
+    NEXT_METHOD,
+    PAUSE_METHOD,
+    RESUME_METHOD,
+    SAY_METHOD,
+)
 from libacli.edges.livekit.signing import claims_of
 from libacli.errors import (
     ConfigError,
@@ -163,6 +170,13 @@ async def test_the_queue_is_paused_and_resumed(liba: Client, server: TwirpServer
     assert (await liba.pause()).is_paused
     assert not (await liba.resume()).is_paused
     assert (sent(server, PAUSE_METHOD), sent(server, RESUME_METHOD)) == ([{}], [{}])
+
+
+async def test_a_line_that_is_held_gets_its_go_ahead(liba: Client, server: TwirpServer) -> None:
+    server.play("PerformRpc", reply(id="u1", released=True, epoch=EPOCH))
+    released = await liba.next()
+    assert (released.id, released.is_news) == ("u1", True)
+    assert sent(server, NEXT_METHOD) == [{}]
 
 
 async def test_a_line_is_moved_to_one_place(liba: Client, server: TwirpServer) -> None:
