@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from libacli.core.messages import SayRequest
 from libacli.core.script import Pause, read_script
 
 _LONGEST_S_PER_CHAR = 0.2
@@ -15,3 +16,8 @@ def longest_speech_s(text: str) -> float:
     """
     items = read_script(text)
     return sum(item.seconds if isinstance(item, Pause) else len(item) * _LONGEST_S_PER_CHAR for item in items)
+
+
+def longest_s(request: SayRequest) -> float:
+    """Seconds that `request` may be heard for. Raises what `longest_speech_s` raises."""
+    return request.sound.seconds if request.sound else longest_speech_s(request.text)

@@ -112,7 +112,8 @@ class CaptionWriter:
         segments: list[_Segment] = []
         while utterance.timeline.ta is None and not utterance.is_over:  # sound goes first
             await self._until_news()
-        text = AuthorText(utterance.request.words, self._spoken(utterance.request.text))
+        request = utterance.request
+        text = AuthorText(request.words, [request.words] if request.sound else self._spoken(request.text))
         try:
             while True:
                 is_over = utterance.is_over
