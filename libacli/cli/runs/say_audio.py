@@ -26,7 +26,7 @@ def prepared(audio: Path, *, text: str | None, captions: Path | None, max_s: flo
     """
     if text is not None and captions:
         raise UsageError("--text and --captions are two captions", hint="give one of them")
-    if captions is None and text is None and audio != _STANDARD_INPUT:
+    if captions is None and text is None and audio != _STANDARD_INPUT and audio.is_file():
         captions = next((file for ending in _BESIDE if (file := audio.with_suffix(ending)).is_file()), None)
     cues = captions_of(captions) if captions else ()
     source = sys.stdin.buffer if audio == _STANDARD_INPUT else audio

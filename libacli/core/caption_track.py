@@ -1,0 +1,127 @@
+"""The captions of a recording: what was said, put where its sound is.
+
+An agent tells when an utterance is heard, and of each part of it how much sound is before it. What is told
+comes some milliseconds before or after the sound itself, so an utterance begins with the sound that begins
+nearest to that moment.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from libacli.core.audio import FRAME_MS
+from libacli.core.cue import Cue
+from libacli.core.subtitles import split_cue
+
+_PAUSE_FRAMES = 3
+"""Silence before a sound that begins: shorter ones are within words."""
+
+_BEFORE_S, _BEHIND_S = 0.5, 0.8
+"""Where the sound of an utterance is looked for, around the moment at which it was told to be heard."""
+
+_ASTRAY_S = 1.5
+"""A part that comes so much later than it should has waited for its sound: the voice has paused before it."""
+
+_PACE_S = 0.065
+"""Of a character, where nobody told when it was over."""
+
+_SHORTEST_S = 0.5
+_MOST_UTTERANCES = 20_000
+
+
+@dataclass
+class _Part:
+    text: str
+    came_at: float
+    offset_s: float | None
+    """How much sound is between the utterance's first and this part; None: it was not told."""
+
+    ended_at: float | None = None
+
+
+@dataclass
+class _Said:
+    audible_at: float | None = None
+    parts: dict[int, _Part] = field(default_factory=dict)
+
+
+class CaptionTrack:
+    """Collects what is told, on one clock in seconds, and hears the sound of the recording."""
+
+    def __init__(self) -> None:
+        self._said: OrderedDict[str, _Said] = OrderedDict()
+        self._onsets: list[float] = []
+        """Seconds of the recording at which a sound begins."""
+
+        self._frames = 0
+        self._silent_frames = _PAUSE_FRAMES
+
+    def hear(self, *, is_audible: bool) -> None:
+        """The next 20 ms of the recording's sound."""
+        if is_audible:
+            if self._silent_frames >= _PAUSE_FRAMES:
+                self._onsets.append(self._frames * FRAME_MS / 1000)
+            self._silent_frames = 0
+        else:
+            self._silent_frames += 1
+        self._frames += 1
+
+    def audible(self, utterance_id: str, at: float) -> None:
+        """Its first sound is heard."""
+        said = self._of(utterance_id)
+        said.audible_at = at if said.audible_at is None else said.audible_at
+
+    def begins(self, utterance_id: str, number: int, text: str, offset_ms: int | None, at: float) -> None:
+        """That part of it is being heard, and will say `text` if nothing cuts it off."""
+        offset_s = None if offset_ms is None else offset_ms / 1000
+        self._of(utterance_id).parts[number] = _Part(text, at, offset_s)
+
+    def ends(self, utterance_id: str, number: int, text: str, at: float) -> None:
+        """That part of it was heard, and has said `text`."""
+        part = self._of(utterance_id).parts.setdefault(number, _Part(text, at, None))
+        part.text, part.ended_at = text, at
+
+    def cues(self, *, began_at: float) -> list[Cue]:
+        """All that was said; the recording began at that moment of the clock."""
+        timed = sorted(self._timed(began_at), key=lambda one: one[0])
+        cues: list[Cue] = []
+        for (start_s, end_s, text), following in zip(timed, [*timed[1:], None], strict=True):
+            end_s = max(end_s, start_s + _SHORTEST_S)
+            if following and following[0] > start_s:
+                end_s = min(end_s, following[0])
+            cue = Cue(round(start_s * 1000), max(round(end_s * 1000), round(start_s * 1000) + 1), text)
+            cues += split_cue(cue) if text.strip() else []
+        return cues
+
+    def _of(self, utterance_id: str) -> _Said:
+        said = self._said.setdefault(utterance_id, _Said())
+        if len(self._said) > _MOST_UTTERANCES:
+            self._said.popitem(last=False)
+        return said
+
+    def _timed(self, began_at: float) -> Iterator[tuple[float, float, str]]:
+        """When each part begins and ends, in seconds of the recording."""
+        for said in self._said.values():
+            if not said.parts:
+                continue
+            first_at = min(part.came_at for part in said.parts.values())
+            heard_at = first_at if said.audible_at is None else said.audible_at
+            heard_s = self._onset_near(heard_at - began_at)
+            for part in said.parts.values():
+                start_s = self._start_s(part, heard_s, part.came_at - began_at)
+                likely_s = start_s + _PACE_S * len(part.text)
+                end_s = likely_s if part.ended_at is None else part.ended_at - began_at
+                yield max(0.0, start_s), max(0.0, start_s, end_s), part.text
+
+    def _start_s(self, part: _Part, heard_s: float, came_s: float) -> float:
+        start_s = came_s if part.offset_s is None else heard_s + part.offset_s
+        return start_s if came_s - start_s < _ASTRAY_S else self._onset_near(came_s)
+
+    def _onset_near(self, at_s: float) -> float:
+        """Where the sound begins that begins nearest to `at_s`; `at_s` itself where none does."""
+        place = bisect.bisect_left(self._onsets, at_s - _BEFORE_S)
+        near = [onset for onset in self._onsets[place : place + 64] if onset <= at_s + _BEHIND_S]
+        return min(near, key=lambda onset: abs(onset - at_s), default=at_s)
