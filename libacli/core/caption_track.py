@@ -11,9 +11,11 @@ import bisect
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from libacli.core.audio import FRAME_MS
 from libacli.core.cue import Cue
+from libacli.core.room_update import CaptionPart
 from libacli.core.subtitles import split_cue
 
 _PAUSE_FRAMES = 3
@@ -21,6 +23,9 @@ _PAUSE_FRAMES = 3
 
 _BEFORE_S, _BEHIND_S = 0.5, 0.8
 """Where the sound of an utterance is looked for, around the moment at which it was told to be heard."""
+
+_LINE_S = 0.4
+"""The same for a line within a part, of which only its share of the text is known."""
 
 _ASTRAY_S = 1.5
 """A part that comes so much later than it should has waited for its sound: the voice has paused before it."""
@@ -51,7 +56,9 @@ class _Said:
 class CaptionTrack:
     """Collects what is told, on one clock in seconds, and hears the sound of the recording."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most_utterances: int = _MOST_UTTERANCES) -> None:
+        """Of more than `most_utterances` the oldest are forgotten."""
+        self._most_utterances = most_utterances
         self._said: OrderedDict[str, _Said] = OrderedDict()
         self._onsets: list[float] = []
         """Seconds of the recording at which a sound begins."""
@@ -74,15 +81,13 @@ class CaptionTrack:
         said = self._of(utterance_id)
         said.audible_at = at if said.audible_at is None else said.audible_at
 
-    def begins(self, utterance_id: str, number: int, text: str, offset_ms: int | None, at: float) -> None:
-        """That part of it is being heard, and will say `text` if nothing cuts it off."""
-        offset_s = None if offset_ms is None else offset_ms / 1000
-        self._of(utterance_id).parts[number] = _Part(text, at, offset_s)
-
-    def ends(self, utterance_id: str, number: int, text: str, at: float) -> None:
-        """That part of it was heard, and has said `text`."""
-        part = self._of(utterance_id).parts.setdefault(number, _Part(text, at, None))
-        part.text, part.ended_at = text, at
+    def take(self, part: CaptionPart, at: float) -> None:
+        """That part of it begins to be heard, or was heard."""
+        offset_s = None if part.offset_ms is None else part.offset_ms / 1000
+        known = self._of(part.utterance_id).parts.setdefault(part.number, _Part(part.text, at, offset_s))
+        known.text = part.text
+        if part.is_over:
+            known.ended_at = at
 
     def cues(self, *, began_at: float) -> list[Cue]:
         """All that was said; the recording began at that moment of the clock."""
@@ -93,12 +98,23 @@ class CaptionTrack:
             if following and following[0] > start_s:
                 end_s = min(end_s, following[0])
             cue = Cue(round(start_s * 1000), max(round(end_s * 1000), round(start_s * 1000) + 1), text)
-            cues += split_cue(cue) if text.strip() else []
+            cues += self._split(cue) if text.strip() else []
         return cues
+
+    def _split(self, cue: Cue) -> list[Cue]:
+        """In lines, each of which begins with a sound where there is one nearby: sentences have pauses."""
+        split = split_cue(cue)
+        starts = [cue.start_ms, *(self._start_near_ms(one.start_ms) for one in split[1:]), cue.end_ms]
+        if any(start >= end for start, end in pairwise(starts)):
+            return split
+        return [Cue(start, end, one.text) for (start, end), one in zip(pairwise(starts), split, strict=True)]
+
+    def _start_near_ms(self, at_ms: int) -> int:
+        return round(self._onset_near(at_ms / 1000, before_s=_LINE_S, behind_s=_LINE_S) * 1000)
 
     def _of(self, utterance_id: str) -> _Said:
         said = self._said.setdefault(utterance_id, _Said())
-        if len(self._said) > _MOST_UTTERANCES:
+        if len(self._said) > self._most_utterances:
             self._said.popitem(last=False)
         return said
 
@@ -120,8 +136,8 @@ class CaptionTrack:
         start_s = came_s if part.offset_s is None else heard_s + part.offset_s
         return start_s if came_s - start_s < _ASTRAY_S else self._onset_near(came_s)
 
-    def _onset_near(self, at_s: float) -> float:
+    def _onset_near(self, at_s: float, *, before_s: float = _BEFORE_S, behind_s: float = _BEHIND_S) -> float:
         """Where the sound begins that begins nearest to `at_s`; `at_s` itself where none does."""
-        place = bisect.bisect_left(self._onsets, at_s - _BEFORE_S)
-        near = [onset for onset in self._onsets[place : place + 64] if onset <= at_s + _BEHIND_S]
+        place = bisect.bisect_left(self._onsets, at_s - before_s)
+        near = [onset for onset in self._onsets[place : place + 64] if onset <= at_s + behind_s]
         return min(near, key=lambda onset: abs(onset - at_s), default=at_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,11 +28,15 @@ _BLOCKS_OF_VTT = ("NOTE", "STYLE", "REGION")
 _BLANKS = re.compile(r"[^\S\n]+")
 
 
-def write_subtitles(cues: Iterable[Cue], kind: SubtitleFormat) -> str:
-    """The file, in order of time. A cue lasts a millisecond at least; one without text is left out."""
+def write_subtitles(cues: Iterable[Cue], kind: SubtitleFormat, *, note: str = "") -> str:
+    """The file, in order of time. A cue lasts a millisecond at least; one without text is left out.
+
+    `note`, of one line, is for who reads the file itself; only WebVTT has a place for it.
+    """
     shown = [cue for cue in sorted(cues, key=_start) if _lines(cue.text)]
     if kind == "vtt":
-        return "\n".join(["WEBVTT\n", *(_vtt_cue(cue) for cue in shown)])
+        notes = [f"NOTE {note}\n"] if note else []
+        return "\n".join(["WEBVTT\n", *notes, *(_vtt_cue(cue) for cue in shown)])
     return "\n".join(_srt_cue(number, cue) for number, cue in enumerate(shown, 1))
 
 
@@ -54,8 +59,7 @@ def split_cue(cue: Cue, *, line_chars: int = LINE_CHARS) -> list[Cue]:
 
     Each lasts as long as its part of the text is; a word that is too long is cut, too.
     """
-    text = " ".join(cue.text.split())
-    parts = list(_parts(text, line_chars))
+    parts = _parts(" ".join(cue.text.split()), line_chars)
     total = sum(map(len, parts)) or 1
     cues, said, start_ms = [], 0, cue.start_ms
     for part in parts:
@@ -127,12 +131,15 @@ def _plain(text: str, *, is_vtt: bool) -> str:
     return html.unescape(_VTT_TAG.sub("", text)) if is_vtt else _SRT_TAG.sub("", text)
 
 
-def _parts(text: str, line_chars: int) -> Iterator[str]:
+@functools.lru_cache(maxsize=1024)
+def _parts(text: str, line_chars: int) -> tuple[str, ...]:
     """Of two lines at most each."""
+    parts = []
     while text:
-        part = text[: _end_of_part(text, line_chars)]
-        yield _laid_out(part.strip(), line_chars)
-        text = text[len(part) :].lstrip()
+        end = _end_of_part(text, line_chars)
+        parts.append(_laid_out(text[:end].strip(), line_chars))
+        text = text[end:].lstrip()
+    return tuple(parts)
 
 
 def _end_of_part(text: str, line_chars: int) -> int:

@@ -15,7 +15,7 @@ from livekit import rtc
 from libacli.complaint_log import ComplaintLog
 from libacli.core.messages import MAX_ID_CHARS
 from libacli.core.protocol import AT_ATTRIBUTE, SIGNATURE_ATTRIBUTE, TEXT_ATTRIBUTE
-from libacli.core.room_update import Caption
+from libacli.core.room_update import Caption, CaptionPart
 from libacli.edges.livekit.background import in_background
 from libacli.errors import RefusedError
 
@@ -55,21 +55,6 @@ class CaptionSegment:
         utterance_id, slash, number = self.id.rpartition("/")
         is_part = slash and number.isdecimal() and number.isascii() and 0 < int(number) <= _MOST_SEGMENTS
         return (utterance_id, int(number)) if is_part else (self.id, 1)
-
-
-@dataclass(frozen=True)
-class CaptionPart:
-    """A segment that is being heard, or was."""
-
-    utterance_id: str
-    number: int
-    text: str
-    """What it is going to say; once it is over, what it has said."""
-
-    offset_ms: int | None
-    """How much sound is between the utterance's first sound and it; None: it was not told."""
-
-    is_over: bool = False
 
 
 Check = Callable[[str, CaptionSegment, str], None]

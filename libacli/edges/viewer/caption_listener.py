@@ -14,8 +14,9 @@ from libacli.config import LiveKitCredentials
 from libacli.core.caption_track import CaptionTrack
 from libacli.core.messages import parse_object
 from libacli.core.protocol import CAPTION_TOPIC, EVENTS_TOPIC
+from libacli.core.room_update import CaptionPart
 from libacli.edges.livekit.caption_signature import caption_check
-from libacli.edges.livekit.captions import CaptionPart, CaptionReader
+from libacli.edges.livekit.captions import CaptionReader
 from libacli.edges.livekit.participants import epoch_of_agent
 from libacli.errors import RefusedError
 
@@ -50,10 +51,7 @@ class CaptionListener:
             yield
 
     def _on_part(self, part: CaptionPart) -> None:
-        if part.is_over:
-            self._track.ends(part.utterance_id, part.number, part.text, _now())
-        else:
-            self._track.begins(part.utterance_id, part.number, part.text, part.offset_ms, _now())
+        self._track.take(part, _now())
 
     def _on_data(self, packet: rtc.DataPacket) -> None:
         with self._log.net("", "event"), suppress(RefusedError, UnicodeDecodeError):
