@@ -8,6 +8,7 @@ nearest to that moment.
 from __future__ import annotations
 
 import bisect
+import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -93,13 +94,14 @@ class CaptionTrack:
         """All that was said; the recording began at that moment of the clock."""
         timed = sorted(self._timed(began_at), key=lambda one: one[0])
         cues: list[Cue] = []
-        for (start_s, end_s, text), following in zip(timed, [*timed[1:], None], strict=True):
+        for place, (start_s, end_s, text) in enumerate(timed):
             end_s = max(end_s, start_s + _SHORTEST_S)
-            if following and following[0] > start_s:
-                end_s = min(end_s, following[0])
+            following_s = timed[place + 1][0] if place + 1 < len(timed) else math.inf
+            if following_s > start_s:
+                end_s = min(end_s, following_s)
             cue = Cue(round(start_s * 1000), max(round(end_s * 1000), round(start_s * 1000) + 1), text)
             cues += self._split(cue) if text.strip() else []
-        return cues
+        return sorted(cues, key=lambda cue: cue.start_ms)
 
     def _split(self, cue: Cue) -> list[Cue]:
         """In lines, each of which begins with a sound where there is one nearby: sentences have pauses."""

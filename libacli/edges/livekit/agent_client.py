@@ -159,8 +159,8 @@ class AgentClient:
                     self._locator.identity = ""  # another one may be there already
                     await asyncio.sleep(_DRAIN_PAUSE * self._patience_s)  # each refusal is told in the room
                     continue
-                if error.reason != "unsupported_server":
-                    raise
+                if error.reason != "unsupported_server" or request.sound:
+                    raise  # nobody would know whether the agent has the sound
                 payload = self._signed(SAY_METHOD, body).encode()
                 locator = self._locator  # nobody else gets the text, as captions may be off
                 await self._api.send_data(locator.room, SAY_TOPIC, payload, to=locator.identity)

@@ -103,12 +103,15 @@ class SoundStreams:
     async def _read(self, coming: _Coming) -> None:
         try:
             with self._log.net(coming.identity, "sound"):
-                await self._take(coming)
-        except (RefusedError, rtc.StreamError, TimeoutError) as error:
-            reason = str(error) or "it does not come on"
-            self._log.tell(coming.identity, "sound", f"dropped: {reason}")
+                await self._take_or_drop(coming)
         finally:
             self._close(coming.reader)
+
+    async def _take_or_drop(self, coming: _Coming) -> None:
+        try:
+            await self._take(coming)
+        except (RefusedError, rtc.StreamError, TimeoutError) as error:
+            self._log.tell(coming.identity, "sound", f"dropped: {str(error) or 'it does not come on'}")
 
     async def _take(self, coming: _Coming) -> None:
         """Raises RefusedError, rtc.StreamError, TimeoutError."""

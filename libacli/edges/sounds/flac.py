@@ -44,6 +44,8 @@ async def decode_flac(data: bytes) -> AsyncGenerator[bytes]:
         while piece := await asyncio.to_thread(_next_piece, frames, wanted):
             yield piece
             wanted = _STEP_BYTES
+        if wanted == _FIRST_BYTES:
+            raise VoiceError("the sound cannot be decoded: there is nothing in it")
     except av.error.FFmpegError as error:
         raise VoiceError(f"the sound cannot be decoded: {error.strerror}") from error
     finally:

@@ -107,7 +107,7 @@ def _decoded(file: IO[bytes], name: str) -> Generator[bytes]:
             if not container.streams.audio:
                 raise UsageError(f"there is no sound in {name}", hint=f"it can be {_KINDS}")
             yield from _resampled(container)
-    except (av.error.FFmpegError, ValueError) as error:
+    except (av.error.FFmpegError, ValueError, OSError) as error:
         raise UsageError(f"{name} is not a sound that can be read", hint=f"it can be {_KINDS}") from error
 
 
