@@ -8,11 +8,11 @@ nearest to that moment.
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from libacli.core.audio import FRAME_MS
 from libacli.core.cue import Cue
@@ -22,6 +22,10 @@ from libacli.core.subtitles import split_cue
 _PAUSE_FRAMES = 3
 """Silence before a sound that begins: shorter ones are within words."""
 
+_LONG_PAUSE_FRAMES = 10
+"""Behind that much silence something new is said, most likely: what begins nearby begins there."""
+
+_NEARBY_S = 0.3
 _BEFORE_S, _BEHIND_S = 0.5, 0.8
 """Where the sound of an utterance is looked for, around the moment at which it was told to be heard."""
 
@@ -64,14 +68,19 @@ class CaptionTrack:
         self._onsets: list[float] = []
         """Seconds of the recording at which a sound begins."""
 
+        self._new_starts: list[float] = []
+        """Those of them behind a longer pause."""
+
         self._frames = 0
-        self._silent_frames = _PAUSE_FRAMES
+        self._silent_frames = _LONG_PAUSE_FRAMES
 
     def hear(self, *, is_audible: bool) -> None:
         """The next 20 ms of the recording's sound."""
         if is_audible:
             if self._silent_frames >= _PAUSE_FRAMES:
                 self._onsets.append(self._frames * FRAME_MS / 1000)
+            if self._silent_frames >= _LONG_PAUSE_FRAMES:
+                self._new_starts.append(self._frames * FRAME_MS / 1000)
             self._silent_frames = 0
         else:
             self._silent_frames += 1
@@ -107,12 +116,15 @@ class CaptionTrack:
         """In lines, each of which begins with a sound where there is one nearby: sentences have pauses."""
         split = split_cue(cue)
         starts = [cue.start_ms, *(self._start_near_ms(one.start_ms) for one in split[1:]), cue.end_ms]
-        if any(start >= end for start, end in pairwise(starts)):
+        if any(start >= end for start, end in itertools.pairwise(starts)):
             return split
-        return [Cue(start, end, one.text) for (start, end), one in zip(pairwise(starts), split, strict=True)]
+        return [
+            Cue(start, end, one.text)
+            for (start, end), one in zip(itertools.pairwise(starts), split, strict=True)
+        ]
 
     def _start_near_ms(self, at_ms: int) -> int:
-        return round(self._onset_near(at_ms / 1000, before_s=_LINE_S, behind_s=_LINE_S) * 1000)
+        return round(_nearest(self._onsets, at_ms / 1000, _LINE_S, _LINE_S) * 1000)
 
     def _of(self, utterance_id: str) -> _Said:
         said = self._said.setdefault(utterance_id, _Said())
@@ -127,7 +139,7 @@ class CaptionTrack:
                 continue
             first_at = min(part.came_at for part in said.parts.values())
             heard_at = first_at if said.audible_at is None else said.audible_at
-            heard_s = self._onset_near(heard_at - began_at)
+            heard_s = _nearest(self._onsets, heard_at - began_at, _BEFORE_S, _BEHIND_S)
             for part in said.parts.values():
                 start_s = self._start_s(part, heard_s, part.came_at - began_at)
                 likely_s = start_s + _PACE_S * len(part.text)
@@ -135,11 +147,17 @@ class CaptionTrack:
                 yield max(0.0, start_s), max(0.0, start_s, end_s), part.text
 
     def _start_s(self, part: _Part, heard_s: float, came_s: float) -> float:
-        start_s = came_s if part.offset_s is None else heard_s + part.offset_s
-        return start_s if came_s - start_s < _ASTRAY_S else self._onset_near(came_s)
+        if part.offset_s is None:
+            return came_s
+        start_s = heard_s + part.offset_s
+        if came_s - start_s > _ASTRAY_S:
+            return _nearest(self._onsets, came_s, _BEFORE_S, _BEHIND_S)
+        # Where the sound had to wait on its way, all that follows is later.
+        return _nearest(self._new_starts, start_s, _NEARBY_S, _NEARBY_S) if part.offset_s else start_s
 
-    def _onset_near(self, at_s: float, *, before_s: float = _BEFORE_S, behind_s: float = _BEHIND_S) -> float:
-        """Where the sound begins that begins nearest to `at_s`; `at_s` itself where none does."""
-        place = bisect.bisect_left(self._onsets, at_s - before_s)
-        near = [onset for onset in self._onsets[place : place + 64] if onset <= at_s + behind_s]
-        return min(near, key=lambda onset: abs(onset - at_s), default=at_s)
+
+def _nearest(onsets: Sequence[float], at_s: float, before_s: float, behind_s: float) -> float:
+    """The one that is nearest to `at_s`, within these bounds; `at_s` itself where none is."""
+    place = bisect.bisect_left(onsets, at_s - before_s)
+    near = itertools.takewhile(lambda onset: onset <= at_s + behind_s, onsets[place : place + 64])
+    return min(near, key=lambda onset: abs(onset - at_s), default=at_s)

@@ -52,6 +52,14 @@ def test_each_part_begins_as_much_later_as_there_is_sound_before_it() -> None:
     assert track.cues(began_at=BEGAN) == [Cue(3000, 4500, "Hello."), Cue(4500, 6000, "You there.")]
 
 
+def test_a_part_behind_a_pause_that_was_longer_than_meant_begins_where_it_is_heard() -> None:
+    track = track_of((3.0, 4.0), (4.7, 6.0))
+    track.audible("u1", BEGAN + 3.1)
+    begins(track, "Hello.", 0, 3.3)
+    begins(track, "You there.", 1500, 4.6, number=2)
+    assert starts(track) == [(3000, "Hello."), (4700, "You there.")]
+
+
 def test_of_what_was_cut_off_only_what_was_heard_is_shown() -> None:
     track = track_of((3.0, 4.0))
     track.audible("u1", BEGAN + 3.0)

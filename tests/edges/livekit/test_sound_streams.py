@@ -79,15 +79,9 @@ class Studio:
         return sha256
 
     def signature(self, sha256: str, size: int, **signed: Any) -> str:
-        options = {
-            "room": "demo",
-            "method": SOUND_TOPIC,
-            "agent": "liba-agent-1",
-            "credentials": None,
-        } | signed
-        credentials = options.pop("credentials") or self.credentials
-        body = announced("u1", sha256, size)
-        return sign_request(credentials, body=body, **options)  # type: ignore[arg-type]
+        usual: dict[str, Any] = {"room": "demo", "method": SOUND_TOPIC, "agent": "liba-agent-1"}
+        options = usual | {"credentials": self.credentials} | signed
+        return sign_request(body=announced("u1", sha256, size), **options)
 
     async def has(self, sha256: str) -> bool:
         await asyncio.sleep(0.01)

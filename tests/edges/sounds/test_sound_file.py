@@ -14,6 +14,7 @@ from typing import Any
 
 import av
 import pytest
+from av.audio.stream import AudioStream
 
 from libacli.core.audio import BYTES_PER_SECOND, level_dbfs, samples
 from libacli.core.cue import Cue
@@ -51,6 +52,7 @@ def written(
     channels = 2 if layout == "stereo" else 1
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, layout=layout)
+        assert isinstance(stream, AudioStream)
         frame = av.AudioFrame(format="s16", layout=layout, samples=round(rate * seconds))
         frame.planes[0].update(s16(rate, seconds=seconds, channels=channels))
         frame.sample_rate = rate
