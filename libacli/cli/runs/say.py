@@ -142,7 +142,7 @@ class SayRun:
         return in_turn(self.settings.livekit_url or "", self.room)
 
     def _own_id(self) -> str:
-        return str(self.members.get("id") or uuid.uuid4().hex[:12])
+        return str(self.members.get("id", uuid.uuid4().hex[:12]))
 
     def _line(self, text: str, number: int) -> SayRequest:
         """One of many: it waits for those before it, however long these are."""

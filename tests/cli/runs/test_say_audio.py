@@ -7,13 +7,12 @@ import wave
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from libacli.cli.main import app
 from libacli.cli.runs.say_audio import captions_of, prepared
 from libacli.core.cue import Cue
 from libacli.errors import RefusedError, UsageError
 from libacli.speech.fakes import tone
+from tests.cli.conftest import Shell
 
 VTT = "WEBVTT\n\n00:00.000 --> 00:00.500\nof VTT\n"
 SRT = "1\n00:00:00,000 --> 00:00:00,500\nof SRT\n"
@@ -97,8 +96,8 @@ def test_its_length_has_a_bound(audio: Path) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_does_not_go_together_is_refused_before_anything_is_read(
-    arguments: list[str], told: str
+    shell: Shell, arguments: list[str], told: str
 ) -> None:
-    result = CliRunner().invoke(app, ["say", *arguments])
-    assert isinstance(result.exception, UsageError)
-    assert told in str(result.exception)
+    ended = shell.run("say", *arguments)
+    assert (ended.code, ended.stdout) == (2, "")
+    assert told in ended.stderr
