@@ -20,7 +20,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from pydantic import SecretStr
 
@@ -39,6 +39,9 @@ from libacli.edges.livekit.gateway import RoomGateway
 from libacli.errors import RefusedError, TimedOutError
 from libacli.masking import without_password
 
+if TYPE_CHECKING:
+    from libacli.edges.sounds.sound_file import PreparedSound
+
 T = TypeVar("T")
 
 Level = Literal["accepted", "audible", "done"]
@@ -46,6 +49,9 @@ Level = Literal["accepted", "audible", "done"]
 
 REACH_TIMEOUT_S = 20.0
 """How long an agent may take to come into a room."""
+
+SOUND_TIMEOUT_S = 60.0
+"""How long a sound may be on its way to the agent, and its agent into the room."""
 
 _ANSWER_TIMEOUT_S = 10.0
 """How long an agent that is there may take to answer a question."""
@@ -196,6 +202,26 @@ class Client:
             bound_s, grows_to_s = max(0.1, began_at + timeout_s - clock()), 0.0
         return await self.wait(said, wait, room=room, timeout_s=bound_s, grows_to_s=grows_to_s)
 
+    async def say_sound(
+        self,
+        sound: Path | PreparedSound,
+        *,
+        room: str | None = None,
+        id: str = "",
+        timeout_s: float = SOUND_TIMEOUT_S,
+        **members: Any,
+    ) -> Delivery:
+        """Has a sound heard as a text would be said: a file of it, or one that `prepare_sound` of
+        `libacli.edges.sounds.sound_file` has made ready, with captions. `wait` waits for more.
+
+        `members` are those of a say request that are not about a voice, such as `interrupt` and `priority`.
+        Raises what `say` raises, and UsageError for a file without a sound.
+        """
+        if isinstance(sound, Path):
+            sound = await asyncio.to_thread(self._prepared, sound)
+        known = {"id": id or uuid.uuid4().hex[:12], "timeout_s": timeout_s}
+        return await self._open.say_sound(self._room(room), sound, **known, **members)
+
     async def wait(
         self,
         said: Delivery,
@@ -344,6 +370,11 @@ class Client:
         loaded = load(flags=self._flags, config_file=self._config_file)
         loaded.check_nothing_is_left_out()
         return loaded.settings
+
+    def _prepared(self, file: Path) -> PreparedSound:
+        from libacli.edges.sounds.sound_file import prepare_sound  # FFmpeg: only who sends a sound needs it
+
+        return prepare_sound(file, max_s=self.settings.say_max_sound)
 
     async def _ask(self, answer: Awaitable[T]) -> T:
         try:

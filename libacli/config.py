@@ -259,6 +259,9 @@ class Settings(BaseSettings):
         description="Who may make it speak: what the API secret signed; also liba.say=true; or anyone",
     )
     say_max_text_chars: int = Field(default=4000, ge=1, le=4000, description="Longest text of one utterance")
+    say_max_sound: int = Field(
+        default=600, ge=1, le=1800, description="Seconds that a given sound (`liba say --audio`) may last"
+    )
     say_queue_limit: int = Field(
         default=32, ge=1, le=1000, description="Utterances that may wait; more are refused"
     )

@@ -64,6 +64,7 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "speech_captions",
         "say_room",
         "say_max_text_chars",
+        "say_max_sound",
         "say_queue_limit",
         "say_ttl",
         "agent_name",

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import platform
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from libacli.core.bounds import Bounds
 from libacli.core.caps import SayCaps
 from libacli.core.event import AgentFacts
 from libacli.core.hour import OWNER, Account
+from libacli.core.sound_shelf import SoundShelf
 from libacli.core.usage import Usage
 from libacli.edges.avatars.ledger_port import ConversationLedger
 from libacli.edges.avatars.port import AvatarService
@@ -44,6 +46,7 @@ from libacli.shared_counts import SharedCounts
 from libacli.speech.announcer import Announcer, Outlet
 from libacli.speech.chain import ChainVoice
 from libacli.speech.desk import Desk
+from libacli.speech.given import GivenSounds
 from libacli.speech.heir import SpeakersHeir
 from libacli.speech.journal import Journal
 from libacli.speech.notes import NoNotes, Notes
@@ -144,7 +147,8 @@ def assemble(
         caps=lambda: (*caps.usage(_OWNER, asyncio.get_running_loop().time()), *minutes.usage()),
     )
     log = ComplaintLog(logger, on_defect=lambda: all_meters.refuse("internal"))
-    transport = _transport(settings, room, all_meters, log, origin)
+    given = GivenSounds(_decoded)
+    transport = _transport(settings, room, all_meters, log, origin, given.shelf)
     state = AgentStateAttribute(room, log)
     pronunciations = room_pronunciations(settings)
     captions = room_captions(settings, room, pronunciations, sinks.track_sid, log)
@@ -169,7 +173,9 @@ def assemble(
 
     scribe = _scribe(settings, room, journal, heir) if journal else None
     notes = scribe or NoNotes()
-    speaker = room_speaker(settings, voice, known, sinks.sink, announcer, caps, bounds, pronunciations, notes)
+    speaker = room_speaker(
+        settings, voice, known, sinks.sink, announcer, caps, bounds, pronunciations, notes, given
+    )
 
     def other_caps() -> list[Usage]:
         return [*minutes.usage(), *(avatar.in_use.usage() if avatar else [])]
@@ -222,7 +228,12 @@ def _facts(
 
 
 def _transport(
-    settings: Settings, room: rtc.Room, meters: Meters, log: ComplaintLog, origin: StreamOrigin | None
+    settings: Settings,
+    room: rtc.Room,
+    meters: Meters,
+    log: ComplaintLog,
+    origin: StreamOrigin | None,
+    sounds: SoundShelf,
 ) -> RoomTransport:
     credentials = settings.livekit()
     return RoomTransport(
@@ -230,10 +241,20 @@ def _transport(
         credentials,
         put_out=putting_out(credentials, room),
         origin=origin,
+        sounds=sounds,
         log=log,
         on_takeover=lambda: meters.refuse("takeover"),
         on_left_out=lambda: meters.refuse("too_many_requests"),
     )
+
+
+async def _decoded(flac: bytes) -> AsyncGenerator[bytes]:
+    """The PCM of a sound that was sent. What decodes is loaded when one comes, and not before."""
+    from libacli.edges.sounds.flac import decode_flac
+
+    async with aclosing(decode_flac(flac)) as pieces:
+        async for piece in pieces:
+            yield piece
 
 
 def _nothing(utterance: Utterance) -> None:
@@ -271,6 +292,7 @@ def _desk(
         announcer,
         RoomAuthorization(settings, room.name, agent=room.local_participant.identity),
         max_text_chars=settings.say_max_text_chars,
+        max_sound_s=settings.say_max_sound,
         caps=caps,
         other_caps=other_caps,
         ttl_s=settings.say_ttl,

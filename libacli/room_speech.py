@@ -19,6 +19,7 @@ from libacli.edges.livekit.caption_writer import CaptionWriter
 from libacli.edges.voices.pronunciations import pronunciations as read_pronunciations
 from libacli.errors import ConfigError
 from libacli.speech.announcer import Announcer
+from libacli.speech.given import GivenSounds
 from libacli.speech.notes import Notes
 from libacli.speech.pace import Pace
 from libacli.speech.ports import Sink, Voice
@@ -37,6 +38,7 @@ def room_speaker(
     bounds: Bounds,
     pronunciations: Pronunciations | None,
     notes: Notes,
+    given: GivenSounds,
 ) -> Speaker:
     """One whose utterances are announced, paid for, and noted down."""
 
@@ -59,6 +61,7 @@ def room_speaker(
         known=known,
         pronunciations=pronunciations,
         notes=notes,
+        given=given,
     )
 
 

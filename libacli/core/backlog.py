@@ -228,7 +228,9 @@ class Backlog:
         self._forget(now)
         if known := self._known.get(request.id):
             # What an agent before this one has said is known by its id alone: its text is kept nowhere.
-            if known.request.text and known.request.fingerprint != request.fingerprint:
+            if (
+                known.request.text or known.request.sound
+            ) and known.request.fingerprint != request.fingerprint:
                 raise refusal("id_reused", "this id is that of another text, or of another voice")
             return self._acknowledged(known, speaking, duplicate=True)
         self.check_open()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from libacli.core.emotion import EMOTIONS
+from libacli.core.given_sound import GivenSound, read_sound
 from libacli.core.packing import PACKED, unpacked
 from libacli.core.reasons import refusal
 from libacli.core.script import read_script, without_pauses
@@ -32,7 +33,7 @@ class SayRequest:
     """One text to be spoken, as it was asked for."""
 
     text: str
-    """Clean, with something to say in it, and the marks of its pauses."""
+    """Clean, with something to say in it, and the marks of its pauses; empty where a sound is given."""
 
     id: str = ""
     """Chosen by the sender and kept over its retries; empty: the agent makes one."""
@@ -55,6 +56,9 @@ class SayRequest:
     hold: bool = False
     """Not to be said before somebody gives the go-ahead; until then it is made ready, and gets no older."""
 
+    sound: GivenSound | None = None
+    """What is heard instead of a voice; None: a voice says the text."""
+
     traceparent: str = ""
     """The caller's span, and what belongs to it, see `TraceContext`; empty: it has none."""
 
@@ -67,21 +71,27 @@ class SayRequest:
     @property
     def words(self) -> str:
         """The text without the marks of pauses: what captions show, and what is counted."""
-        return without_pauses(self.text)
+        return self.sound.words if self.sound else without_pauses(self.text)
 
     @property
     def fingerprint(self) -> str:
         """A digest of what would be heard and seen, in hex: another one under the same id is a mistake."""
-        content = (self.text, self.voice, self.speed, self.instructions, self.emotion)
+        content: tuple[Any, ...] = (self.text, self.voice, self.speed, self.instructions, self.emotion)
+        if self.sound:
+            content = (*content, self.sound.encode())
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     def encode(self) -> dict[str, Any]:
         """The request as JSON members; what has its default value is left out."""
-        return {
+        members = {
             field.name: value
             for field in fields(self)
             if (value := getattr(self, field.name)) != field.default
         }
+        if self.sound:
+            del members["text"]  # an agent that knows of no sounds is to refuse it, not to read it aloud
+            members["sound"] = self.sound.encode()
+        return members
 
 
 @dataclass(frozen=True)
@@ -135,6 +145,8 @@ def read_say(members: Mapping[str, Any], *, max_text_chars: int) -> SayRequest:
     values: dict[str, Any] = {
         name: read(name, members[name]) for name, read in _READ.items() if members.get(name) is not None
     }
+    if "sound" in values:
+        return _with_sound(values)
     if "text" not in values:
         raise RefusedError("malformed", "`text` is missing")
     if values.get("hold") and values.get("interrupt"):
@@ -142,6 +154,14 @@ def read_say(members: Mapping[str, Any], *, max_text_chars: int) -> SayRequest:
             "malformed", "a text is held, or it interrupts: `hold` and `interrupt` are both set"
         )
     return SayRequest(**values | {"text": checked_text(values["text"], max_text_chars)})
+
+
+def _with_sound(values: Mapping[str, Any]) -> SayRequest:
+    """Raises RefusedError for what is of voices alone."""
+    for name in ("text", "voice", "speed", "instructions"):
+        if name in values:
+            raise RefusedError("malformed", f"`{name}` is not for a sound that is given: no voice is asked")
+    return SayRequest(**{"text": "", **values})
 
 
 def read_status(members: Mapping[str, Any]) -> StatusRequest:
@@ -309,6 +329,7 @@ _READ: dict[str, Callable[[str, object], Any]] = {
     "speed": lambda name, value: float(_number(name, value, 0.25, 4.0)),
     "instructions": _instructions,
     "emotion": _emotion,
+    "sound": lambda name, value: read_sound(value),
     "interrupt": read_flag,
     "hold": read_flag,
     "priority": lambda name, value: _whole(name, value, -100, 100),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from libacli.core.messages import SayRequest
 from libacli.core.script import Pause, read_script
 
 _LONGEST_S_PER_CHAR = 0.2
@@ -20,9 +21,16 @@ def longest_speech_s(text: str) -> float:
     return sum(item.seconds if isinstance(item, Pause) else len(item) * _LONGEST_S_PER_CHAR for item in items)
 
 
-def spoken_within_s(text: str) -> float:
-    """Seconds after which `text` is spoken for certain, if nothing is said before it.
+def longest_s(request: SayRequest) -> float:
+    """Seconds that `request` may be heard for. Raises what `longest_speech_s` raises."""
+    return request.sound.seconds if request.sound else longest_speech_s(request.text)
 
-    Raises RefusedError where `text` would be refused for its markup.
-    """
-    return _BEFORE_SPEECH_S + longest_speech_s(text)
+
+def heard_within_s(heard_s: float) -> float:
+    """Seconds after which what may be heard for so long is over for certain, if nothing is said before it."""
+    return _BEFORE_SPEECH_S + heard_s
+
+
+def spoken_within_s(text: str) -> float:
+    """The same for `text`. Raises RefusedError where it would be refused for its markup."""
+    return heard_within_s(longest_speech_s(text))

@@ -18,6 +18,12 @@ CHAT_TOPIC = "lk.chat"
 
 EVENTS_TOPIC = "liba.events"
 
+SOUND_TOPIC = "liba.audio"
+"""Of byte streams to an agent: a sound that a say request refers to."""
+
+AT_ATTRIBUTE = "liba.at_ms"
+"""Of a caption: how many milliseconds of sound are between the utterance's first sound and what it says."""
+
 MAX_NAME_CHARS = 128
 """Of a room, an identity or an agent; LiveKit's servers take 256."""
 

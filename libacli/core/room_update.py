@@ -27,6 +27,21 @@ class Caption:
 
 
 @dataclass(frozen=True)
+class CaptionPart:
+    """What an utterance says with one breath, when that begins to be heard, and when it is over."""
+
+    utterance_id: str
+    number: int
+    text: str
+    """What it is going to say; once it is over, what it has said."""
+
+    offset_ms: int | None
+    """How much sound is between the utterance's first sound and it; None: it was not told."""
+
+    is_over: bool = False
+
+
+@dataclass(frozen=True)
 class ConnectionState:
     """How our connection is, in words."""
 
@@ -37,4 +52,6 @@ class ConnectionState:
 WELL = ConnectionState("")
 RECONNECTING = ConnectionState("reconnecting…")
 
-RoomUpdate: TypeAlias = Event | Rejection | Unreadable | AgentStatus | NoAgent | Caption | ConnectionState
+RoomUpdate: TypeAlias = (
+    Event | Rejection | Unreadable | AgentStatus | NoAgent | Caption | CaptionPart | ConnectionState
+)

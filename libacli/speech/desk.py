@@ -13,6 +13,7 @@ from libacli.complaint_log import ComplaintLog
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.caps import SayCaps
 from libacli.core.event import AgentStatus, Rejection
+from libacli.core.given_sound import MOST_SECONDS
 from libacli.core.hour import Account
 from libacli.core.lifecycle import is_decided
 from libacli.core.messages import (
@@ -32,6 +33,7 @@ from libacli.core.protocol import (
     PAUSE_METHOD,
     RESUME_METHOD,
     SAY_METHOD,
+    SOUND_TOPIC,
     STATUS_METHOD,
     STOP_METHOD,
 )
@@ -175,6 +177,7 @@ class Desk:
         authorization: Authorization,
         *,
         max_text_chars: int,
+        max_sound_s: float = MOST_SECONDS,
         caps: SayCaps,
         other_caps: Callable[[], Sequence[Usage]] = tuple,
         ttl_s: float = 0.0,
@@ -187,6 +190,7 @@ class Desk:
         self._announcer = announcer
         self._authorization = authorization
         self._max_text_chars = max_text_chars
+        self._max_sound_s = max_sound_s
         self._caps = caps
         self._other_caps = other_caps
         self._ttl_ms = round(ttl_s * 1000) or None
@@ -224,6 +228,8 @@ class Desk:
                 return self._report(wanted)
             case Say() | Stop() | CancelRequest() | MoveRequest() | PauseRequest() | NextRequest():
                 journaled = await self._notes.confirm()
+                if isinstance(outcome.asked, Say) and outcome.asked.request.sound:
+                    journaled = None if journaled is None else False  # a journal holds texts alone
                 return outcome.answer if journaled is None else outcome.answer | {"journaled": journaled}
         return outcome.answer
 
@@ -234,6 +240,12 @@ class Desk:
             self._log.caught(sender.identity, method, error)
             message = f"the agent failed at it: {type(error).__name__}"
             return _Outcome(Rejection(self._announcer.facts(), "internal", message).answer())
+
+    def admit_sound(self, body: Mapping[str, Any], auth: str | None) -> None:
+        """Raises RefusedError unless a sound may be sent; see `SoundStreams`. Who sends it is not believed:
+        anybody could be named there."""
+        if not self._authorization.authorise(SOUND_TOPIC, body, auth, Sender()).may_say:
+            raise refusal("unauthorized", "the sender may not speak")
 
     def takes(self, sender: Sender) -> bool:
         """Whether what this participant asks for unsigned may be spoken."""
@@ -246,6 +258,11 @@ class Desk:
     def max_text_chars(self) -> int:
         """Most characters of one utterance."""
         return self._max_text_chars
+
+    @property
+    def max_sound_s(self) -> float:
+        """Most seconds of one sound."""
+        return self._max_sound_s
 
     @property
     def stops(self) -> int:
@@ -281,6 +298,8 @@ class Desk:
         if method in _READERS:
             return _READERS[method](body)
         request = read_say(body, max_text_chars=self._max_text_chars)
+        if request.sound and request.sound.seconds > self._max_sound_s:
+            raise refusal("sound_too_long", f"a sound may last {self._max_sound_s:g} s")
         return Say(replace(request, ttl_ms=self._ttl_ms) if request.ttl_ms is None else request)
 
     def _carry_out(self, asked: DeskRequest, permit: Permit, received_at: float) -> dict[str, Any]:
@@ -333,7 +352,7 @@ class Desk:
         return NextAnswer(released.id, is_news)
 
     def _say(self, request: SayRequest, permit: Permit, received_at: float) -> Acknowledgement:
-        chars = len(request.words)
+        chars = 0 if request.sound else len(request.words)  # no voice is paid for it
         is_known = self._is_known(request.id)
         if not is_known:
             self._caps.check(permit.payer, chars, received_at)

@@ -13,8 +13,8 @@ from libacli.core.bounds import Bounds
 from libacli.core.lifecycle import State
 from libacli.core.route import route_word
 from libacli.errors import VoiceError
+from libacli.speech.given import Readable
 from libacli.speech.ports import Playback, Route, Sink
-from libacli.speech.reading import Reading
 
 logger = logging.getLogger("liba.speaker")
 
@@ -32,7 +32,7 @@ class Performance:
     def __init__(
         self,
         utterance: Utterance,
-        reading: Reading,
+        reading: Readable,
         sink: Sink,
         *,
         bounds: Bounds,

@@ -78,7 +78,8 @@ class Refusals:
 
     def _complain(self, method: str, error: RefusedError, sender: str, now: float, *, is_news: bool) -> None:
         level = logging.DEBUG
-        if is_news and not self._logged.fits_in_s("", now):
+        is_usual = error.reason == "unknown_sound"  # who has a sound asks first whether it is there
+        if is_news and not is_usual and not self._logged.fits_in_s("", now):
             self._logged.take("", now)
             level = logging.WARNING
         self._logger.log(level, "%s from %s rejected: %s", method, named(sender), error)

@@ -13,16 +13,19 @@ from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.acquaintance import Acquaintances
 from libacli.core.backlog import Backlog, Utterance
 from libacli.core.bounds import Bounds
+from libacli.core.given_sound import GIVEN
 from libacli.core.lifecycle import State, is_news
 from libacli.core.messages import SayRequest
-from libacli.core.pace import longest_speech_s
+from libacli.core.pace import longest_s
 from libacli.core.pronunciation import Pronunciations
 from libacli.core.queue_requests import MoveRequest
+from libacli.core.reasons import refusal
 from libacli.core.route import route_word
 from libacli.errors import CutOffError, LibaError, RefusedError
 from libacli.log_context import about
 from libacli.speech.cache import is_remembered
 from libacli.speech.chain import unknown_speaker
+from libacli.speech.given import GivenSounds, Readable
 from libacli.speech.notes import NoNotes, Notes
 from libacli.speech.pace import Pace
 from libacli.speech.performance import Performance
@@ -45,7 +48,8 @@ class Speaker:
     What is learned of the voice goes into `known`, which speakers may share.
     The voice gets texts as `spoken` makes them, with the words of `pronunciations` respelled; whoever is told
     of an utterance has the author's spelling.
-    `notes` are of what an agent that follows is to say, where this one cannot.
+    `notes` are of what an agent that follows is to say, where this one cannot: texts alone. A sound that is
+    given is one of `given`, without which there is none.
     The clock is the event loop's.
     """
 
@@ -62,6 +66,7 @@ class Speaker:
         known: Acquaintances | None = None,
         pronunciations: Pronunciations | None = None,
         notes: Notes | None = None,
+        given: GivenSounds | None = None,
     ) -> None:
         self._voice = voice
         self._sink = sink
@@ -72,13 +77,14 @@ class Speaker:
         self._known = known or Acquaintances()
         self._pronunciations = pronunciations or Pronunciations()
         self._notes = notes or NoNotes()
+        self._given = given
         self._backlog = Backlog(limit=queue_limit)
         self._work = asyncio.Event()
         self._over = asyncio.Event()
         self._speaking: Utterance | None = None
         self._task: asyncio.Task[None] | None = None
-        self._reading: Reading | None = None
-        self._next: tuple[Utterance, Reading] | None = None
+        self._reading: Readable | None = None
+        self._next: tuple[Utterance, Readable] | None = None
         self._runs = False
         self._stop_reason = "the agent stopped"
         self._falls_silent = False
@@ -125,13 +131,7 @@ class Speaker:
         self._drop_stale()
         if not self._backlog.find(request.id):
             self._backlog.check_open()
-            words = " ".join(
-                item for item in self._pronunciations.script_of(request.text) if isinstance(item, str)
-            )
-            if objection := self._voice.objection(words):
-                raise RefusedError("unsupported_text", objection)
-            if complaint := unknown_speaker(self._voice, request.voice):
-                raise RefusedError("unknown_voice", complaint)
+            self._check_can_be_heard(request)
             if request.interrupt:
                 self.stop(reason="interrupted by a newer request")
         t0 = self._now() if received_at is None else received_at
@@ -141,6 +141,20 @@ class Speaker:
         if not acknowledgement.duplicate and (utterance := self._backlog.find(acknowledgement.id)):
             self._queued(utterance)
         return acknowledgement
+
+    def _check_can_be_heard(self, request: SayRequest) -> None:
+        """Raises RefusedError."""
+        if request.sound:
+            if not self._given:
+                raise refusal("unknown_sound", "this agent takes no sounds")
+            self._given.check(request.sound, self._now())
+            return
+        script = self._pronunciations.script_of(request.text)
+        words = " ".join(item for item in script if isinstance(item, str))
+        if objection := self._voice.objection(words):
+            raise RefusedError("unsupported_text", objection)
+        if complaint := unknown_speaker(self._voice, request.voice):
+            raise RefusedError("unknown_voice", complaint)
 
     def take_up(self, utterance: Utterance) -> None:
         """Queues one that an agent before this one had accepted; one that it was saying goes first."""
@@ -158,8 +172,12 @@ class Speaker:
         self._backlog.remember(utterance)
 
     def _queued(self, utterance: Utterance) -> None:
-        utterance.voice = utterance.request.voice or self._voice.name
-        self._notes.accepted(utterance)
+        if (sound := utterance.request.sound) and self._given:
+            utterance.voice = GIVEN
+            self._given.shelf.hold(sound.sha256, utterance.id)
+        else:
+            utterance.voice = utterance.request.voice or self._voice.name
+            self._notes.accepted(utterance)
         self._work.set()
         self._look_ahead()
         self._on_change(utterance)
@@ -173,7 +191,7 @@ class Speaker:
         """How long at most what is said before one that waits takes, in seconds."""
         before = [self._speaking] if self._speaking else []
         before += itertools.takewhile(lambda other: other is not utterance, self._backlog.waiting)
-        return sum(_LONGEST_BEGIN_S + longest_speech_s(other.request.text) for other in before)
+        return sum(_LONGEST_BEGIN_S + longest_s(other.request) for other in before)
 
     def find_waiting(self, utterance_id: str) -> Utterance:
         """The one of that id, if it waits. Raises RefusedError, which says what became of it."""
@@ -326,7 +344,7 @@ class Speaker:
             self._drop_stale()
         return utterance
 
-    def _take_reading(self, utterance: Utterance) -> Reading:
+    def _take_reading(self, utterance: Utterance) -> Readable:
         ahead, self._next = self._next, None
         if ahead and ahead[0] is utterance:
             return ahead[1]
@@ -351,8 +369,14 @@ class Speaker:
             self._next[1].cancel()
             self._next = None
 
-    def _read(self, utterance: Utterance) -> Reading:
+    def _read(self, utterance: Utterance) -> Readable:
         request = utterance.request
+        if request.sound and self._given:
+            return self._given.read(
+                request.sound,
+                on_take=lambda take: _note(utterance, take),
+                on_all_asked=self._look_ahead,
+            )
         script = self._pronunciations.script_of(request.text)
         style = Style(request.voice, request.speed, request.instructions)
         is_at_once = all(is_remembered(self._voice, item, style) for item in script if isinstance(item, str))
@@ -375,10 +399,9 @@ class Speaker:
                 is_at_once=is_at_once,
             )
 
-    async def _speak(self, utterance: Utterance, reading: Reading) -> None:
+    async def _speak(self, utterance: Utterance, reading: Readable) -> None:
         """Speaks one utterance to its end, whatever that is. Raises nothing."""
-        logger.info("Synthesizing speech: %d characters, uid=%s", len(utterance.request.text), utterance.id)
-        logger.debug("Synthesizing speech: %r", utterance.request.text)
+        _log_begin(utterance)
         utterance.timeline.mark("turn", self._now())
         self._notes.begun(utterance)
         try:
@@ -398,7 +421,7 @@ class Speaker:
             reason = self._explain(utterance, error)
             await self._silence(then=lambda: self._end(utterance, "failed", reason))
 
-    async def _resumed(self, utterance: Utterance, error: CutOffError) -> Reading:
+    async def _resumed(self, utterance: Utterance, error: CutOffError) -> Readable:
         """Of one that is said once more, as the agent that follows would say it: some of it nobody heard."""
         logger.warning("uid=%s is said again from its beginning: %s", utterance.id, error)
         async with asyncio.timeout(self._bounds.speaker_clear_s):
@@ -421,7 +444,7 @@ class Speaker:
         finally:
             then()
 
-    async def _perform(self, utterance: Utterance, reading: Reading) -> None:
+    async def _perform(self, utterance: Utterance, reading: Readable) -> None:
         performance = Performance(
             utterance,
             reading,
@@ -459,6 +482,8 @@ class Speaker:
     def _tell(self, utterance: Utterance) -> None:
         if utterance.is_over:
             self._notes.over(utterance)
+            if (sound := utterance.request.sound) and self._given:
+                self._given.shelf.release(sound.sha256, utterance.id, self._now())
         self._on_change(utterance)
 
     def _explain(self, utterance: Utterance, error: Exception) -> str:
@@ -492,6 +517,14 @@ def _note(utterance: Utterance, take: Take) -> None:
     utterance.cached &= take.is_cached
     utterance.hedged |= take.is_hedged
     utterance.reworded |= take.is_reworded
+
+
+def _log_begin(utterance: Utterance) -> None:
+    if sound := utterance.request.sound:
+        logger.info("Playing a given sound: %.1f s, uid=%s", sound.seconds, utterance.id)
+        return
+    logger.info("Synthesizing speech: %d characters, uid=%s", len(utterance.request.text), utterance.id)
+    logger.debug("Synthesizing speech: %r", utterance.request.text)
 
 
 def _log_metrics(utterance: Utterance) -> None:

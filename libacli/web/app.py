@@ -15,6 +15,7 @@ from libacli.masking import secrets_of
 from libacli.mcp.installed import check_installed
 from libacli.web import (
     aliases,
+    captions,
     docs,
     health,
     links,
@@ -92,7 +93,21 @@ def _app_with_routes(services: Services) -> WebApp:
         docs_url=None,
         redoc_url=None,
     )
-    for part in (say, stop, queue, rooms, stream, token, links, session_list, health, docs, aliases, page):
+    for part in (
+        say,
+        stop,
+        queue,
+        captions,
+        rooms,
+        stream,
+        token,
+        links,
+        session_list,
+        health,
+        docs,
+        aliases,
+        page,
+    ):
         app.include_router(part.router)
     page.add_files(app)
     return app

@@ -9,12 +9,15 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from libacli.complaint_log import ComplaintLog
+from libacli.core.caption_cue import CaptionCue
+from libacli.core.caption_track import CaptionTrack
 from libacli.core.event import AgentStatus, Event, Rejection
-from libacli.core.room_update import Caption, ConnectionState, NoAgent, RoomUpdate
+from libacli.core.room_update import Caption, CaptionPart, ConnectionState, NoAgent, RoomUpdate
 from libacli.errors import LibaError
 from libacli.web.models import room_state
 from libacli.web.ports import Gateway
@@ -28,6 +31,8 @@ KEEP_S = 30.0
 
 _ITEMS_KEPT = 1000
 _FEEDS = 16
+_UTTERANCES_KEPT = 500
+"""Whose captions are kept, of each room."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,16 @@ class Item:
     """`status`, `utterance`, `caption`, `link`, `gap`, or `ping`: nothing has happened for 15 s."""
 
     data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RoomCaptions:
+    """What was said in a room."""
+
+    began_at: datetime
+    """When it began to be followed: times count from there."""
+
+    cues: list[CaptionCue]
 
 
 class Feeds:
@@ -63,9 +78,18 @@ class Feeds:
         is no name.
         """
         if self._is_over:
-            raise Problem(503, "draining", "the server is stopping", hint="try again in a moment")
+            raise _draining()
         feed = self._feeds.get(room) or self._open(room)
         return feed.read(last_id, with_captions=captions)
+
+    def captions(self, room: str) -> RoomCaptions:
+        """What was said in `room` since it is followed, which is from now on if it was not.
+
+        Raises what `read` raises.
+        """
+        if self._is_over:
+            raise _draining()
+        return (self._feeds.get(room) or self._open(room)).captions()
 
     def end(self) -> None:
         """Every reader gets what he has not read yet, and then the end."""
@@ -128,6 +152,8 @@ class _Feed:
         self._changed = asyncio.Event()
         self._is_over = False
         self._log = ComplaintLog(logger)
+        self._captions = CaptionTrack(most_utterances=_UTTERANCES_KEPT)
+        self._began_at, self._began = _now(), datetime.now(UTC)
         self._idle = asyncio.get_running_loop().call_later(KEEP_S, on_idle, self)
 
     async def follow(self, updates: AsyncGenerator[RoomUpdate]) -> None:
@@ -171,6 +197,13 @@ class _Feed:
             if not self.readers and not self._is_over:
                 self._idle = asyncio.get_running_loop().call_later(KEEP_S, self._on_idle, self)
 
+    def captions(self) -> RoomCaptions:
+        """See Feeds.captions. Who asks is a reader for a moment: it is followed for a while."""
+        if not self.readers and not self._is_over:
+            self._idle.cancel()
+            self._idle = asyncio.get_running_loop().call_later(KEEP_S, self._on_idle, self)
+        return RoomCaptions(self._began, self._captions.cues(began_at=self._began_at))
+
     def end(self) -> None:
         self._idle.cancel()
         self._is_over = True
@@ -199,7 +232,11 @@ class _Feed:
                 status = update if isinstance(update, AgentStatus) else None
                 self._status = room_state(self.room, status).model_dump()
                 self._put("status", self._status)
+            case CaptionPart():
+                self._captions.take(update, _now())
             case Event() | Rejection():
+                if isinstance(update, Event) and update.report.state == "audible":
+                    self._captions.audible(update.report.id, _now())
                 self._put("utterance", update.encode())
             case Caption(utterance_id, text):
                 self._put("caption", {"id": utterance_id, "text": text})
@@ -229,3 +266,11 @@ class _Feed:
 
     def _id(self, number: int) -> str:
         return f"{self._name}-{number}"
+
+
+def _draining() -> Problem:
+    return Problem(503, "draining", "the server is stopping", hint="try again in a moment")
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -70,6 +70,12 @@ ROWS = (
     Row("watch", "GET", "/token", 200, "join", path="/token?room=demo"),
     Row("watch", "GET", "/api/say/{id}", 200, "report", path="/api/say/known?room=demo"),
     Row("watch", "GET", "/api/rooms/{room}", 200, "status", path="/api/rooms/demo"),
+    Row(
+        "watch", "GET", "/api/rooms/{room}/captions.vtt", 200, "updates", path="/api/rooms/demo/captions.vtt"
+    ),
+    Row(
+        "watch", "GET", "/api/rooms/{room}/captions.srt", 200, "updates", path="/api/rooms/demo/captions.srt"
+    ),
     Row("watch", "GET", "/api/events", 200, "updates", path="/api/events?room=demo&captions=true"),
     Row("watch", "POST", "/api/link", 200, body=ROOM),
     Row("say", "POST", "/api/say", 202, "say", SPEECH),

@@ -48,8 +48,8 @@ def _described() -> BaseSchema:
     return described
 
 
-# Events go on without end; they have tests of their own.
-@_described().exclude(path="/api/events").parametrize()
+# Events go on without end, and captions follow them; they have tests of their own.
+@_described().exclude(path_regex=r"^/api/events$|/captions\.(vtt|srt)$").parametrize()
 @bounds(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 def test_it_answers_as_it_is_described(case: schemathesis.Case[Any]) -> None:
     # What can be spoken, and which names are reserved, no schema can say: that it is refused is well.

@@ -1,6 +1,7 @@
 """liba say"""
 
 import enum
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,25 @@ def say(
         str | None, typer.Argument(help="What to say; - reads standard input as it comes")
     ] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Say what is in this file")] = None,
+    audio: Annotated[
+        Path | None,
+        typer.Option(
+            "--audio",
+            metavar="FILE",
+            help="Have this sound heard instead of a voice; - reads it from standard input",
+        ),
+    ] = None,
+    shown: Annotated[
+        str | None, typer.Option("--text", help="With --audio: what is shown while it is heard")
+    ] = None,
+    captions: Annotated[
+        Path | None,
+        typer.Option(
+            "--captions",
+            metavar="FILE",
+            help="With --audio: WebVTT or SRT, shown in step [default: the .vtt or .srt beside it]",
+        ),
+    ] = None,
     room: Room = None,
     wait: Annotated[
         Level | None,
@@ -84,6 +104,7 @@ def say(
     liba say "Hello." --wait done --json
     some-model | liba say -                sentence by sentence, as they come
     liba say "Ready? [pause 1.5s] Go."     with silence in between
+    liba say --audio greeting.mp3          a sound that is there already
     """
     import asyncio
     import sys
@@ -91,7 +112,12 @@ def say(
     from libacli.cli.runs.say import SayRun
     from libacli.cli.runs.text_file import text_of
 
-    if (text is None) == (file is None):
+    if audio:
+        of_voices = {"--file": file, "--markdown": markdown, "--voice": voice, "--speed": speed}
+        _check_audio(text, of_voices | {"--instructions": instructions})
+    elif shown is not None or captions:
+        raise UsageError("--text and --captions are for --audio", hint='liba say "Hello."')
+    elif (text is None) == (file is None):
         raise UsageError("give a text, or --file, or - for standard input", hint='liba say "Hello."')
     is_watched = wait is None and text != "-" and not as_json and sys.stdout.isatty()
     unasked = Level.audible if is_watched else Level.accepted
@@ -117,7 +143,22 @@ def say(
         require_avatar=require_avatar,
         as_json=as_json,
     )
-    if text == "-":
+    if audio:
+        from libacli.cli.runs.say_audio import prepared
+
+        sound = prepared(audio, text=shown, captions=captions, max_s=settings.say_max_sound)
+        asyncio.run(run.sound(sound))
+    elif text == "-":
         asyncio.run(run.stream())
     else:
         asyncio.run(run.once(text_of(file) if file else text or ""))
+
+
+def _check_audio(text: str | None, of_voices: Mapping[str, object]) -> None:
+    """Raises UsageError for what does not go with --audio."""
+    if text is not None:
+        raise UsageError("--audio has it heard as it is", hint="--text shows a text while it is heard")
+    if given := [name for name, value in of_voices.items() if value is not None]:
+        raise UsageError(
+            f"{given[0]} does not go with --audio: no voice is asked", hint=f"leave {given[0]} out"
+        )

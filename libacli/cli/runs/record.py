@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +15,13 @@ from livekit import rtc
 
 from libacli.cli.output import output
 from libacli.config import LiveKitCredentials
+from libacli.core.caption_cue import clipped
+from libacli.core.caption_track import CaptionTrack
+from libacli.core.subtitles import SubtitleFormat, write_subtitles
 from libacli.edges.livekit.encryption import EncryptionWatch
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import check_name, listener_token
+from libacli.edges.viewer.caption_listener import CaptionListener
 from libacli.edges.viewer.file_writer import check_space
 from libacli.edges.viewer.recorder import Recorder
 from libacli.errors import LibaError, NoAgentError, UnreachableError
@@ -38,6 +42,13 @@ class RecordRun:
 
     audio_only: bool
     as_json: bool
+    captions: SubtitleFormat | None = None
+    """What is said is written beside it, in a file of that kind."""
+
+    agent_name: str = ""
+    """Of the agent whose captions are believed; they may be signed with `previous`, too."""
+
+    previous: LiveKitCredentials | None = None
     _recorder: Recorder | None = field(default=None, init=False)
 
     def run(self) -> None:
@@ -61,11 +72,20 @@ class RecordRun:
         token = listener_token(self.credentials, room=self.room, identity=identity)
         room, key = rtc.Room(), self.credentials.e2ee_key
         encryption = EncryptionWatch(room, has_key=key is not None)
-        async with joined(room, self.credentials.ws_url, token, auto_subscribe=False, e2ee_key=key):
+        track = CaptionTrack()
+        async with (
+            self._listening(room, track),
+            joined(room, self.credentials.ws_url, token, auto_subscribe=False, e2ee_key=key),
+        ):
             until = f"for {self.for_s} s, or until Ctrl-C" if self.for_s else "Ctrl-C ends it"
             output.status(f"record   room {self.room!r} to {self.path}; {until}")
-            self._recorder = Recorder(room, self.path, audio_only=self.audio_only, tell=output.status)
-            ended = await self._record_until_end(self._recorder)
+            self._recorder = Recorder(
+                room, self.path, audio_only=self.audio_only, tell=output.status, captions=track
+            )
+            try:
+                ended = await self._record_until_end(self._recorder)
+            finally:
+                await self._write_captions(track, self._recorder)
             await encryption.look()
         if not (self._recorder.seconds or self._recorder.frames):
             raise NoAgentError(
@@ -78,6 +98,25 @@ class RecordRun:
                 f"the connection to LiveKit was lost; what came before is in {self.path}",
                 hint="check the network and the server",
             )
+
+    def _listening(self, room: rtc.Room, track: CaptionTrack) -> AbstractAsyncContextManager[None]:
+        if not self.captions:
+            return nullcontext()
+        listener = CaptionListener(
+            room, track, self.credentials, agent_name=self.agent_name, previous=self.previous
+        )
+        return listener.listening()
+
+    async def _write_captions(self, track: CaptionTrack, recorder: Recorder) -> None:
+        if not self.captions or not (recorder.seconds or recorder.frames):
+            return
+        cues = clipped(track.cues(began_at=recorder.began_at), round(recorder.seconds * 1000))
+        path = self.path.with_suffix(f".{self.captions}")
+        try:
+            await asyncio.to_thread(path.write_text, write_subtitles(cues, self.captions), encoding="utf-8")
+        except OSError as error:
+            raise LibaError(f"cannot write {path}: {error.strerror}", hint="choose another place") from error
+        output.status(f"captions {len(cues)} in {path}" if cues else f"captions none came; {path} is empty")
 
     async def _record_until_end(self, recorder: Recorder) -> str:
         """Records; returns what ended it."""

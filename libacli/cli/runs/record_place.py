@@ -15,6 +15,15 @@ def check_recording_place(path: Path, *, audio_only: bool, force: bool) -> None:
     if path.suffix.lower() != wanted:
         other = "" if audio_only else "; --audio-only makes a .wav"
         raise UsageError(f"{path} must end in {wanted}", hint=f"for example: out{wanted}{other}")
+    _check_place(path, force=force)
+
+
+def check_captions_place(path: Path, *, force: bool) -> None:
+    """The same for the captions that are written beside it."""
+    _check_place(path, force=force)
+
+
+def _check_place(path: Path, *, force: bool) -> None:
     if path.is_dir():
         raise UsageError(f"{path} is a folder", hint="name a file in it")
     if path.exists() and not force:

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from libacli.cli.output import output
 from libacli.cli.runs.in_turn import in_turn
@@ -20,14 +20,20 @@ from libacli.config import Settings
 from libacli.core.delivery import Delivery
 from libacli.core.markdown import MarkdownChoice, as_prose
 from libacli.core.messages import MAX_TTL_MS, SayRequest, read_say
-from libacli.core.pace import spoken_within_s
+from libacli.core.pace import heard_within_s, longest_speech_s
 from libacli.core.route import route_of
 from libacli.core.trace_context import TraceContext
 from libacli.edges.livekit.agent_client import talking_to
 from libacli.errors import TimedOutError, WithoutAvatarError
 
+if TYPE_CHECKING:
+    from libacli.edges.sounds.sound_file import PreparedSound
+
 _GRACE_S = 1.0
 """Bringing an agent may have the same bound as all together, and says more when it passes: it goes first."""
+
+_ARRIVAL_S, _SLOW_BYTES_PER_S = 30.0, 50_000
+"""How long a sound may be on its way: so long, and what a slow line takes for its bytes."""
 
 _STREAM_TIMEOUT_S = 3600.0
 _WATCHED_TIMEOUT_S = 3600.0
@@ -58,10 +64,31 @@ class SayRun:
 
     async def once(self, text: str) -> None:
         """Says one text."""
-        request = self._request(as_prose(text, self.markdown), self.members.get("id", uuid.uuid4().hex[:12]))
-        spoken_s = 0 if self.level == "accepted" else spoken_within_s(request.text)
+        request = self._request(as_prose(text, self.markdown), self._own_id())
+        heard_s = 0 if self.level == "accepted" else longest_speech_s(request.text)
+        await self._run(request.id, heard_s, lambda liba, bound_s: liba.say(request, timeout_s=bound_s))
+
+    async def sound(self, sound: PreparedSound) -> None:
+        """Has one sound heard."""
+        members = self.members | self.trace.encode() | {"id": self._own_id()}
+        await self._run(
+            members["id"],
+            sound.given.seconds,
+            lambda liba, bound_s: liba.say_sound(sound, timeout_s=bound_s, **members),
+            sending_s=_ARRIVAL_S + len(sound.flac) / _SLOW_BYTES_PER_S,
+        )
+
+    async def _run(
+        self,
+        utterance_id: str,
+        heard_s: float,
+        hand_over: Callable[[Client, float], Awaitable[Delivery]],
+        *,
+        sending_s: float = 0.0,
+    ) -> None:
+        spoken_s = 0 if self.level == "accepted" else heard_within_s(heard_s)
         spoken_s = _WATCHED_TIMEOUT_S if self.is_watched else spoken_s
-        bound_s = self.timeout_s or REACH_TIMEOUT_S + spoken_s
+        bound_s = self.timeout_s or REACH_TIMEOUT_S + sending_s + spoken_s
         ends_at = asyncio.get_running_loop().time() + bound_s
         try:
             async with Client(settings=self.settings, room=self.room) as liba:
@@ -70,7 +97,7 @@ class SayRun:
                         await liba.reach(timeout_s=min(REACH_TIMEOUT_S, bound_s), on_wait=output.status)
                     async with asyncio.timeout_at(ends_at):
                         await is_next()
-                        said = await liba.say(request, timeout_s=bound_s)
+                        said = await hand_over(liba, bound_s)
                 self._tell_place(said)
                 left_s = max(0.1, round(ends_at - asyncio.get_running_loop().time(), 1))
                 said = await liba.wait(
@@ -83,8 +110,8 @@ class SayRun:
         except TimeoutError as error:
             raise TimedOutError(
                 f"not {self.level} after {bound_s:g} s",
-                hint=f"it may still be spoken; ask with --id {request.id}, or give it more: --timeout",
-                utterance_id=request.id,
+                hint=f"it may still be spoken; ask with --id {utterance_id}, or give it more: --timeout",
+                utterance_id=utterance_id,
             ) from error
         self._show(said, stream=False)
         self._judge(said)
@@ -114,6 +141,9 @@ class SayRun:
 
     def _in_turn(self) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
         return in_turn(self.settings.livekit_url or "", self.room)
+
+    def _own_id(self) -> str:
+        return str(self.members.get("id", uuid.uuid4().hex[:12]))
 
     def _line(self, text: str, number: int) -> SayRequest:
         """One of many: it waits for those before it, however long these are."""

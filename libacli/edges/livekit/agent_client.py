@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.delivery import Delivery
 from libacli.core.event import AgentStatus
 from libacli.core.lifecycle import LEVEL_STATES, SETTLED, has_reached
-from libacli.core.messages import SayRequest, StatusRequest, parse_object
-from libacli.core.packing import packed
+from libacli.core.messages import SayRequest, StatusRequest, parse_object, read_say
+from libacli.core.packing import MAX_CARRIED_BYTES, packed
 from libacli.core.protocol import (
     CANCEL_METHOD,
     MOVE_METHOD,
@@ -42,6 +43,10 @@ from libacli.errors import (
     TimedOutError,
     UnreachableError,
 )
+
+if TYPE_CHECKING:
+    from libacli.edges.livekit.sound_sender import OpenSender
+    from libacli.edges.sounds.sound_file import PreparedSound
 
 _PATIENCE_S = 10.0
 """How long an agent that is gone, or LiveKit, may take to come back: a queue may live meanwhile."""
@@ -71,6 +76,12 @@ _LAST_S = 0.2
 _LEAST_PAUSE_S = 1.0
 """Between two questions to an agent that answers at once: it is an older one, or too many wait there."""
 
+
+_SIGNED_BYTES = 1024
+"""What a signature adds to a request."""
+
+_ARRIVAL_S = 30.0
+"""How long a sound may be on its way after the SDK has taken the last of it: a slow line is behind."""
 
 _ENDED = {
     "interrupted": "was interrupted",
@@ -108,11 +119,14 @@ class AgentClient:
         *,
         patience_s: float = _PATIENCE_S,
         on_behalf: str = "",
+        open_sender: OpenSender | None = None,
     ) -> None:
+        """`open_sender` has somebody join who can send a sound; None: as LiveKit's SDK does it."""
         self._api = api
         self._locator = locator
         self._patience_s = patience_s
         self._on_behalf = on_behalf
+        self._open_sender = open_sender
         self._late_s = _LATE_S
 
     @property
@@ -146,8 +160,8 @@ class AgentClient:
                     self._locator.identity = ""  # another one may be there already
                     await asyncio.sleep(_DRAIN_PAUSE * self._patience_s)  # each refusal is told in the room
                     continue
-                if error.reason != "unsupported_server" or request.hold:
-                    raise
+                if error.reason != "unsupported_server" or request.hold or request.sound:
+                    raise  # nobody would know whether it is held, or whether the agent has the sound
                 payload = self._signed(SAY_METHOD, body).encode()
                 locator = self._locator  # nobody else gets the text, as captions may be off
                 await self._api.send_data(locator.room, SAY_TOPIC, payload, to=locator.identity)
@@ -160,6 +174,63 @@ class AgentClient:
             await self.stop(acknowledgement.id)  # it would be said at once
             raise refusal("old_agent", "the agent is too old: it holds no lines")
         return Delivery.accepted(acknowledgement)
+
+    async def say_sound(self, sound: PreparedSound, **members: Any) -> Delivery:
+        """Has `sound` heard as a text would be said; it is sent first, if the agent does not have it yet.
+
+        `members` are those of a say request that are not about a voice: `id`, `emotion`, `interrupt`,
+        `priority`, `ttl_ms`, `traceparent`, `tracestate`. Without an `id` it gets one. What comes back is
+        acknowledged; `wait` waits for more. Called again with the same `id` it is heard once.
+
+        Raises what `say` raises; RefusedError, `malformed` for other members, `sounds_full`,
+        `sound_too_long`, `old_agent`, and `too_large` where the captions do not fit into a call;
+        UnreachableError or CredentialsError when nobody can join to send it, TimedOutError when it does not
+        arrive.
+        """
+        members = {"id": uuid.uuid4().hex[:12], **members, "sound": sound.given.encode()}
+        request = read_say(members, max_text_chars=0)
+        _check_carried(request)
+        try:
+            return await self._say_known_sound(request)
+        except RefusedError as error:
+            if error.reason != "unknown_sound":
+                raise
+        return await self._send_and_say(request, sound.flac)
+
+    async def _say_known_sound(self, request: SayRequest) -> Delivery:
+        """Raises RefusedError, `unknown_sound` where it was not sent, and as `say_sound`."""
+        try:
+            return await self.say(request)
+        except RefusedError as error:
+            if error.reason == "malformed" and "`text` is missing" in str(error):
+                raise refusal("old_agent", "the agent is too old: it takes no sounds") from error
+            raise
+
+    async def _send_and_say(self, request: SayRequest, flac: bytes) -> Delivery:
+        """Says it as soon as the agent has it; sends it again where another agent is there by then."""
+        assert request.sound
+        open_sender = self._open_sender or _default_sender()
+        room, sent_to = self._locator.room, ""
+        async with open_sender(self._api.credentials, room=room, on_behalf=self._on_behalf) as send:
+            pause = pauses()
+            give_up_at = _now() + _ARRIVAL_S
+            while True:
+                if sent_to != self._locator.identity:
+                    sent_to = self._locator.identity
+                    await send(sent_to, request.id, request.sound.sha256, flac)
+                    give_up_at = _now() + _ARRIVAL_S
+                try:
+                    return await self._say_known_sound(request)
+                except RefusedError as error:
+                    if error.reason != "unknown_sound":
+                        raise
+                    if _now() > give_up_at:
+                        raise TimedOutError(
+                            f"the agent did not get the sound within {_ARRIVAL_S:g} s",
+                            hint="its log says why: is it full, or another key?",
+                            utterance_id=request.id,
+                        ) from error
+                await asyncio.sleep(next(pause))
 
     async def wait(
         self,
@@ -391,6 +462,20 @@ async def open_client(
     """A client for the agent of that name in `room`."""
     async with LiveKitApi(credentials) as api:
         yield AgentClient(api, AgentLocator(api, room=room, agent_name=agent_name))
+
+
+def _default_sender() -> OpenSender:
+    from libacli.edges.livekit.sound_sender import sound_sender  # the LiveKit SDK: only a sound needs it
+
+    return sound_sender
+
+
+def _check_carried(request: SayRequest) -> None:
+    """Raises RefusedError, `too_large`, when no call carries it."""
+    source = json.dumps(request.encode(), ensure_ascii=False)
+    size = len(packed(source.ljust(MAX_CARRIED_BYTES + 1)))
+    if size > MAX_CARRIED_BYTES - _SIGNED_BYTES:
+        raise refusal("too_large", "the captions are too long for one sound: cut it into parts")
 
 
 def _checked(report: dict[str, Any]) -> dict[str, Any]:

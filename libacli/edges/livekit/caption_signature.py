@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from libacli.config import LiveKitCredentials
 from libacli.core.protocol import CAPTION_TOPIC
+from libacli.edges.livekit.captions import CaptionSegment, Check
 from libacli.edges.livekit.tokens import sign_request, verify_request
 
 
@@ -33,3 +36,25 @@ def check_caption(
     verify_request(
         credentials, signature, room=room, method=CAPTION_TOPIC, body=body, agent=agent, previous=previous
     )
+
+
+def caption_check(
+    credentials: LiveKitCredentials,
+    room: Callable[[], str],
+    *,
+    previous: LiveKitCredentials | None = None,
+) -> Check:
+    """The same for whom captions are read by, in the room of that name; see `CaptionReader`."""
+
+    def check(identity: str, segment: CaptionSegment, signature: str) -> None:
+        check_caption(
+            credentials,
+            signature,
+            room=room(),
+            agent=identity,
+            segment_id=segment.id,
+            text=segment.text,
+            previous=previous,
+        )
+
+    return check

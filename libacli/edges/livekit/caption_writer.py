@@ -16,11 +16,12 @@ from livekit import rtc
 
 from libacli.complaint_log import ComplaintLog
 from libacli.config import LiveKitCredentials
+from libacli.core.audio import FRAME_MS
 from libacli.core.author_text import AuthorText, sounding
 from libacli.core.backlog import Utterance
 from libacli.core.event import Event, Rejection
 from libacli.core.passage import Passage
-from libacli.core.protocol import CAPTION_TOPIC, SIGNATURE_ATTRIBUTE, TEXT_ATTRIBUTE
+from libacli.core.protocol import AT_ATTRIBUTE, CAPTION_TOPIC, SIGNATURE_ATTRIBUTE, TEXT_ATTRIBUTE
 from libacli.edges.livekit.caption_signature import sign_caption
 
 logger = logging.getLogger("liba.room")
@@ -112,7 +113,8 @@ class CaptionWriter:
         segments: list[_Segment] = []
         while utterance.timeline.ta is None and not utterance.is_over:  # sound goes first
             await self._until_news()
-        text = AuthorText(utterance.request.words, self._spoken(utterance.request.text))
+        request = utterance.request
+        text = AuthorText(request.words, [request.words] if request.sound else self._spoken(request.text))
         try:
             while True:
                 is_over = utterance.is_over
@@ -145,15 +147,19 @@ class CaptionWriter:
             if share > 0 and place > segment.shown:
                 if segment.writer is None:
                     whole = text.words[segment.start : segment.end]
-                    segment.writer = await self._open(segment, whole, self._track_sid(utterance))
+                    segment.writer = await self._open(segment, whole, utterance)
                 await segment.writer.write(text.words[segment.shown : place])
                 segment.shown = place
             if segment.writer and (is_heard or is_over):
                 await self._close(segment, text.words[segment.start : segment.shown])
 
-    async def _open(self, segment: _Segment, whole: str, track_sid: str) -> rtc.TextStreamWriter:
-        attributes = {_FINAL: "false", _SEGMENT: segment.id}
-        if track_sid:
+    async def _open(self, segment: _Segment, whole: str, utterance: Utterance) -> rtc.TextStreamWriter:
+        attributes = {
+            _FINAL: "false",
+            _SEGMENT: segment.id,
+            AT_ATTRIBUTE: str(_offset_ms(segment, utterance)),
+        }
+        if track_sid := self._track_sid(utterance):
             attributes[_TRACK] = track_sid
         if len(whole.encode()) <= _LONGEST_TEXT_BYTES:
             attributes |= {TEXT_ATTRIBUTE: whole, SIGNATURE_ATTRIBUTE: self._signature(segment, whole)}
@@ -175,6 +181,11 @@ class CaptionWriter:
             async with asyncio.timeout(_STEP_S):
                 await self._news.wait()
         self._news.clear()
+
+
+def _offset_ms(segment: _Segment, utterance: Utterance) -> int:
+    """How much sound is between the utterance's first sound and this segment, in milliseconds."""
+    return max(0, round(segment.passage.begins_s * 1000 - (utterance.first_sound or 0) * FRAME_MS))
 
 
 def _segment(

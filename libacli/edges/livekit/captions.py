@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,8 +14,8 @@ from livekit import rtc
 
 from libacli.complaint_log import ComplaintLog
 from libacli.core.messages import MAX_ID_CHARS
-from libacli.core.protocol import SIGNATURE_ATTRIBUTE, TEXT_ATTRIBUTE
-from libacli.core.room_update import Caption
+from libacli.core.protocol import AT_ATTRIBUTE, SIGNATURE_ATTRIBUTE, TEXT_ATTRIBUTE
+from libacli.core.room_update import Caption, CaptionPart
 from libacli.edges.livekit.background import in_background
 from libacli.errors import RefusedError
 
@@ -35,7 +36,8 @@ _OPEN_LIMIT = 4
 _KEPT = 16
 """Utterances whose segments are put together."""
 
-_MOST_SEGMENTS = 500
+_MOST_SEGMENTS = 2_000
+_OFFSET = re.compile("[0-9]{1,7}")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class CaptionReader:
 
     `check` gets the identity, a segment and its signature, and raises RefusedError if it is not theirs. What
     `take` gets is all of an utterance so far, up to the end of what it says just now, and less where that was
-    cut off.
+    cut off. `on_part` gets each segment, when it begins to be heard and when it is over.
 
     The SDK runs every event of the process through each reader that is open, and keeps without bound what
     nobody reads: so each is read at once, so long and for so long, so many at a time, and closed whatever
@@ -71,11 +73,17 @@ class CaptionReader:
     """
 
     def __init__(
-        self, is_believed: Callable[[str], bool], check: Check, take: Callable[[Caption], None]
+        self,
+        is_believed: Callable[[str], bool],
+        check: Check,
+        take: Callable[[Caption], None],
+        *,
+        on_part: Callable[[CaptionPart], None] = lambda part: None,
     ) -> None:
         self._is_believed = is_believed
         self._check = check
         self._take = take
+        self._on_part = on_part
         self._open: set[rtc.TextStreamReader] = set()
         self._opened: asyncio.Queue[tuple[rtc.TextStreamReader, str]] = asyncio.Queue()
         self._is_over = False
@@ -129,12 +137,24 @@ class CaptionReader:
         elif self._take_signed(
             CaptionSegment(segment_id, announced), identity, _attribute(reader, SIGNATURE_ATTRIBUTE)
         ):
+            self._tell_part(CaptionSegment(segment_id, announced), reader)
             heard = await self._heard_of(segment_id, reader)
         else:
             return
-        if heard is not None and heard != announced:
-            segment = CaptionSegment(segment_id, heard)
-            self._take_signed(segment, identity, _attribute(reader, SIGNATURE_ATTRIBUTE))
+        if heard is None:
+            return
+        segment = CaptionSegment(segment_id, heard)
+        if heard == announced or self._take_signed(
+            segment, identity, _attribute(reader, SIGNATURE_ATTRIBUTE)
+        ):
+            self._tell_part(segment, reader, is_over=True)
+
+    def _tell_part(
+        self, segment: CaptionSegment, reader: rtc.TextStreamReader, *, is_over: bool = False
+    ) -> None:
+        offset = _attribute(reader, AT_ATTRIBUTE)
+        offset_ms = int(offset) if _OFFSET.fullmatch(offset) else None
+        self._on_part(CaptionPart(*segment.place, segment.text, offset_ms, is_over))
 
     async def _heard_of(self, segment_id: str, reader: rtc.TextStreamReader) -> str | None:
         """What is heard, in the end, of a segment that was announced; no copy of it is read meanwhile."""

@@ -149,6 +149,33 @@ class ScriptedTextReader(rtc.TextStreamReader):
         self.closed.set()
 
 
+class ScriptedByteReader(rtc.ByteStreamReader):
+    """A byte stream that brings `pieces` at once; see `ScriptedTextReader`."""
+
+    def __init__(self, info: rtc.ByteStreamInfo, pieces: tuple[bytes | Step, ...]) -> None:
+        self._info = info
+        self._pieces = deque(pieces)
+        self.closed = asyncio.Event()
+
+    async def __anext__(self) -> bytes:
+        while self._pieces:
+            piece = self._pieces.popleft()
+            if isinstance(piece, Exception):
+                raise piece
+            if isinstance(piece, bytes):
+                return piece
+            try:
+                async with asyncio.timeout(None if piece == HANG else piece):
+                    await self.closed.wait()
+            except TimeoutError:
+                continue
+        raise StopAsyncIteration
+
+    def close(self) -> None:
+        self._pieces.clear()
+        self.closed.set()
+
+
 class FakeTrack:
     """A remote audio or video track; `play` is what a subscriber hears, `sound_of` how he hears it."""
 

@@ -19,6 +19,7 @@ from libacli.edges.livekit.fake_streams import (
     Call,
     FakeTrack,
     Script,
+    ScriptedByteReader,
     ScriptedTextReader,
     ScriptedTextWriter,
     ScriptedWriter,
@@ -245,6 +246,10 @@ class FakeRoom(rtc.EventEmitter[str]):
         self.readers: list[ScriptedTextReader] = []
         """Of the text streams that came, those that are open, and the last one."""
 
+        self.byte_readers: list[ScriptedByteReader] = []
+        """The same of byte streams."""
+
+        self._byte_handlers: dict[str, Callable[[rtc.ByteStreamReader, str], None]] = {}
         self._text_handlers: dict[str, Callable[[rtc.TextStreamReader, str], None]] = {}
         self._tracks = 0
 
@@ -275,6 +280,13 @@ class FakeRoom(rtc.EventEmitter[str]):
         if topic in self._text_handlers:
             raise ValueError(f"text stream handler for topic '{topic}' already set")
         self._text_handlers[topic] = handler
+
+    def register_byte_stream_handler(
+        self, topic: str, handler: Callable[[rtc.ByteStreamReader, str], None]
+    ) -> None:
+        if topic in self._byte_handlers:
+            raise ValueError(f"byte stream handler for topic '{topic}' already set")
+        self._byte_handlers[topic] = handler
 
     def lose_connection(
         self, reason: rtc.DisconnectReason.ValueType = rtc.DisconnectReason.SERVER_SHUTDOWN
@@ -386,6 +398,16 @@ class FakeRoom(rtc.EventEmitter[str]):
             )
             reader = ScriptedTextReader(info, pieces)
             self.readers = [one for one in self.readers if not one.closed.is_set()] + [reader]
+            handler(reader, sender)
+
+    def receive_bytes(
+        self, *pieces: bytes | Step, topic: str, sender: str, attributes: dict[str, str], size: int
+    ) -> None:
+        """A byte stream comes; see `receive_text`."""
+        if handler := self._byte_handlers.get(topic):
+            info = rtc.ByteStreamInfo("bytes", "audio/flac", topic, 0, size, attributes, "sound.flac")
+            reader = ScriptedByteReader(info, pieces)
+            self.byte_readers = [one for one in self.byte_readers if not one.closed.is_set()] + [reader]
             handler(reader, sender)
 
     @property

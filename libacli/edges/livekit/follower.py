@@ -15,8 +15,7 @@ from libacli.config import LiveKitCredentials
 from libacli.core.event import AgentStatus
 from libacli.core.room_update import RECONNECTING, RoomUpdate
 from libacli.edges.livekit.agent_client import open_client
-from libacli.edges.livekit.caption_signature import check_caption
-from libacli.edges.livekit.captions import CaptionSegment
+from libacli.edges.livekit.caption_signature import caption_check
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.room_visit import AskStatus, RoomVisit
 from libacli.edges.livekit.tokens import listener_token
@@ -94,7 +93,8 @@ class RoomFollower:
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
     async def _visit(self, ask: AskStatus) -> AsyncGenerator[RoomUpdate]:
-        visit = RoomVisit(self._new_room(), self._agent_name, self._check_caption)
+        check = caption_check(self._credentials, lambda: self._room_name, previous=self._previous)
+        visit = RoomVisit(self._new_room(), self._agent_name, check)
         if self._with_captions:
             visit.take_captions()
         async with (
@@ -104,17 +104,6 @@ class RoomFollower:
         ):
             async for update in updates:
                 yield update
-
-    def _check_caption(self, identity: str, segment: CaptionSegment, signature: str) -> None:
-        check_caption(
-            self._credentials,
-            signature,
-            room=self._room_name,
-            agent=identity,
-            segment_id=segment.id,
-            text=segment.text,
-            previous=self._previous,
-        )
 
     def _token(self) -> str:
         """Hidden: an avatar, which costs money, is there for viewers, and this is none."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from libacli.config import LiveKitCredentials
 from libacli.core.connection_details import ConnectionDetails
@@ -21,6 +22,9 @@ from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.tokens import Permissions, check_name, join_token
 from libacli.errors import NoAgentError, TimedOutError
+
+if TYPE_CHECKING:
+    from libacli.edges.sounds.sound_file import PreparedSound
 
 T = TypeVar("T")
 
@@ -93,15 +97,22 @@ class RoomGateway:
         NoAgentError when none came in time, TimedOutError when it did not answer.
         """
         call = self._call(room, timeout_s, on_behalf)
-        try:
+        with _told_of_time(request.id, timeout_s):
             async with asyncio.timeout(timeout_s + _GRACE_S):
-                said = await call.hand_over(request)
-        except TimeoutError as error:
-            raise TimedOutError(
-                f"the agent did not answer within {timeout_s:g} s",
-                hint=f"say it again with the same id, {request.id}: it is spoken once",
-                utterance_id=request.id,
-            ) from error
+                await call.find()
+                said = await call.client.say(request)
+        call.remember()
+        return said
+
+    async def say_sound(
+        self, room: str, sound: PreparedSound, *, id: str, timeout_s: float, **members: Any
+    ) -> Delivery:
+        """The same for a sound that is there already; see AgentClient.say_sound."""
+        call = self._call(room, timeout_s)
+        with _told_of_time(id, timeout_s):
+            async with asyncio.timeout(timeout_s + _GRACE_S):
+                await call.find()
+                said = await call.client.say_sound(sound, id=id, **members)
         call.remember()
         return said
 
@@ -300,6 +311,18 @@ class _OneAtATime:
                 raise
 
 
+@contextmanager
+def _told_of_time(utterance_id: str, timeout_s: float) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError as error:
+        raise TimedOutError(
+            f"the agent did not answer within {timeout_s:g} s",
+            hint=f"say it again with the same id, {utterance_id}: it is spoken once",
+            utterance_id=utterance_id,
+        ) from error
+
+
 class _Call:
     """One call to the agent of a room."""
 
@@ -308,11 +331,10 @@ class _Call:
         self.client = AgentClient(api, locator, on_behalf=on_behalf)
         self._known = known
 
-    async def hand_over(self, request: SayRequest) -> Delivery:
-        """Says it to the agent that is known, or to the one that is found or comes."""
+    async def find(self) -> None:
+        """Asks the agent that is known, or else the one that is found or comes."""
         if not self.locator.identity:
             await self.locator.reach(timeout_s=self.locator.left_s)
-        return await self.client.say(request)
 
     def remember(self) -> None:
         """The agent that has answered is asked at once from now on."""

@@ -23,9 +23,11 @@ from libacli.core.protocol import (
     SAY_METHOD,
     SAY_TOPIC,
 )
+from libacli.core.sound_shelf import SoundShelf
 from libacli.edges.livekit.participants import is_agent
 from libacli.edges.livekit.room_gate import PutOut, RoomGate
 from libacli.edges.livekit.say_streams import STREAM_TOPICS, SayStreams
+from libacli.edges.livekit.sound_streams import SoundStreams
 from libacli.edges.livekit.stream_origin import ServerMarks, StreamOrigin
 from libacli.edges.livekit.takeover import Takeover
 from libacli.speech.desk import Desk, Sender
@@ -66,7 +68,7 @@ class RoomTransport:
     Nothing that comes ends it, whatever it does to the desk: that is told, and the next one is read. What
     goes beyond what one sender may ask is not read at all: `on_left_out` is called, and who goes on with it
     is `put_out` of the room. `on_takeover` is called when somebody has joined with the identity of this
-    agent, which puts it out.
+    agent, which puts it out. Sounds that come are put into `sounds`, if there is such a place.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class RoomTransport:
         *,
         put_out: PutOut,
         origin: StreamOrigin | None = None,
+        sounds: SoundShelf | None = None,
         log: ComplaintLog | None = None,
         on_takeover: Callable[[], None] = lambda: None,
         on_left_out: Callable[[], None] = lambda: None,
@@ -92,6 +95,7 @@ class RoomTransport:
 
         self._replies = Rates(_REPLIES_PER_MINUTE, burst=_REPLIES_AT_ONCE)
         self._chat_replies = Rates(_CHAT_REPLIES_PER_MINUTE, burst=1)
+        self._sounds = sounds
         self._origin = origin or ServerMarks(STREAM_TOPICS)
         self._on_left_out = on_left_out
         self._is_serving = asyncio.Event()
@@ -152,6 +156,7 @@ class RoomTransport:
             tasks.create_task(self._gate.run())
             tasks.create_task(self._read_packets())
             tasks.create_task(self._read_streams())
+            tasks.create_task(self._read_sounds())
             tasks.create_task(self._send())
 
     async def _read_packets(self) -> None:
@@ -175,6 +180,11 @@ class RoomTransport:
                 log=self._log,
             )
             await streams.run()
+
+    async def _read_sounds(self) -> None:
+        await self._is_serving.wait()
+        if self._desk and self._sounds:
+            await SoundStreams(self._room, self._desk, self._sounds, log=self._log).run()
 
     def _read(self, packet: _Packet) -> None:
         if not self._desk:

@@ -18,6 +18,7 @@ from libacli.core.room_update import (
     RECONNECTING,
     WELL,
     Caption,
+    CaptionPart,
     ConnectionState,
     NoAgent,
     RoomUpdate,
@@ -58,7 +59,7 @@ class _Silence:
     """Nothing came for a while."""
 
 
-_Incoming: TypeAlias = _Told | Caption | ConnectionState | _Disconnected | None
+_Incoming: TypeAlias = _Told | Caption | CaptionPart | ConnectionState | _Disconnected | None
 """None: somebody came, left or changed."""
 
 
@@ -72,7 +73,7 @@ class RoomVisit:
         self.room = room
         self._agent_name = agent_name
         self._incoming: asyncio.Queue[_Incoming] = asyncio.Queue(_QUEUE_LIMIT)
-        self.captions = CaptionReader(self._is_believed, check, self._queue)
+        self.captions = CaptionReader(self._is_believed, check, self._queue, on_part=self._queue)
         self._is_change_queued = False
         self._log = ComplaintLog(logger)
         self._agent = ""
@@ -121,7 +122,7 @@ class RoomVisit:
                             yield status
                     elif update:
                         yield update
-                case Caption() as caption:
+                case Caption() | CaptionPart() as caption:
                     yield caption
 
     async def _next(self, within_s: float | None) -> _Incoming | _Silence:

@@ -98,6 +98,20 @@ def listener_token(credentials: LiveKitCredentials, *, room: str, identity: str,
     return encode(credentials, {"sub": identity, "video": video}, 600)
 
 
+def sender_token(credentials: LiveKitCredentials, *, room: str, identity: str) -> str:
+    """A token for one of liba's own that sends data, and that nobody sees; it hears nothing."""
+    video = {
+        "roomJoin": True,
+        "room": room,
+        "canSubscribe": False,
+        "canPublish": False,
+        "canPublishData": True,
+        "canUpdateOwnMetadata": False,
+        "hidden": True,
+    }
+    return encode(credentials, {"sub": identity, "video": video}, SIGNATURE_VALID_S)
+
+
 def avatar_token(
     credentials: LiveKitCredentials,
     *,

@@ -18,6 +18,7 @@ from typing import Any
 from livekit import rtc
 
 from libacli.core.audio import FRAME_MS, SAMPLE_RATE, FrameSlicer, duration_s, is_audible
+from libacli.core.caption_track import CaptionTrack
 from libacli.core.mixer import Mixer
 from libacli.core.picture_clock import PictureClock
 from libacli.edges.livekit.participants import is_agent
@@ -71,8 +72,12 @@ class Recorder:
         *,
         audio_only: bool = False,
         tell: Callable[[str], None] = logger.info,
+        captions: CaptionTrack | None = None,
     ) -> None:
-        """`path` becomes an MP4 file, or WAV when `audio_only`; `tell` gets what a user may want to know."""
+        """`path` becomes an MP4 file, or WAV when `audio_only`; `tell` gets what a user may want to know.
+
+        `captions` hears what is recorded.
+        """
         self.speech_s = 0.0
         """Seconds in which there was sound."""
 
@@ -83,6 +88,7 @@ class Recorder:
         self._path = path
         self._audio_only = audio_only
         self._tell = tell
+        self._captions = captions
         self._writer = FileWriter(path, WavFile if audio_only else Mp4File)
         self._ended = asyncio.Event()
         self._events: asyncio.Queue[_Event | None] = asyncio.Queue()
@@ -91,6 +97,11 @@ class Recorder:
         self._slicer = FrameSlicer()
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._pictures: dict[str, _Came] = {}
+
+    @property
+    def began_at(self) -> float:
+        """The moment of the loop's clock with which the recording begins, once it has."""
+        return self._began_at
 
     @property
     def seconds(self) -> float:
@@ -239,7 +250,10 @@ class Recorder:
         if self._mixer and (pcm := self._mixer.mixed_until(until)):
             self._writer.sound(pcm)
             for frame in self._slicer.push(pcm):
-                self.speech_s += duration_s(len(frame)) if is_audible(frame) else 0.0
+                is_heard = is_audible(frame)
+                self.speech_s += duration_s(len(frame)) if is_heard else 0.0
+                if self._captions:
+                    self._captions.hear(is_audible=is_heard)
 
     async def _finish(self) -> None:
         self._hand_over(asyncio.get_running_loop().time())

@@ -17,6 +17,7 @@ from libacli.config import LiveKitCredentials
 from libacli.core.event import AgentFacts, AgentStatus, Event, QueueNews, Rejection, Report
 from libacli.core.protocol import (
     AGENT_ATTRIBUTE,
+    AT_ATTRIBUTE,
     CAPTION_TOPIC,
     EPOCH_ATTRIBUTE,
     EVENTS_TOPIC,
@@ -28,6 +29,7 @@ from libacli.core.room_update import (
     RECONNECTING,
     WELL,
     Caption,
+    CaptionPart,
     NoAgent,
     RoomUpdate,
     Unreadable,
@@ -343,16 +345,25 @@ def announced(number: int, text: str, **changes: str) -> dict[str, str]:
     return {"lk.segment_id": segment_id, TEXT_ATTRIBUTE: text, SIGNATURE_ATTRIBUTE: auth} | changes
 
 
+def part(number: int, text: str, offset_ms: int | None = None, *, is_over: bool = False) -> CaptionPart:
+    return CaptionPart("u1", number, text, offset_ms, is_over)
+
+
 async def test_a_segment_that_says_at_its_head_what_it_is_comes_at_once_and_with_those_before(
     house: House,
 ) -> None:
     async with house.followed(with_captions=True) as updates:
         await take(updates, 2)
         house.speak("One ", 5.0, "two. ", **announced(1, "One two. "))
-        assert await take(updates, 1) == [Caption("u1", "One two. ")]
+        assert await take(updates, 2) == [Caption("u1", "One two. "), part(1, "One two. ")]
         await asyncio.sleep(6.0)
-        house.speak("Three.", **announced(2, "Three."))
-        assert await take(updates, 1) == [Caption("u1", "One two. Three.")]
+        assert await take(updates, 1) == [part(1, "One two. ", is_over=True)]
+        house.speak("Three.", **announced(2, "Three.", **{AT_ATTRIBUTE: "700"}))
+        assert await take(updates, 3) == [
+            Caption("u1", "One two. Three."),
+            part(2, "Three.", 700),
+            part(2, "Three.", 700, is_over=True),
+        ]
         await asyncio.sleep(1.0)
         house.tell(DONE)
         assert await take(updates, 1) == [DONE]
@@ -363,21 +374,22 @@ async def test_where_a_segment_was_cut_off_less_of_it_is_left(house: House) -> N
         await take(updates, 2)
         head = announced(1, "One two. ")
         house.speak("One ", 1.0, **head)
-        assert await take(updates, 1) == [Caption("u1", "One two. ")]
+        assert await take(updates, 2) == [Caption("u1", "One two. "), part(1, "One two. ")]
         reader = house.room.readers[-1]
         assert reader.info.attributes
         reader.info.attributes[SIGNATURE_ATTRIBUTE] = signature(segment_id="u1/1", text="One ")
-        assert await take(updates, 1) == [Caption("u1", "One ")]
+        assert await take(updates, 2) == [Caption("u1", "One "), part(1, "One ", is_over=True)]
 
 
 async def test_a_head_that_was_copied_or_changed_adds_nothing(house: House) -> None:
     async with house.followed(with_captions=True) as updates:
         await take(updates, 2)
         house.speak("One ", 5.0, "two. ", **announced(1, "One two. "))
-        assert await take(updates, 1) == [Caption("u1", "One two. ")]
+        assert await take(updates, 2) == [Caption("u1", "One two. "), part(1, "One two. ")]
         house.speak("Forged.", **announced(1, "One two. "))
         house.speak("Forged.", **announced(2, "Forged.", **{TEXT_ATTRIBUTE: "Other words."}))
         house.speak("Forged.", **announced(2, "Forged.", **{"lk.segment_id": "u1/3"}))
+        assert await take(updates, 1) == [part(1, "One two. ", is_over=True)]
         assert await is_silent(updates)
 
 
