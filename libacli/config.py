@@ -350,6 +350,10 @@ class Settings(BaseSettings):
     serve_origins: Words = Field(
         default=(), description="Other websites whose pages may call the HTTP API: https://example.org"
     )
+    serve_embed: Words = Field(
+        default=(),
+        description="Websites that may show the page in a frame: https://example.org, https://*.example.org",
+    )
     serve_public_url: str = Field(
         default="", description="Address that others reach the page at, if it is not the one that is bound"
     )

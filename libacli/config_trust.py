@@ -125,6 +125,7 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "serve_port",
         "serve_keys",
         "serve_origins",
+        "serve_embed",
         "serve_public_url",
         "serve_trusted_proxies",
         "serve_tls_cert",
