@@ -92,8 +92,8 @@ class LoopbackHostMiddleware:
 class OriginCheckMiddleware:
     """Refuses what a page of another website would have done here.
 
-    It may lead its visitor here, by a link; it may not change, nor start, anything. A frame is a link too where
-    some website may embed the page: which one, the browser knows from the policy in the answer.
+    It may lead its visitor here, by a link; it may not change, nor start, anything. A frame is a link too
+    where some website may embed the page: which one, the browser knows from the policy in the answer.
     """
 
     def __init__(self, app: ASGIApp, allowed: tuple[str, ...], *, may_be_embedded: bool = False) -> None:

@@ -31,7 +31,7 @@ _ONLY_TLS = "max-age=31536000"
 
 
 def security_headers(settings: Settings, address: str) -> dict[str, str]:
-    """Those of a server that is reached at `address`. Raises ConfigError for what may embed it and is no origin."""
+    """Those of a server that is reached at `address`. Raises ConfigError for embedders that are none."""
     headers = _ALWAYS | {"Content-Security-Policy": _content_security_policy(settings)}
     if settings.serve_embed:  # this older header can name no website; a browser that knows no policy shows it
         del headers["X-Frame-Options"]

@@ -51,13 +51,15 @@ export function forgetAccess() {
  * What lets a stage in that is opened anew with a link that was used: kept for longer than its tab, as OBS and kiosks
  * are started again with the address that they were given.
  * @param {Access} access
+ * @returns {Access} the same
  */
 export function keepForStage(access) {
   try {
     localStorage.setItem(KEPT_AS, JSON.stringify(access));
   } catch {
-    storeAccess(access);
+    // a frame of another website may store nothing: it lasts as long as the frame then
   }
+  return access;
 }
 
 /** @returns {Access} */

@@ -45,7 +45,7 @@ async function enter() {
   if (address.code) {
     const session = await untilAnswered(() => api.redeemCode(address.code), [401, 403, 422]);
     address.code = "";
-    if (session) keepForStage({ ...noAccess(), bearer: session.session, room: session.room });
+    if (session) return keepForStage({ ...noAccess(), bearer: session.session, room: session.room });
   }
   const found = [keptForStage(), loadAccess()].filter((one) => one.bearer);
   return found.find((one) => !address.room || !one.room || one.room === address.room) ?? null;
