@@ -104,7 +104,7 @@ async def is_shown(page: Page, address: str, by: str) -> bool:
     await page.goto(f"{by}/?{address}")
     frame = page.frames[1]
     await frame.wait_for_load_state()
-    return await frame.evaluate("location.protocol") == "http:"
+    return bool(await frame.evaluate("location.protocol === 'http:'"))
 
 
 @pytest.mark.parametrize("path", ["/", "/?view=stage"])
