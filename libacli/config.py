@@ -340,6 +340,19 @@ class Settings(BaseSettings):
         default=500.0, gt=0, description="The same for T2 to TA: from the sink until it can be heard"
     )
 
+    prices_currency: str = Field(
+        default="USD",
+        pattern="^[A-Z]{3}$",
+        description="What prices are in; no vendor's price is built in: see `liba metrics summary --cost`",
+    )
+    prices_voices: Table = Field(
+        default={},
+        description="By model, model/voice or provider: AMOUNT per 1M chars, per 1000 chars or per minute",
+    )
+    prices_avatar: str = Field(
+        default="", max_length=64, description="Of avatar time: 0.37 per minute; empty: nobody knows"
+    )
+
     serve_host: str = Field(
         default="127.0.0.1", min_length=1, description="Address to bind; another one than loopback needs keys"
     )
