@@ -395,6 +395,11 @@ class Settings(BaseSettings):
     serve_tls_cert: Path | None = Field(default=None, description="Certificate chain (PEM), to speak HTTPS")
     serve_tls_key: Path | None = Field(default=None, description="Its private key (PEM)")
 
+    record_url: SecretStr | None = Field(
+        default=None,
+        description="Where `liba record` without a file sends to: rtmp://, rtmps:// or srt://, with its key",
+    )
+
     redis_url: SecretStr | None = Field(
         default=None,
         description="Redis that several machines share: redis://, rediss://, unix://; without, each is alone",

@@ -133,6 +133,7 @@ _FIELDS: Mapping[Trust, tuple[str, ...]] = {
         "serve_trusted_proxies",
         "serve_tls_cert",
         "serve_tls_key",
+        "record_url",
         "redis_prefix",
         "say_journal",
         "log_level",

@@ -71,8 +71,12 @@ class Recorder:
         *,
         audio_only: bool = False,
         tell: Callable[[str], None] = logger.info,
+        writer: FileWriter | None = None,
     ) -> None:
-        """`path` becomes an MP4 file, or WAV when `audio_only`; `tell` gets what a user may want to know."""
+        """`path` becomes an MP4 file, or WAV when `audio_only`; `tell` gets what a user may want to know.
+
+        With a `writer` of its own it goes where that writes, which is called `path`.
+        """
         self.speech_s = 0.0
         """Seconds in which there was sound."""
 
@@ -83,7 +87,7 @@ class Recorder:
         self._path = path
         self._audio_only = audio_only
         self._tell = tell
-        self._writer = FileWriter(path, WavFile if audio_only else Mp4File)
+        self._writer = writer or FileWriter(path, WavFile if audio_only else Mp4File)
         self._ended = asyncio.Event()
         self._events: asyncio.Queue[_Event | None] = asyncio.Queue()
         self._mixer: Mixer | None = None
