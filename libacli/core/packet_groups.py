@@ -55,14 +55,11 @@ class PacketGroups(Generic[Packet]):
         return packet
 
     def begin_anew(self) -> None:
-        """Somebody begins to look, who has nothing: of a group that was begun nothing is of use."""
-        while len(self._groups) > 1:
-            self._drop_oldest()
-        self._drop_oldest()
+        """Somebody begins to look, who has nothing: of groups that were begun before nothing is of use."""
+        self._groups.clear()
+        self._bytes, self._is_open = 0, False
 
     def _drop_oldest(self) -> None:
-        if not self._groups:
-            return
         oldest = self._groups.popleft()
         self._bytes -= sum(map(self._size_of, oldest))
         self.dropped += 1
