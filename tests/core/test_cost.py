@@ -124,7 +124,7 @@ def test_no_price_is_built_in_but_that_what_runs_on_this_machine_is_free() -> No
 
 def test_what_was_kept_costs_nothing_and_needs_no_price() -> None:
     found = bill([one(cached=True, chars=100, asked_chars=0, asked_ms=0.0)], [], Prices())
-    assert (found.whole.cached, found.whole.chars, found.whole.total) == (1, 0, 0)
+    assert (found.whole.cached, found.whole.chars, found.whole.total) == (1, 0, Decimal(0))
     assert found.whole.without_price == set()
 
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from fractions import Fraction
 from multiprocessing.connection import Connection
+from typing import Any
 
 import av
 from av.audio.codeccontext import AudioCodecContext
@@ -144,7 +145,7 @@ class _PictureEncoder:
         return [_piece(packet, is_picture=True) for packet in self._encoder.encode(frame)]
 
 
-def _piece(packet: Packet, *, is_picture: bool) -> Piece:
+def _piece(packet: Packet[Any], *, is_picture: bool) -> Piece:
     return Piece(bytes(packet), packet.pts or 0, packet.dts or 0, packet.is_keyframe, is_picture)
 
 
