@@ -117,22 +117,20 @@ def summary(
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
-    """Percentiles of what the agents of this machine have spoken, or what it has cost.
-
-    No price is built in: set what your vendors ask of you. These are examples, and nobody's prices:
-
-    \b
-    [prices]
-    currency = "EUR"
-    avatar = "0.50 per minute"
-    [prices.voices]                               # model/voice goes before model, and that before provider
-    "gpt-4o-mini-tts" = "0.02 per minute"         # of sound
-    "livekit:elevenlabs" = "100 per 1M chars"     # or per 1000 chars
+    """Percentiles, or the cost, of what this machine has spoken.
 
     \b
     liba metrics summary --since 24h --by route --by voice
     liba metrics summary --assert 'd01.p95<900' --assert 'total.count>=20'
     liba metrics summary --cost --since 30d --by key --csv
+
+    No price is built in: set what your vendors ask of you, in the table
+    prices of liba.toml. Examples, and nobody's prices:
+
+    \b
+    [prices]
+    avatar = "0.50 per minute"
+    voices = {"tts-1" = "20 per 1M chars"}   # by model, model/voice, provider
     """
     from libacli.cli.runs.metrics_summary import Selection, summarise_store
     from libacli.errors import UsageError

@@ -43,7 +43,7 @@ def record(
     api_secret: ApiSecret = None,
     config: ConfigFile = None,
 ) -> None:
-    """Record a room's speaker, picture and sound, until Ctrl-C, or send it to a live service as it happens.
+    """Record a room's speaker to a file, or to a live service.
 
     It begins with the first sound or picture of an agent. Ctrl-C is the usual end: the file is completed and
     the exit code is 0; it is 5 when no agent published anything, and then there is no file.
