@@ -343,6 +343,19 @@ class Settings(BaseSettings):
         default=500.0, gt=0, description="The same for T2 to TA: from the sink until it can be heard"
     )
 
+    prices_currency: str = Field(
+        default="USD",
+        pattern="^[A-Z]{3}$",
+        description="What prices are in; no vendor's price is built in: see `liba metrics summary --cost`",
+    )
+    prices_voices: Table = Field(
+        default={},
+        description="By model, model/voice or provider: AMOUNT per 1M chars, per 1000 chars or per minute",
+    )
+    prices_avatar: str = Field(
+        default="", max_length=64, description="Of avatar time: 0.37 per minute; empty: nobody knows"
+    )
+
     serve_host: str = Field(
         default="127.0.0.1", min_length=1, description="Address to bind; another one than loopback needs keys"
     )
@@ -352,6 +365,10 @@ class Settings(BaseSettings):
     )
     serve_origins: Words = Field(
         default=(), description="Other websites whose pages may call the HTTP API: https://example.org"
+    )
+    serve_embed: Words = Field(
+        default=(),
+        description="Websites that may show the page in a frame: https://example.org, https://*.example.org",
     )
     serve_public_url: str = Field(
         default="", description="Address that others reach the page at, if it is not the one that is bound"
@@ -384,6 +401,11 @@ class Settings(BaseSettings):
     )
     serve_tls_cert: Path | None = Field(default=None, description="Certificate chain (PEM), to speak HTTPS")
     serve_tls_key: Path | None = Field(default=None, description="Its private key (PEM)")
+
+    record_url: SecretStr | None = Field(
+        default=None,
+        description="Where `liba record` without a file sends to: rtmp://, rtmps:// or srt://, with its key",
+    )
 
     redis_url: SecretStr | None = Field(
         default=None,

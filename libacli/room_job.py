@@ -15,6 +15,8 @@ from livekit.agents import AutoSubscribe, JobContext, JobExecutorType, JobProces
 
 from libacli.config import Settings
 from libacli.core.acquaintance import Acquaintances
+from libacli.core.avatar_time import LOCAL
+from libacli.edges.avatars.policy import is_local_avatar
 from libacli.edges.journal.choose import check_journal
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.background import in_background
@@ -90,8 +92,8 @@ class RoomJobs:
         if not await job.is_leader():
             job.leave("already_running")
             return
-        voice = context.proc.userdata["voice"]
-        parts = assemble(self.settings, context.room, voice, meters=self._meters(), known=self._known)
+        voice, room = context.proc.userdata["voice"], context.room.name
+        parts = assemble(self.settings, context.room, voice, meters=self._meters(room), known=self._known)
         agent = self._agents[context.job.id] = HeldOpen(self._agent(parts, job))
         if context.proc.executor_type == JobExecutorType.PROCESS:
             _obey_signals(context, agent)
@@ -115,12 +117,18 @@ class RoomJobs:
         async with in_background(*signs), agent_in_room(parts, job):
             yield
 
-    def _meters(self) -> list[Meter]:
+    def _meters(self, room: str) -> list[Meter]:
         settings = self.settings
         meters: list[Meter] = [RoomMeter(self.metrics_socket)] if self.metrics_socket else []
         if settings.metrics_store:
-            kept = {"keep_days": settings.metrics_keep_days, "keep_mb": settings.metrics_keep_mb}
-            meters.append(MetricsStore(metrics_path(), **kept))
+            store = MetricsStore(
+                metrics_path(),
+                keep_days=settings.metrics_keep_days,
+                keep_mb=settings.metrics_keep_mb,
+                room=room,
+                vendor=LOCAL if is_local_avatar(settings) else "tavus",
+            )
+            meters.append(store)
         return meters
 
 

@@ -24,12 +24,14 @@ KEYS = {
     "LIBA_SERVE_OWNER_KEY": "canary-owner-key-0123456789",
     "LIBA_REDIS_URL": "canary-redis-password-0123456789",
     "LIBA_SAY_JOURNAL_KEY": "canary-journal-key-0123456789",
+    "LIBA_RECORD_URL": "canary-stream-key-0123456789",
 }
 KEY_VARIABLES = KEYS | {
     "OPENAI_HEADERS": f"x-gateway-key={KEYS['OPENAI_HEADERS']}",
     "OPENAI_QUERY": f"code={KEYS['OPENAI_QUERY']}",
     "LIBA_VOICE_OPTIONS": json.dumps({"livekit:elevenlabs": {"api_key": KEYS["LIBA_VOICE_OPTIONS"]}}),
     "LIBA_REDIS_URL": f"redis://user:{KEYS['LIBA_REDIS_URL']}@127.0.0.1:9/0",
+    "LIBA_RECORD_URL": f"rtmp://127.0.0.1:9/app/{KEYS['LIBA_RECORD_URL']}",
 }
 """As an environment has them."""
 

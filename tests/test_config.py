@@ -386,6 +386,7 @@ def test_no_secret_is_in_any_representation(sources: Sources) -> None:
         "LIVEKIT_E2EE_KEY",
         "LIBA_REDIS_URL",
         "LIBA_SAY_JOURNAL_KEY",
+        "LIBA_RECORD_URL",
     }
     assert secrets.keys() == named | others
 

@@ -61,6 +61,8 @@ ATTEMPTS: dict[str, Any] = {
     "serve_port": 9999,
     "serve_keys": ["evil:" + "0" * 64],
     "serve_origins": ["https://evil.example"],
+    "record_url": "rtmp://evil.example/app/key",
+    "serve_embed": ["https://evil.example"],
     "serve_public_url": "https://evil.example",
     "serve_trusted_proxies": ["203.0.113.0/24"],
     "serve_mcp": True,

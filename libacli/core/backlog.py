@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.asked import Asked
 from libacli.core.audio import FRAME_MS, frames_of, is_audible
 from libacli.core.event import Report
 from libacli.core.lifecycle import FINAL_STATES, State, check_move
@@ -82,6 +83,12 @@ class Utterance:
     account: str = ""
     """Who pays for it."""
 
+    asked_chars: int = 0
+    """Characters that the voice was asked for so far, those included that it had to be asked for again."""
+
+    asked_s: float = 0.0
+    """Seconds of sound that it made of them."""
+
     is_owners: bool = False
     """The owner has it said, and no guest."""
 
@@ -152,6 +159,10 @@ class Utterance:
         if self.is_over:
             self.ended_at = now
         return True
+
+    def asked(self) -> Asked:
+        """What it has cost so far, and whom."""
+        return Asked(self.account, self.asked_chars, round(self.asked_s * 1000, 2))
 
     def report(self) -> Report:
         """What may be told to anybody in the room: no spoken text."""

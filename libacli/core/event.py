@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from libacli.core.asked import NOTHING_ASKED, Asked
 from libacli.core.lifecycle import State
 from libacli.core.members import (
     Reader,
@@ -166,6 +167,9 @@ class Event:
 
     trace: TraceContext = UNTRACED
     """Where the caller has it in a trace of his own: for meters, the room is not told."""
+
+    asked: Asked = NOTHING_ASKED
+    """What it has cost, for meters too."""
 
     def encode(self) -> dict[str, Any]:
         return {**self.facts.encode(), "t0": self.t0, **self.report.encode()}

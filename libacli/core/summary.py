@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,12 +15,23 @@ from libacli.core.route import route_word
 from libacli.core.threshold import STATISTICS
 from libacli.core.utterance_record import UtteranceRecord
 
+_OF_ANOTHER = re.compile(r"key \S+ for (.+)", re.DOTALL)
+
+
+def payer(record: UtteranceRecord) -> str:
+    """Who asked for it: the name of an HTTP key or session, else the LiveKit key, or the participant."""
+    if found := _OF_ANOTHER.fullmatch(record.account):
+        return found[1]
+    return record.account.removesuffix(f" in {record.room}") or "unknown"
+
+
 KEYS: Mapping[str, Callable[[UtteranceRecord], str]] = {
     "route": lambda record: route_word(record.route, "none"),
     "voice": lambda record: record.voice or "none",
     "provider": lambda record: record.provider or "none",
     "model": lambda record: record.model or "none",
     "room": lambda record: record.room,
+    "key": payer,
     "day": lambda record: datetime.fromtimestamp(record.t0, UTC).date().isoformat(),
     "outcome": lambda record: record.outcome,
 }

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from libacli.core.asked import Asked
 from libacli.core.event import REPORT_READERS, AgentFacts, Event, Report
 from libacli.core.lifecycle import OUTCOMES, State
-from libacli.core.members import Reader, read_amount, read_members, read_state, read_text
+from libacli.core.members import Reader, read_amount, read_count, read_members, read_state, read_text
 from libacli.core.route import RouteName, route_word
 from libacli.errors import RefusedError
 
@@ -74,6 +75,11 @@ class UtteranceRecord:
     d2a: float | None = None
     d23: float | None = None
     total: float | None = None
+    account: str = ""
+    """Who asked for it; see `Asked`, as for the two that follow."""
+
+    asked_chars: int = 0
+    asked_ms: float = 0.0
 
     @classmethod
     def of(cls, event: Event) -> UtteranceRecord:
@@ -84,13 +90,14 @@ class UtteranceRecord:
         told = {name: getattr(facts, name) for name in _FACTS} | {
             name: getattr(report, name) for name in _REPORTED
         }
-        return cls(report.id, event.t0, report.state, **told)
+        return cls(report.id, event.t0, report.state, **told, **_asked_of(event))
 
     def event(self) -> Event:
         """The event that it was made of, as far as it was kept."""
         facts = AgentFacts(self.room, self.agent, self.model, epoch=self.epoch)
         kept = {name: getattr(self, name) for name in _REPORTED}
-        return Event(facts, Report(self.id, self.outcome, **kept), self.t0)
+        asked = Asked(self.account, self.asked_chars, self.asked_ms)
+        return Event(facts, Report(self.id, self.outcome, **kept), self.t0, asked=asked)
 
     @classmethod
     def read(cls, members: Mapping[str, Any]) -> UtteranceRecord:
@@ -111,8 +118,13 @@ def members_of(event: Event) -> dict[str, Any]:
     told = {name: getattr(facts, name) for name in _FACTS} | {
         name: getattr(report, name) for name in _REPORTED
     }
-    known = {"id": report.id, "t0": event.t0, "outcome": report.state, **told}
+    known = {"id": report.id, "t0": event.t0, "outcome": report.state, **told, **_asked_of(event)}
     return {name: known[name] for name in _RECORD} | {"route": route_word(report.route)}
+
+
+def _asked_of(event: Event) -> dict[str, Any]:
+    asked = event.asked
+    return {"account": asked.account, "asked_chars": asked.chars, "asked_ms": asked.ms}
 
 
 _FACTS = ("room", "agent", "epoch", "model")
@@ -124,4 +136,7 @@ _RECORD: Mapping[str, Reader] = {
     "t0": read_amount,
     "outcome": read_state,
     **{name: REPORT_READERS[name] for name in _REPORTED},
+    "account": read_text,
+    "asked_chars": read_count,
+    "asked_ms": read_amount,
 }

@@ -51,7 +51,7 @@ class Announcer:
         t0 = round(self._wall_clock(utterance.timeline.t0), 3)
         facts = self.facts()
         facts = replace(facts, model=utterance.model or facts.model)
-        self._hand_out(Event(facts, utterance.report(), t0, utterance.request.trace))
+        self._hand_out(Event(facts, utterance.report(), t0, utterance.request.trace, utterance.asked()))
 
     def announce_rejection(self, rejection: Rejection) -> None:
         """Tells that a request was not taken."""

@@ -35,7 +35,8 @@ class Reading:
     The first request is made at once. Requests are tasks of `tasks`; what they raise is raised by `pcm`.
     What `known` tells of the voice decides how much is asked for at a time, and when; it learns from what
     comes. `on_ask` is called with the number of characters each time that the voice is asked for more,
-    `on_take` when the first piece of a chunk is about to be played, and `on_last_request` when nothing more
+    `on_take` when the first piece of a chunk is about to be played,
+    `on_sound` with the seconds of each piece that the voice has made, and `on_last_request` when nothing more
     is to be asked for, and it is time to ask for the next utterance. `is_at_once`: each text of the script is
     asked for as a whole, as from a voice that remembers it. A script of one text is kept when all of it was
     taken, if the voice remembers what it says.
@@ -53,6 +54,7 @@ class Reading:
         on_ask: Callable[[int], None] = lambda chars: None,
         on_last_request: Callable[[], None] = lambda: None,
         on_take: Callable[[Take], None] = lambda take: None,
+        on_sound: Callable[[float], None] = lambda seconds: None,
         is_at_once: bool = False,
     ) -> None:
         self.first_pcm_at: float | None = None
@@ -85,6 +87,7 @@ class Reading:
         self._known = known
         self._on_ask = on_ask
         self._on_take = on_take
+        self._on_sound = on_sound
         self._on_last_request = on_last_request
         self._keeping = Keeping(script[0]) if len(script) == 1 and isinstance(script[0], str) else None
         self._requests: list[Request] = []
@@ -287,6 +290,8 @@ class Reading:
         async with aclosing(self._voice.synthesize(request.chunk.text, self._style, request.take)) as stream:
             async for piece in stream:
                 is_new = not request.has_sounded
+                if not request.take.is_cached:
+                    self._on_sound(duration_s(len(piece)))
                 await request.put(piece)
                 if is_new and request.has_sounded:
                     self._ask_if_due()

@@ -383,7 +383,11 @@ class Speaker:
 
         def on_ask(chars: int) -> None:
             if not is_at_once:  # what is remembered costs nothing
+                utterance.asked_chars += chars
                 self._on_ask(utterance, chars)
+
+        def on_sound(seconds: float) -> None:
+            utterance.asked_s += seconds
 
         with about(uid=utterance.id):
             return Reading(
@@ -396,6 +400,7 @@ class Speaker:
                 on_ask=on_ask,
                 on_last_request=self._look_ahead,
                 on_take=lambda take: _note(utterance, take),
+                on_sound=on_sound,
                 is_at_once=is_at_once,
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Literal
 from urllib.parse import quote
 
 import segno
@@ -58,6 +59,9 @@ class ShareLinkBody(BaseModel):
     can_say: bool = Field(default=False, description="Whether it may speak, or only watch")
     can_control: bool = Field(
         default=False, description="Whether it may stop, interrupt, and go before others"
+    )
+    view: Literal["page", "stage"] = Field(
+        default="page", description="The whole page, or the picture alone: for OBS and kiosks"
     )
 
 
@@ -118,7 +122,8 @@ async def post_link(
     if body.can_control:
         caller.check_can_control()
     room = caller.room_or(services.settings.say_room, body.room)
-    url = f"{services.address}/#room={quote(room, safe='')}"
+    view = "?view=stage" if body.view == "stage" else ""
+    url = f"{services.address}/{view}#room={quote(room, safe='')}"
     valid_for_s = CODE_VALID_S
     if services.authenticator.needs_key:
         code = await services.sessions.new_code(

@@ -52,7 +52,8 @@ def add_middleware(
     is_local_only = host_is_loopback and not settings.serve_keys
     origins = [_origin(url) for url in settings.serve_origins]
     app.add_middleware(RequestBodyMiddleware)
-    app.add_middleware(OriginCheckMiddleware, allowed=(_origin(address), *origins))
+    own = (_origin(address), *origins)
+    app.add_middleware(OriginCheckMiddleware, allowed=own, may_be_embedded=bool(settings.serve_embed))
     if origins:
         app.add_middleware(
             CORSMiddleware,
@@ -91,12 +92,14 @@ class LoopbackHostMiddleware:
 class OriginCheckMiddleware:
     """Refuses what a page of another website would have done here.
 
-    It may lead its visitor here, by a link; it may not change, nor start, anything.
+    It may lead its visitor here, by a link; it may not change, nor start, anything. A frame is a link too
+    where some website may embed the page: which one, the browser knows from the policy in the answer.
     """
 
-    def __init__(self, app: ASGIApp, allowed: tuple[str, ...]) -> None:
+    def __init__(self, app: ASGIApp, allowed: tuple[str, ...], *, may_be_embedded: bool = False) -> None:
         self._app = app
         self._allowed = allowed
+        self._links = ("document", "iframe") if may_be_embedded else ("document",)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self._is_foreign(scope["method"], Headers(scope=scope)):
@@ -114,7 +117,7 @@ class OriginCheckMiddleware:
         origin = headers.get("origin", "").lower()
         if origin in self._allowed:
             return False
-        if method in _SAFE_METHODS and headers.get("sec-fetch-dest") == "document":  # a link
+        if method in _SAFE_METHODS and headers.get("sec-fetch-dest") in self._links:
             return False
         # Not the scheme: behind a proxy that speaks TLS only the browser knows it.
         own = headers.get("host", "").lower()

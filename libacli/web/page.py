@@ -66,7 +66,8 @@ def add_files(app: FastAPI, *, files: Path = STATIC) -> None:
     mimetypes.add_type("text/javascript", ".mjs")  # some systems do not know it, and no browser runs it then
 
     @app.get("/", include_in_schema=False)
-    async def index_page() -> FileResponse:
-        return FileResponse(files / "index.html", headers=_REVALIDATED)
+    async def index_page(view: str = "") -> FileResponse:
+        name = "stage_view.html" if view == "stage" else "index.html"
+        return FileResponse(files / name, headers=_REVALIDATED)
 
     app.mount("/static", _PageFiles(directory=files))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from libacli.config import LiveKitCredentials, Settings
+from libacli.errors import ConfigError
 
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
@@ -19,13 +21,20 @@ _ALWAYS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "X-Frame-Options": "DENY",
 }
+_NO_FRAME = "'none'"
+_HOST = r"[a-z0-9-]+(?:\.[a-z0-9-]+)*"
+_EMBEDDER = re.compile(rf"(?:https?://{_HOST}|https://\*\.[a-z0-9-]+(?:\.[a-z0-9-]+)+)(?::[0-9]{{1,5}})?")
+"""An origin as the policy takes it: https://www.w3.org/TR/CSP3/#framework-directive-source-list"""
+
 _ONLY_TLS = "max-age=31536000"
 """A year, the least that lists of such websites take: https://hstspreload.org"""
 
 
 def security_headers(settings: Settings, address: str) -> dict[str, str]:
-    """Those of a server that is reached at `address`."""
+    """Those of a server that is reached at `address`. Raises ConfigError for embedders that are none."""
     headers = _ALWAYS | {"Content-Security-Policy": _content_security_policy(settings)}
+    if settings.serve_embed:  # this older header can name no website; a browser that knows no policy shows it
+        del headers["X-Frame-Options"]
     if address.startswith("https:"):
         headers["Strict-Transport-Security"] = _ONLY_TLS
     return headers
@@ -70,9 +79,21 @@ def _content_security_policy(settings: Settings) -> str:
             "manifest-src 'self'",
             "base-uri 'none'",
             "form-action 'none'",
-            "frame-ancestors 'none'",
+            f"frame-ancestors {_frame_ancestors(settings)}",
         )
     )
+
+
+def _frame_ancestors(settings: Settings) -> str:
+    """The websites whose pages may show this one in a frame."""
+    embedders = [origin.lower() for origin in settings.serve_embed]
+    for origin in embedders:
+        if not _EMBEDDER.fullmatch(origin):
+            raise ConfigError(
+                f"serve.embed: {origin!r} is not the origin of a website",
+                hint="list origins, without a path: https://example.org, http://localhost:3000 or https://*.example.org",
+            )
+    return " ".join(embedders) or _NO_FRAME
 
 
 def _livekit_sources(url: str) -> str:

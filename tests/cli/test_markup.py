@@ -41,7 +41,7 @@ RECORD = UtteranceRecord(
 )
 TOLD = (
     "id", "reason", "room", "agent", "epoch", "route_reason", "voice", "model", "provider", "voice_reason",
-    "t3_source",
+    "t3_source", "account",
 )  # fmt: skip
 """The fields of a record that hold what others wrote."""
 

@@ -27,6 +27,7 @@ from tests.live.conftest import Shell, wait_for_line
 from tests.live.visiting import AGENT, ROOM, Served, Visit, beside, fresh_context, serving
 from tests.live.wire import Wire
 from tests.livekit_hooks import entering
+from tests.web.test_stage_view import SEEN
 
 pytestmark = pytest.mark.live
 
@@ -550,6 +551,36 @@ async def test_without_livekit_client_it_says_so_and_speaks_still(browser: Brows
         await one.says(LINE)
         await expect(one.captions).to_contain_text("The quick brown fox", timeout=SPEAK_S * 1000)
         await expect(one.rows).to_have_count(1, timeout=SPEAK_S * 1000)
+
+
+async def test_a_stage_has_the_picture_the_sound_and_captions_and_nothing_else(
+    visit: Open, served: Served
+) -> None:
+    stage = f"{served.url}/?view=stage&captions=1#room={ROOM}"
+    async with visit(state="live") as page, visit(stage, state="on") as one:
+        await one.sees(25)
+        assert await one.page.evaluate(SEEN) == ["stage-video"]
+        assert await axe(one.page) == []
+        ear = await Ear.of(one.page)
+        await page.says(LINE)
+        await ear.hear()
+        await expect(one.page.locator("#caption")).to_have_text(LINE, timeout=SPEAK_S * 1000)
+        assert await one.page.evaluate(SEEN) == ["stage-video", "captions", "caption"]
+        assert await axe(one.page) == []
+        await expect(one.page.locator("#captions")).to_be_hidden()
+        assert one.complaints == []
+
+
+async def test_a_stage_whose_sound_is_blocked_has_one_small_button_that_goes_with_any_click(
+    served: Served,
+) -> None:
+    async with chromium(sound_needs_a_gesture=True) as strict, fresh_context(strict) as context:
+        one = Visit(await context.new_page())
+        async with sound_refused(one.page):
+            await one.page.goto(f"{served.url}/?view=stage#room={ROOM}")
+        await expect(one.button("Click for sound")).to_be_visible()
+        await one.page.mouse.click(5, 5)
+        await expect(one.button("Click for sound")).to_be_hidden()
 
 
 async def test_a_code_leaves_the_address_bar_and_no_secret_goes_into_an_address(

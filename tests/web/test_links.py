@@ -57,6 +57,14 @@ async def test_a_link_carries_its_code_where_no_server_and_no_log_sees_it(client
     assert answer.headers["cache-control"] == "no-store"
 
 
+async def test_a_link_to_the_picture_alone_lets_in_by_the_same_code(client: httpx2.AsyncClient) -> None:
+    answer = await client.post("/api/link", json={"room": "lobby", "view": "stage"}, headers=BY_KEY)
+    address = urlsplit(answer.json()["url"])
+    assert (address.path, address.query) == ("/", "view=stage")
+    await redeem(client, parse_qs(address.fragment)["code"][0])
+    assert (await client.post("/api/link", json={"view": "x"}, headers=BY_KEY)).status_code == 422
+
+
 async def test_a_link_is_drawn_too_without_scripts_and_without_a_word_of_its_code(
     client: httpx2.AsyncClient,
 ) -> None:

@@ -453,3 +453,58 @@ async def test_only_the_viewer_of_the_api_may_write_styles(client: httpx2.AsyncC
 
 async def test_what_is_served_by_tls_is_asked_for_by_tls_alone(public: httpx2.AsyncClient) -> None:
     assert (await public.get("/healthz")).headers["strict-transport-security"] == "max-age=31536000"
+
+
+EMBEDDERS = ("https://Example.org", "https://*.example.net", "http://localhost:3000")
+
+
+async def test_websites_that_may_embed_it_are_named_and_the_older_header_that_can_name_none_is_gone(
+    gateway: FakeGateway,
+) -> None:
+    async with connected(make_app(Settings(serve_embed=EMBEDDERS), gateway)) as client:
+        for path in ("/", "/?view=stage", "/nothing", "/docs"):
+            answer = await client.get(path)
+            assert policy(answer)["frame-ancestors"] == " ".join(EMBEDDERS).lower()
+            assert "x-frame-options" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *(
+            "*",
+            "'self'",
+            "example.org",
+            "https:",
+            "https://",
+            "https://*",
+            "https://*.org",
+            "http://*.example.org",
+        ),
+        *(
+            "https://example.org/",
+            "https://example.org/page",
+            "https://a b",
+            "https://a; script-src *",
+            "file:///x",
+        ),
+        *("https://a\r\nX: y", "https://example.org:port", "https://user@example.org", "ws://example.org"),
+    ],
+)
+async def test_what_is_no_origin_of_a_website_may_not_be_listed_to_embed_it(
+    gateway: FakeGateway, origin: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"serve\.embed") as caught:
+        make_app(Settings(serve_embed=("https://example.org", origin)), gateway)
+    assert "https://example.org" in caught.value.hint
+
+
+@pytest.mark.parametrize(("embed", "status"), [((), 403), (("https://example.org",), 200)])
+async def test_a_frame_is_answered_where_some_website_may_embed_it_and_changes_nothing(
+    gateway: FakeGateway, embed: tuple[str, ...], status: int
+) -> None:
+    frame = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "iframe", "Sec-Fetch-Mode": "navigate"}
+    async with connected(make_app(Settings(serve_embed=embed), gateway)) as client:
+        assert (await client.get("/?view=stage", headers=frame)).status_code == status
+        assert (await client.post("/api/say", json=SAY, headers=frame)).status_code == 403
+    assert not gateway.agents

@@ -74,6 +74,16 @@ async def test_what_a_browser_has_already_is_not_sent_again(client: httpx2.Async
 
 
 @pytest.mark.parametrize(
+    ("query", "title"),
+    [("view=stage", "liba stage"), ("view=page", "liba"), ("view=../x", "liba"), ("", "liba")],
+)
+async def test_the_picture_alone_is_a_page_of_its_own(
+    client: httpx2.AsyncClient, query: str, title: str
+) -> None:
+    assert f"<title>{title}</title>" in (await client.get(f"/?{query}")).text
+
+
+@pytest.mark.parametrize(
     "path", ["/static/", "/static/none.js", "/static/../app.py", "/static/%2e%2e/app.py", "/static/vendor"]
 )
 async def test_nothing_but_the_files_of_the_page_is_served(client: httpx2.AsyncClient, path: str) -> None:

@@ -649,3 +649,34 @@ async def test_where_the_browser_stores_nothing_it_is_told_and_nothing_breaks(pa
         False,
         {"bearer": "", "room": "", "canSay": True, "canControl": True},
     ]
+
+
+# The stage
+
+
+@pytest.mark.parametrize(
+    ("asked", "background", "wrong"),
+    [
+        ("", "transparent", 0),
+        ("background=transparent", "transparent", 0),
+        ("background=black", "black", 0),
+        ("background=%2300B140", "#00b140", 0),
+        ("background=00b140", "#00b140", 0),
+        ("background=%230f0", "#0f0", 0),
+        ("background=%2300b14", "transparent", 1),
+        ("background=url(https://evil.example/x)", "transparent", 1),
+        ("background=red;opacity:0", "transparent", 1),
+        ("fit=stretch&captions=yes", "transparent", 2),
+    ],
+)
+async def test_a_stage_takes_from_its_address_what_means_something(
+    page: Page, asked: str, background: str, wrong: int
+) -> None:
+    found = await run(page, "stage_options.js", "return m.stageOptions(given);", f"?view=stage&{asked}")
+    assert (found["background"], len(found["wrong"])) == (background, wrong)
+    assert (found["fit"], found["hasCaptions"]) == ("contain", False)
+
+
+async def test_a_stage_fills_its_frame_and_has_captions_where_that_is_asked_for(page: Page) -> None:
+    found = await run(page, "stage_options.js", "return m.stageOptions('?fit=cover&captions=1');")
+    assert found == {"background": "transparent", "fit": "cover", "hasCaptions": True, "wrong": []}

@@ -34,6 +34,7 @@ class Key(enum.StrEnum):
     voice = "voice"
     model = "model"
     room = "room"
+    key = "key"
     provider = "provider"
     day = "day"
     outcome = "outcome"
@@ -109,22 +110,43 @@ def summary(
         list[str] | None,
         typer.Option("--assert", help="End with code 10 unless it holds: 'd01.p95<900'; may be repeated"),
     ] = None,
+    cost: Annotated[
+        bool, typer.Option("--cost", help="What it has cost, by the prices that are set, and by day at first")
+    ] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="With --cost: print CSV")] = False,
     as_json: AsJson = False,
+    config: ConfigFile = None,
 ) -> None:
-    """Percentiles of what the agents of this machine have spoken.
+    """Percentiles, or the cost, of what this machine has spoken.
 
     \b
     liba metrics summary --since 24h --by route --by voice
     liba metrics summary --assert 'd01.p95<900' --assert 'total.count>=20'
+    liba metrics summary --cost --since 30d --by key --csv
+
+    No price is built in: set what your vendors ask of you, in the table
+    prices of liba.toml. Examples, and nobody's prices:
+
+    \b
+    [prices]
+    avatar = "0.50 per minute"
+    voices = {"tts-1" = "20 per 1M chars"}   # by model, model/voice, provider
     """
     from libacli.cli.runs.metrics_summary import Selection, summarise_store
+    from libacli.errors import UsageError
 
-    summarise_store(
-        Selection.read(room=room, route=route, since=since, until=until),
-        by=[str(key) for key in by or [Key.route]],
-        conditions=conditions or [],
-        as_json=as_json,
-    )
+    if as_csv and not cost:
+        raise UsageError("--csv goes with --cost", hint="liba metrics export prints the records as CSV")
+    if cost and (conditions or (as_csv and as_json)):
+        raise UsageError("--cost takes no --assert, and is printed as --csv or --json, not both")
+    selection = Selection.read(room=room, route=route, since=since, until=until)
+    keys = [str(key) for key in by or [Key.day if cost else Key.route]]
+    if cost:
+        from libacli.cli.runs.metrics_cost import show_cost
+
+        show_cost(settings_from(config).settings, selection, by=keys, as_csv=as_csv, as_json=as_json)
+        return
+    summarise_store(selection, by=keys, conditions=conditions or [], as_json=as_json)
 
 
 @app.command()

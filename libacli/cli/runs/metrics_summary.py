@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from typing import Any
 from libacli.cli.options import seconds
 from libacli.cli.output import output, printable
 from libacli.cli.runs.thresholds import check_thresholds, read_thresholds
+from libacli.core.avatar_time import AvatarTime
 from libacli.core.route import ROUTE_WORDS, route_word
 from libacli.core.summary import summarise
 from libacli.core.timeline import DURATIONS
@@ -49,6 +51,19 @@ class Selection:
             None if since is None else _moment(since),
             None if until is None else _moment(until),
         )
+
+    def avatar_times(self) -> Iterator[tuple[AvatarTime, float]]:
+        """When avatars were there, and for how many seconds of this time; none on another route."""
+        from libacli.edges.metrics.reader import MetricsReader
+        from libacli.edges.metrics.store import metrics_path
+
+        if self.route == route_word("track"):
+            return
+        since = -math.inf if self.since is None else self.since
+        until = math.inf if self.until is None else self.until
+        with MetricsReader(metrics_path()) as reader:
+            for one in reader.avatar_times(since=self.since, until=self.until, room=self.room):
+                yield one, one.seconds_in(since, until)
 
     def records(self) -> Iterator[UtteranceRecord]:
         """Those of the store, oldest first. Raises ConfigError when the store cannot be read."""
@@ -87,6 +102,11 @@ def export_store(selection: Selection, format: str, to: Path | None) -> None:
 
 def _write_csv(records: Iterator[UtteranceRecord], write: Callable[[str], Any]) -> None:
     names = [field.name for field in fields(UtteranceRecord)]
+    write_rows(names, (list(record.encode().values()) for record in records), write)
+
+
+def write_rows(names: Sequence[str], rows: Iterable[Sequence[Any]], write: Callable[[str], Any]) -> None:
+    """Writes CSV that a spreadsheet may open, line by line."""
     line = io.StringIO()
     writer = csv.writer(line, lineterminator="\n")
 
@@ -97,8 +117,8 @@ def _write_csv(records: Iterator[UtteranceRecord], write: Callable[[str], Any]) 
         line.truncate()
 
     put(names)
-    for record in records:
-        put(list(record.encode().values()))
+    for row in rows:
+        put(row)
 
 
 def _cell(value: Any) -> Any:

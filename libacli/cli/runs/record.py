@@ -22,8 +22,10 @@ from libacli.edges.livekit.encryption import EncryptionWatch
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import check_name, listener_token
 from libacli.edges.viewer.caption_listener import CaptionListener
-from libacli.edges.viewer.file_writer import check_space
+from libacli.edges.viewer.file_writer import FileWriter, check_space
+from libacli.edges.viewer.live_stream import LiveStream
 from libacli.edges.viewer.recorder import Recorder
+from libacli.edges.viewer.stream_target import StreamTarget
 from libacli.errors import LibaError, NoAgentError, UnreachableError
 
 _SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
@@ -49,6 +51,11 @@ class RecordRun:
     """Of the agent whose captions are believed; they may be signed with `previous`, too."""
 
     previous: LiveKitCredentials | None = None
+
+    target: StreamTarget | None = None
+    """Where it is sent to as it happens, instead of to a file; `path` is then what may be told of it."""
+
+    _stream: LiveStream | None = field(default=None, init=False)
     _recorder: Recorder | None = field(default=None, init=False)
 
     def run(self) -> None:
@@ -67,7 +74,10 @@ class RecordRun:
         if not output.verbose:  # the SDK tells of every attempt to reconnect; the recorder tells it once
             logging.getLogger("livekit").setLevel(logging.CRITICAL)
         check_name("room", self.room)
-        check_space(self.path)
+        if self.target:
+            self.target.check()
+        else:
+            check_space(self.path)
         identity = f"liba-recorder-{os.urandom(3).hex()}"
         token = listener_token(self.credentials, room=self.room, identity=identity)
         room, key = rtc.Room(), self.credentials.e2ee_key
@@ -78,10 +88,8 @@ class RecordRun:
             joined(room, self.credentials.ws_url, token, auto_subscribe=False, e2ee_key=key),
         ):
             until = f"for {self.for_s} s, or until Ctrl-C" if self.for_s else "Ctrl-C ends it"
-            output.status(f"record   room {self.room!r} to {self.path}; {until}")
-            self._recorder = Recorder(
-                room, self.path, audio_only=self.audio_only, tell=output.status, captions=track
-            )
+            output.status(f"record   room {self.room!r} to {self._place}; {until}")
+            self._recorder = self._make_recorder(room, track)
             try:
                 ended = await self._record_until_end(self._recorder)
             finally:
@@ -95,7 +103,7 @@ class RecordRun:
         output.status(f"ended    {ended}")
         if ended == _LOST:
             raise UnreachableError(
-                f"the connection to LiveKit was lost; what came before is in {self.path}",
+                f"the connection to LiveKit was lost; what came before is in {self._place}",
                 hint="check the network and the server",
             )
 
@@ -117,6 +125,26 @@ class RecordRun:
         except OSError as error:
             raise LibaError(f"cannot write {path}: {error.strerror}", hint="choose another place") from error
         output.status(f"captions {len(cues)} in {path}" if cues else f"captions none came; {path} is empty")
+
+    @property
+    def _place(self) -> str:
+        return self.target.shown if self.target else str(self.path)
+
+    def _make_recorder(self, room: rtc.Room, track: CaptionTrack) -> Recorder:
+        writer = FileWriter(self.path, self._begin_stream, least_free_bytes=0) if self.target else None
+        return Recorder(
+            room,
+            self.path,
+            audio_only=self.audio_only,
+            tell=output.status,
+            captions=track,
+            writer=writer,
+        )
+
+    def _begin_stream(self, path: Path) -> LiveStream:
+        assert self.target
+        self._stream = LiveStream(self.target, audio_only=self.audio_only, tell=output.status)
+        return self._stream
 
     async def _record_until_end(self, recorder: Recorder) -> str:
         """Records; returns what ended it."""
@@ -145,22 +173,35 @@ class RecordRun:
         if self.as_json:
             output.json(
                 {
-                    "path": str(self.path),
+                    "path": self._place,
                     "seconds": round(recorder.seconds, 3),
                     "frames": recorder.frames,
                     "width": recorder.width,
                     "height": recorder.height,
                     "speech_s": round(recorder.speech_s, 3),
+                    **self._sent(),
                 }
             )
         else:
             pictures = f"{recorder.frames} pictures of {recorder.width}x{recorder.height}, "
             output.result(
-                f"{self.path}  {recorder.seconds:.1f} s, {pictures if recorder.frames else ''}"
+                f"{self._place}  {recorder.seconds:.1f} s, {pictures if recorder.frames else ''}"
                 f"{recorder.speech_s:.1f} s of sound"
+            )
+        if self._stream and not self._stream.connections:
+            output.status(f"nothing was sent: {self._place} never took the stream")
+        elif self._stream and self._stream.dropped_groups:
+            output.status(
+                f"{self._stream.dropped_groups} groups of pictures were left out: the line was slow, or gone"
             )
         if recorder.dropped:
             output.status(f"{recorder.dropped} pictures were left out: the encoder could not keep up")
+
+    def _sent(self) -> dict[str, int]:
+        """What became of a stream."""
+        if not self._stream:
+            return {}
+        return {"connections": self._stream.connections, "groups_left_out": self._stream.dropped_groups}
 
 
 def _why_disconnected(recorder: Recorder) -> str:

@@ -10,6 +10,7 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from libacli.core.avatar_time import AvatarTime
 from libacli.core.route import route_of
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.schema import D01, FIELDS, connect, explaining, version
@@ -72,6 +73,22 @@ class MetricsReader:
             position, record = page[-1]
             last = (record.t0, position)
 
+    def avatar_times(
+        self, *, since: float | None = None, until: float | None = None, room: str = ""
+    ) -> list[AvatarTime]:
+        """When avatars were there, as far as that reaches into this time; in the order in which they came."""
+        begin, end = -math.inf if since is None else since, math.inf if until is None else until
+        with self._lock, explaining(self._path):
+            connection = self._open()
+            if connection is None or not self._has_avatar_times(connection):
+                return []
+            rows = connection.execute(
+                "SELECT began, ended, seconds, room, vendor FROM avatar_time "
+                "WHERE ended >= ? AND began < ? AND (? = '' OR room = ?) ORDER BY began",
+                (begin, end, room, room),
+            )
+            return [AvatarTime(*row) for row in rows]
+
     def latest(self, count: int, *, room: str = "") -> list[tuple[int, UtteranceRecord]]:
         """The `count` records that were written last, with their positions, the oldest of them first."""
         return self._select("TRUE ORDER BY position DESC", (), room, max(count, 0))[::-1]
@@ -102,7 +119,13 @@ class MetricsReader:
         known = dict(zip(self._columns, members, strict=True))
         known |= {name: bool(known[name]) for name in _FLAGS if name in known}
         known["route"] = route_of(known["route"])
+        if "asked_chars" not in known and known.get("provider") and not known.get("cached"):  # an older store
+            known |= {"asked_chars": known["chars"], "asked_ms": known["speech_ms"]}
         return UtteranceRecord(**known)
+
+    def _has_avatar_times(self, connection: Connection) -> bool:
+        """A store of an older liba has none."""
+        return bool(connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'avatar_time'").fetchall())
 
     def _open(self) -> Connection | None:
         """None as long as there is no table to read from."""

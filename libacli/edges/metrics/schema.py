@@ -58,6 +58,22 @@ MIGRATIONS = (
     # d01 counted from the request, and counts from the line's turn now.
     "UPDATE record SET d01 = MAX(0, d01 - COALESCE(waited, 0)) WHERE d01 IS NOT NULL",
     "ALTER TABLE record ADD COLUMN resumed INTEGER NOT NULL DEFAULT 0",
+    # What was asked of the voice before this was counted: the text, once, unless it was kept.
+    """
+    ALTER TABLE record ADD COLUMN account TEXT NOT NULL DEFAULT '';
+    ALTER TABLE record ADD COLUMN asked_chars INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE record ADD COLUMN asked_ms REAL NOT NULL DEFAULT 0;
+    UPDATE record SET asked_chars = chars, asked_ms = speech_ms WHERE NOT cached AND provider <> '';
+    CREATE TABLE avatar_time (
+        life TEXT NOT NULL,
+        began REAL NOT NULL,
+        ended REAL NOT NULL,
+        seconds REAL NOT NULL,
+        room TEXT NOT NULL,
+        vendor TEXT NOT NULL,
+        PRIMARY KEY (life, began)
+    )
+    """,
 )
 """What makes version n of the schema from version n-1; `PRAGMA user_version` is n.
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import time
+import uuid
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from libacli.core.avatar_time import AvatarTime
 from libacli.core.trace_context import UNTRACED, TraceContext
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.meter import Meter
@@ -43,6 +46,17 @@ _PRUNING_S = 0.5
 _CHUNK = 50
 """Rows in one transaction: others wait no longer than it takes."""
 
+_AVATAR_EVERY_S = 60.0
+"""How much avatar time may wait until there is something else to write: so much a crash costs."""
+
+_COUNT_AVATAR = """
+    INSERT INTO avatar_time (life, began, ended, seconds, room, vendor) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (life, began)
+    DO UPDATE SET ended = MAX(ended, excluded.ended), seconds = MAX(seconds, excluded.seconds)
+"""
+"""Written again, or late, it counts once."""
+
+_FORGET_AVATAR = "DELETE FROM avatar_time WHERE ended < strftime('%s', 'now') - ?"
 _INSERT = f"INSERT OR IGNORE INTO record ({', '.join(FIELDS)}) VALUES ({', '.join('?' * len(FIELDS))})"
 _OLDEST = "DELETE FROM record WHERE position IN (SELECT position FROM record {where} ORDER BY t0 LIMIT ?)"
 _FORGET_OLDEST = _OLDEST.format(where="")
@@ -56,12 +70,32 @@ class MetricsStore(Meter):
     once that it works again. A file that is not ours, or is of a newer liba, is left as it is.
     """
 
-    def __init__(self, path: Path, *, keep_days: int, keep_mb: int) -> None:
-        """Records older than `keep_days` are forgotten, and the oldest of more than `keep_mb` megabytes."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        keep_days: int,
+        keep_mb: int,
+        room: str = "",
+        vendor: str = "",
+        clock: Callable[[], float] = time.time,  # noqa: TID251 - as all times of records
+    ) -> None:
+        """Records older than `keep_days` are forgotten, and the oldest of more than `keep_mb` megabytes.
+
+        `room` is whose avatar time is told, `vendor` whose avatar it is.
+        """
         self._path = path
         self._keep_days = keep_days
         self._keep_mb = keep_mb
         self._waiting: deque[UtteranceRecord] = deque()
+        self._no_avatar = AvatarTime(-math.inf, -math.inf, 0.0, room, vendor)
+        self._avatar = self._no_avatar
+        self._avatar_times: dict[float, AvatarTime] = {}
+        """What is not written yet, by when it began."""
+
+        self._avatar_untold_s = 0.0
+        self._life = uuid.uuid4().hex
+        self._clock = clock
         self._lost = 0
         self._is_failing = False
         self._added = asyncio.Event()
@@ -76,6 +110,18 @@ class MetricsStore(Meter):
         self._waiting.append(record)
         self._drop_excess()
         self._added.set()
+
+    def avatar_seconds(self, seconds: float) -> None:
+        """An avatar was there for so much longer; 0: there is none."""
+        if seconds <= 0:
+            self._avatar = self._no_avatar
+            return
+        self._avatar = self._avatar.after(seconds, self._clock())
+        if len(self._avatar_times) < _WAITING_LIMIT:
+            self._avatar_times[self._avatar.began] = self._avatar
+        self._avatar_untold_s += seconds
+        if self._avatar_untold_s >= _AVATAR_EVERY_S:
+            self._added.set()
 
     async def run(self) -> None:
         """Writes what is added, and goes on through every trouble, until cancelled. Owns no thread or file.
@@ -101,7 +147,7 @@ class MetricsStore(Meter):
         Needs no `run`, and may be called after it has ended.
         """
         async with self._writing:
-            if self._waiting:
+            if self._waiting or self._avatar_times:
                 await self._write()
 
     async def aclose(self) -> None:
@@ -109,13 +155,16 @@ class MetricsStore(Meter):
         await self.flush()
 
     async def _write(self) -> bool:
-        batch = list(self._waiting)
+        batch, avatar_times = list(self._waiting), self._avatar_times
         self._waiting.clear()
+        self._avatar_times, self._avatar_untold_s = {}, 0.0
+        avatar_rows = [_avatar_row(self._life, one) for one in avatar_times.values()]
         try:
-            await asyncio.to_thread(_write, self._path, batch, self._keep_days, self._keep_mb)
+            await asyncio.to_thread(_write, self._path, batch, avatar_rows, self._keep_days, self._keep_mb)
         except BaseException as error:
             # A thread cannot be cancelled: it may yet write what will be written again. That counts once.
             self._waiting.extendleft(reversed(batch))
+            self._avatar_times = avatar_times | self._avatar_times
             self._drop_excess()
             if not isinstance(error, Exception):
                 raise
@@ -147,7 +196,12 @@ class MetricsStore(Meter):
         self._is_failing = trouble is not None
 
 
-def _write(path: Path, records: Sequence[UtteranceRecord], keep_days: int, keep_mb: int) -> None:
+_Row = tuple[object, ...]
+
+
+def _write(
+    path: Path, records: Sequence[UtteranceRecord], avatar_rows: Sequence[_Row], keep_days: int, keep_mb: int
+) -> None:
     """Adds records to the file, for a thread. Raises LibaError, with a part of them written perhaps."""
     import sqlite3
 
@@ -157,6 +211,7 @@ def _write(path: Path, records: Sequence[UtteranceRecord], keep_days: int, keep_
         while True:
             try:
                 with closing(_open(path, max(0.1, deadline - time.monotonic()))) as connection:
+                    _count_avatar(connection, avatar_rows, keep_days)
                     return _insert(connection, records, keep_days, keep_mb)
             except sqlite3.OperationalError as error:
                 # In some states SQLite does not wait by itself, as when two begin the file at once.
@@ -191,6 +246,14 @@ def _begin(path: Path) -> None:
             os.link(new, path)
     finally:
         new.unlink()
+
+
+def _count_avatar(connection: Connection, rows: Sequence[_Row], keep_days: int) -> None:
+    if rows:
+        with connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(_COUNT_AVATAR, rows)
+            connection.execute(_FORGET_AVATAR, (keep_days * 86_400,))
 
 
 def _insert(connection: Connection, records: Sequence[UtteranceRecord], keep_days: int, keep_mb: int) -> None:
@@ -229,6 +292,13 @@ def _number(connection: Connection, pragma: str) -> int:
 
 def _row(record: UtteranceRecord) -> list[object]:
     members = record.encode()
-    values = (members[name] for name in FIELDS)
-    # JSON can hold halves of characters, which cannot be stored.
-    return [value.encode(errors="replace").decode() if isinstance(value, str) else value for value in values]
+    return [_storable(members[name]) for name in FIELDS]
+
+
+def _avatar_row(life: str, one: AvatarTime) -> _Row:
+    return life, one.began, one.ended, one.seconds, _storable(one.room), one.vendor
+
+
+def _storable(value: object) -> object:
+    """JSON can hold halves of characters, which cannot be stored."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value

@@ -46,7 +46,7 @@ class FileWriter:
         *,
         least_free_bytes: int = _LEAST_FREE_BYTES,
     ) -> None:
-        """`kind` begins the file at `path`: `Mp4File` or `WavFile`."""
+        """`kind` begins the file at `path`: `Mp4File` or `WavFile`. `least_free_bytes` 0: on no disk."""
         self.sound_s = 0.0
         """Seconds of sound that are in the file."""
 
@@ -143,12 +143,16 @@ class FileWriter:
             return job
 
     def _open(self) -> MediaFile:
-        check_space(self._path, self._least_free_bytes)
+        self._check_space()
         return self._kind(self._path)
+
+    def _check_space(self) -> None:
+        if self._least_free_bytes:
+            check_space(self._path, self._least_free_bytes)
 
     def _write(self, file: MediaFile, job: bytes | tuple[Picture, float]) -> None:
         if isinstance(job, bytes):
-            check_space(self._path, self._least_free_bytes)
+            self._check_space()
             file.sound(job)
             self.sound_s += duration_s(len(job))
             return

@@ -181,7 +181,7 @@ class Mp4File:
                 width, height = picture.full_size
                 self._begin_again((max(2, width - width % 2), max(2, height - height % 2)))
             assert self._pictures is not None
-            frame = _frame_of(picture)
+            frame = frame_of(picture)
             if (frame.width, frame.height) != self.size:
                 frame = frame.reformat(*self.size, "yuv420p")
             frame.pts = self._last_pts = max(round(at_s * _VIDEO_CLOCK), self._last_pts + 1)
@@ -292,7 +292,8 @@ def _copy_sound(source: Path, container: OutputContainer, stream: AudioStream) -
                 container.mux(packet)
 
 
-def _frame_of(picture: Picture) -> av.VideoFrame:
+def frame_of(picture: Picture) -> av.VideoFrame:
+    """The picture as FFmpeg takes it."""
     frame = av.VideoFrame(picture.width, picture.height, "yuv420p")
     pixels = numpy.frombuffer(picture.i420, numpy.uint8)
     for plane in frame.planes:

@@ -73,10 +73,12 @@ class Recorder:
         audio_only: bool = False,
         tell: Callable[[str], None] = logger.info,
         captions: CaptionTrack | None = None,
+        writer: FileWriter | None = None,
     ) -> None:
         """`path` becomes an MP4 file, or WAV when `audio_only`; `tell` gets what a user may want to know.
 
-        `captions` hears what is recorded.
+        `captions` hears what is recorded. With a `writer` of its own it goes where that writes, which is
+        called `path`.
         """
         self.speech_s = 0.0
         """Seconds in which there was sound."""
@@ -89,7 +91,7 @@ class Recorder:
         self._audio_only = audio_only
         self._tell = tell
         self._captions = captions
-        self._writer = FileWriter(path, WavFile if audio_only else Mp4File)
+        self._writer = writer or FileWriter(path, WavFile if audio_only else Mp4File)
         self._ended = asyncio.Event()
         self._events: asyncio.Queue[_Event | None] = asyncio.Queue()
         self._mixer: Mixer | None = None

@@ -49,8 +49,8 @@ export class Api {
   move = (room, id, where) => this._call("POST", `${queueOf(room)}/${encodeURIComponent(id)}/move`, where);
   /** @param {boolean} isPaused */
   pause = (room, isPaused) => this._call("POST", `${queueOf(room)}/${isPaused ? "pause" : "resume"}`);
-  shareLink = (room, { canSay, canControl }) =>
-    this._call("POST", "api/link", { room, can_say: canSay, can_control: canControl });
+  shareLink = (room, { canSay, canControl, view }) =>
+    this._call("POST", "api/link", { room, can_say: canSay, can_control: canControl, view });
 
   /** @param {string} key kept over retries, it becomes the id */
   say = (key, body) => this._call("POST", "api/say", body, { "Idempotency-Key": key });

@@ -5,6 +5,7 @@ import { pause } from "./event_stream.js";
 const CLIENT = new URL("vendor/livekit-client.esm.mjs", import.meta.url).href;
 const WORKER = new URL("vendor/livekit-client.e2ee.worker.mjs", import.meta.url).href;
 const LONGEST_PAUSE_MS = 20_000; // as for events: both come back together
+const CAPTIONS = "lk.transcription";
 const HUSH_MS = 1000; // longer than what a browser has still to play of a line that was stopped
 
 /**
@@ -30,9 +31,11 @@ export class Media {
    * @param {HTMLElement} parts.sounds where audio elements go
    * @param {() => void} parts.onChange
    * @param {() => void} parts.onTracks pictures came or went
+   * @param {(text: string, isOver: boolean) => void} [parts.onCaption] a line, as far as it was said
    */
-  constructor({ joinToken, video, sounds, onChange, onTracks }) {
+  constructor({ joinToken, video, sounds, onChange, onTracks, onCaption }) {
     Object.assign(this, { _joinToken: joinToken, _video: video, _sounds: sounds, _onChange: onChange, _onTracks: onTracks });
+    this._onCaption = onCaption;
     this._pictures = [];
     this._room = null;
     [this._volume, this._isMuted] = [1, false];
@@ -91,6 +94,7 @@ export class Media {
     const room = await makeRoom(livekit, key, worker);
     const left = new Promise((resolve) => room.once(livekit.RoomEvent.Disconnected, resolve));
     this._listenTo(room, livekit.RoomEvent);
+    if (this._onCaption) room.registerTextStreamHandler(CAPTIONS, (reader, from) => this._readCaption(room, reader, from.identity));
     room.once(livekit.RoomEvent.SignalConnected, () => (isAnswered = true));
     this._room = room;
     const leave = () => room.disconnect();
@@ -119,6 +123,18 @@ export class Media {
       .on(events.Reconnecting, () => this._become("reconnecting", ""))
       .on(events.SignalReconnecting, () => this._become("reconnecting", ""))
       .on(events.Reconnected, () => this._become("on", ""));
+  }
+
+  /** Captions come in step with what is heard; those of an agent alone are believed, as its picture is. */
+  async _readCaption(room, reader, identity) {
+    if (!room.remoteParticipants.get(identity)?.isAgent) return;
+    let text = "";
+    try {
+      for await (const more of reader) this._onCaption((text += more), false);
+    } catch {
+      // its agent has left in the middle of it
+    }
+    this._onCaption(text, true);
   }
 
   _take(track) {

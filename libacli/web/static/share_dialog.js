@@ -3,6 +3,8 @@
 import { byId, copy, show, write } from "./dom.js";
 import { isLoopback } from "./media.js";
 
+const CHOICES = ["share-stage", "share-say", "share-control"];
+
 /** @param {{api: any, room: string, access: {canSay: boolean, canControl: boolean}}} parts */
 export function bindShareDialog({ api, room, access }) {
   const dialog = byId("share-dialog");
@@ -13,8 +15,9 @@ export function bindShareDialog({ api, room, access }) {
     show(byId("share-link"), false);
     write(byId("share-alert"), "");
     try {
-      const canSay = byId("share-say").checked;
-      showLink(await api.shareLink(room, { canSay, canControl: canSay && byId("share-control").checked }));
+      const canSay = byId("share-say").checked && !byId("share-stage").checked;
+      const view = byId("share-stage").checked ? "stage" : "page";
+      showLink(await api.shareLink(room, { canSay, canControl: canSay && byId("share-control").checked, view }));
     } catch (problem) {
       write(byId("share-alert"), problem.words ?? String(problem));
     }
@@ -27,17 +30,17 @@ export function bindShareDialog({ api, room, access }) {
     url.href = address;
     write(url, address);
     write(byId("share-text"), explain(address, needsCode, seconds));
-    show(byId("share-say-label"), needsCode && access.canSay);
-    show(byId("share-control-label"), needsCode && access.canControl && byId("share-say").checked);
+    show(byId("share-say-label"), needsCode && access.canSay && !byId("share-stage").checked);
+    show(byId("share-control-label"), needsCode && access.canControl && byId("share-say").checked && !byId("share-stage").checked);
     show(byId("share-link"), true);
   }
 
   byId("share").addEventListener("click", () => {
-    byId("share-say").checked = byId("share-control").checked = false;
+    for (const choice of CHOICES) byId(choice).checked = false;
     dialog.showModal();
     load();
   });
-  for (const right of ["share-say", "share-control"]) byId(right).addEventListener("change", load);
+  for (const choice of CHOICES) byId(choice).addEventListener("change", load);
   byId("share-close").addEventListener("click", () => dialog.close());
   byId("share-copy").addEventListener("click", () => copy(byId("share-copy"), url.href));
   dialog.addEventListener("click", (event) => {

@@ -230,3 +230,114 @@ def _environment() -> dict[str, str]:
     import os
 
     return dict(os.environ)
+
+
+PRICES = {
+    "LIBA_PRICES_CURRENCY": "EUR",
+    "LIBA_PRICES_VOICES": '{"m1": "15 per 1M chars"}',
+    "LIBA_PRICES_AVATAR": "0.50 per minute",
+}
+
+
+@pytest.fixture
+def spent(bare_shell: Shell, fill: Fill, tmp_path: Path) -> Shell:
+    """A shell whose store has 1000 characters each for laptop and phone, some kept, and 2 min of avatar."""
+    asked = replace(ONE, provider="speech", asked_chars=500, asked_ms=30_000.0)
+    fill(
+        replace(asked, id=f"u{number}", account=f"key K for {'laptop' if number < 2 else 'phone'}")
+        for number in range(4)
+    )
+    fill([replace(ONE, id="kept", provider="speech", cached=True, account="key K for phone")])
+
+    async def stay() -> None:
+        store = MetricsStore(
+            tmp_path / "state" / "liba" / "metrics.db",
+            keep_days=3650,
+            keep_mb=64,
+            room="demo",
+            vendor="tavus",
+            clock=lambda: NOON + 120,
+        )
+        store.avatar_seconds(120.0)
+        await store.flush()
+
+    asyncio.run(stay())
+    return bare_shell
+
+
+def test_without_prices_the_cost_says_which_settings_would_tell_it(spent: Shell) -> None:
+    ended = spent.run("metrics", "summary", "--cost")
+    assert ended.code == 0
+    assert ended.stdout.count("no price") == 3
+    assert "set prices.avatar (per minute) and prices.voices with 'm1'" in ended.stderr
+    assert "2,000" in ended.stdout
+
+
+def test_the_cost_is_told_by_who_asked_and_the_avatars_is_nobodys(spent: Shell) -> None:
+    spent.env.update(PRICES)
+    told = spent.run("metrics", "summary", "--cost", "--by", "key", "--json").json
+    assert (told["voices"], told["avatar"], told["total"]) == ("0.030000000", "1.000000000", "1.030000000")
+    assert (told["currency"], told["cached"], told["without_price"]) == ("EUR", 1, [])
+    groups = {one["key"]: (one["total"], one["avatar_min"]) for one in told["groups"]}
+    assert groups == {
+        "laptop": ("0.015000000", 0.0),
+        "phone": ("0.015000000", 0.0),
+        "avatar time": ("1.000000000", 2.0),
+    }
+
+
+def test_the_cost_by_room_and_day_has_the_avatars_in_it(spent: Shell) -> None:
+    spent.env.update(PRICES)
+    ended = spent.run("metrics", "summary", "--cost", "--by", "room", "--by", "day")
+    row = ended.stdout.splitlines()[1].split()
+    assert row == [
+        "demo",
+        "2026-11-22",
+        "5",
+        "2,000",
+        "2.0",
+        "min",
+        "2.0",
+        "min",
+        "0.0300",
+        "1.0000",
+        "1.0300",
+    ]
+    assert ended.stderr == ""
+
+
+def test_the_cost_of_a_part_of_the_time_has_that_part_of_the_avatars(spent: Shell) -> None:
+    spent.env.update(PRICES)
+    told = spent.run("metrics", "summary", "--cost", "--since", "2026-11-22T12:01:00+00:00", "--json").json
+    assert (told["utterances"], told["avatar"]) == (0, "0.500000000")
+    told = spent.run("metrics", "summary", "--cost", "--route", "fallback", "--json").json
+    assert told["avatar"] == "0.000000000"
+
+
+def test_the_cost_as_csv_has_a_line_for_each_group_and_no_sum(spent: Shell) -> None:
+    spent.env.update(PRICES)
+    rows = list(csv.DictReader(io.StringIO(spent.run("metrics", "summary", "--cost", "--csv").stdout)))
+    assert [(row["day"], row["currency"], row["total"]) for row in rows] == [
+        ("2026-11-22", "EUR", "1.030000000")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "code", "told"),
+    [
+        (["--csv"], {}, 2, "--csv goes with --cost"),
+        (["--cost", "--csv", "--json"], {}, 2, "not both"),
+        (["--cost", "--assert", "d01.p95<9"], {}, 2, "--cost takes no --assert"),
+        (["--cost"], {"LIBA_PRICES_AVATAR": "much"}, 3, "prices.avatar: 'much' is not a price"),
+        (["--cost"], {"LIBA_PRICES_AVATAR": "1 per 1M chars"}, 3, "prices.avatar is not for characters"),
+        (["--cost"], {"LIBA_PRICES_VOICES": '{"m1": "15"}'}, 3, "prices.voices, m1: '15' is not a price"),
+        (["--cost"], {"LIBA_PRICES_CURRENCY": "euros"}, 3, "prices.currency"),
+    ],
+)
+def test_what_makes_no_bill_is_one_line(
+    bare_shell: Shell, fill: Fill, arguments: list[str], environment: dict[str, str], code: int, told: str
+) -> None:
+    bare_shell.env.update(environment)
+    ended = bare_shell.run("metrics", "summary", *arguments)
+    assert ended.code == code
+    assert told in ended.stderr

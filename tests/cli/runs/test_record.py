@@ -28,7 +28,7 @@ def test_a_file_that_is_there_is_not_overwritten(shell: Shell, tmp_path: Path) -
         (("folder.mp4",), "is a folder"),
         (("out.mp4", "--for", "0s"), "1s at least"),
         (("out.mp4", "--for", "soon"), "not a duration"),
-        ((), "FILE"),
+        ((), "LIBA_RECORD_URL"),
     ],
 )
 def test_a_command_line_that_makes_no_sense_is_refused(
@@ -87,3 +87,22 @@ def test_missing_credentials_are_told(shell: Shell, tmp_path: Path) -> None:
     ended = shell.run("record", str(tmp_path / "out.mp4"), env={"LIVEKIT_API_SECRET": ""})
     assert ended.code == 3
     assert "LIVEKIT_API_SECRET" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "code", "words"),
+    [
+        ("rtmp:///app/canary-key", 2, "that is no address of a live stream"),
+        ("rtmp://host:x/canary-key", 2, "that is no address of a live stream"),
+        ("srt://host:9000?passphrase=canary-key", 3, "cannot send by srt"),
+        ("http://host/canary-key", 2, "that is no address of a live stream"),
+    ],
+)
+def test_a_stream_that_cannot_be_is_refused_at_once_and_its_key_is_not_told(
+    shell: Shell, url: str, code: int, words: str
+) -> None:
+    shell.env["LIBA_RECORD_URL"] = url
+    ended = shell.run("record")
+    assert ended.code == code
+    assert words in ended.stderr
+    assert "canary" not in ended.stderr + ended.stdout

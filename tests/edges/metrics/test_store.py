@@ -26,6 +26,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libacli.core.avatar_time import AvatarTime
 from libacli.core.lifecycle import OUTCOMES
 from libacli.core.route import RouteName
 from libacli.core.utterance_record import UtteranceRecord
@@ -777,3 +778,65 @@ async def test_a_reader_may_go_from_thread_to_thread(path: Path) -> None:
     await its.flush()
     with MetricsReader(path) as reader:
         assert reader.latest(1) == await asyncio.to_thread(reader.latest, 1)
+
+
+def test_avatar_time_is_kept_as_stretches_that_grow_and_is_counted_once(path: Path) -> None:
+    now = NOW - NOW % DAY_S
+
+    async def write() -> None:
+        its = MetricsStore(path, keep_days=30, keep_mb=64, room="demo", vendor="tavus", clock=lambda: now)
+        nonlocal now
+        for seconds in (5.0, 5.0, 0.0, 5.0):
+            now += 5.0
+            its.avatar_seconds(seconds)
+            await its.flush()
+            await its.flush()
+        other = MetricsStore(path, keep_days=30, keep_mb=64, room="hall", vendor="local", clock=lambda: now)
+        other.avatar_seconds(20.0)
+        await other.aclose()
+
+    asyncio.run(write())
+    begin = now - 20.0
+    first = AvatarTime(begin, begin + 10, 10.0, "demo", "tavus")
+    second = AvatarTime(begin + 15, now, 5.0, "demo", "tavus")
+    other = AvatarTime(now - 20.0, now, 20.0, "hall", "local")
+    with MetricsReader(path) as reader:
+        assert sorted(reader.avatar_times(), key=lambda one: (one.room, one.began)) == [first, second, other]
+        assert reader.avatar_times(room="demo", since=begin + 12) == [second]
+        assert reader.avatar_times(room="demo", until=begin + 12) == [first]
+
+
+async def test_avatar_time_that_cannot_be_written_waits_and_is_written_later(path: Path) -> None:
+    its = MetricsStore(path, keep_days=30, keep_mb=64, room="demo", vendor="tavus", clock=lambda: NOW)
+    path.parent.write_text("no folder")
+    its.avatar_seconds(5.0)
+    await its.flush()
+    path.parent.unlink()
+    its.avatar_seconds(5.0)
+    await its.flush()
+    with MetricsReader(path) as reader:
+        assert [one.seconds for one in reader.avatar_times()] == [10.0]
+
+
+def test_a_store_of_before_costs_were_counted_tells_what_they_were_about(path: Path) -> None:
+    path.parent.mkdir()
+    told = replace(ONE, chars=12, speech_ms=900.0, provider="speech")
+    with database(path) as connection:
+        for script in MIGRATIONS[:5]:
+            for statement in script.split(";"):
+                connection.execute(statement)
+        connection.execute("PRAGMA user_version = 5")
+        columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(record)")}
+        for record in (told, replace(told, id="kept", cached=True)):
+            members = {name: value for name, value in record.encode().items() if name in columns}
+            connection.execute(
+                f"INSERT INTO record ({', '.join(members)}) VALUES ({', '.join('?' * len(members))})",
+                list(members.values()),
+            )
+    for _ in ("as it is", "migrated"):
+        asked = {one.id: (one.asked_chars, one.asked_ms) for one in kept(path)}
+        assert asked["one"] == (12, 900.0)
+        assert asked["kept"] == (0, 0.0)
+        with MetricsReader(path) as reader:
+            assert reader.avatar_times() == []
+        put(path, several([1]))
