@@ -219,8 +219,10 @@ class Client:
         """
         if isinstance(sound, Path):
             sound = await asyncio.to_thread(self._prepared, sound)
-        known = {"id": id or uuid.uuid4().hex[:12], "timeout_s": timeout_s}
-        return await self._open.say_sound(self._room(room), sound, **known, **members)
+        utterance_id = id or uuid.uuid4().hex[:12]
+        return await self._open.say_sound(
+            self._room(room), sound, id=utterance_id, timeout_s=timeout_s, **members
+        )
 
     async def wait(
         self,

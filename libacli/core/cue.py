@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from libacli.core.given_sound import GivenSound
 from libacli.core.messages import read_say
 from libacli.errors import RefusedError
 
@@ -49,7 +50,10 @@ class Cue:
     """Path of a file with its sound, as the show has it."""
 
     captions: str = ""
-    """What is shown with `audio`."""
+    """What is shown with `audio`: words, or the path of a file .vtt or .srt."""
+
+    sound: GivenSound | None = None
+    """What is in the file `audio`; None: nobody has looked yet."""
 
     pause_s: float = 0.0
     """Silence, from the end of what is before it."""
@@ -68,6 +72,8 @@ class Cue:
     @property
     def members(self) -> dict[str, Any]:
         """What a say request of it holds besides text and id."""
+        if self.sound:  # no voice is asked
+            return {"sound": self.sound.encode(), **({"emotion": self.emotion} if self.emotion else {})}
         given = {name: getattr(self, name) for name in ("voice", "speed", "instructions", "emotion")}
         return {name: value for name, value in given.items() if value is not None}
 

@@ -64,9 +64,9 @@ def plan_show(cues: Sequence[Cue], *, room: str, start: int = 0, steps: bool = F
 
 
 def estimate_s(cue: Cue) -> float:
-    """About how long it takes, in seconds; of a sound that is given that is not known: 0."""
+    """About how long it takes, in seconds; a sound that nobody has looked at: 0."""
     if not cue.text:
-        return cue.pause_s
+        return cue.sound.seconds if cue.sound else cue.pause_s
     return sum(
         item.seconds if isinstance(item, Pause) else usual_s(item, cue.speed or 1.0)
         for item in read_script(cue.text)

@@ -34,6 +34,9 @@ class Readable(Protocol):
     held_s: float
 
     @property
+    def is_barren(self) -> bool: ...
+
+    @property
     def chunks(self) -> int: ...
 
     @property
@@ -84,6 +87,7 @@ class GivenReading:
         self.is_all_asked = False
         self.broke_off: VoiceError | None = None
         self.held_s = 0.0
+        self.is_barren = False  # nothing is asked for ahead of time
         self.chunks = 0
         self.passages = [
             Passage(cue.text, cue.start_ms / 1000, (cue.end_ms - cue.start_ms) / 1000, is_whole=True)

@@ -97,7 +97,10 @@ def test_a_cue_without_text_is_none_and_empty_lines_end_none(kind: SubtitleForma
     ("source", "expected"),
     [
         ("WEBVTT\n\n00:01.000 --> 00:02.000 align:start position:0%\nHi", [CaptionCue(1000, 2000, "Hi")]),
-        ("\ufeffWEBVTT - by somebody\r\n\r\nid\r\n00:01.5 --> 00:02.50\r\nHi", [CaptionCue(1500, 2500, "Hi")]),
+        (
+            "\ufeffWEBVTT - by somebody\r\n\r\nid\r\n00:01.5 --> 00:02.50\r\nHi",
+            [CaptionCue(1500, 2500, "Hi")],
+        ),
         (
             "WEBVTT\n\nSTYLE\n::cue { color: red }\n\nNOTE 00:00.000 --> 00:01.000\nno\n\n"
             "100:00:00.000 --> 100:00:01.000\nlate\n\n00:00.000 --> 00:01.000\n<v Ann>Hi <i.x>there</i> "

@@ -15,13 +15,14 @@ from pathlib import Path
 from libacli.cli.output import output
 from libacli.cli.runs.show_file import show_of, told_problems
 from libacli.cli.runs.show_player import Agent, ShowPlayer
+from libacli.cli.runs.show_sound import ShowSounds, SoundingAgent
 from libacli.cli.screens.play import ShowScreen, show_check, told_problem
 from libacli.config import Settings
 from libacli.core.cue import Cue, Problem
 from libacli.core.messages import MAX_TTL_MS, SayRequest, read_say
 from libacli.core.show import Show
 from libacli.core.show_plan import ShowPlan, Turn, plan_show
-from libacli.edges.livekit.agent_client import AgentClient, talking_to
+from libacli.edges.livekit.agent_client import talking_to
 from libacli.errors import LibaError, UsageError
 
 _REACH_TIMEOUT_S = 20.0
@@ -109,18 +110,23 @@ class PlayRun:
             raise _not_as_written(failures, played)
 
     def _show(self) -> Show:
-        return show_of(self.file, max_text_chars=self.settings.say_max_text_chars)
+        return show_of(self.file, self._sounds, max_text_chars=self.settings.say_max_text_chars)
+
+    @property
+    def _sounds(self) -> ShowSounds:
+        return ShowSounds(self.file.parent, self.settings.say_max_sound)
 
     def _plan(self, show: Show, start: int) -> ShowPlan:
         cues = [replace(cue, room=self.room) if self.room else cue for cue in show.cues]
         return plan_show(cues, room=self.settings.say_room, start=start, steps=self.steps)
 
-    async def _reach(self, plan: ShowPlan, stack: AsyncExitStack) -> dict[str, AgentClient]:
+    async def _reach(self, plan: ShowPlan, stack: AsyncExitStack) -> dict[str, SoundingAgent]:
         """The agents of all rooms that are spoken in, brought there where they are not."""
         agents = {}
         for room in sorted({turn.room for turn in plan.turns}):
-            agents[room] = await stack.enter_async_context(talking_to(self.settings, room))
-            await agents[room].reach(timeout_s=_REACH_TIMEOUT_S, on_wait=output.status)
+            client = await stack.enter_async_context(talking_to(self.settings, room))
+            await client.reach(timeout_s=_REACH_TIMEOUT_S, on_wait=output.status)
+            agents[room] = SoundingAgent(client, self._sounds, [turn.cue for turn in plan.turns])
         return agents
 
     def _go_on(self, place: tuple[int, Cue] | None) -> str:
@@ -151,12 +157,16 @@ class _Requests:
 
     def __call__(self, turn: Turn) -> SayRequest:
         """Raises RefusedError for a text that cannot be said."""
-        members = turn.cue.members | {
-            "text": turn.cue.text,
-            "id": f"{self.ids}-{turn.number}",
-            "ttl_ms": MAX_TTL_MS,
-            "hold": turn.is_held,
-        }
+        text = {} if turn.cue.sound else {"text": turn.cue.text}
+        members = (
+            turn.cue.members
+            | text
+            | {
+                "id": f"{self.ids}-{turn.number}",
+                "ttl_ms": MAX_TTL_MS,
+                "hold": turn.is_held,
+            }
+        )
         return read_say(members, max_text_chars=self.max_text_chars)
 
 

@@ -5,32 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from libacli.cli.runs.show_sound import ShowSounds
 from libacli.cli.runs.text_file import text_of
-from libacli.core.cue import Cue, Problem
+from libacli.core.cue import Problem
 from libacli.core.show import Show, read_show
 from libacli.errors import LibaError, RefusedError, UsageError
 
 
-def show_of(file: Path, *, max_text_chars: int) -> Show:
-    """What stands in it. Raises UsageError where it cannot be read, or is no kind of show."""
+def show_of(file: Path, sounds: ShowSounds, *, max_text_chars: int) -> Show:
+    """What stands in it, its sounds looked at. Raises UsageError where it is no kind of show."""
     show = read_show(file.name, text_of(file), max_text_chars=max_text_chars)
-    objections = [
-        Problem(cue.line, objection)
-        for cue in show.cues
-        if cue.audio and (objection := objection_to_sound(cue, file.parent))
-    ]
-    return replace(show, problems=tuple(sorted((*show.problems, *objections), key=lambda one: one.line)))
-
-
-def objection_to_sound(cue: Cue, folder: Path) -> str:
-    """Why the file that `cue.audio` names, seen from the show's `folder`, cannot be played; empty: it can."""
-    try:
-        is_there = (folder / cue.audio).is_file()
-    except OSError:
-        is_there = False
-    if not is_there:
-        return f"there is no file {cue.audio}"
-    return "given sound is not known to this version: leave audio out, or have it said as text"
+    cues, problems = [], list(show.problems)
+    for cue in show.cues:
+        try:
+            cues.append(replace(cue, sound=sounds.of(cue).given) if cue.audio else cue)
+        except (UsageError, RefusedError) as error:
+            problems.append(Problem(cue.line, str(error)))
+    return Show(tuple(cues), tuple(sorted(problems, key=lambda one: one.line)))
 
 
 def told_problems(file: Path, problems: tuple[Problem, ...]) -> LibaError:

@@ -54,8 +54,8 @@ def test_all_problems_are_told_with_their_lines_and_nothing_is_said(
     assert ended.code == 2
     assert [line.removeprefix(f"{file}:") for line in told[:4]] == [
         "1: unknown key vioce: did you mean voice?",
-        "2: there is no file gone.wav",
-        "3: given sound is not known to this version: leave audio out, or have it said as text",
+        f"2: cannot read {tmp_path / 'gone.wav'}: No such file or directory",
+        f"3: {tmp_path / 'there.wav'} is not a sound that can be read",
         "4: there is no letter or digit in the text",
     ]
     assert told[4].startswith(f"liba: {file}: 4 problems")
