@@ -286,7 +286,7 @@ class Client:
         return await self._ask(self._open.pause(self._room(room), False))
 
     async def next(self, id: str = "", *, room: str | None = None) -> NextAnswer:
-        """Gives the go-ahead to a line that is held, without an id to the one that is held longest.
+        """Gives the go-ahead to a line on standby, without an id to the one that is longest on standby.
 
         Raises RefusedError when there is none.
         """

@@ -29,7 +29,7 @@ class Acknowledgement:
     paused: bool = False
     """Nothing begins until the queue is resumed."""
 
-    held: bool = False
+    standby: bool = False
     """It begins when somebody gives the go-ahead."""
 
     def encode(self) -> dict[str, Any]:
@@ -40,7 +40,7 @@ class Acknowledgement:
             "position": self.position,
             "duplicate": self.duplicate,
             **({"paused": True} if self.paused else {}),
-            **({"held": True} if self.held else {}),
+            **({"standby": True} if self.standby else {}),
             **({} if self.journaled is None else {"journaled": self.journaled}),
         }
 
@@ -56,6 +56,6 @@ class Acknowledgement:
             }:
                 journaled = members.get("journaled")
                 known = journaled if isinstance(journaled, bool) else None
-                is_paused, is_held = (members.get(name) is True for name in ("paused", "held"))
-                return cls(utterance_id, position, duplicate, epoch, known, is_paused, is_held)
+                is_paused, is_on_standby = (members.get(name) is True for name in ("paused", "standby"))
+                return cls(utterance_id, position, duplicate, epoch, known, is_paused, is_on_standby)
         raise RefusedError("malformed", "it is no acknowledgement")

@@ -109,9 +109,9 @@ class Utterance:
         return self.request.id
 
     @property
-    def is_held(self) -> bool:
+    def is_on_standby(self) -> bool:
         """It waits for its go-ahead."""
-        return self.request.hold and self.state == "accepted"
+        return self.request.standby and self.state == "accepted"
 
     @property
     def speech_ms(self) -> float:
@@ -179,7 +179,7 @@ class Utterance:
             hedged=self.hedged,
             cached=self.cached,
             emotion=self.request.emotion or "",
-            held=self.is_held,
+            standby=self.is_on_standby,
             chunks=self.chunks,
             frames=self.frames,
             speech_ms=self.speech_ms,
@@ -198,7 +198,7 @@ class Backlog:
 
     One that is moved takes the priority of its new place, so that this holds on for whatever comes after it.
     While it is paused nothing is next, and what waits does not get older; it takes what comes all the same.
-    What is held has no place in that order before it is released, and does not get older either.
+    What is on standby has no place in that order before it is released, and does not get older either.
     Holds at most `limit` waiting ones, and where others have filled it a quarter more of the owner's.
     Remembers what became of an id for `memory_s` seconds after its end, so that a repeated request is
     answered and not spoken again; one that repeats the id alone, with something else to say, is refused.
@@ -209,18 +209,18 @@ class Backlog:
         self._memory_s = memory_s
         self._memory_count = memory_count
         self._waiting: list[Utterance] = []
-        self._held: list[Utterance] = []
+        self._standby: list[Utterance] = []
         self._known: OrderedDict[str, Utterance] = OrderedDict()
         self._closed = False
         self._paused_at: float | None = None
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._held)
+        return len(self._waiting) + len(self._standby)
 
     @property
     def waiting(self) -> list[Utterance]:
-        """Next one first; those that are held come last."""
-        return [*self._waiting, *self._held]
+        """Next one first; those on standby come last."""
+        return [*self._waiting, *self._standby]
 
     @property
     def is_paused(self) -> bool:
@@ -289,31 +289,31 @@ class Backlog:
         """Takes out the utterance that is next."""
         return self._waiting.pop(0) if self._waiting and not self.is_paused else None
 
-    def peek_held(self) -> Utterance | None:
+    def peek_standby(self) -> Utterance | None:
         """The utterance that waits for its go-ahead longest."""
-        return self._held[0] if self._held and not self.is_paused else None
+        return self._standby[0] if self._standby and not self.is_paused else None
 
     def release(self, utterance_id: str, now: float) -> tuple[Utterance, bool]:
-        """Gives a held one, the first one without an id, its place in the order; and whether it was held.
+        """Gives one on standby, without an id the first of them, its place in the order; and whether it was.
 
         Its time begins anew: it counts as accepted at `now`. Raises RefusedError where there is none.
         """
-        if not utterance_id and not self._held:
-            raise refusal("nothing_held", "no line waits for its go-ahead")
-        utterance = self._known.get(utterance_id) if utterance_id else self._held[0]
+        if not utterance_id and not self._standby:
+            raise refusal("nothing_on_standby", "no line waits for its go-ahead")
+        utterance = self._known.get(utterance_id) if utterance_id else self._standby[0]
         if utterance is None:
             raise refusal("unknown_utterance", "the agent knows of no utterance with this id")
-        if utterance not in self._held:
+        if utterance not in self._standby:
             return utterance, False
-        self._held.remove(utterance)
-        utterance.request = replace(utterance.request, hold=False)
+        self._standby.remove(utterance)
+        utterance.request = replace(utterance.request, standby=False)
         utterance.timeline, utterance.paused_s = Timeline(t0=now), 0.0
         self._put(utterance)
         return utterance, True
 
-    def clear_held(self, now: float, *, reason: str) -> list[Utterance]:
-        """Takes out all that are held; they are `interrupted`."""
-        return self._end(list(self._held), "interrupted", now, reason)
+    def clear_standby(self, now: float, *, reason: str) -> list[Utterance]:
+        """Takes out all on standby; they are `interrupted`."""
+        return self._end(list(self._standby), "interrupted", now, reason)
 
     def expire(self, now: float) -> list[Utterance]:
         """Takes out those that have waited longer than they are worth; they are `expired`."""
@@ -351,8 +351,8 @@ class Backlog:
         """
         moved = self.find_waiting(asked.id)
         place_of = self.find_waiting(asked.before) if asked.before else moved
-        if moved in self._held or place_of in self._held:
-            raise refusal("is_held", "a line that waits for its go-ahead has no place in the queue yet")
+        if moved in self._standby or place_of in self._standby:
+            raise refusal("on_standby", "a line that waits for its go-ahead has no place in the queue yet")
         others = [utterance for utterance in self._waiting if utterance is not moved]
         if asked.before == asked.id or not others:
             return self._waiting.index(moved)
@@ -390,8 +390,8 @@ class Backlog:
 
     def _put(self, utterance: Utterance) -> None:
         utterance.rank = -math.inf if utterance.resumed else -utterance.request.priority
-        if utterance.is_held:
-            self._held.append(utterance)
+        if utterance.is_on_standby:
+            self._standby.append(utterance)
         else:
             bisect.insort(self._waiting, utterance, key=lambda one: one.rank)
         self._known[utterance.id] = utterance
@@ -407,7 +407,7 @@ class Backlog:
         return ending
 
     def _take_out(self, utterance: Utterance) -> None:
-        (self._held if utterance in self._held else self._waiting).remove(utterance)
+        (self._standby if utterance in self._standby else self._waiting).remove(utterance)
 
     def _acknowledged(
         self, utterance: Utterance, speaking: Utterance | None, *, duplicate: bool = False
@@ -418,7 +418,7 @@ class Backlog:
             waiting.index(utterance) + (speaking is not None) if waits else 0,
             duplicate=duplicate,
             paused=waits and self.is_paused,
-            held=waits and utterance.is_held,
+            standby=waits and utterance.is_on_standby,
         )
 
     def _forget(self, now: float) -> None:

@@ -50,11 +50,11 @@ class Delivery:
         return bool(self.acknowledgement and self.acknowledgement.paused)
 
     @property
-    def is_held(self) -> bool:
+    def is_on_standby(self) -> bool:
         """It waits for its go-ahead, as far as the agent told."""
         if self.report is not None:
-            return self.report.get("held") is True
-        return bool(self.acknowledgement and self.acknowledgement.held)
+            return self.report.get("standby") is True
+        return bool(self.acknowledgement and self.acknowledgement.standby)
 
     def taken_over(self, epoch: str) -> Delivery:
         """The same, with the agent of that epoch from now on."""

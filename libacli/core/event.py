@@ -109,7 +109,7 @@ class Report:
     emotion: str = ""
     """What the avatar's face is to show with it; empty: nothing was asked for."""
 
-    held: bool = False
+    standby: bool = False
     """It waits for its go-ahead."""
 
     chunks: int = 0
@@ -327,7 +327,7 @@ REPORT_READERS: Mapping[str, Reader] = {
     **dict.fromkeys(("voice", "provider", "voice_reason"), read_text),
     **dict.fromkeys(("reworded", "hedged", "cached"), read_flag),
     "emotion": read_text,
-    "held": read_flag,
+    "standby": read_flag,
     "chunks": read_count,
     "frames": read_count,
     "speech_ms": read_amount,

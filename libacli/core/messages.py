@@ -53,7 +53,7 @@ class SayRequest:
     ttl_ms: int | None = None
     """Not worth saying if it had to wait longer than this, in milliseconds."""
 
-    hold: bool = False
+    standby: bool = False
     """Not to be said before somebody gives the go-ahead; until then it is made ready, and gets no older."""
 
     sound: GivenSound | None = None
@@ -149,9 +149,9 @@ def read_say(members: Mapping[str, Any], *, max_text_chars: int) -> SayRequest:
         return _with_sound(values)
     if "text" not in values:
         raise RefusedError("malformed", "`text` is missing")
-    if values.get("hold") and values.get("interrupt"):
+    if values.get("standby") and values.get("interrupt"):
         raise RefusedError(
-            "malformed", "a text is held, or it interrupts: `hold` and `interrupt` are both set"
+            "malformed", "a text is on standby, or it interrupts: `standby` and `interrupt` are both set"
         )
     return SayRequest(**values | {"text": checked_text(values["text"], max_text_chars)})
 
@@ -331,7 +331,7 @@ _READ: dict[str, Callable[[str, object], Any]] = {
     "emotion": _emotion,
     "sound": lambda name, value: read_sound(value),
     "interrupt": read_flag,
-    "hold": read_flag,
+    "standby": read_flag,
     "priority": lambda name, value: _whole(name, value, -100, 100),
     "ttl_ms": lambda name, value: _whole(name, value, 1, MAX_TTL_MS),
     "traceparent": lambda name, value: read_traceparent(value),

@@ -78,10 +78,10 @@ class PauseAnswer:
 
 @dataclass(frozen=True)
 class NextRequest:
-    """Gives a line that is held the go-ahead."""
+    """Gives a line on standby the go-ahead."""
 
     id: str = ""
-    """Of that line; empty: the one that is held longest."""
+    """Of that line; empty: the one that is longest on standby."""
 
     def encode(self) -> dict[str, Any]:
         return {"id": self.id} if self.id else {}
@@ -93,7 +93,7 @@ class NextAnswer:
 
     id: str
     is_news: bool
-    """It was held before."""
+    """It was on standby before."""
 
     def encode(self) -> dict[str, Any]:
         return {"id": self.id, "released": self.is_news}

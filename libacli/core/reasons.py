@@ -178,14 +178,14 @@ _REFUSALS = (
     ),
     RefusalReason("not_waiting", "the line does not wait, it has ended", 409, is_counted=False),
     RefusalReason(
-        "nothing_held",
+        "nothing_on_standby",
         "no line waits for its go-ahead",
         409,
         "`liba queue` shows what waits; `liba play --step` has lines wait for it",
         is_counted=False,
     ),
     RefusalReason(
-        "is_held",
+        "on_standby",
         "the line waits for its go-ahead, and has no place in the queue yet",
         409,
         "give it the go-ahead: liba next --id",

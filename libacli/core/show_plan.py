@@ -1,4 +1,4 @@
-"""The turns of a show: each line with the silence before it, and whether it has to be held."""
+"""The lines of a show: each line with the silence before it, and whether it has to stand by."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from libacli.core.speaking_time import usual_s
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One line of a show, when its turn comes."""
+class ShowLine:
+    """One line of a show, when its time comes."""
 
     number: int
     """That of its cue, from 1."""
@@ -25,12 +25,12 @@ class Turn:
     waits: bool = False
     """It begins when somebody gives the go-ahead."""
 
-    is_held: bool = False
+    is_on_standby: bool = False
     """It does not simply follow what is before it: there is a pause, a step, or another room."""
 
     @property
     def first(self) -> tuple[int, Cue]:
-        """Where a show has to go on so that this turn comes."""
+        """Where a show has to go on so that this line comes."""
         return self.pauses[0] if self.pauses else (self.number, self.cue)
 
     @property
@@ -42,25 +42,25 @@ class Turn:
 class ShowPlan:
     """All that is to come."""
 
-    turns: tuple[Turn, ...]
+    lines: tuple[ShowLine, ...]
     rest: tuple[tuple[int, Cue], ...] = ()
     """Pauses behind the last line."""
 
 
 def plan_show(cues: Sequence[Cue], *, room: str, start: int = 0, steps: bool = False) -> ShowPlan:
-    """The turns from the cue at index `start` on; `room` is for those that name none, `steps`: each waits."""
-    turns: list[Turn] = []
+    """The lines from the cue at index `start` on; `room` is for those that name none, `steps`: each waits."""
+    lines: list[ShowLine] = []
     pauses: list[tuple[int, Cue]] = []
     for number, cue in enumerate(cues[start:], start + 1):
         if cue.pause_s:
             pauses.append((number, cue))
             continue
         where, waits = cue.room or room, steps or cue.step
-        is_elsewhere = bool(turns) and turns[-1].room != where
-        is_held = waits or bool(pauses) or is_elsewhere
-        turns.append(Turn(number, cue, where, tuple(pauses), waits, is_held))
+        is_elsewhere = bool(lines) and lines[-1].room != where
+        is_on_standby = waits or bool(pauses) or is_elsewhere
+        lines.append(ShowLine(number, cue, where, tuple(pauses), waits, is_on_standby))
         pauses = []
-    return ShowPlan(tuple(turns), tuple(pauses))
+    return ShowPlan(tuple(lines), tuple(pauses))
 
 
 def estimate_s(cue: Cue) -> float:

@@ -128,7 +128,7 @@ def _asked_of(event: Event) -> dict[str, Any]:
 
 
 _FACTS = ("room", "agent", "epoch", "model")
-_REPORTED = tuple(name for name in REPORT_READERS if name not in ("id", "state", "emotion", "held"))
+_REPORTED = tuple(name for name in REPORT_READERS if name not in ("id", "state", "emotion", "standby"))
 """Members of a report that a record has, too."""
 
 _RECORD: Mapping[str, Reader] = {

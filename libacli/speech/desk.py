@@ -404,7 +404,7 @@ def _check_rights(asked: DeskRequest, permit: Permit) -> None:
     """Raises RefusedError when who may ask may not ask for this."""
     match asked:
         case Say(request):
-            is_control = request.interrupt or request.priority > 0 or request.hold
+            is_control = request.interrupt or request.priority > 0 or request.standby
             is_allowed = permit.may_say and (permit.may_control or not is_control)
         case Stop() | MoveRequest() | PauseRequest() | NextRequest():
             is_allowed = permit.may_control
@@ -416,7 +416,7 @@ def _check_rights(asked: DeskRequest, permit: Permit) -> None:
         what = (
             "speak"
             if not permit.may_say and isinstance(asked, Say)
-            else "stop, interrupt, pause, hold or go first"
+            else "stop, interrupt, pause, stand by or go first"
         )
         raise RefusedError(
             "unauthorized",

@@ -257,7 +257,7 @@ class Speaker:
         return is_news
 
     def release(self, utterance_id: str = "") -> tuple[Utterance, bool]:
-        """Gives the go-ahead to one that is held, without an id to the first one; and whether it was held.
+        """Gives the go-ahead to one on standby, without an id to the first one; and whether it was.
 
         Raises RefusedError when there is none.
         """
@@ -302,10 +302,10 @@ class Speaker:
     async def drain(self) -> None:
         """Refuses what is new and waits until everything accepted is over; the bound is the caller's.
 
-        What waits while it is paused, or is held, is stopped: nobody would have it go on.
+        What waits while it is paused, or is on standby, is stopped: nobody would have it go on.
         """
         self.close()
-        self._tell_of_dropped(self._backlog.clear_held(self._now(), reason="the agent stopped"))
+        self._tell_of_dropped(self._backlog.clear_standby(self._now(), reason="the agent stopped"))
         if self.is_paused:
             self._tell_of_dropped(self._backlog.clear(self._now(), reason="the agent stopped while paused"))
         while self._speaking or len(self._backlog):
@@ -355,12 +355,12 @@ class Speaker:
     def _look_ahead(self) -> None:
         """Asks for the beginning of the next utterance, once nothing more is asked for of this one.
 
-        Where none is next, of the one that is held: it is to be heard at once when it gets its go-ahead.
+        Where none is next, of the one on standby: it is to be heard at once when it gets its go-ahead.
         """
-        upcoming = self._backlog.peek() or (self._backlog.peek_held() if self._runs else None)
+        upcoming = self._backlog.peek() or (self._backlog.peek_standby() if self._runs else None)
         if self._next and self._next[0] is not upcoming:
             self._drop_next()
-        is_due = self._reading.is_all_asked if self._reading else bool(upcoming and upcoming.is_held)
+        is_due = self._reading.is_all_asked if self._reading else bool(upcoming and upcoming.is_on_standby)
         if upcoming and not self._next and is_due:
             self._next = (upcoming, self._read(upcoming))
 

@@ -251,7 +251,7 @@ class NextBody(_Body):
         default=None,
         min_length=1,
         max_length=MAX_ID_CHARS,
-        description="Id of a line that is held; null: the one that is held longest",
+        description="Id of a line on standby; null: the one that is longest on standby",
     )
 
 
@@ -264,7 +264,7 @@ class Released(BaseModel):
 
     room: str
     id: str
-    released: bool = Field(description="It was held before")
+    released: bool = Field(description="It was on standby before")
 
 
 class AgentState(BaseModel):

@@ -67,7 +67,7 @@ class Gateway(Protocol):
         """Has nothing new begin, or go on. Raises NoAgentError."""
 
     async def next(self, room: str, utterance_id: str = "") -> NextAnswer:
-        """Gives the go-ahead to a line that is held, without an id to the one that is held longest.
+        """Gives the go-ahead to a line on standby, without an id to the one that is longest on standby.
 
         Raises RefusedError when there is none, NoAgentError.
         """

@@ -71,9 +71,9 @@ async def resume_queue(services: ServicesDependency, caller: CallerDependency, r
 async def give_go_ahead(
     services: ServicesDependency, caller: CallerDependency, room: RoomName, body: NextBody | None = None
 ) -> Released:
-    """Begins a line that is held, as `liba play` has it for steps and behind pauses.
+    """Begins a line on standby, as `liba play` has it for steps and behind pauses.
 
-    Without an id the one that is held longest; where none is, it is refused as `nothing_held`.
+    Without an id the one that is longest on standby; where none is, it is refused as `nothing_on_standby`.
     """
     caller.check_can_control()
     wanted = caller.room_or(services.settings.say_room, room)

@@ -23,25 +23,25 @@ CUES = [
 
 def test_what_does_not_simply_follow_is_held() -> None:
     plan = plan_show(CUES, room="demo")
-    assert [(turn.number, turn.room, turn.pause_s, turn.waits, turn.is_held) for turn in plan.turns] == [
+    assert [(line.number, line.room, line.pause_s, line.waits, line.is_on_standby) for line in plan.lines] == [
         (1, "demo", 0.0, False, False),
         (2, "demo", 0.0, False, False),
         (5, "demo", 3.0, False, True),
         (6, "lobby", 0.0, False, True),
         (7, "demo", 0.0, True, True),
     ]
-    assert plan.turns[2].first[0] == 3
+    assert plan.lines[2].first[0] == 3
     assert [number for number, _ in plan.rest] == [8]
 
 
 def test_with_steps_each_line_waits() -> None:
-    assert all(turn.waits and turn.is_held for turn in plan_show(CUES, room="demo", steps=True).turns)
+    assert all(line.waits and line.is_on_standby for line in plan_show(CUES, room="demo", steps=True).lines)
 
 
 @given(st.lists(st.sampled_from(CUES)), st.integers(0, 5))
 def test_each_cue_from_the_start_on_is_planned_once_and_in_order(cues: list[Cue], start: int) -> None:
     plan = plan_show(cues, room="demo", start=start)
-    numbers = [number for turn in plan.turns for number in (*(n for n, _ in turn.pauses), turn.number)]
+    numbers = [number for line in plan.lines for number in (*(n for n, _ in line.pauses), line.number)]
     numbers += [number for number, _ in plan.rest]
     assert numbers == list(range(start + 1, len(cues) + 1))
 

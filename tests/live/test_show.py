@@ -53,10 +53,10 @@ async def results(log: Path, count: int) -> list[dict[str, Any]]:
             await asyncio.sleep(0.05)
 
 
-async def held(ready_room: ReadyRoom) -> None:
+async def standing_by(ready_room: ReadyRoom) -> None:
     async with asyncio.timeout(60):
         while True:
-            if any(report.held for report in (await ready_room.client.queue()).waiting):
+            if any(report.standby for report in (await ready_room.client.queue()).waiting):
                 return
             await asyncio.sleep(0.2)
 
@@ -69,7 +69,7 @@ async def test_a_show_is_heard_in_its_order_with_its_pause_and_its_step(
     take = ready_room.listener.start_capture()
     with shell.running("play", str(file), "--room", ready_room.room, "--json", log=log) as playing:
         await results(log, 4)
-        await held(ready_room)
+        await standing_by(ready_room)
         await asyncio.sleep(WAITED_S)
         next = await asyncio.to_thread(shell.run, "next", "--room", ready_room.room)
         assert next.returncode == 0, next.stderr

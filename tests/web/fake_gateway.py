@@ -233,13 +233,13 @@ class FakeGateway:
     async def next(self, room: str, utterance_id: str = "") -> NextAnswer:
         self._called("next", room)
         agent = self._agent(room)
-        held = [report for report in agent.reports_in("accepted") if report.get("held")]
+        held = [report for report in agent.reports_in("accepted") if report.get("standby")]
         if not utterance_id and not held:
-            raise refusal("nothing_held", "no line waits for its go-ahead")
+            raise refusal("nothing_on_standby", "no line waits for its go-ahead")
         wanted = utterance_id or str(held[0]["id"])
         if wanted not in agent.reports:
             raise refusal("unknown_utterance", "the agent knows of no utterance with this id")
-        return NextAnswer(wanted, bool(agent.reports[wanted].pop("held", False)))
+        return NextAnswer(wanted, bool(agent.reports[wanted].pop("standby", False)))
 
     async def status(self, room: str, *, on_behalf: str = "") -> AgentStatus | None:
         self._called("status", room)

@@ -108,7 +108,7 @@ async def test_a_go_ahead_is_given_to_the_line_that_is_held_longest_or_to_one_of
     client: httpx2.AsyncClient, gateway: FakeGateway
 ) -> None:
     for id in ("u2", "u3"):
-        gateway.agents["demo"].reports[id]["held"] = True
+        gateway.agents["demo"].reports[id]["standby"] = True
     answers = [
         await client.post("/api/rooms/demo/next", json=body) for body in ({"id": "u3"}, None, {"id": "u3"})
     ]
@@ -118,7 +118,7 @@ async def test_a_go_ahead_is_given_to_the_line_that_is_held_longest_or_to_one_of
         {"room": "demo", "id": "u3", "released": False},
     ]
     refused = await client.post("/api/rooms/demo/next")
-    assert (refused.status_code, refused.json()["reason"]) == (409, "nothing_held")
+    assert (refused.status_code, refused.json()["reason"]) == (409, "nothing_on_standby")
 
 
 async def test_where_there_is_no_agent_there_is_no_queue(client: httpx2.AsyncClient) -> None:

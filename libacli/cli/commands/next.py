@@ -11,7 +11,7 @@ from libacli.errors import UsageError
 def next(
     room: Room = None,
     utterance_id: Annotated[
-        str | None, typer.Option("--id", help="The line of this id [default: the one held longest]")
+        str | None, typer.Option("--id", help="The line of this id [default: the one longest on standby]")
     ] = None,
     as_json: AsJson = False,
     project: Project = None,
@@ -32,6 +32,6 @@ def next(
     from libacli.cli.screens.queue import show_next
 
     if utterance_id == "":  # of a variable that is not set: another one would go
-        raise UsageError("--id is empty", hint="leave it out for the one that is held longest")
+        raise UsageError("--id is empty", hint="leave it out for the one that is longest on standby")
     settings = livekit_settings(config, url, api_key, api_secret, project)
     show_next(ask(settings, room, lambda client: client.next(utterance_id or "")), as_json=as_json)

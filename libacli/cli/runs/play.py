@@ -21,7 +21,7 @@ from libacli.config import Settings
 from libacli.core.cue import Cue, Problem
 from libacli.core.messages import MAX_TTL_MS, SayRequest, read_say
 from libacli.core.show import Show
-from libacli.core.show_plan import ShowPlan, Turn, plan_show
+from libacli.core.show_plan import ShowPlan, ShowLine, plan_show
 from libacli.edges.livekit.agent_client import talking_to
 from libacli.errors import LibaError, UsageError
 
@@ -73,7 +73,7 @@ class PlayRun:
             raise told_problems(self.file, show.problems)
         start = show.place(self.start)
         plan = self._plan(show, start)
-        if not plan.turns:
+        if not plan.lines:
             raise UsageError("nothing is said from there on", hint="liba play --check shows the cues")
         async with AsyncExitStack() as stack:
             agents = await self._reach(self._plan(show, 0) if self.loops else plan, stack)
@@ -123,10 +123,10 @@ class PlayRun:
     async def _reach(self, plan: ShowPlan, stack: AsyncExitStack) -> dict[str, SoundingAgent]:
         """The agents of all rooms that are spoken in, brought there where they are not."""
         agents = {}
-        for room in sorted({turn.room for turn in plan.turns}):
+        for room in sorted({line.room for line in plan.lines}):
             client = await stack.enter_async_context(talking_to(self.settings, room))
             await client.reach(timeout_s=_REACH_TIMEOUT_S, on_wait=output.status)
-            agents[room] = SoundingAgent(client, self._sounds, [turn.cue for turn in plan.turns])
+            agents[room] = SoundingAgent(client, self._sounds, [line.cue for line in plan.lines])
         return agents
 
     def _go_on(self, place: tuple[int, Cue] | None) -> str:
@@ -155,16 +155,16 @@ class _Requests:
     max_text_chars: int
     ids: str
 
-    def __call__(self, turn: Turn) -> SayRequest:
+    def __call__(self, line: ShowLine) -> SayRequest:
         """Raises RefusedError for a text that cannot be said."""
-        text = {} if turn.cue.sound else {"text": turn.cue.text}
+        text = {} if line.cue.sound else {"text": line.cue.text}
         members = (
-            turn.cue.members
+            line.cue.members
             | text
             | {
-                "id": f"{self.ids}-{turn.number}",
+                "id": f"{self.ids}-{line.number}",
                 "ttl_ms": MAX_TTL_MS,
-                "hold": turn.is_held,
+                "standby": line.is_on_standby,
             }
         )
         return read_say(members, max_text_chars=self.max_text_chars)

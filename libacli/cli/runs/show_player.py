@@ -1,7 +1,7 @@
-"""Plays the turns of a show: each line is with the agent before its time, and begins when its time has come.
+"""Plays the lines of a show: each line is with the agent before its time, and begins when its time has come.
 
 A line that follows at once waits in the agent's queue. One before which there is a pause, a step or another
-room is held by the agent, which makes it ready, until it gets the go-ahead: from here, or from anybody.
+room is on standby at the agent, which makes it ready, until it gets the go-ahead: from here, or from anybody.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest
 from libacli.core.queue_requests import NextAnswer
 from libacli.core.reasons import refusal
-from libacli.core.show_plan import ShowPlan, Turn
+from libacli.core.show_plan import ShowPlan, ShowLine
 from libacli.errors import LibaError, TimedOutError
 
 _AHEAD = 3
@@ -60,9 +60,9 @@ class Watcher(Protocol):
 
     def pauses(self, number: int, cue: Cue) -> None: ...
 
-    def waits(self, turn: Turn) -> None: ...
+    def waits(self, line: ShowLine) -> None: ...
 
-    def speaks(self, turn: Turn) -> None: ...
+    def speaks(self, line: ShowLine) -> None: ...
 
     def over(self, result: CueResult, cue: Cue) -> None: ...
 
@@ -76,7 +76,7 @@ class ShowPlayer:
     agents: Mapping[str, Agent]
     """By room."""
 
-    request: Callable[[Turn], SayRequest]
+    request: Callable[[ShowLine], SayRequest]
     watcher: Watcher
     began_at: float
     """When the show began, on the loop's clock."""
@@ -88,20 +88,20 @@ class ShowPlayer:
     """Numbers of the cues that were not spoken as written, and why."""
 
     played: int = 0
-    """Lines whose turn came."""
+    """Lines whose time came."""
 
     _open: dict[str, str] = field(default_factory=dict)
     """Rooms of the lines that agents may have, by id, in the order of the show."""
 
-    _held: Turn | None = None
-    """The one that is held, or is about to be: nothing that comes behind it is with an agent."""
+    _standby: ShowLine | None = None
+    """The one on standby, or about to be: nothing that comes behind it is with an agent."""
 
-    _held_id: str = ""
+    _standby_id: str = ""
     """Its id, once the agent has it."""
 
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AHEAD + 1))
     _gate: asyncio.Event = field(default_factory=asyncio.Event)
-    """Open: nothing is held, so what comes next passes nothing."""
+    """Open: nothing is on standby, so what comes next passes nothing."""
 
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
     """Somebody has given the go-ahead at the terminal."""
@@ -116,17 +116,17 @@ class ShowPlayer:
         """
         self._gate.set()
         failure: LibaError | None = None
-        handed: asyncio.Queue[tuple[Turn, Delivery | LibaError]] = asyncio.Queue()
+        handed: asyncio.Queue[tuple[ShowLine, Delivery | LibaError]] = asyncio.Queue()
         try:
             async with asyncio.TaskGroup() as tasks:
                 helpers = [
-                    tasks.create_task(self._feed(plan.turns, handed)),
+                    tasks.create_task(self._feed(plan.lines, handed)),
                     tasks.create_task(self._give_go_aheads()),
                 ]
                 try:
-                    for turn in plan.turns:
-                        self.place = turn.first
-                        await self._take(turn, (await handed.get())[1], tasks)
+                    for line in plan.lines:
+                        self.place = line.first
+                        await self._take(line, (await handed.get())[1], tasks)
                     await self._pause(plan.rest)
                     self.place = None
                 except LibaError as error:  # a group would wrap it
@@ -143,100 +143,100 @@ class ShowPlayer:
             raise failure
 
     async def _feed(
-        self, turns: Sequence[Turn], handed: asyncio.Queue[tuple[Turn, Delivery | LibaError]]
+        self, lines: Sequence[ShowLine], handed: asyncio.Queue[tuple[ShowLine, Delivery | LibaError]]
     ) -> None:
-        """Hands lines over ahead of their time; what is behind one that is held waits until that begins."""
-        for turn in turns:
+        """Hands lines over ahead of their time; what is behind one on standby waits until that begins."""
+        for line in lines:
             await self._places.acquire()
             await self._gate.wait()
             try:
-                said: Delivery | LibaError = await self._hand_over(turn)
+                said: Delivery | LibaError = await self._hand_over(line)
             except LibaError as error:
                 said = error
-            await handed.put((turn, said))
+            await handed.put((line, said))
 
-    async def _hand_over(self, turn: Turn) -> Delivery:
-        request = self.request(turn)
-        self._open[request.id] = turn.room
-        if turn.is_held:
-            self._held, self._held_id = turn, ""
+    async def _hand_over(self, line: ShowLine) -> Delivery:
+        request = self.request(line)
+        self._open[request.id] = line.room
+        if line.is_on_standby:
+            self._standby, self._standby_id = line, ""
             self._gate.clear()
         said = await hand_over(
-            self.agents[turn.room], request, timeout_s=_LINE_TIMEOUT_S, on_wait=self.watcher.note
+            self.agents[line.room], request, timeout_s=_LINE_TIMEOUT_S, on_wait=self.watcher.note
         )
         if said.level == "sent":
             raise refusal(
                 "unsupported_server", "this LiveKit server cannot ask the agent what becomes of a line"
             )
-        if turn.is_held:
-            self._held_id = said.id
+        if line.is_on_standby:
+            self._standby_id = said.id
         return said
 
-    async def _take(self, turn: Turn, said: Delivery | LibaError, tasks: asyncio.TaskGroup) -> None:
-        """One turn, to its end. Raises LibaError for what ends the show."""
+    async def _take(self, line: ShowLine, said: Delivery | LibaError, tasks: asyncio.TaskGroup) -> None:
+        """One line, to its end. Raises LibaError for what ends the show."""
         self.played += 1
         started: float | None = None
         utterance_id = said.id if isinstance(said, Delivery) else ""
         try:
             if isinstance(said, LibaError):
                 raise said
-            await self._until_audible(turn, said, tasks)
+            await self._until_audible(line, said, tasks)
             started = self._now()
-            self.place = (turn.number, turn.cue)
-            self._begun(turn)
-            self.watcher.speaks(turn)
-            said = await self._wait(turn, said, "done")
+            self.place = (line.number, line.cue)
+            self._begun(line)
+            self.watcher.speaks(line)
+            said = await self._wait(line, said, "done")
             if said.level == "unconfirmed":
                 raise TimedOutError("nobody confirmed the end of it", hint="the avatar may be stuck")
         except asyncio.CancelledError:
-            self._tell_end(turn, utterance_id, "interrupted", started, "the show was ended")
+            self._tell_end(line, utterance_id, "interrupted", started, "the show was ended")
             raise
         except LibaError as error:
-            self._tell_end(turn, utterance_id, state_of(error), started, str(error))
+            self._tell_end(line, utterance_id, state_of(error), started, str(error))
             if ends_show(error):
                 raise
-            self.failures.append((turn.number, error))
+            self.failures.append((line.number, error))
         else:
             route = str((said.report or {}).get("route", ""))
             result = CueResult(
-                turn.number, turn.cue.label, said.id, said.level, route, started, ended=self._now()
+                line.number, line.cue.label, said.id, said.level, route, started, ended=self._now()
             )
-            self.watcher.over(result, turn.cue)
-        self._begun(turn)
+            self.watcher.over(result, line.cue)
+        self._begun(line)
         self._open.pop(utterance_id, None)
         self._places.release()
 
     def _tell_end(
-        self, turn: Turn, utterance_id: str, state: str, started: float | None, reason: str
+        self, line: ShowLine, utterance_id: str, state: str, started: float | None, reason: str
     ) -> None:
         ended = None if started is None else self._now()
         self.watcher.over(
-            CueResult(turn.number, turn.cue.label, utterance_id, state, "", started, ended, reason=reason),
-            turn.cue,
+            CueResult(line.number, line.cue.label, utterance_id, state, "", started, ended, reason=reason),
+            line.cue,
         )
 
-    async def _until_audible(self, turn: Turn, said: Delivery, tasks: asyncio.TaskGroup) -> None:
+    async def _until_audible(self, line: ShowLine, said: Delivery, tasks: asyncio.TaskGroup) -> None:
         """Sees to it that it begins when its time has come, and waits until it can be heard."""
-        if turn.waits and not turn.pauses:
-            self.watcher.waits(turn)
-        release = tasks.create_task(self._release(turn, said)) if turn.is_held else None
+        if line.waits and not line.pauses:
+            self.watcher.waits(line)
+        release = tasks.create_task(self._release(line, said)) if line.is_on_standby else None
         try:
-            await self._wait(turn, said, "audible")
+            await self._wait(line, said, "audible")
         finally:
             if release:
                 release.cancel()
                 await asyncio.wait([release])
 
-    async def _release(self, turn: Turn, said: Delivery) -> None:
+    async def _release(self, line: ShowLine, said: Delivery) -> None:
         """Its go-ahead, after the pauses before it; where somebody else gives it, none from here."""
-        await self._pause(turn.pauses)
-        if turn.waits:
-            if turn.pauses:
-                self.watcher.waits(turn)
+        await self._pause(line.pauses)
+        if line.waits:
+            if line.pauses:
+                self.watcher.waits(line)
             return
         while True:
             with suppress(LibaError):  # where it stays so, who waits for the line is told
-                await self.agents[turn.room].next(said.id)
+                await self.agents[line.room].next(said.id)
                 return
             await asyncio.sleep(_AGAIN_S)
 
@@ -252,8 +252,8 @@ class ShowPlayer:
                 ended = self._now()
                 self.watcher.over(CueResult(number, cue.label, "", state, started=started, ended=ended), cue)
 
-    async def _wait(self, turn: Turn, said: Delivery, level: str) -> Delivery:
-        return await self.agents[turn.room].wait(
+    async def _wait(self, line: ShowLine, said: Delivery, level: str) -> Delivery:
+        return await self.agents[line.room].wait(
             said,
             level,
             timeout_s=_LINE_TIMEOUT_S,
@@ -265,17 +265,17 @@ class ShowPlayer:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            if not self._held or not self._held_id:
+            if not self._standby or not self._standby_id:
                 self.watcher.note("nothing waits for the go-ahead now")
                 continue
             try:
-                await self.agents[self._held.room].next(self._held_id)
+                await self.agents[self._standby.room].next(self._standby_id)
             except LibaError as error:
                 self.watcher.note(str(error))
 
-    def _begun(self, turn: Turn) -> None:
-        if self._held is turn:
-            self._held = None
+    def _begun(self, line: ShowLine) -> None:
+        if self._standby is line:
+            self._standby = None
             self._gate.set()
 
     async def _take_back(self) -> None:

@@ -23,7 +23,7 @@ from libacli.config import Settings
 from libacli.core.cue import Cue, Problem
 from libacli.core.cue_result import CueResult
 from libacli.core.show_clock import ShowClock
-from libacli.core.show_plan import ShowPlan, Turn, estimate_s, starts_s
+from libacli.core.show_plan import ShowPlan, ShowLine, estimate_s, starts_s
 
 _PICTURES_A_SECOND = 4
 
@@ -48,22 +48,22 @@ class ShowScreen:
     def begin(self, plan: ShowPlan, go: Callable[[], None]) -> None:
         """A round begins; `go` gives the go-ahead."""
         self._go = go
-        pauses = [*plan.rest, *(pause for turn in plan.turns for pause in turn.pauses)]
+        pauses = [*plan.rest, *(pause for line in plan.lines for pause in line.pauses)]
         self._clock = ShowClock.of(
-            {turn.number: estimate_s(turn.cue) for turn in plan.turns},
+            {line.number: estimate_s(line.cue) for line in plan.lines},
             {number: cue.pause_s for number, cue in pauses},
         )
 
     def pauses(self, number: int, cue: Cue) -> None:
         self._begins(number, f"{self._name(number, cue)}  pause")
 
-    def waits(self, turn: Turn) -> None:
-        self._doing = f"{self._name(turn.number, turn.cue)}  waits: Enter, or liba next"
+    def waits(self, line: ShowLine) -> None:
+        self._doing = f"{self._name(line.number, line.cue)}  waits: Enter, or liba next"
         if not self._shows_clock:
-            output.status(f"{self._name(turn.number, turn.cue)} waits: liba next{_of_room(turn.room)}")
+            output.status(f"{self._name(line.number, line.cue)} waits: liba next{_of_room(line.room)}")
 
-    def speaks(self, turn: Turn) -> None:
-        self._begins(turn.number, f"{self._name(turn.number, turn.cue)}  speaking")
+    def speaks(self, line: ShowLine) -> None:
+        self._begins(line.number, f"{self._name(line.number, line.cue)}  speaking")
 
     def over(self, result: CueResult, cue: Cue) -> None:
         took_s = result.ended - result.started if result.ended and result.started is not None else None

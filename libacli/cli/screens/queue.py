@@ -93,5 +93,5 @@ def _cap_line(cap: Usage) -> str:
 def _utterance_line(report: Report) -> str:
     route = f"  {route_word(report.route)}" if report.route else ""
     voice = f"  in the voice of {report.provider}" if report.voice_reason else ""
-    held = "  held until `liba next`" if report.held else ""
-    return f"id={_printable(report.id)}  {report.chars} characters{route}{voice}{held}"
+    standby = "  on standby until `liba next`" if report.standby else ""
+    return f"id={_printable(report.id)}  {report.chars} characters{route}{voice}{standby}"

@@ -160,8 +160,8 @@ class AgentClient:
                     self._locator.identity = ""  # another one may be there already
                     await asyncio.sleep(_DRAIN_PAUSE * self._patience_s)  # each refusal is told in the room
                     continue
-                if error.reason != "unsupported_server" or request.hold or request.sound:
-                    raise  # nobody would know whether it is held, or whether the agent has the sound
+                if error.reason != "unsupported_server" or request.standby or request.sound:
+                    raise  # nobody would know whether it stands by, or whether the agent has the sound
                 payload = self._signed(SAY_METHOD, body).encode()
                 locator = self._locator  # nobody else gets the text, as captions may be off
                 await self._api.send_data(locator.room, SAY_TOPIC, payload, to=locator.identity)
@@ -170,7 +170,7 @@ class AgentClient:
             acknowledgement = Acknowledgement.read(answer)
         except RefusedError as error:
             raise _not_understood(str(error)) from error
-        if request.hold and not acknowledgement.held and not acknowledgement.duplicate:
+        if request.standby and not acknowledgement.standby and not acknowledgement.duplicate:
             await self.stop(acknowledgement.id)  # it would be said at once
             raise refusal("old_agent", "the agent is too old: it holds no lines")
         return Delivery.accepted(acknowledgement)
@@ -245,7 +245,7 @@ class AgentClient:
 
         The bound grows by what is said before it, as the agent tells while it waits, up to `grows_to_s`.
         While the queue is paused no time passes, and `on_paused` is called each time that it is found so;
-        without `on_paused` it passes all the same. While it is held no time passes.
+        without `on_paused` it passes all the same. While it is on standby no time passes.
 
         What was only `sent` comes back at once: who cannot ask the agent cannot ask about it either.
         Raises InterruptedSpeechError when it ended before its end, or its agent did; UnreachableError when
@@ -264,7 +264,7 @@ class AgentClient:
                     said = await self._poll(said, level, late_s)
                     if has_reached(said.level, level):
                         break
-                    if said.is_held or (on_paused and said.is_paused):
+                    if said.is_on_standby or (on_paused and said.is_paused):
                         if on_paused and said.is_paused:
                             on_paused()
                         ends_at += max(_LEAST_PAUSE_S, _now() - asked_at)
@@ -312,7 +312,7 @@ class AgentClient:
             raise _not_understood(str(error)) from error
 
     async def next(self, utterance_id: str = "") -> NextAnswer:
-        """Gives the go-ahead to a line that is held, without an id to the one that is held longest.
+        """Gives the go-ahead to a line on standby, without an id to the one that is longest on standby.
 
         Raises RefusedError when there is none.
         """

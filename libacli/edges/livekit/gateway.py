@@ -169,7 +169,7 @@ class RoomGateway:
         return await self._ask(room, lambda client: client.pause(is_paused))
 
     async def next(self, room: str, utterance_id: str = "") -> NextAnswer:
-        """Gives the go-ahead to a line that is held, without an id to the one that is held longest.
+        """Gives the go-ahead to a line on standby, without an id to the one that is longest on standby.
 
         Raises RefusedError when there is none, NoAgentError.
         """

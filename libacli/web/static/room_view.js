@@ -135,7 +135,7 @@ export class RoomView {
 
   _onDown(problem, pauseMs) {
     this._downSince ||= Date.now();
-    this._trouble = ["too_many_streams", "held"].includes(problem.reason) ? problem.words : "";
+    this._trouble = ["too_many_streams", "standby"].includes(problem.reason) ? problem.words : "";
     const isLong = Date.now() - this._downSince > OFFLINE_AFTER_MS;
     this._feed = isLong || !navigator.onLine ? "offline" : "reconnecting";
     this._countDown(Date.now() + pauseMs);

@@ -16,7 +16,7 @@ from libacli.core.cue_result import CueResult
 from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest
 from libacli.core.queue_requests import NextAnswer
-from libacli.core.show_plan import Turn, plan_show
+from libacli.core.show_plan import ShowLine, plan_show
 from libacli.errors import InterruptedSpeechError, LibaError, NoAgentError, RefusedError
 
 LINE_S = 3.0
@@ -28,7 +28,7 @@ def now() -> float:
 
 @dataclass
 class Stage:
-    """The agent of one room. Lines that are held begin when they get the go-ahead."""
+    """The agent of one room. Lines on standby begin when they get the go-ahead."""
 
     log: list[tuple[float, str, str]] = field(default_factory=list)
     """What happened: when, what, to which id."""
@@ -38,24 +38,24 @@ class Stage:
     """How lines end that are not spoken to their end."""
 
     _ends_at: dict[str, float] = field(default_factory=dict)
-    _held: list[str] = field(default_factory=list)
+    _standby: list[str] = field(default_factory=list)
 
     async def say(self, request: SayRequest) -> Delivery:
         if error := self.refusals.get(request.id):
             raise error
-        self._note("held" if request.hold else "taken", request.id)
-        if request.hold:
-            self._held.append(request.id)
+        self._note("standby" if request.standby else "taken", request.id)
+        if request.standby:
+            self._standby.append(request.id)
         else:
             self._begin(request.id)
-        return Delivery.accepted(Acknowledgement(request.id, 0, held=request.hold))
+        return Delivery.accepted(Acknowledgement(request.id, 0, standby=request.standby))
 
     async def next(self, utterance_id: str = "") -> NextAnswer:
-        wanted = utterance_id or self._held[0]
-        is_news = wanted in self._held
+        wanted = utterance_id or self._standby[0]
+        is_news = wanted in self._standby
         if is_news:
             self._note("next", wanted)
-            self._held.remove(wanted)
+            self._standby.remove(wanted)
             self._begin(wanted)
         return NextAnswer(wanted, is_news)
 
@@ -101,10 +101,10 @@ class Notebook:
 
     def pauses(self, number: int, cue: Cue) -> None: ...
 
-    def waits(self, turn: Turn) -> None:
-        self.waiting.append((round(now()), turn.number))
+    def waits(self, line: ShowLine) -> None:
+        self.waiting.append((round(now()), line.number))
 
-    def speaks(self, turn: Turn) -> None: ...
+    def speaks(self, line: ShowLine) -> None: ...
 
     def over(self, result: CueResult, cue: Cue) -> None:
         self.results.append(result)
@@ -138,8 +138,8 @@ class Theatre:
         await self.player.play(plan_show(cues, room="demo", steps=steps))
 
 
-def _request(turn: Turn) -> SayRequest:
-    return SayRequest(turn.cue.text, id=f"{turn.number}", hold=turn.is_held)
+def _request(line: ShowLine) -> SayRequest:
+    return SayRequest(line.cue.text, id=f"{line.number}", standby=line.is_on_standby)
 
 
 def text(step: bool = False, room: str | None = None, label: str = "") -> Cue:
@@ -160,7 +160,7 @@ async def test_lines_follow_each_other_and_a_few_are_with_the_agent_before_their
 async def test_behind_a_pause_a_line_is_held_until_it_is_over() -> None:
     theatre = Theatre.of(demo=(stage := Stage()))
     await theatre.play(text(), PAUSE, PAUSE, text(), text(), PAUSE)
-    assert stage.times("held") == [(0, "4")]
+    assert stage.times("standby") == [(0, "4")]
     assert stage.times("next") == [(7, "4")]
     assert stage.times("taken") == [(0, "1"), (7, "5")]
     assert [(n, start) for n, _, start, _ in theatre.watcher.timeline] == [
@@ -207,7 +207,7 @@ async def test_lines_of_several_rooms_are_spoken_one_after_the_other() -> None:
     theatre = Theatre.of(demo=Stage(), lobby=(lobby := Stage()))
     await theatre.play(text(), text(room="lobby"), text())
     assert [start for _, _, start, _ in theatre.watcher.timeline] == [0.0, 3.0, 6.0]
-    assert lobby.times("held") == [(0, "2")]
+    assert lobby.times("standby") == [(0, "2")]
 
 
 async def test_a_line_that_fails_or_is_refused_or_cancelled_ends_nothing() -> None:

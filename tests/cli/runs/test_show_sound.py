@@ -106,9 +106,9 @@ async def test_a_line_is_handed_over_as_a_text_and_a_sound_as_a_sound(jingle: Pa
     agent = SoundingAgent(cast(AgentClient, client), sounds, show.cues)
     for number, cue in enumerate(show.cues):
         text = {} if cue.sound else {"text": cue.text}
-        members = cue.members | text | {"id": f"u{number}", "hold": True}
+        members = cue.members | text | {"id": f"u{number}", "standby": True}
         await agent.say(read_say(members, max_text_chars=100))
     ((sound, members),) = client.sounds
     assert sound.given == show.cues[0].sound
-    assert members == {"id": "u0", "hold": True, "emotion": "anger"}
-    assert [(request.text, request.hold) for request in client.texts] == [("Hello.", True)]
+    assert members == {"id": "u0", "standby": True, "emotion": "anger"}
+    assert [(request.text, request.standby) for request in client.texts] == [("Hello.", True)]
