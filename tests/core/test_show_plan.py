@@ -23,7 +23,9 @@ CUES = [
 
 def test_what_does_not_simply_follow_is_held() -> None:
     plan = plan_show(CUES, room="demo")
-    assert [(line.number, line.room, line.pause_s, line.waits, line.is_on_standby) for line in plan.lines] == [
+    assert [
+        (line.number, line.room, line.pause_s, line.waits, line.is_on_standby) for line in plan.lines
+    ] == [
         (1, "demo", 0.0, False, False),
         (2, "demo", 0.0, False, False),
         (5, "demo", 3.0, False, True),

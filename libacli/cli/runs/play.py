@@ -21,7 +21,7 @@ from libacli.config import Settings
 from libacli.core.cue import Cue, Problem
 from libacli.core.messages import MAX_TTL_MS, SayRequest, read_say
 from libacli.core.show import Show
-from libacli.core.show_plan import ShowPlan, ShowLine, plan_show
+from libacli.core.show_plan import ShowLine, ShowPlan, plan_show
 from libacli.edges.livekit.agent_client import talking_to
 from libacli.errors import LibaError, UsageError
 

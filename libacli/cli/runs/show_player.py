@@ -20,7 +20,7 @@ from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest
 from libacli.core.queue_requests import NextAnswer
 from libacli.core.reasons import refusal
-from libacli.core.show_plan import ShowPlan, ShowLine
+from libacli.core.show_plan import ShowLine, ShowPlan
 from libacli.errors import LibaError, TimedOutError
 
 _AHEAD = 3

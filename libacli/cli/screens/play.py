@@ -23,7 +23,7 @@ from libacli.config import Settings
 from libacli.core.cue import Cue, Problem
 from libacli.core.cue_result import CueResult
 from libacli.core.show_clock import ShowClock
-from libacli.core.show_plan import ShowPlan, ShowLine, estimate_s, starts_s
+from libacli.core.show_plan import ShowLine, ShowPlan, estimate_s, starts_s
 
 _PICTURES_A_SECOND = 4
 
