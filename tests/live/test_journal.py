@@ -143,7 +143,7 @@ async def test_of_a_worker_that_is_killed_the_next_one_says_all_that_was_accepte
     assert "resumed" not in answer
     assert [word for word in heard if word in LAST_WORDS] == LAST_WORDS, heard
     twice = [f"line-{number}" for word, number in WORDS.items() if heard.count(word) > 1]
-    assert twice == [cut], heard
+    assert twice in ([cut], []), heard  # half a second of it is not always a word
 
 
 async def test_when_a_worker_is_told_to_go_the_other_one_goes_on_and_no_word_is_lost_or_said_twice(

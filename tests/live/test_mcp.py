@@ -68,11 +68,11 @@ async def test_a_model_is_heard_stops_and_is_told_what_is_wrong_and_a_program_fo
             assert queue.structured_content["speaking"]["id"] == long.structured_content["id"]
             stopped = await over_http.call_tool("stop", {"room": room})
             assert stopped.structured_content["stopped"] == [long.structured_content["id"]]
+            await following  # it falls silent within some ms
             status = await on_stdio.call_tool("status", {"id": long.structured_content["id"]})
             assert status.structured_content["state"] == "interrupted"
 
             mistake = await over_http.call_tool("say", {"text": "...", "room": room})
             assert mistake.is_error
-            await following
     ended = {event.report.id: event.report.state for event in followed}
     assert list(ended.values()) == ["done", "interrupted"]
