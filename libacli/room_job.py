@@ -16,6 +16,7 @@ from livekit.agents import AutoSubscribe, JobContext, JobExecutorType, JobProces
 from libacli.config import Settings
 from libacli.core.acquaintance import Acquaintances
 from libacli.core.avatar_time import LOCAL
+from libacli.edges.avatars.choose import avatar_vendor
 from libacli.edges.avatars.policy import is_local_avatar
 from libacli.edges.journal.choose import check_journal
 from libacli.edges.livekit.api import LiveKitApi
@@ -126,7 +127,7 @@ class RoomJobs:
                 keep_days=settings.metrics_keep_days,
                 keep_mb=settings.metrics_keep_mb,
                 room=room,
-                vendor=LOCAL if is_local_avatar(settings) else "tavus",
+                vendor=LOCAL if is_local_avatar(settings) else avatar_vendor(settings).name,
             )
             meters.append(store)
         return meters

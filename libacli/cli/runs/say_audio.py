@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from libacli.cli.output import output
@@ -18,11 +18,18 @@ _BESIDE = (".vtt", ".srt")
 _MOST_BYTES = 4 << 20
 
 
-def prepared(audio: Path, *, text: str | None, captions: Path | None, max_s: float) -> PreparedSound:
+def prepared(
+    audio: Path,
+    *,
+    text: str | None,
+    captions: Path | None,
+    max_s: float,
+    tell: Callable[[str], None] = output.status,
+) -> PreparedSound:
     """The sound of the file `audio`, or of standard input.
 
     It is shown `text` with it, or the captions of the file `captions`, or of one beside it with the same
-    name. Raises UsageError, and what `prepare_sound` raises.
+    name, which `tell` is told. Raises UsageError, and what `prepare_sound` raises.
     """
     if text is not None and captions:
         raise UsageError("--text and --captions are two captions", hint="give one of them")
@@ -32,7 +39,7 @@ def prepared(audio: Path, *, text: str | None, captions: Path | None, max_s: flo
     source = sys.stdin.buffer if audio == _STANDARD_INPUT else audio
     sound = prepare_sound(source, max_s=max_s, captions=cues, text=text or "")
     if captions:
-        output.status(f"captions {len(sound.given.captions)} of {captions}")
+        tell(f"captions {len(sound.given.captions)} of {captions}")
     return sound
 
 

@@ -27,12 +27,14 @@ class ShowSounds:
 
     def of(self, cue: Cue) -> PreparedSound:
         """That of a cue with `audio`, with its captions. Raises what `prepared` raises. Blocks."""
+        folder = self.folder.absolute()  # a file that is called - is no standard input
         is_file = cue.captions.lower().endswith(_CAPTION_FILES)
         return prepared(
-            self.folder / cue.audio,
+            folder / cue.audio,
             text=None if is_file or not cue.captions else cue.captions,
-            captions=self.folder / cue.captions if is_file else None,
+            captions=folder / cue.captions if is_file else None,
             max_s=self.max_s,
+            tell=lambda what: None,
         )
 
 

@@ -172,7 +172,7 @@ class AgentClient:
             raise _not_understood(str(error)) from error
         if request.standby and not acknowledgement.standby and not acknowledgement.duplicate:
             await self.stop(acknowledgement.id)  # it would be said at once
-            raise refusal("old_agent", "the agent is too old: it holds no lines")
+            raise refusal("old_agent", "the agent is too old: it has no line stand by")
         return Delivery.accepted(acknowledgement)
 
     async def say_sound(self, sound: PreparedSound, **members: Any) -> Delivery:

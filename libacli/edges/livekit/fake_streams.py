@@ -6,7 +6,7 @@ import asyncio
 import math
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from livekit import rtc
 
@@ -24,6 +24,7 @@ Call = Literal[
 ]
 """What of the SDK takes time and may fail; `write` and `aclose` are those of a byte stream."""
 
+Piece = TypeVar("Piece")
 Step = float | Exception
 """What a scripted call does before its own part: take so many seconds, or raise this."""
 
@@ -66,7 +67,7 @@ class ScriptedWriter:
         self.is_closed = False
         """Whether `aclose` was called, whatever came of it: the SDK gives the stream up then."""
 
-        self._script = script
+        self._given = script
         self._lock = asyncio.Lock()
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
 
@@ -74,7 +75,7 @@ class ScriptedWriter:
         async with self._lock:
             if self.is_closed:
                 raise RuntimeError("Cannot write after stream is closed")
-            await self._script.perform("write")
+            await self._given.perform("write")
             self.chunks.append(data)
             self._pieces.put_nowait(data)
 
@@ -82,7 +83,7 @@ class ScriptedWriter:
         if self.is_closed:
             raise RuntimeError("Stream already closed")
         self.is_closed = True
-        await self._script.perform("aclose")
+        await self._given.perform("aclose")
         self._pieces.put_nowait(None)
 
     async def received(self) -> AsyncGenerator[bytes]:
@@ -102,7 +103,7 @@ class ScriptedTextWriter:
         """What was written, and when, on the loop's clock."""
 
         self.is_closed = False
-        self._script = script
+        self._given = script
 
     @property
     def text(self) -> str:
@@ -111,7 +112,7 @@ class ScriptedTextWriter:
     async def write(self, text: str) -> None:
         if self.is_closed:
             raise RuntimeError("Cannot write after stream is closed")
-        await self._script.perform("write_text")
+        await self._given.perform("write_text")
         self.pieces.append((asyncio.get_running_loop().time(), text))
 
     async def aclose(self, *, reason: str = "", attributes: Mapping[str, str] | None = None) -> None:
@@ -121,59 +122,61 @@ class ScriptedTextWriter:
         self.attributes |= attributes or {}
 
 
+class _Pieces(Generic[Piece]):
+    """Brings `pieces` at once; a number among them is so many seconds, an exception is raised there."""
+
+    def __init__(self, kind: type[Piece], pieces: tuple[Piece | Step, ...]) -> None:
+        self._kind = kind
+        self._pieces = deque(pieces)
+        self.closed = asyncio.Event()
+
+    async def next(self) -> Piece:
+        while self._pieces:
+            piece = self._pieces.popleft()
+            if isinstance(piece, Exception):
+                raise piece
+            if isinstance(piece, self._kind):
+                return piece
+            try:
+                async with asyncio.timeout(None if piece == HANG else cast(float, piece)):
+                    await self.closed.wait()
+            except TimeoutError:
+                continue
+        raise StopAsyncIteration
+
+    def close(self) -> None:
+        self._pieces.clear()
+        self.closed.set()
+
+
 class ScriptedTextReader(rtc.TextStreamReader):
-    """A text stream that brings `pieces` at once; a number among them is so many seconds, an exception is
-    raised there."""
+    """A text stream that brings `pieces`; see `_Pieces`."""
 
     def __init__(self, info: rtc.TextStreamInfo, pieces: tuple[str | Step, ...]) -> None:
         self._info = info
-        self._pieces = deque(pieces)
-        self.closed = asyncio.Event()
+        self._given = _Pieces(str, pieces)
+        self.closed = self._given.closed
 
     async def __anext__(self) -> str:
-        while self._pieces:
-            piece = self._pieces.popleft()
-            if isinstance(piece, Exception):
-                raise piece
-            if isinstance(piece, str):
-                return piece
-            try:
-                async with asyncio.timeout(None if piece == HANG else piece):
-                    await self.closed.wait()
-            except TimeoutError:
-                continue
-        raise StopAsyncIteration
+        return await self._given.next()
 
     def close(self) -> None:
-        self._pieces.clear()
-        self.closed.set()
+        self._given.close()
 
 
 class ScriptedByteReader(rtc.ByteStreamReader):
-    """A byte stream that brings `pieces` at once; see `ScriptedTextReader`."""
+    """The same for a byte stream."""
 
     def __init__(self, info: rtc.ByteStreamInfo, pieces: tuple[bytes | Step, ...]) -> None:
         self._info = info
-        self._pieces = deque(pieces)
-        self.closed = asyncio.Event()
+        self._given = _Pieces(bytes, pieces)
+        self.closed = self._given.closed
 
     async def __anext__(self) -> bytes:
-        while self._pieces:
-            piece = self._pieces.popleft()
-            if isinstance(piece, Exception):
-                raise piece
-            if isinstance(piece, bytes):
-                return piece
-            try:
-                async with asyncio.timeout(None if piece == HANG else piece):
-                    await self.closed.wait()
-            except TimeoutError:
-                continue
-        raise StopAsyncIteration
+        return await self._given.next()
 
     def close(self) -> None:
-        self._pieces.clear()
-        self.closed.set()
+        self._given.close()
 
 
 class FakeTrack:

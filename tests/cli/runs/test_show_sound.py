@@ -97,6 +97,25 @@ def test_a_sound_that_cannot_be_heard_is_a_problem_at_its_line(jingle: Path, aud
     assert (problem.line, told in problem.message, len(show.cues)) == (2, True, 1)
 
 
+def test_a_file_that_is_called_as_standard_input_is_no_standard_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    show = show_of(
+        written(tmp_path, '{"audio": "-"}\n').relative_to(tmp_path),
+        ShowSounds(Path("."), SOUNDS_S),
+        max_text_chars=100,
+    )
+    (problem,) = show.problems
+    assert "No such file" in problem.message
+
+
+def test_captions_of_a_show_are_not_told_one_by_one(jingle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = written(jingle.parent, '{"audio": "jingle.wav"}\n')
+    show_of(file, ShowSounds(file.parent, SOUNDS_S), max_text_chars=100)
+    assert capsys.readouterr() == ("", "")
+
+
 async def test_a_line_is_handed_over_as_a_text_and_a_sound_as_a_sound(jingle: Path) -> None:
     source = '{"audio": "jingle.wav", "voice": "nova", "emotion": "anger"}\n{"text": "Hello."}\n'
     file = written(jingle.parent, source)
