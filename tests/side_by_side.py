@@ -1,4 +1,4 @@
-"""Which tests run side by side, in two processes of pytest-xdist, and what becomes of one that crashes."""
+"""Which tests run side by side, in three processes of pytest-xdist, and what becomes of one that crashes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
-WORKERS = 2
-"""The live tests on one, all else and then what is left of those on the other; and no more, for they are
+WORKERS = 3
+"""The live tests on one, all else and then what is left of those on the others; and no more, for they are
 speech in real time."""
 
 LIVE = ("tests/live/", "tests/security/")

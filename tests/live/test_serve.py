@@ -85,6 +85,12 @@ async def say(
     return told
 
 
+async def report_of(client: httpx2.AsyncClient, room: str, utterance_id: str) -> dict[str, Any]:
+    answer = await client.get(f"/api/say/{utterance_id}", params={"room": room})
+    told: dict[str, Any] = answer.json()
+    return told
+
+
 @dataclass(frozen=True)
 class Told:
     id: str
@@ -151,7 +157,7 @@ async def test_what_is_said_brings_an_agent_and_is_heard_to_its_end(
         assert (told["level"], told["state"]) == ("done", "done")
         assert take.last_audible_at is not None
         assert len(take.pcm) / 48_000 > 1.0
-    report = (await client.get(f"/api/say/{told['id']}", params={"room": room})).json()
+    report = await report_of(client, room, told["id"])
     assert (report["state"], report["epoch"]) == ("done", told["epoch"])
     about = (await client.get(f"/api/rooms/{room}")).json()
     assert (about["agent"]["name"], about["queue"], about["speaking"]) == ("liba", 0, None)
@@ -184,8 +190,10 @@ async def test_stop_ends_what_is_spoken_and_what_waits(client: httpx2.AsyncClien
     second = await say(client, room, "Never heard.")
     stopped = (await client.post("/api/stop", json={"room": room})).json()
     assert stopped == {"room": room, "stopped": [first["id"], second["id"]]}
-    report = (await client.get(f"/api/say/{first['id']}", params={"room": room})).json()
-    assert report["state"] == "interrupted"
+    async with asyncio.timeout(10):  # a stop is answered before the line has faded out
+        while (await report_of(client, room, first["id"]))["state"] == "audible":  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    assert (await report_of(client, room, first["id"]))["state"] == "interrupted"
 
 
 async def test_events_go_on_after_a_cut_and_nothing_is_missed(client: httpx2.AsyncClient, room: str) -> None:

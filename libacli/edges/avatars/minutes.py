@@ -26,6 +26,8 @@ logger = logging.getLogger("liba.avatar")
 _LOCK_TIMEOUT_S = 2.0
 """Others hold the lock for the milliseconds that it takes to write a line."""
 
+_LOOK_EVERY_S = 5.0
+"""How soon it is noticed that a new day has begun, or that the clock was put right."""
 
 _SILENCE_KEPT = timedelta(hours=1)
 """So long a room whose avatar said nothing waits for a line: who comes and goes costs one avatar, not ten."""
@@ -132,7 +134,7 @@ class AvatarMinutes:
                 min(self._limit_s, self._room_limit_s) / 60,
             )
         while self.are_used_up:  # noqa: ASYNC110 - a machine that slept knows the time, not that it slept
-            await asyncio.sleep(min(60.0, self.resets_in_s))
+            await asyncio.sleep(min(_LOOK_EVERY_S, self.resets_in_s))
 
     async def count(self, total_s: float, *, was_silent: bool | None = None) -> None:
         """Adds what is new in `total_s`, the seconds that this process has used since it began.
