@@ -32,7 +32,8 @@ _LISTED = re.compile(r"(?:\[(?P<number>[^\]]*)\]|(?P<name>[^:]*))(?::(?P<port>\d
 _PLAIN = "!$&'()*+,-._~"
 """What a login may hold beside letters and digits for who does not decode it: sub-delims of RFC 3986."""
 
-_FILE, _FOLDER = "SSL_CERT_FILE", "SSL_CERT_DIR"
+CERTIFICATES = _FILE, _FOLDER = "SSL_CERT_FILE", "SSL_CERT_DIR"
+"""Variables that say which certificates count."""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libacli.edges.by_proxy import transport_to
+from libacli.edges.by_proxy import blocking_transport_to, transport_to
 from libacli.errors import ConfigError
 from libacli.network_environment import certified, proxy_for, proxy_hint, proxy_variable, spell_out
+from tests.web.test_certificate import issue
 
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
 LIVEKIT = "wss://lk.test"
@@ -226,6 +227,19 @@ def test_what_does_no_harm_is_let_be(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value.format(tmp_path))
+    assert transport_to("https://there.test")
+
+
+def test_certificates_are_read_once_for_all_clients_that_trust_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    issue(tmp_path, "authority")
+    authority = tmp_path / "tls.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    assert transport_to("https://there.test")
+    authority.write_text("no certificate any more")
+    assert blocking_transport_to("wss://elsewhere.test")
+    monkeypatch.delenv("SSL_CERT_FILE")
     assert transport_to("https://there.test")
 
 

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from libacli.config import is_loopback
-from libacli.network_environment import certified, proxy_for
+from libacli.network_environment import CERTIFICATES, certified, proxy_for
 
 if TYPE_CHECKING:  # most commands need one of the two
+    import ssl
+
     import aiohttp
     import httpx2
 
@@ -66,7 +70,21 @@ async def _as_without_socks(
 
 
 def _made(kind: Callable[..., T], url: str, options: dict[str, Any]) -> T:
-    proxy = proxy_for(url)
-    with nullcontext() if is_loopback(url) else certified():
-        # Of the environment it takes the certificates alone; a proxy of None is none.
-        return kind(proxy=proxy.url if proxy else None, trust_env=not is_loopback(url), **options)
+    proxy, is_here = proxy_for(url), is_loopback(url)
+    with nullcontext() if is_here else certified():
+        variables = () if is_here else tuple(map(os.environ.get, CERTIFICATES))
+        # A proxy of None is none.
+        return kind(
+            proxy=proxy.url if proxy else None, trust_env=False, verify=_trusting(variables), **options
+        )
+
+
+@lru_cache(maxsize=4)
+def _trusting(variables: tuple[str | None, ...]) -> ssl.SSLContext:
+    """The certificates that count where the environment has these values; none: those of the system.
+
+    They are read once a process: it takes longer than a frame of sound lasts, on the loop that speaks.
+    """
+    import httpx2
+
+    return httpx2.create_ssl_context(trust_env=any(variables))
