@@ -9,7 +9,7 @@ import typer
 
 from libacli.cli.anywhere import AnywhereCommand, AnywhereGroup
 from libacli.cli.output import output
-from libacli.errors import UsageError
+from libacli.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from libacli.config import Settings
@@ -104,6 +104,14 @@ def settings_with_left_out(
     loaded = load(flags=flags, config_file=config, project=project, is_local=is_local)
     output.settings = loaded.settings
     return loaded
+
+
+def settings_or_error(config: Path | None = None, **flags: Any) -> "LoadedSettings | ConfigError":
+    """The same for a command that tells why there are none."""
+    try:
+        return settings_with_left_out(config, **flags)
+    except ConfigError as error:
+        return error
 
 
 def livekit_settings(
