@@ -31,6 +31,7 @@ from libacli.speech.pace import Pace
 from libacli.speech.performance import Performance
 from libacli.speech.ports import Sink, Style, Take, Voice
 from libacli.speech.reading import Reading
+from libacli.speech.reading_events import ReadingEvents
 
 logger = logging.getLogger("liba.speaker")
 
@@ -397,10 +398,12 @@ class Speaker:
                 style,
                 pace=self._pace,
                 known=self._known,
-                on_ask=on_ask,
-                on_last_request=self._look_ahead,
-                on_take=lambda take: _note(utterance, take),
-                on_sound=on_sound,
+                events=ReadingEvents(
+                    on_ask=on_ask,
+                    on_last_request=self._look_ahead,
+                    on_take=lambda take: _note(utterance, take),
+                    on_sound=on_sound,
+                ),
                 is_at_once=is_at_once,
             )
 
