@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from pydantic import SecretStr
 
 from libacli.config import Settings
+from libacli.core.agent_status import AgentStatus
 from libacli.core.connection_details import ConnectionDetails
 from libacli.core.delivery import Delivery
 from libacli.core.emotion import Emotion
-from libacli.core.event import AgentStatus, Event, Report
+from libacli.core.event import Event, Report
 from libacli.core.markdown import MarkdownChoice, as_prose
 from libacli.core.messages import SayRequest, read_say
 from libacli.core.pace import spoken_within_s

@@ -12,11 +12,11 @@ from livekit import rtc
 
 from libacli.complaint_log import ComplaintLog
 from libacli.config import Settings
-from libacli.core.backlog import Utterance
 from libacli.core.event import AgentFacts
 from libacli.core.pronunciation import Pronunciations
 from libacli.core.sound_shelf import SoundShelf
 from libacli.core.usage import Usage
+from libacli.core.utterance import Utterance
 from libacli.edges.livekit.agent_state import AgentStateAttribute
 from libacli.edges.livekit.caption_writer import CaptionWriter
 from libacli.edges.livekit.room_gate import putting_out

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.acquaintance import Acquaintances
-from libacli.core.backlog import Backlog, Utterance
+from libacli.core.backlog import Backlog
 from libacli.core.bounds import Bounds
 from libacli.core.given_sound import GIVEN
 from libacli.core.lifecycle import State, is_news
@@ -21,6 +21,7 @@ from libacli.core.pronunciation import Pronunciations
 from libacli.core.queue_requests import MoveRequest
 from libacli.core.reasons import refusal
 from libacli.core.route import route_word
+from libacli.core.utterance import Utterance
 from libacli.errors import CutOffError, LibaError, RefusedError
 from libacli.log_context import about
 from libacli.speech.cache import is_remembered

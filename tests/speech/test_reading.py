@@ -10,9 +10,9 @@ import pytest
 
 from libacli.core.acquaintance import Acquaintances
 from libacli.core.audio import BYTES_PER_SECOND, duration_s
-from libacli.core.backlog import Utterance
 from libacli.core.messages import SayRequest
 from libacli.core.script import Pause
+from libacli.core.utterance import Utterance
 from libacli.errors import RefusedError, VoiceBusyError, VoiceError
 from libacli.speech.breaker import BreakerVoice
 from libacli.speech.chain import ChainVoice, Link

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.agent_status import AgentStatus
 from libacli.core.delivery import Delivery
-from libacli.core.event import AgentStatus
 from libacli.core.messages import SayRequest, StatusRequest, read_say
 from libacli.core.packing import MAX_CARRIED_BYTES, packed
 from libacli.core.protocol import (
