@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from pydantic import SecretStr
 
 from libacli.config import Settings
+from libacli.core.agent_status import AgentStatus
 from libacli.core.connection_details import ConnectionDetails
 from libacli.core.delivery import Delivery
 from libacli.core.emotion import Emotion
-from libacli.core.event import AgentStatus, Event, Report
+from libacli.core.event import Event, Report
 from libacli.core.markdown import MarkdownChoice, as_prose
 from libacli.core.messages import SayRequest, read_say
 from libacli.core.pace import spoken_within_s
@@ -177,20 +178,22 @@ class Client:
         within 20 s; TimedOutError, with the `utterance_id`; InterruptedSpeechError when it ended before its
         end.
         """
-        request = text if isinstance(text, SayRequest) else None
-        if request is None:
-            members = {
-                "text": as_prose(str(text), markdown),
-                "id": id or uuid.uuid4().hex[:12],
-                "voice": voice or None,
-                "speed": speed,
-                "instructions": instructions or None,
-                "emotion": emotion,
-                "interrupt": interrupt,
-                "priority": priority,
-                "ttl_ms": None if ttl_s is None else max(1, round(ttl_s * 1000)),
-            }
-            request = read_say(members, max_text_chars=self.settings.say_max_text_chars)
+        if isinstance(text, SayRequest):
+            return await self._say(text, room, wait, timeout_s)
+        manner = {"voice": voice or None, "speed": speed, "instructions": instructions or None}
+        ttl_ms = None if ttl_s is None else max(1, round(ttl_s * 1000))
+        turn = {"interrupt": interrupt, "priority": priority, "ttl_ms": ttl_ms}
+        members = {
+            "text": as_prose(str(text), markdown),
+            "id": id or uuid.uuid4().hex[:12],
+            "emotion": emotion,
+        }
+        request = read_say(members | manner | turn, max_text_chars=self.settings.say_max_text_chars)
+        return await self._say(request, room, wait, timeout_s)
+
+    async def _say(
+        self, request: SayRequest, room: str | None, wait: Level, timeout_s: float | None
+    ) -> Delivery:
         clock = asyncio.get_running_loop().time
         began_at, reach_s = clock(), timeout_s or REACH_TIMEOUT_S
         said = await self._open.say(self._room(room), request, timeout_s=reach_s)

@@ -84,31 +84,46 @@ def load(
     environment = os.environ if environment is None else environment
     user_file = user_file or user_config_file()
     trusted = trusted or user_trusted_files()
-    given = {name: Given(value, "flag") for name, value in (flags or {}).items() if value is not None}
     projects_file = projects_file or lk_file()
-    sources = [Source(given)]
+    sources = [Source(_of_flags(flags or {}))]
     if project is not None:
         sources.append(Source(named_project(projects_file, project)))
     sources.append(Source(from_variables(environment)))
     sources += [_folder_source(file, trusted) for file in folder_files(folder or Path(), config_file)]
-    if config_file:
-        named = read_file(config_file, is_named=True, hint=_INIT_HINT)
-        sources.append(Source(from_toml(config_file, named)))
-    if user_file.is_file():
-        sources.append(Source(from_toml(user_file, read_file(user_file, hint=_INIT_HINT))))
+    sources += _named_files(config_file, user_file)
     kept, left_out = without_untrusted(sources)
-    counting = {field: given.value for source in reversed(kept) for field, given in source.values.items()}
     if not is_local:
-        found = stack_settings(running or stack_file(), counting) or default_project(projects_file, counting)
-        sources.append(Source(found))
-        if is_pod(environment):
-            sources.append(
-                Source({field: Given(value, "Kubernetes") for field, value in POD_DEFAULTS.items()})
-            )
-        kept, left_out = without_untrusted(sources)  # its secret is in use now
+        sources += _found_here(kept, environment, projects_file, running or stack_file())
+        kept, left_out = without_untrusted(sources)  # the secret of what was found is in use now
     settings, origins = _made(kept)
     of_folder = tuple(one for one in sources if one.file)
     return LoadedSettings(settings, origins, tuple(left_out), of_folder, passed_over(environment))
+
+
+def _of_flags(flags: Mapping[str, Any]) -> dict[str, Given]:
+    return {name: Given(value, "flag") for name, value in flags.items() if value is not None}
+
+
+def _named_files(config_file: Path | None, user_file: Path) -> list[Source]:
+    """The file that the user names, and the user's own one."""
+    files = []
+    if config_file:
+        named = read_file(config_file, is_named=True, hint=_INIT_HINT)
+        files.append(Source(from_toml(config_file, named)))
+    if user_file.is_file():
+        files.append(Source(from_toml(user_file, read_file(user_file, hint=_INIT_HINT))))
+    return files
+
+
+def _found_here(
+    sources: Sequence[Source], environment: Mapping[str, str], projects_file: Path, running: StackFile
+) -> list[Source]:
+    """A server that runs here or that `lk` knows, if `sources` name none, and what a pod needs."""
+    counting = {field: given.value for source in reversed(sources) for field, given in source.values.items()}
+    found = [Source(stack_settings(running, counting) or default_project(projects_file, counting))]
+    if is_pod(environment):
+        found.append(Source({field: Given(value, "Kubernetes") for field, value in POD_DEFAULTS.items()}))
+    return found
 
 
 def folder_files(folder: Path, config_file: Path | None = None) -> list[Path]:

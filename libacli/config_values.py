@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
-from pydantic import BeforeValidator, JsonValue, SecretStr
+from pydantic import BeforeValidator, Field, JsonValue, SecretStr
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """https://www.rfc-editor.org/rfc/rfc9110#name-tokens"""
@@ -135,3 +135,21 @@ def _level(value: Any) -> Any:
 
 
 LogLevel = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_level)]
+
+
+def _words(value: Any) -> Any:
+    """A list as an environment variable has it: with commas."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _parsed(value: Any) -> Any:
+    """A table as an environment variable has it: JSON."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+Table = Annotated[dict[str, str], BeforeValidator(_parsed)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]

@@ -9,22 +9,19 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from livekit import rtc
 
-from libacli.complaint_log import ComplaintLog
 from libacli.config import Settings
 from libacli.core.acquaintance import Acquaintances
-from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.caps import SayCaps
 from libacli.core.event import AgentFacts
 from libacli.core.hour import OWNER, Account
-from libacli.core.sound_shelf import SoundShelf
 from libacli.core.usage import Usage
 from libacli.edges.avatars.ledger_port import ConversationLedger
+from libacli.edges.avatars.minutes import AvatarMinutes
 from libacli.edges.avatars.port import AvatarService
 from libacli.edges.journal.choose import make_journal, make_seal, place_of
 from libacli.edges.livekit.agent_state import AgentStateAttribute
@@ -35,15 +32,14 @@ from libacli.edges.livekit.caption_writer import CaptionWriter
 from libacli.edges.livekit.encryption import EncryptionWatch
 from libacli.edges.livekit.hour_file import HourFile, hour_path
 from libacli.edges.livekit.hour_port import HourKeeper
-from libacli.edges.livekit.room_gate import putting_out
 from libacli.edges.livekit.room_transport import RoomTransport
 from libacli.edges.livekit.signing import wall_clock
 from libacli.edges.livekit.stream_origin import StreamOrigin
 from libacli.edges.metrics.meter import Meter, Meters
+from libacli.room_outlets import RoomOutlets, room_outlets, wall_clock_at
 from libacli.room_sinks import AvatarParts, RoomSinks, SpeechTrack, room_sinks
-from libacli.room_speech import room_captions, room_pronunciations, room_speaker
+from libacli.room_speech import room_pronunciations, room_speaker
 from libacli.shared_counts import SharedCounts
-from libacli.speech.announcer import Announcer, Outlet
 from libacli.speech.chain import ChainVoice
 from libacli.speech.desk import Desk
 from libacli.speech.given import GivenSounds
@@ -53,7 +49,6 @@ from libacli.speech.notes import NoNotes, Notes
 from libacli.speech.ports import Sink, Voice
 from libacli.speech.scribe import Scribe
 from libacli.speech.speaker import Speaker
-from libacli.speech.waiters import Waiters
 
 logger = logging.getLogger("liba.room")
 
@@ -138,66 +133,45 @@ def assemble(
         avatar_service=avatar_service,
         people=people,
     )
-    avatar = sinks.avatar
     encryption = EncryptionWatch(room, has_key=settings.livekit_e2ee_key is not None)
-    caps = say_caps(settings, hour_clock=_wall_clock)
-    all_meters = Meters(
-        meters,
-        avatar_time=lambda: sinks.avatar_seconds,
-        caps=lambda: (*caps.usage(_OWNER, asyncio.get_running_loop().time()), *minutes.usage()),
-    )
-    log = ComplaintLog(logger, on_defect=lambda: all_meters.refuse("internal"))
+    caps = say_caps(settings, hour_clock=wall_clock_at)
     given = GivenSounds(_decoded)
-    transport = _transport(settings, room, all_meters, log, origin, given.shelf)
-    state = AgentStateAttribute(room, log)
     pronunciations = room_pronunciations(settings)
-    captions = room_captions(settings, room, pronunciations, sinks.track_sid, log)
-    waiters = Waiters()
-    of_avatar: tuple[Outlet, ...] = (avatar.session.demand, avatar.expression) if avatar else ()
-    announcer = Announcer(
-        lambda: _facts(settings, room, voice, sinks, speaker, epoch, encryption),
-        _wall_clock,
-        (
-            *(transport, all_meters, state, waiters),
-            *([captions] if captions else []),
-            *of_avatar,
-        ),
-        counters=(all_meters,),
-        on_begin=captions.begin if captions else _nothing,
-        on_queue=(transport.take_event, all_meters.take_queue_news),
+    outlets = room_outlets(
+        settings,
+        room,
+        sinks,
+        facts=lambda: _facts(settings, room, voice, sinks, speaker, epoch, encryption),
+        usage=lambda: (*caps.usage(_OWNER, asyncio.get_running_loop().time()), *minutes.usage()),
+        meters=meters,
+        pronunciations=pronunciations,
+        origin=origin,
+        sounds=given.shelf,
     )
     journal = journal or make_journal(settings, room.name, epoch=epoch, clock=wall_clock)
-
-    def heir() -> SpeakersHeir:
-        return SpeakersHeir(speaker, caps, _wall_clock)
-
-    scribe = _scribe(settings, room, journal, heir) if journal else None
+    scribe = _scribe(settings, room, journal, lambda: SpeakersHeir(speaker, caps, wall_clock_at))
     notes = scribe or NoNotes()
     speaker = room_speaker(
-        settings, voice, known, sinks.sink, announcer, caps, bounds, pronunciations, notes, given
+        settings, voice, known, sinks.sink, outlets.announcer, caps, bounds, pronunciations, notes, given
     )
-
-    def other_caps() -> list[Usage]:
-        return [*minutes.usage(), *(avatar.in_use.usage() if avatar else [])]
-
-    desk = _desk(settings, room, speaker, announcer, waiters, caps, other_caps, notes, log)
+    desk = _desk(settings, room, speaker, outlets, caps, lambda: _other_caps(minutes, sinks), notes)
     return Parts(
         settings=settings,
         room=room,
         epoch=epoch,
         voice=voice,
         track=sinks.track,
-        avatar=avatar,
+        avatar=sinks.avatar,
         own=sinks.own,
         audience=sinks.audience,
         people=people,
         sink=sinks.sink,
         speaker=speaker,
         desk=desk,
-        transport=transport,
-        state=state,
-        captions=captions,
-        meters=all_meters,
+        transport=outlets.transport,
+        state=outlets.state,
+        captions=outlets.captions,
+        meters=outlets.meters,
         ledger=ledger,
         hour_keepers=_hour_keepers(settings, caps, epoch, characters, shared),
         shared=shared,
@@ -227,25 +201,9 @@ def _facts(
     )
 
 
-def _transport(
-    settings: Settings,
-    room: rtc.Room,
-    meters: Meters,
-    log: ComplaintLog,
-    origin: StreamOrigin | None,
-    sounds: SoundShelf,
-) -> RoomTransport:
-    credentials = settings.livekit()
-    return RoomTransport(
-        room,
-        credentials,
-        put_out=putting_out(credentials, room),
-        origin=origin,
-        sounds=sounds,
-        log=log,
-        on_takeover=lambda: meters.refuse("takeover"),
-        on_left_out=lambda: meters.refuse("too_many_requests"),
-    )
+def _other_caps(minutes: AvatarMinutes, sinks: RoomSinks) -> Sequence[Usage]:
+    """What may be spent of avatar time, and of conversations at a time."""
+    return [*minutes.usage(), *(sinks.avatar.in_use.usage() if sinks.avatar else [])]
 
 
 async def _decoded(flac: bytes) -> AsyncGenerator[bytes]:
@@ -255,10 +213,6 @@ async def _decoded(flac: bytes) -> AsyncGenerator[bytes]:
     async with aclosing(decode_flac(flac)) as pieces:
         async for piece in pieces:
             yield piece
-
-
-def _nothing(utterance: Utterance) -> None:
-    pass
 
 
 def _hour_keepers(
@@ -271,34 +225,36 @@ def _hour_keepers(
     return (here, everywhere) if everywhere else (here,)
 
 
-def _scribe(settings: Settings, room: rtc.Room, journal: Journal, heir: Callable[[], SpeakersHeir]) -> Scribe:
+def _scribe(
+    settings: Settings, room: rtc.Room, journal: Journal | None, heir: Callable[[], SpeakersHeir]
+) -> Scribe | None:
+    if journal is None:
+        return None
     place = place_of(settings, room.name).name
-    return Scribe(journal, make_seal(settings), place=place, heir=heir, wall_clock=_wall_clock)
+    return Scribe(journal, make_seal(settings), place=place, heir=heir, wall_clock=wall_clock_at)
 
 
 def _desk(
     settings: Settings,
     room: rtc.Room,
     speaker: Speaker,
-    announcer: Announcer,
-    waiters: Waiters,
+    outlets: RoomOutlets,
     caps: SayCaps,
     other_caps: Callable[[], Sequence[Usage]],
     notes: Notes,
-    log: ComplaintLog,
 ) -> Desk:
     return Desk(
         speaker,
-        announcer,
+        outlets.announcer,
         RoomAuthorization(settings, room.name, agent=room.local_participant.identity),
         max_text_chars=settings.say_max_text_chars,
         max_sound_s=settings.say_max_sound,
         caps=caps,
         other_caps=other_caps,
         ttl_s=settings.say_ttl,
-        waiters=waiters,
+        waiters=outlets.waiters,
         notes=notes,
-        log=log,
+        log=outlets.log,
         worker=platform.node(),
     )
 
@@ -306,7 +262,3 @@ def _desk(
 def _bounds(settings: Settings) -> Bounds:
     gate_s = settings.avatar_ready_timeout if settings.has_avatar else None
     return Bounds.derive(frame_s=settings.speech_sink_timeout, gate_s=gate_s)
-
-
-def _wall_clock(at: float) -> float:
-    return datetime.now(UTC).timestamp() + at - asyncio.get_running_loop().time()

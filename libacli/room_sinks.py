@@ -10,8 +10,8 @@ from typing import Protocol
 from livekit import rtc
 
 from libacli.config import Settings, is_loopback
-from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
+from libacli.core.utterance import Utterance
 from libacli.edges.avatars.choose import avatar_base_url, avatar_vendor, make_avatar_service
 from libacli.edges.avatars.expression import Expression
 from libacli.edges.avatars.in_use import ConversationsInUse

@@ -11,10 +11,10 @@ from livekit import rtc
 from libacli.complaint_log import ComplaintLog
 from libacli.config import Settings
 from libacli.core.acquaintance import Acquaintances
-from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.caps import SayCaps
 from libacli.core.pronunciation import Pronunciations
+from libacli.core.utterance import Utterance
 from libacli.edges.livekit.caption_writer import CaptionWriter
 from libacli.edges.voices.pronunciations import pronunciations as read_pronunciations
 from libacli.errors import ConfigError

@@ -9,7 +9,7 @@ import typer
 
 from libacli.cli.anywhere import AnywhereCommand, AnywhereGroup
 from libacli.cli.output import output
-from libacli.errors import UsageError
+from libacli.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from libacli.config import Settings
@@ -35,6 +35,8 @@ ApiSecret = Annotated[
     ),
 ]
 Room = Annotated[str | None, typer.Option("--room", "-r", help="Room [setting: say.room]")]
+"""Given on to the settings as `say_room`, which is then the room in any case."""
+
 Project = Annotated[
     str | None, typer.Option("--project", metavar="NAME", help="LiveKit project, as `lk project list` has it")
 ]
@@ -44,6 +46,13 @@ ConfigFile = Annotated[
     # The variable is config.CONFIG_VARIABLE; `--help` does not load that module.
     typer.Option("--config", envvar="LIBA_CONFIG", show_envvar=False, help="Settings file to use"),
 ]
+OpenPage = Annotated[bool, typer.Option("--open", help="Open the page in a browser")]
+ForceFiles = Annotated[bool, typer.Option("--force", help="Overwrite files that are there")]
+FreePort = Annotated[
+    int | None, typer.Option("--port", "-p", min=1, max=65535, help="Port [default: a free one]")
+]
+Speed = Annotated[float | None, typer.Option("--speed", min=0.25, max=4.0, help="Pace, 1 is normal")]
+Instructions = Annotated[str | None, typer.Option("--instructions", help="Tone and manner")]
 
 _DURATION = re.compile(r"(?:(\d{1,6})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
@@ -97,20 +106,30 @@ def settings_with_left_out(
     return loaded
 
 
+def settings_or_error(config: Path | None = None, **flags: Any) -> "LoadedSettings | ConfigError":
+    """The same for a command that tells why there are none."""
+    try:
+        return settings_with_left_out(config, **flags)
+    except ConfigError as error:
+        return error
+
+
 def livekit_settings(
     config: Path | None,
     url: str | None,
     api_key: str | None,
     api_secret: str | None,
     project: str | None = None,
+    **flags: Any,
 ) -> "Settings":
-    """Settings with what was given to reach LiveKit on top."""
+    """Settings with what was given to reach LiveKit on top, and other `flags`, as `settings_from` has it."""
     return settings_from(
         config,
         project=project,
         livekit_url=url,
         livekit_api_key=api_key,
         livekit_api_secret=api_secret,
+        **flags,
     ).settings
 
 

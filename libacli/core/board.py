@@ -6,8 +6,9 @@ from collections import OrderedDict, deque
 from dataclasses import replace
 from typing import TypeAlias
 
+from libacli.core.agent_status import AgentStatus
 from libacli.core.board_row import BoardRow
-from libacli.core.event import AgentFacts, AgentStatus, Event, Rejection, Report
+from libacli.core.event import AgentFacts, Event, Rejection, Report
 from libacli.core.latency import counted
 from libacli.core.lifecycle import OUTCOMES, is_news
 from libacli.core.messages import MAX_ID_CHARS

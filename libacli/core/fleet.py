@@ -6,8 +6,9 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
+from libacli.core.agent_status import AgentStatus
 from libacli.core.board import Board
-from libacli.core.event import AgentStatus, Report
+from libacli.core.event import Report
 from libacli.core.lifecycle import OUTCOMES
 from libacli.core.room_update import ConnectionState
 from libacli.core.timeline import percentile

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from libacli.core.event import AgentStatus, Event, Rejection
+from libacli.core.agent_status import AgentStatus
+from libacli.core.event import Event, Rejection
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from libacli.core.agent_status import AgentStatus
 from libacli.core.delivery import Delivery
-from libacli.core.event import AgentStatus, Report
+from libacli.core.event import Report
 from libacli.core.route import route_word
 
 _STATES = (

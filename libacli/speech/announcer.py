@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from libacli.core.backlog import Utterance
 from libacli.core.event import AgentFacts, Event, QueueNews, Rejection
 from libacli.core.queue_requests import QueueChange
+from libacli.core.utterance import Utterance
 
 
 class Outlet(Protocol):

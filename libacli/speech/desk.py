@@ -11,8 +11,9 @@ from typing import Any, Protocol, TypeAlias
 
 from libacli.complaint_log import ComplaintLog
 from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.agent_status import AgentStatus
 from libacli.core.caps import SayCaps
-from libacli.core.event import AgentStatus, Rejection
+from libacli.core.event import Rejection
 from libacli.core.given_sound import MOST_SECONDS
 from libacli.core.hour import Account
 from libacli.core.lifecycle import is_decided

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from libacli.core.backlog import Utterance
 from libacli.core.caps import SayCaps
 from libacli.core.hour import Account
 from libacli.core.journal import Ended, Entry
 from libacli.core.messages import SayRequest
 from libacli.core.timeline import Timeline
+from libacli.core.utterance import Utterance
 from libacli.speech.speaker import Speaker
 
 

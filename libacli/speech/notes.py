@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from libacli.core.backlog import Utterance
 from libacli.core.lifecycle import State
+from libacli.core.utterance import Utterance
 
 
 class Notes(Protocol):

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 from libacli.core.audio import FrameSlicer, duration_s, silence
-from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.lifecycle import State
 from libacli.core.route import route_word
+from libacli.core.utterance import Utterance
 from libacli.errors import VoiceError
 from libacli.speech.given import Readable
 from libacli.speech.ports import Playback, Route, Sink

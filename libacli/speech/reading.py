@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 
 from libacli.core.acquaintance import Acquaintance, Acquaintances, VoiceName
@@ -16,7 +16,8 @@ from libacli.errors import VoiceBusyError, VoiceError
 from libacli.speech.cache import Keeping
 from libacli.speech.chain import has_another
 from libacli.speech.pace import Pace
-from libacli.speech.ports import Style, Take, Voice
+from libacli.speech.ports import Style, Voice
+from libacli.speech.reading_events import ReadingEvents
 from libacli.speech.request import Request, Silence
 
 _SOON_S = 0.001
@@ -34,13 +35,36 @@ class Reading:
 
     The first request is made at once. Requests are tasks of `tasks`; what they raise is raised by `pcm`.
     What `known` tells of the voice decides how much is asked for at a time, and when; it learns from what
-    comes. `on_ask` is called with the number of characters each time that the voice is asked for more,
-    `on_take` when the first piece of a chunk is about to be played,
-    `on_sound` with the seconds of each piece that the voice has made, and `on_last_request` when nothing more
-    is to be asked for, and it is time to ask for the next utterance. `is_at_once`: each text of the script is
-    asked for as a whole, as from a voice that remembers it. A script of one text is kept when all of it was
-    taken, if the voice remembers what it says.
+    comes. `is_at_once`: each text of the script is asked for as a whole, as from a voice that remembers it.
+    A script of one text is kept when all of it was taken, if the voice remembers what it says.
     """
+
+    first_pcm_at: float | None = None
+    """When the first PCM of the utterance came, on the loop's clock."""
+
+    is_all_asked = False
+    """Whether it is time to ask for the next utterance."""
+
+    broke_off: VoiceError | None = None
+    """Why a part is missing, behind which another voice went on."""
+
+    chunks = 0
+    """Requests so far."""
+
+    passages: list[Passage]
+    """What has been given out, request by request."""
+
+    held_s = 0.0
+    """How long the first sound was held back, to have the rest follow without a break."""
+
+    _requests: list[Request]
+    """All of them, in order; the first `_over` have been played."""
+
+    _idle_s = 0.0
+    """How long nothing was asked for because there was enough in hand."""
+
+    _dry_at = 0.0
+    """When all that was given out will have been played."""
 
     def __init__(
         self,
@@ -51,60 +75,26 @@ class Reading:
         *,
         pace: Pace,
         known: Acquaintances,
-        on_ask: Callable[[int], None] = lambda chars: None,
-        on_last_request: Callable[[], None] = lambda: None,
-        on_take: Callable[[Take], None] = lambda take: None,
-        on_sound: Callable[[float], None] = lambda seconds: None,
+        events: ReadingEvents | None = None,
         is_at_once: bool = False,
     ) -> None:
-        self.first_pcm_at: float | None = None
-        """When the first PCM of the utterance came, on the loop's clock."""
-
-        self.is_all_asked = False
-        """Whether it is time to ask for the next utterance."""
-
-        self.broke_off: VoiceError | None = None
-        """Why a part is missing, behind which another voice went on."""
-
-        self.chunks = 0
-        """Requests so far."""
-
-        self.passages: list[Passage] = []
-        """What has been given out, request by request."""
-
-        self.held_s = 0.0
-        """How long the first sound was held back, to have the rest follow without a break."""
-
         self._tasks = tasks
         self._voice = voice
         self._style = style
-        most = sys.maxsize if is_at_once else pace.max_chunk_chars
-        self._plan = ChunkPlan(
-            script, max_chars=most, first_chars=most if is_at_once else pace.first_chunk_chars
-        )
+        self._plan = _plan(script, pace, is_at_once=is_at_once)
         self._is_at_once = is_at_once
         self._pace = pace
         self._known = known
-        self._on_ask = on_ask
-        self._on_take = on_take
-        self._on_sound = on_sound
-        self._on_last_request = on_last_request
+        self._events = events or ReadingEvents()
         self._keeping = Keeping(script[0]) if len(script) == 1 and isinstance(script[0], str) else None
-        self._requests: list[Request] = []
-        """All of them, in order; the first `_over` have been played."""
-
+        self.passages = []
+        self._requests = []
         self._given_s = 0.0
         self._over = 0
         self._news = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._is_playing = False
         self._idle_since: float | None = None
-        self._idle_s = 0.0
-        """How long nothing was asked for because there was enough in hand."""
-
-        self._dry_at = 0.0
-        """When all that was given out will have been played."""
-
         self._ask()
         self._ask_if_due()
 
@@ -132,7 +122,7 @@ class Reading:
                     self._ask()
         except Exception:
             self.cancel()
-            self._on_last_request()  # while what came before it plays
+            self._events.on_last_request()  # while what came before it plays
             raise
         if self.broke_off:
             return
@@ -178,7 +168,7 @@ class Reading:
         request.is_playing = True
         if not any(before.task for before in self._requests[: self._over]):
             await self._hold(request)
-        self._on_take(request.take)
+        self._events.on_take(request.take)
 
     async def _hold(self, request: Request) -> None:
         """Waits as long as this voice has to be held back; at most until all that there is has come."""
@@ -242,7 +232,7 @@ class Reading:
         """Makes the next request. A pause before it takes its place in the order."""
         if self._plan.is_empty:
             self.is_all_asked = True
-            self._on_last_request()
+            self._events.on_last_request()
             return
         known = self._expected()
         hand_s = self._in_hand_s()
@@ -260,7 +250,7 @@ class Reading:
 
     async def _fetch(self, request: Request) -> None:
         end: Exception | None = None
-        self._on_ask(len(request.chunk.text))
+        self._events.on_ask(len(request.chunk.text))
         try:
             await self._receive(request)
         except Exception as error:  # whatever it is belongs to the utterance, which reports it
@@ -291,7 +281,7 @@ class Reading:
             async for piece in stream:
                 is_new = not request.has_sounded
                 if not request.take.is_cached:
-                    self._on_sound(duration_s(len(piece)))
+                    self._events.on_sound(duration_s(len(piece)))
                 await request.put(piece)
                 if is_new and request.has_sounded:
                     self._ask_if_due()
@@ -311,7 +301,7 @@ class Reading:
         before = request.chunk
         request.ask(self._plan.enlarge(before) if request is self._requests[-1] else before)
         if more := len(request.chunk.text) - len(before.text):
-            self._on_ask(more)
+            self._events.on_ask(more)
 
     def _learn_line(self) -> None:
         """All has been played: notes which hold would have kept it whole, had nothing been put off."""
@@ -325,6 +315,12 @@ class Reading:
             need_s = max(need_s, playable_at - before_s - first_at)
             before_s += request.sound_s
         self._expected().learn_line(need_s=need_s, chars=len(spoken[0].chunk.text))
+
+
+def _plan(script: Sequence[str | Pause], pace: Pace, *, is_at_once: bool) -> ChunkPlan:
+    if is_at_once:
+        return ChunkPlan(script, max_chars=sys.maxsize, first_chars=sys.maxsize)
+    return ChunkPlan(script, max_chars=pace.max_chunk_chars, first_chars=pace.first_chunk_chars)
 
 
 def _now() -> float:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from libacli.core.backlog import Utterance
 from libacli.core.journal import MOST_BEGUN, Ended, Entry, Legacy, Line, decode_entry, encode_entry
 from libacli.core.lifecycle import State
+from libacli.core.utterance import Utterance
 from libacli.errors import FencedError, ForgottenError, StoreError
 from libacli.speech.journal import Journal, Seal
 

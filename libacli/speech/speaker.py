@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.acquaintance import Acquaintances
-from libacli.core.backlog import Backlog, Utterance
+from libacli.core.backlog import Backlog
 from libacli.core.bounds import Bounds
 from libacli.core.given_sound import GIVEN
 from libacli.core.lifecycle import State, is_news
@@ -21,6 +21,7 @@ from libacli.core.pronunciation import Pronunciations
 from libacli.core.queue_requests import MoveRequest
 from libacli.core.reasons import refusal
 from libacli.core.route import route_word
+from libacli.core.utterance import Utterance
 from libacli.errors import CutOffError, LibaError, RefusedError
 from libacli.log_context import about
 from libacli.speech.cache import is_remembered
@@ -31,6 +32,7 @@ from libacli.speech.pace import Pace
 from libacli.speech.performance import Performance
 from libacli.speech.ports import Sink, Style, Take, Voice
 from libacli.speech.reading import Reading
+from libacli.speech.reading_events import ReadingEvents
 
 logger = logging.getLogger("liba.speaker")
 
@@ -397,10 +399,12 @@ class Speaker:
                 style,
                 pace=self._pace,
                 known=self._known,
-                on_ask=on_ask,
-                on_last_request=self._look_ahead,
-                on_take=lambda take: _note(utterance, take),
-                on_sound=on_sound,
+                events=ReadingEvents(
+                    on_ask=on_ask,
+                    on_last_request=self._look_ahead,
+                    on_take=lambda take: _note(utterance, take),
+                    on_sound=on_sound,
+                ),
                 is_at_once=is_at_once,
             )
 

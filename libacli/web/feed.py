@@ -14,9 +14,10 @@ from itertools import islice
 from typing import Any
 
 from libacli.complaint_log import ComplaintLog
+from libacli.core.agent_status import AgentStatus
 from libacli.core.caption_cue import CaptionCue
 from libacli.core.caption_track import CaptionTrack
-from libacli.core.event import AgentStatus, Event, Rejection
+from libacli.core.event import Event, Rejection
 from libacli.core.room_update import Caption, CaptionPart, ConnectionState, NoAgent, RoomUpdate
 from libacli.errors import LibaError
 from libacli.web.models import room_state

@@ -16,8 +16,8 @@ from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from libacli.core.agent_status import AgentStatus
 from libacli.core.delivery import Delivery
-from libacli.core.event import AgentStatus
 from libacli.core.messages import MAX_REQUEST_BYTES
 from libacli.core.trace_context import TraceContext
 from libacli.errors import RefusedError

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from libacli.core.agent_status import AgentStatus
 from libacli.core.emotion import Emotion
-from libacli.core.event import AgentStatus
 from libacli.core.lifecycle import MOVES
 from libacli.core.messages import MAX_ID_CHARS
 from libacli.core.protocol import MAX_NAME_CHARS

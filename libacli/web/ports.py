@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Collection
 from typing import Any, Protocol
 
+from libacli.core.agent_status import AgentStatus
 from libacli.core.connection_details import ConnectionDetails
 from libacli.core.delivery import Delivery
-from libacli.core.event import AgentStatus
 from libacli.core.messages import SayRequest
 from libacli.core.queue_requests import MoveRequest, NextAnswer, PauseAnswer
 from libacli.core.room_update import RoomUpdate

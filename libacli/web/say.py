@@ -38,6 +38,25 @@ _LONGEST_WAIT_S = 600.0
 
 Level = Literal["accepted", "audible", "done"]
 
+WaitFor = Annotated[Level, Query(description="What to wait for")]
+WaitTimeout = Annotated[
+    float | None,
+    Query(
+        gt=0,
+        le=_LONGEST_WAIT_S,
+        description="How long to wait; default: it fits the text, and what waits before it",
+    ),
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The same key is spoken once, however often it is sent; with another body it is 422",
+    ),
+]
+
 
 async def caller_trace(
     traceparent: Annotated[
@@ -69,24 +88,9 @@ async def post_say(
     caller: CallerDependency,
     body: SayBody,
     trace: TraceDependency,
-    wait: Annotated[Level, Query(description="What to wait for")] = "accepted",
-    timeout_s: Annotated[
-        float | None,
-        Query(
-            gt=0,
-            le=_LONGEST_WAIT_S,
-            description="How long to wait; default: it fits the text, and what waits before it",
-        ),
-    ] = None,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1,
-            max_length=255,
-            pattern=r"^[\x21-\x7e]+$",
-            description="The same key is spoken once, however often it is sent; with another body it is 422",
-        ),
-    ] = None,
+    wait: WaitFor = "accepted",
+    timeout_s: WaitTimeout = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> SayAnswer:
     """Hands a text to the agent of a room, and brings an agent there if there is none.
 

@@ -21,9 +21,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
-from libacli.core.backlog import Utterance
 from libacli.core.messages import SayRequest
 from libacli.core.timeline import percentile
+from libacli.core.utterance import Utterance
 from libacli.edges.voices.cache_files import SoundFiles
 from libacli.speech.cache import CachedVoice
 from libacli.speech.fakes import RecordingSink, ScriptedVoice, tone

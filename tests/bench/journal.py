@@ -13,10 +13,10 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from libacli.core.backlog import Utterance
 from libacli.core.journal_place import Place, Scope
 from libacli.core.messages import SayRequest
 from libacli.core.timeline import Timeline, percentile
+from libacli.core.utterance import Utterance
 from libacli.edges.journal.file import FileJournal
 from libacli.edges.journal.seal import AesSeal
 from libacli.edges.livekit.signing import wall_clock

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libacli.core.acknowledgement import Acknowledgement
-from libacli.core.backlog import Backlog, Utterance
+from libacli.core.backlog import Backlog
 from libacli.core.messages import SayRequest
 from libacli.core.queue_requests import MoveRequest
 from libacli.core.timeline import Timeline
+from libacli.core.utterance import Utterance
 from libacli.errors import RefusedError
 
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libacli.core.agent_status import AgentStatus
 from libacli.core.board import SHOWN, Board
 from libacli.core.board_row import BoardRow, Budgets, grade
-from libacli.core.event import AgentStatus, QueueNews, read_event
+from libacli.core.event import QueueNews, read_event
 from libacli.core.latency import counted
 from libacli.core.lifecycle import FINAL_STATES, OUTCOMES
 from libacli.core.timeline import percentile

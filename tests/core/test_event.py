@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libacli.core.event import AgentFacts, AgentStatus, Event, Rejection, Report, read_event
+from libacli.core.agent_status import AgentStatus
+from libacli.core.event import AgentFacts, Event, Rejection, Report, read_event
 from libacli.core.lifecycle import MOVES
 from libacli.core.usage import Usage
 from libacli.errors import RefusedError

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import json
 
-from libacli.core.event import AgentFacts, AgentStatus, Report
+from libacli.core.agent_status import AgentStatus
+from libacli.core.event import AgentFacts, Report
 from libacli.core.fleet import AgentMissing, AgentTold, Fleet, RoomsListed
 from libacli.core.room_update import WELL, ConnectionState
 

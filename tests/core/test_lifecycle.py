@@ -4,7 +4,6 @@ import typing
 
 import pytest
 
-from libacli.core.backlog import Utterance
 from libacli.core.lifecycle import (
     FINAL_STATES,
     LEVEL_STATES,
@@ -22,6 +21,7 @@ from libacli.core.lifecycle import (
 )
 from libacli.core.messages import SayRequest
 from libacli.core.timeline import Timeline
+from libacli.core.utterance import Utterance
 
 STATES: tuple[State, ...] = typing.get_args(State)
 WATCHED: tuple[WatchedState, ...] = (*STATES, "lost")

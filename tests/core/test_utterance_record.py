@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libacli.core.audio import FRAME_BYTES
-from libacli.core.backlog import Utterance
 from libacli.core.event import AgentFacts, Event
 from libacli.core.lifecycle import MOVES, OUTCOMES
 from libacli.core.messages import SayRequest
 from libacli.core.timeline import Timeline
+from libacli.core.utterance import Utterance
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.errors import RefusedError
 

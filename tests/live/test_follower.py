@@ -13,7 +13,8 @@ import pytest
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
-from libacli.core.event import AgentStatus, Event
+from libacli.core.agent_status import AgentStatus
+from libacli.core.event import Event
 from libacli.core.messages import SayRequest
 from libacli.core.protocol import EVENTS_TOPIC
 from libacli.core.room_update import Caption, ConnectionState, RoomUpdate, Unreadable

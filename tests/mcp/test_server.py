@@ -12,8 +12,9 @@ from mcp import Client, MCPError
 from mcp_types import CallToolResult, TextContent
 
 from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.agent_status import AgentStatus
 from libacli.core.delivery import Delivery
-from libacli.core.event import AgentFacts, AgentStatus, Report
+from libacli.core.event import AgentFacts, Report
 from libacli.core.lifecycle import has_reached
 from libacli.core.reasons import refusal
 from libacli.core.usage import Usage

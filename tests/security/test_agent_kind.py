@@ -14,8 +14,9 @@ import pytest
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
+from libacli.core.agent_status import AgentStatus
 from libacli.core.board import Board
-from libacli.core.event import AgentStatus, Event, Rejection
+from libacli.core.event import Event, Rejection
 from libacli.core.messages import SayRequest
 from libacli.core.protocol import AGENT_ATTRIBUTE, CAPTION_TOPIC, EPOCH_ATTRIBUTE, EVENTS_TOPIC
 from libacli.core.room_update import Caption, RoomUpdate, Unreadable

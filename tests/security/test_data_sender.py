@@ -16,7 +16,8 @@ from livekit.rtc._ffi_client import FfiClient
 from livekit.rtc.participant import PublishDataError
 
 from libacli.config import LiveKitCredentials
-from libacli.core.event import AgentStatus, Event, Rejection
+from libacli.core.agent_status import AgentStatus
+from libacli.core.event import Event, Rejection
 from libacli.core.lifecycle import FINAL_STATES
 from libacli.core.messages import SayRequest
 from libacli.core.protocol import CAPTION_TOPIC, SAY_METHOD, SAY_TOPIC

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from livekit import rtc
 
-from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.lifecycle import FINAL_STATES
 from libacli.core.messages import SayRequest
+from libacli.core.utterance import Utterance
 from libacli.edges.livekit.fake_streams import HANG, Call, sound_of
 from libacli.edges.livekit.fakes import FakeRoom
 from libacli.edges.sinks.avatar import AvatarSink

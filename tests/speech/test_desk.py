@@ -12,14 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libacli.complaint_log import ComplaintLog
-from libacli.core.backlog import Utterance
+from libacli.core.agent_status import AgentStatus
 from libacli.core.caps import SayCaps
-from libacli.core.event import AgentFacts, AgentStatus, Event, Rejection
+from libacli.core.event import AgentFacts, Event, Rejection
 from libacli.core.messages import MAX_REQUEST_BYTES
 from libacli.core.protocol import MAX_ANSWER_BYTES, SAY_METHOD, STATUS_METHOD, STOP_METHOD
 from libacli.core.reasons import REFUSALS
 from libacli.core.trace_context import UNTRACED, TraceContext
 from libacli.core.usage import Usage
+from libacli.core.utterance import Utterance
 from libacli.errors import RefusedError, VoiceError
 from libacli.speech.announcer import Announcer
 from libacli.speech.desk import Desk, Permit, Sender

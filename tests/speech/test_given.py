@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from libacli.core.audio import FRAME_BYTES, duration_s
-from libacli.core.backlog import Utterance
 from libacli.core.caps import SayCaps
 from libacli.core.caption_cue import CaptionCue
 from libacli.core.event import AgentFacts
@@ -20,6 +19,7 @@ from libacli.core.given_sound import GivenSound
 from libacli.core.messages import SayRequest
 from libacli.core.protocol import SAY_METHOD
 from libacli.core.sound_shelf import SoundShelf
+from libacli.core.utterance import Utterance
 from libacli.errors import RefusedError, SinkError, VoiceError
 from libacli.speech.announcer import Announcer
 from libacli.speech.desk import Desk, Permit, Sender

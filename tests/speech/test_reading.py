@@ -10,9 +10,9 @@ import pytest
 
 from libacli.core.acquaintance import Acquaintances
 from libacli.core.audio import BYTES_PER_SECOND, duration_s
-from libacli.core.backlog import Utterance
 from libacli.core.messages import SayRequest
 from libacli.core.script import Pause
+from libacli.core.utterance import Utterance
 from libacli.errors import RefusedError, VoiceBusyError, VoiceError
 from libacli.speech.breaker import BreakerVoice
 from libacli.speech.chain import ChainVoice, Link
@@ -20,6 +20,7 @@ from libacli.speech.fakes import ScriptedVoice, tone
 from libacli.speech.pace import Pace
 from libacli.speech.ports import Style, Take, Voice
 from libacli.speech.reading import Reading
+from libacli.speech.reading_events import ReadingEvents
 from libacli.speech.speaker import Speaker
 from tests.bench.voice_process import steady_tone
 from tests.unsteady_voice import FRAME_S, LOGNORMAL, MS_PER_CHAR, Listener, Manner, UnsteadyVoice
@@ -99,9 +100,7 @@ async def reading(
             Style(),
             pace=Pace(),
             known=known or Acquaintances(),
-            on_ask=lambda chars: None,
-            on_last_request=lambda: None,
-            on_take=on_take,
+            events=ReadingEvents(on_take=on_take),
             is_at_once=is_at_once,
         )
         yield read

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from libacli.core.audio import FRAME_BYTES
-from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.messages import SayRequest
 from libacli.core.pronunciation import Pronunciations
+from libacli.core.utterance import Utterance
 from libacli.errors import RefusedError, SinkError, VoiceError, VoiceStalledError
 from libacli.speech.fakes import RecordingSink, ScriptedVoice, tone
 from libacli.speech.pace import Pace

@@ -13,10 +13,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from libacli.core.backlog import Utterance
 from libacli.core.lifecycle import FINAL_STATES
 from libacli.core.messages import SayRequest
 from libacli.core.queue_requests import MoveRequest
+from libacli.core.utterance import Utterance
 from libacli.errors import RefusedError, SinkError, VoiceError
 from libacli.speech.fakes import RecordingSink, ScriptedVoice, tone
 from libacli.speech.speaker import Speaker

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from libacli.core.backlog import Utterance
 from libacli.core.messages import SayRequest
 from libacli.core.protocol import CANCEL_METHOD, MOVE_METHOD, NEXT_METHOD, PAUSE_METHOD, RESUME_METHOD
 from libacli.core.timeline import Timeline
+from libacli.core.utterance import Utterance
 from libacli.errors import VoiceError
 from libacli.speech.desk import Sender
 from libacli.speech.fakes import ScriptedVoice

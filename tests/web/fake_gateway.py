@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.agent_status import AgentStatus
 from libacli.core.connection_details import ConnectionDetails
 from libacli.core.delivery import Delivery
-from libacli.core.event import AgentFacts, AgentStatus, Event, Report
+from libacli.core.event import AgentFacts, Event, Report
 from libacli.core.lifecycle import FINAL_STATES, LEVEL_STATES, has_reached
 from libacli.core.messages import SayRequest
 from libacli.core.queue_requests import MoveRequest, NextAnswer, PauseAnswer

@@ -7,7 +7,8 @@ from contextlib import aclosing
 
 import pytest
 
-from libacli.core.event import AgentFacts, AgentStatus, Event, Report
+from libacli.core.agent_status import AgentStatus
+from libacli.core.event import AgentFacts, Event, Report
 from libacli.core.room_update import RECONNECTING, WELL, Caption, RoomUpdate, Unreadable
 from libacli.errors import UnreachableError, UsageError
 from libacli.web.feed import KEEP_S, PING_S, Feeds, Item

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, Route
 
+from libacli.core.agent_status import AgentStatus
 from libacli.core.board import Board
 from libacli.core.board_row import BoardRow
-from libacli.core.event import AgentFacts, AgentStatus, Event, Rejection, Report
+from libacli.core.event import AgentFacts, Event, Rejection, Report
 from libacli.core.latency import AT_ONCE_MS
 from libacli.core.lifecycle import MOVES, State
 from libacli.core.timeline import percentile

@@ -11,7 +11,8 @@ import pytest
 from starlette.types import Message
 
 from libacli.config import Settings
-from libacli.core.event import AgentFacts, AgentStatus, Event, Report
+from libacli.core.agent_status import AgentStatus
+from libacli.core.event import AgentFacts, Event, Report
 from libacli.core.room_update import WELL, Caption, RoomUpdate
 from libacli.web import stream
 from libacli.web.auth import Caller

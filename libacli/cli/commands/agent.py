@@ -1,35 +1,34 @@
 """liba agent"""
 
-import enum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, ConfigFile, LogLevel, Project, Url, group, settings_from
+from libacli.cli.options import ApiKey, ApiSecret, ConfigFile, LogLevel, Project, Url, group, livekit_settings
 
 app = group("The worker that speaks.")
 
-
-class Isolation(enum.StrEnum):
-    process = "process"
-    thread = "thread"
+Rooms = Annotated[
+    list[str] | None, typer.Option("--room", "-r", help="Go into this room at once; may be repeated")
+]
+AgentName = Annotated[
+    str | None, typer.Option("--agent-name", help="Name it is dispatched by [setting: agent.name]")
+]
+MaxRooms = Annotated[
+    int | None, typer.Option("--max-rooms", min=1, help="Rooms at a time [setting: agent.max_rooms]")
+]
+Isolation = Annotated[
+    Literal["process", "thread"] | None,
+    typer.Option("--isolation", help="A process per room, or a thread, which needs less memory"),
+]
 
 
 @app.command()
 def run(
-    room: Annotated[
-        list[str] | None, typer.Option("--room", "-r", help="Go into this room at once; may be repeated")
-    ] = None,
-    agent_name: Annotated[
-        str | None, typer.Option("--agent-name", help="Name it is dispatched by [setting: agent.name]")
-    ] = None,
-    max_rooms: Annotated[
-        int | None, typer.Option("--max-rooms", min=1, help="Rooms at a time [setting: agent.max_rooms]")
-    ] = None,
-    isolation: Annotated[
-        Isolation | None,
-        typer.Option("--isolation", help="A process per room, or a thread, which needs less memory"),
-    ] = None,
+    room: Rooms = None,
+    agent_name: AgentName = None,
+    max_rooms: MaxRooms = None,
+    isolation: Isolation = None,
     log_level: LogLevel = None,
     project: Project = None,
     url: Url = None,
@@ -45,16 +44,16 @@ def run(
     """
     from libacli.cli.runs.agent import run_worker
 
-    settings = settings_from(
+    settings = livekit_settings(
         config,
-        project=project,
-        livekit_url=url,
-        livekit_api_key=api_key,
-        livekit_api_secret=api_secret,
+        url,
+        api_key,
+        api_secret,
+        project,
         agent_name=agent_name,
         agent_max_rooms=max_rooms,
         agent_isolation=isolation,
         log_level=log_level,
-    ).settings
+    )
     settings.livekit()
     run_worker(settings, rooms=room or [])

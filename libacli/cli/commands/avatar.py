@@ -5,16 +5,14 @@ from typing import Annotated
 import typer
 
 from libacli.cli.commands.reap import reap
-from libacli.cli.options import AsJson, ConfigFile, LogLevel, group, settings_from
+from libacli.cli.options import AsJson, ConfigFile, FreePort, LogLevel, group, settings_from
 
 app = group("A local avatar, and what Tavus's need to join a room.")
 
 
 @app.command()
 def run(
-    port: Annotated[
-        int | None, typer.Option("--port", "-p", min=1, max=65535, help="Port [default: a free one]")
-    ] = None,
+    port: FreePort = None,
     size: Annotated[int, typer.Option(min=64, max=1280, help="Width and height of the picture")] = 512,
     fps: Annotated[float, typer.Option(min=1, max=60, help="Pictures per second")] = 25.0,
     log_level: LogLevel = None,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import AsJson, ConfigFile, Project, group, settings_from
+from libacli.cli.options import AsJson, ConfigFile, Instructions, Project, Speed, group, settings_from
 
 app = group("What was said before, kept on this machine's disk.")
 
@@ -13,10 +13,8 @@ app = group("What was said before, kept on this machine's disk.")
 def warm(
     file: Annotated[str, typer.Argument(help="A text on each line; - reads standard input")],
     voice: Annotated[str | None, typer.Option("--voice", help="Voice for these lines")] = None,
-    speed: Annotated[
-        float | None, typer.Option("--speed", min=0.25, max=4.0, help="Pace, 1 is normal")
-    ] = None,
-    instructions: Annotated[str | None, typer.Option("--instructions", help="Tone and manner")] = None,
+    speed: Speed = None,
+    instructions: Instructions = None,
     as_json: AsJson = False,
     project: Project = None,
     config: ConfigFile = None,

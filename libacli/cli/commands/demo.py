@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import AsJson, ConfigFile, Project, Room, settings_from
+from libacli.cli.options import AsJson, ConfigFile, OpenPage, Project, Room, settings_from
 
 
 def demo(
@@ -18,7 +18,7 @@ def demo(
         Path | None,
         typer.Option("--record", help="Record the first line [default, unless it stays: liba-demo.wav]"),
     ] = None,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser")] = False,
+    open_page: OpenPage = False,
     as_json: AsJson = False,
     room: Room = None,
     project: Project = None,
@@ -37,10 +37,10 @@ def demo(
     """
     from libacli.cli.runs.demo import DemoRun
 
-    settings = settings_from(config, project=project, is_local=True).settings
+    settings = settings_from(config, project=project, is_local=True, say_room=room).settings
     DemoRun(
         settings,
-        room=settings.say_room if room is None else room,
+        room=settings.say_room,
         text=text,
         once=once,
         record=record,

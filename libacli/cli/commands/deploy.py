@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import AsJson, group
+from libacli.cli.options import AsJson, ForceFiles, group
 
 app = group("Files that run liba in containers, Kubernetes, systemd.")
 
@@ -17,7 +17,6 @@ OutputFolder = Annotated[
     Path | None,
     typer.Option("--output-dir", metavar="FOLDER", help="Write files to a folder instead of standard output"),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite files that are there")]
 Image = Annotated[str, typer.Option("--image", help="Container image; else liba of this version")]
 AgentName = Annotated[str, typer.Option("--agent-name", help="Name the agent is dispatched by")]
 MaxRooms = Annotated[int, typer.Option("--max-rooms", min=1, max=1000, help="Rooms of one worker at a time")]
@@ -30,7 +29,7 @@ FromSource = Annotated[
 
 @app.command("dockerfile")
 def dockerfile_(
-    from_source: FromSource = False, output: Output = None, force: Force = False, as_json: AsJson = False
+    from_source: FromSource = False, output: Output = None, force: ForceFiles = False, as_json: AsJson = False
 ) -> None:
     """Print a Dockerfile, with all versions as here.
 
@@ -54,7 +53,7 @@ def compose_(
         str, typer.Option("--with", metavar="PARTS", help="Of serve, redis, livekit, openai, tavus")
     ] = "serve,redis",
     output: Output = None,
-    force: Force = False,
+    force: ForceFiles = False,
     as_json: AsJson = False,
 ) -> None:
     """Print a file for Docker Compose: all on one machine.
@@ -84,7 +83,7 @@ def k8s_(
         str, typer.Option("--with", metavar="PARTS", help="Of serve, redis, openai, tavus, network-policy")
     ] = "serve,redis",
     output: Output = None,
-    force: Force = False,
+    force: ForceFiles = False,
     as_json: AsJson = False,
 ) -> None:
     """Print manifests for Kubernetes.
@@ -116,7 +115,7 @@ def systemd_(
         str, typer.Option("--with", metavar="PARTS", help="Of serve, redis, openai, tavus")
     ] = "serve",
     output_dir: OutputFolder = None,
-    force: Force = False,
+    force: ForceFiles = False,
     as_json: AsJson = False,
 ) -> None:
     """Print units for systemd, and their user.
@@ -141,7 +140,7 @@ def livekit_cloud_(
     max_rooms: MaxRooms = 8,
     from_source: FromSource = False,
     output_dir: OutputFolder = None,
-    force: Force = False,
+    force: ForceFiles = False,
     as_json: AsJson = False,
 ) -> None:
     """Print what LiveKit Cloud builds: lk agent create.

@@ -4,26 +4,31 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Project, Url, settings_with_left_out
-from libacli.errors import ConfigError, UsageError
+from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Project, Url, settings_or_error
+from libacli.errors import UsageError
+
+AskedRoom = Annotated[
+    str | None, typer.Option("--room", "-r", help="Room that an agent should be in [setting: say.room]")
+]
+Paid = Annotated[bool, typer.Option("--paid", help="Go the whole way: voices say a word, the avatar comes")]
+Capacity = Annotated[
+    bool, typer.Option("--capacity", help="Measure in how many rooms at once this machine can speak")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Check this machine only")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit 1 for warnings too")]
+Token = Annotated[
+    str | None,
+    typer.Option("--token", metavar="-", help="Look at a viewer's token too, from standard input"),
+]
 
 
 def doctor(
-    room: Annotated[
-        str | None, typer.Option("--room", "-r", help="Room that an agent should be in [setting: say.room]")
-    ] = None,
-    paid: Annotated[
-        bool, typer.Option("--paid", help="Go the whole way: voices say a word, the avatar comes")
-    ] = False,
-    capacity: Annotated[
-        bool, typer.Option("--capacity", help="Measure in how many rooms at once this machine can speak")
-    ] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Check this machine only")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 for warnings too")] = False,
-    token: Annotated[
-        str | None,
-        typer.Option("--token", metavar="-", help="Look at a viewer's token too, from standard input"),
-    ] = None,
+    room: AskedRoom = None,
+    paid: Paid = False,
+    capacity: Capacity = False,
+    offline: Offline = False,
+    strict: Strict = False,
+    token: Token = None,
     as_json: AsJson = False,
     project: Project = None,
     url: Url = None,
@@ -46,35 +51,22 @@ def doctor(
     liba doctor --offline --capacity             what agent.max_rooms may be here
     liba token --token-only | liba doctor --token -
     """
-    import sys
-
     if token not in (None, "-"):
         raise UsageError(
             "a token on the command line can be read by everybody on this machine",
             hint="give it on standard input: --token -",
         )
     from libacli.cli.runs.doctor import DoctorRun
-    from libacli.config_sources import LoadedSettings
 
-    loaded: LoadedSettings | ConfigError
-    try:
-        loaded = settings_with_left_out(
-            config,
-            project=project,
-            livekit_url=url,
-            livekit_api_key=api_key,
-            livekit_api_secret=api_secret,
-        )
-    except ConfigError as error:
-        loaded = error
+    credentials = {"livekit_url": url, "livekit_api_key": api_key, "livekit_api_secret": api_secret}
     code = DoctorRun(
-        loaded,
+        settings_or_error(config, project=project, **credentials),
         room=room,
         is_paid=paid,
         measures_capacity=capacity,
         is_offline=offline,
         is_strict=strict,
-        token=sys.stdin.read().strip() if token else "",
+        looks_at_token=token is not None,
         as_json=as_json,
         config_file=config,
     ).run()

@@ -8,7 +8,7 @@ from libacli.cli.options import (
     Project,
     Room,
     Url,
-    settings_from,
+    livekit_settings,
 )
 
 
@@ -46,13 +46,5 @@ def mcp(
     check_installed()
     from libacli.cli.runs.mcp import McpRun
 
-    settings = settings_from(
-        config,
-        project=project,
-        livekit_url=url,
-        livekit_api_key=api_key,
-        livekit_api_secret=api_secret,
-        say_room=room,
-        log_level=log_level,
-    ).settings
-    McpRun(settings).run()
+    flags = {"say_room": room, "log_level": log_level}
+    McpRun(livekit_settings(config, url, api_key, api_secret, project, **flags)).run()

@@ -3,7 +3,7 @@
 import enum
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,17 +19,14 @@ from libacli.cli.options import (
     settings_from,
 )
 from libacli.cli.output import output
+from libacli.errors import UsageError
 
 app = group("How long speech takes: T0 to T3 of each utterance.")
 
 
-class Format(enum.StrEnum):
-    csv = "csv"
-    json = "json"
-    ndjson = "ndjson"
-
-
 class Key(enum.StrEnum):
+    """What records are grouped by; Typer takes no list of literals."""
+
     route = "route"
     voice = "voice"
     model = "model"
@@ -46,26 +43,47 @@ Since = Annotated[
 ]
 Until = Annotated[str | None, typer.Option("--until", help="Not newer, in the same way")]
 Route = Annotated[str | None, typer.Option("--route", help="This route only: tavus or fallback")]
+WatchedRoom = Annotated[
+    str | None,
+    typer.Option("--room", "-r", help="Watch this room live [default: the records of this machine]"),
+]
+AllRooms = Annotated[
+    bool, typer.Option("--all", help="All rooms of the LiveKit server, a line each, from anywhere")
+]
+Calls = Annotated[
+    int | None,
+    typer.Option("--calls", min=20, help="With --all: API calls a minute at most [default: 300]"),
+]
+Once = Annotated[bool, typer.Option("--once", help="Print what is known now, and end")]
+ShowText = Annotated[bool, typer.Option("--show-text", help="Show what is said, from the room's captions")]
+AsJsonLines = Annotated[bool, typer.Option("--json", "-j", help="Print JSON, a line each")]
+By = Annotated[
+    list[Key] | None,
+    typer.Option("--by", help="Group by this; may be repeated [default: route]"),
+]
+Conditions = Annotated[
+    list[str] | None,
+    typer.Option("--assert", help="End with code 10 unless it holds: 'd01.p95<900'; may be repeated"),
+]
+Cost = Annotated[
+    bool, typer.Option("--cost", help="What it has cost, by the prices that are set, and by day at first")
+]
+AsCsv = Annotated[bool, typer.Option("--csv", help="With --cost: print CSV")]
+Format = Annotated[
+    Literal["csv", "json", "ndjson"] | None,
+    typer.Option("--format", help="How it is written [default: csv]"),
+]
+NewFile = Annotated[Path | None, typer.Option("--output", "-o", help="A new file [default: standard output]")]
 
 
 @app.command()
 def watch(
-    room: Annotated[
-        str | None,
-        typer.Option("--room", "-r", help="Watch this room live [default: the records of this machine]"),
-    ] = None,
-    all_rooms: Annotated[
-        bool, typer.Option("--all", help="All rooms of the LiveKit server, a line each, from anywhere")
-    ] = False,
-    calls: Annotated[
-        int | None,
-        typer.Option("--calls", min=20, help="With --all: API calls a minute at most [default: 300]"),
-    ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Print what is known now, and end")] = False,
-    show_text: Annotated[
-        bool, typer.Option("--show-text", help="Show what is said, from the room's captions")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", "-j", help="Print JSON, a line each")] = False,
+    room: WatchedRoom = None,
+    all_rooms: AllRooms = False,
+    calls: Calls = None,
+    once: Once = False,
+    show_text: ShowText = False,
+    as_json: AsJsonLines = False,
     project: Project = None,
     url: Url = None,
     api_key: ApiKey = None,
@@ -80,8 +98,6 @@ def watch(
     liba metrics watch --all            all rooms of the server, by any worker
     liba metrics watch --json | jq .d01 for scripts
     """
-    from libacli.errors import UsageError
-
     if all_rooms and (room is not None or show_text):
         raise UsageError("--all is of all rooms, without texts", hint="leave --room and --show-text out")
     if calls is not None and not all_rooms:
@@ -99,21 +115,14 @@ def watch(
 
 @app.command()
 def summary(
-    by: Annotated[
-        list[Key] | None, typer.Option("--by", help="Group by this; may be repeated [default: route]")
-    ] = None,
+    by: By = None,
     room: OneRoom = None,
     route: Route = None,
     since: Since = None,
     until: Until = None,
-    conditions: Annotated[
-        list[str] | None,
-        typer.Option("--assert", help="End with code 10 unless it holds: 'd01.p95<900'; may be repeated"),
-    ] = None,
-    cost: Annotated[
-        bool, typer.Option("--cost", help="What it has cost, by the prices that are set, and by day at first")
-    ] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="With --cost: print CSV")] = False,
+    conditions: Conditions = None,
+    cost: Cost = False,
+    as_csv: AsCsv = False,
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:
@@ -133,31 +142,24 @@ def summary(
     voices = {"tts-1" = "20 per 1M chars"}   # by model, model/voice, provider
     """
     from libacli.cli.runs.metrics_summary import Selection, summarise_store
-    from libacli.errors import UsageError
 
-    if as_csv and not cost:
-        raise UsageError("--csv goes with --cost", hint="liba metrics export prints the records as CSV")
-    if cost and (conditions or (as_csv and as_json)):
-        raise UsageError("--cost takes no --assert, and is printed as --csv or --json, not both")
+    _check_cost(cost, conditions, as_csv=as_csv, as_json=as_json)
     selection = Selection.read(room=room, route=route, since=since, until=until)
-    keys = [str(key) for key in by or [Key.day if cost else Key.route]]
+    keys = [str(key) for key in by or ()] or ["day" if cost else "route"]
     if cost:
         from libacli.cli.runs.metrics_cost import show_cost
 
-        show_cost(settings_from(config).settings, selection, by=keys, as_csv=as_csv, as_json=as_json)
+        settings = settings_from(config).settings
+        show_cost(settings, selection, by=keys, as_csv=as_csv, as_json=as_json)
         return
     summarise_store(selection, by=keys, conditions=conditions or [], as_json=as_json)
 
 
 @app.command()
 def export(
-    format: Annotated[
-        Format | None, typer.Option("--format", help="How it is written [default: csv]")
-    ] = None,
+    format: Format = None,
     as_json: Annotated[bool, typer.Option("--json", "-j", help="The same as --format json")] = False,
-    to: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A new file [default: standard output]")
-    ] = None,
+    to: NewFile = None,
     room: OneRoom = None,
     route: Route = None,
     since: Since = None,
@@ -171,8 +173,8 @@ def export(
     """
     from libacli.cli.runs.metrics_summary import Selection, export_store
 
-    chosen = format or (Format.json if as_json else Format.csv)
-    export_store(Selection.read(room=room, route=route, since=since, until=until), str(chosen), to)
+    chosen = format or ("json" if as_json else "csv")
+    export_store(Selection.read(room=room, route=route, since=since, until=until), chosen, to)
 
 
 @app.command()
@@ -204,3 +206,11 @@ def alerts(
     from libacli.cli.runs.metrics_alerts import print_alerts
 
     print_alerts(settings_from(config).settings, job=job, as_json=as_json)
+
+
+def _check_cost(cost: bool, conditions: list[str] | None, *, as_csv: bool, as_json: bool) -> None:
+    """Raises UsageError for what does not go with --cost, or without it."""
+    if as_csv and not cost:
+        raise UsageError("--csv goes with --cost", hint="liba metrics export prints the records as CSV")
+    if cost and (conditions or (as_csv and as_json)):
+        raise UsageError("--cost takes no --assert, and is printed as --csv or --json, not both")

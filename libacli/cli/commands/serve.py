@@ -4,26 +4,38 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, LogLevel, Project, Url, settings_from
+from libacli.cli.options import (
+    ApiKey,
+    ApiSecret,
+    AsJson,
+    ConfigFile,
+    LogLevel,
+    Project,
+    Url,
+    livekit_settings,
+)
 from libacli.errors import ConfigError
 
 _EXTRA = ("fastapi", "limits", "prometheus_client", "segno", "starlette", "uvicorn")
 
+Host = Annotated[
+    str | None, typer.Option("--host", help="Address to bind [setting: serve.host]", show_default=False)
+]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", "-p", min=0, max=65535, help="Port, 0: a free one [setting: serve.port]"),
+]
+NewKey = Annotated[
+    str | None, typer.Option("--new-key", metavar="NAME", help="Make an API key of this name, and end")
+]
+OpenPage = Annotated[bool, typer.Option("--open", help="Open the page in a browser, which may speak")]
+
 
 def serve(
-    host: Annotated[
-        str | None, typer.Option("--host", help="Address to bind [setting: serve.host]", show_default=False)
-    ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option("--port", "-p", min=0, max=65535, help="Port, 0: a free one [setting: serve.port]"),
-    ] = None,
-    new_key: Annotated[
-        str | None, typer.Option("--new-key", metavar="NAME", help="Make an API key of this name, and end")
-    ] = None,
-    open_page: Annotated[
-        bool, typer.Option("--open", help="Open the page in a browser, which may speak")
-    ] = False,
+    host: Host = None,
+    port: Port = None,
+    new_key: NewKey = None,
+    open_page: OpenPage = False,
     log_level: LogLevel = None,
     as_json: AsJson = False,
     project: Project = None,
@@ -45,16 +57,8 @@ def serve(
         if error.name not in _EXTRA:
             raise
         raise ConfigError("the web is not installed", hint="pip install 'libacli[web]'") from error
-    settings = settings_from(
-        config,
-        project=project,
-        livekit_url=url,
-        livekit_api_key=api_key,
-        livekit_api_secret=api_secret,
-        serve_host=host,
-        serve_port=port,
-        log_level=log_level,
-    ).settings
+    flags = {"serve_host": host, "serve_port": port, "log_level": log_level}
+    settings = livekit_settings(config, url, api_key, api_secret, project, **flags)
     if new_key is not None:
         make_key(settings, new_key, as_json=as_json)
     else:

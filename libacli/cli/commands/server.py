@@ -1,10 +1,6 @@
 """liba server"""
 
-from typing import Annotated
-
-import typer
-
-from libacli.cli.options import AsJson, ConfigFile, group, settings_from
+from libacli.cli.options import AsJson, ConfigFile, FreePort, group, settings_from
 
 app = group("The local LiveKit server.")
 
@@ -23,9 +19,7 @@ def install(as_json: AsJson = False, config: ConfigFile = None) -> None:
 
 @app.command()
 def run(
-    port: Annotated[
-        int | None, typer.Option("--port", "-p", min=1, max=65535, help="Port [default: a free one]")
-    ] = None,
+    port: FreePort = None,
     as_json: AsJson = False,
     config: ConfigFile = None,
 ) -> None:

@@ -6,33 +6,40 @@ import typer
 
 from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Project, Room, Url, livekit_settings
 
+Identity = Annotated[
+    str | None, typer.Option("--identity", "-i", help="Who joins [default: viewer-<random>]")
+]
+Name = Annotated[str, typer.Option("--name", "-n", help="Name shown to others")]
+ValidFor = Annotated[str, typer.Option("--valid-for", help="Time to join and speak in: 90s, 10m, 1h30m")]
+CanSay = Annotated[bool, typer.Option("--can-say", help="May make the agent speak, in its turn")]
+CanControl = Annotated[
+    bool, typer.Option("--can-control", help="May stop it, interrupt it, and go before others")
+]
+CanPublish = Annotated[bool, typer.Option("--can-publish", help="May publish camera and microphone")]
+Agent = Annotated[
+    bool, typer.Option("--agent", help="Bring the agent: it comes into a room that joining makes")
+]
+TokenOnly = Annotated[bool, typer.Option("--token-only", help="Print the token alone")]
+PermissionOnly = Annotated[
+    bool,
+    typer.Option("--permission-only", help="Print just what --can-say adds, for a token made elsewhere"),
+]
+OpenMeet = Annotated[bool, typer.Option("--open", help="Open LiveKit Meet with it in a browser")]
+
 
 def token(
     room: Room = None,
-    identity: Annotated[
-        str | None, typer.Option("--identity", "-i", help="Who joins [default: viewer-<random>]")
-    ] = None,
-    name: Annotated[str, typer.Option("--name", "-n", help="Name shown to others")] = "",
-    valid_for: Annotated[
-        str, typer.Option("--valid-for", help="Time to join and speak in: 90s, 10m, 1h30m")
-    ] = "10m",
-    can_say: Annotated[bool, typer.Option("--can-say", help="May make the agent speak, in its turn")] = False,
-    can_control: Annotated[
-        bool, typer.Option("--can-control", help="May stop it, interrupt it, and go before others")
-    ] = False,
-    can_publish: Annotated[
-        bool, typer.Option("--can-publish", help="May publish camera and microphone")
-    ] = False,
-    agent: Annotated[
-        bool, typer.Option("--agent", help="Bring the agent: it comes into a room that joining makes")
-    ] = False,
+    identity: Identity = None,
+    name: Name = "",
+    valid_for: ValidFor = "10m",
+    can_say: CanSay = False,
+    can_control: CanControl = False,
+    can_publish: CanPublish = False,
+    agent: Agent = False,
     as_json: AsJson = False,
-    token_only: Annotated[bool, typer.Option("--token-only", help="Print the token alone")] = False,
-    permission_only: Annotated[
-        bool,
-        typer.Option("--permission-only", help="Print just what --can-say adds, for a token made elsewhere"),
-    ] = False,
-    open_page: Annotated[bool, typer.Option("--open", help="Open LiveKit Meet with it in a browser")] = False,
+    token_only: TokenOnly = False,
+    permission_only: PermissionOnly = False,
+    open_page: OpenMeet = False,
     project: Project = None,
     url: Url = None,
     api_key: ApiKey = None,
@@ -56,10 +63,10 @@ def token(
     from libacli.cli.runs.token import TokenRun
     from libacli.edges.livekit.tokens import Permissions
 
-    settings = livekit_settings(config, url, api_key, api_secret, project)
+    settings = livekit_settings(config, url, api_key, api_secret, project, say_room=room)
     TokenRun(
         settings.livekit(),
-        room=settings.say_room if room is None else room,
+        room=settings.say_room,
         identity=identity,
         name=name,
         valid_for=valid_for,

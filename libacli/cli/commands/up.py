@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import AsJson, ConfigFile, Project, Room, settings_from
+from libacli.cli.options import AsJson, ConfigFile, OpenPage, Project, Room, settings_from
 
 
 def up(
@@ -12,7 +12,7 @@ def up(
         int | None,
         typer.Option("--port", "-p", min=0, max=65535, help="Port of the page [setting: serve.port]"),
     ] = None,
-    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser")] = False,
+    open_page: OpenPage = False,
     as_json: AsJson = False,
     room: Room = None,
     project: Project = None,
@@ -30,10 +30,10 @@ def up(
     """
     from libacli.cli.runs.up import UpRun
 
-    settings = settings_from(config, project=project, is_local=True, serve_port=port).settings
+    settings = settings_from(config, project=project, is_local=True, say_room=room, serve_port=port).settings
     UpRun(
         settings,
-        room=settings.say_room if room is None else room,
+        room=settings.say_room,
         port=settings.serve_port,
         open_page=open_page,
         config_file=config,

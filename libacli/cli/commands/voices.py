@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import AsJson, ConfigFile, Project, group, settings_from
+from libacli.cli.options import AsJson, ConfigFile, ForceFiles, Project, group, settings_from
 from libacli.errors import UsageError
 
 _HELP = """Show who can speak here, in the order in which they are asked.
@@ -49,7 +49,7 @@ def try_voices(
         Path | None,
         typer.Option("--out", "-o", help="Write WAV: NAME.wav, of several NAME-PROVIDER-SPEAKER.wav"),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there")] = False,
+    force: ForceFiles = False,
     as_json: AsJson = False,
     project: Project = None,
     config: ConfigFile = None,

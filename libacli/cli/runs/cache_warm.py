@@ -29,6 +29,7 @@ from libacli.speech.chain import unknown_speaker
 from libacli.speech.pace import Pace
 from libacli.speech.ports import Style, Take, Voice
 from libacli.speech.reading import Reading
+from libacli.speech.reading_events import ReadingEvents
 
 
 def lines_of(file: str) -> list[str]:
@@ -144,7 +145,8 @@ async def _say(line: _Line, voice: Voice, settings: Settings) -> float:
     takes: list[Take] = []
     async with asyncio.TaskGroup() as tasks:
         known = Acquaintances()
-        reading = Reading(tasks, voice, [line.text], line.style, pace=pace, known=known, on_take=takes.append)
+        events = ReadingEvents(on_take=takes.append)
+        reading = Reading(tasks, voice, [line.text], line.style, pace=pace, known=known, events=events)
         try:
             async with aclosing(reading.pcm()) as pcm:
                 async for piece in pcm:

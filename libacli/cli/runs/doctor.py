@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import uuid
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -50,8 +51,8 @@ class DoctorRun:
     measures_capacity: bool
     is_offline: bool
     is_strict: bool
-    token: str
-    """A viewer's, to be looked at; empty when there is none."""
+    looks_at_token: bool
+    """Whether standard input holds a viewer's, to be looked at."""
 
     as_json: bool
     config_file: Path | None = None
@@ -59,9 +60,12 @@ class DoctorRun:
     def __post_init__(self) -> None:
         self._checks = DoctorChecks(_show_nothing if self.as_json else show_finding)
         self._report: dict[str, Any] = {}
+        self._token = ""
 
     def run(self) -> int:
         """Makes all checks that make sense, and prints what they find; the exit code."""
+        if self.looks_at_token:
+            self._token = sys.stdin.read().strip()
         asyncio.run(self._run())
         if self.as_json:
             show_json(self._checks.findings, self._checks.worst, self._report)
@@ -90,11 +94,11 @@ class DoctorRun:
         from libacli.edges.checks import voices
 
         credentials = self._credentials(settings)
-        if self.token:
+        if self._token:
             from libacli.edges.checks.grants import given_token
 
             await self._checks.check_in_thread(
-                "given token", lambda: given_token(self.token, credentials, room=self.room)
+                "given token", lambda: given_token(self._token, credentials, room=self.room)
             )
         if "embedded" in provider_words(settings):  # before the rest: it keeps the processor busy
             await self._check_voice(settings, "embedded")

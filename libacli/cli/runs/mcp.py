@@ -16,8 +16,8 @@ from libacli.cli.output import output
 from libacli.cli.runs.standard_input import standard_input
 from libacli.client import Client
 from libacli.config import Settings
+from libacli.core.agent_status import AgentStatus
 from libacli.core.delivery import Delivery
-from libacli.core.event import AgentStatus
 from libacli.edges.livekit.tokens import check_name
 from libacli.errors import NoAgentError
 from libacli.masking import secrets_of

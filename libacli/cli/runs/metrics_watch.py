@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from libacli.cli.output import output
+from libacli.core.agent_status import AgentStatus
 from libacli.core.board import Board
 from libacli.core.board_row import BoardRow, Budgets
-from libacli.core.event import AgentStatus, Event, Rejection
+from libacli.core.event import Event, Rejection
 from libacli.core.lifecycle import OUTCOMES
 from libacli.core.room_update import Caption, ConnectionState, NoAgent, RoomUpdate, Unreadable
 from libacli.core.utterance_record import UtteranceRecord, members_of

@@ -14,7 +14,7 @@ from pathlib import Path
 from livekit import rtc
 
 from libacli.cli.output import output
-from libacli.config import LiveKitCredentials
+from libacli.config import Settings
 from libacli.core.caption_cue import clipped
 from libacli.core.caption_track import CaptionTrack
 from libacli.core.subtitles import SubtitleFormat, write_subtitles
@@ -36,9 +36,13 @@ _LOST = "the connection was lost"
 class RecordRun:
     """One run of `liba record`."""
 
-    credentials: LiveKitCredentials
-    room: str
+    settings: Settings
     path: Path
+    """The file; of a stream, what may be told of its address."""
+
+    target: StreamTarget | None
+    """Where it is sent to as it happens, instead of to the file."""
+
     for_s: int | None
     """Seconds after which it ends, counted from joining; None: until Ctrl-C."""
 
@@ -47,16 +51,11 @@ class RecordRun:
     captions: SubtitleFormat | None = None
     """What is said is written beside it, in a file of that kind."""
 
-    agent_name: str = ""
-    """Of the agent whose captions are believed; they may be signed with `previous`, too."""
-
-    previous: LiveKitCredentials | None = None
-
-    target: StreamTarget | None = None
-    """Where it is sent to as it happens, instead of to a file; `path` is then what may be told of it."""
-
     _stream: LiveStream | None = field(default=None, init=False)
     _recorder: Recorder | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._credentials, self._room = self.settings.livekit(), self.settings.say_room
 
     def run(self) -> None:
         """Joins, records until the end, and prints what was recorded, as it does when an error ended it.
@@ -73,22 +72,22 @@ class RecordRun:
     async def _run(self) -> None:
         if not output.verbose:  # the SDK tells of every attempt to reconnect; the recorder tells it once
             logging.getLogger("livekit").setLevel(logging.CRITICAL)
-        check_name("room", self.room)
+        check_name("room", self._room)
         if self.target:
             self.target.check()
         else:
             check_space(self.path)
         identity = f"liba-recorder-{os.urandom(3).hex()}"
-        token = listener_token(self.credentials, room=self.room, identity=identity)
-        room, key = rtc.Room(), self.credentials.e2ee_key
+        token = listener_token(self._credentials, room=self._room, identity=identity)
+        room, key = rtc.Room(), self._credentials.e2ee_key
         encryption = EncryptionWatch(room, has_key=key is not None)
         track = CaptionTrack()
         async with (
             self._listening(room, track),
-            joined(room, self.credentials.ws_url, token, auto_subscribe=False, e2ee_key=key),
+            joined(room, self._credentials.ws_url, token, auto_subscribe=False, e2ee_key=key),
         ):
             until = f"for {self.for_s} s, or until Ctrl-C" if self.for_s else "Ctrl-C ends it"
-            output.status(f"record   room {self.room!r} to {self._place}; {until}")
+            output.status(f"record   room {self._room!r} to {self._place}; {until}")
             self._recorder = self._make_recorder(room, track)
             try:
                 ended = await self._record_until_end(self._recorder)
@@ -97,8 +96,8 @@ class RecordRun:
             await encryption.look()
         if not (self._recorder.seconds or self._recorder.frames):
             raise NoAgentError(
-                f"no agent was seen or heard in room {self.room!r}; there is no recording",
-                hint="bring one in: liba say 'Hello.' --room " + self.room,
+                f"no agent was seen or heard in room {self._room!r}; there is no recording",
+                hint="bring one in: liba say 'Hello.' --room " + self._room,
             )
         output.status(f"ended    {ended}")
         if ended == _LOST:
@@ -110,10 +109,13 @@ class RecordRun:
     def _listening(self, room: rtc.Room, track: CaptionTrack) -> AbstractAsyncContextManager[None]:
         if not self.captions:
             return nullcontext()
-        listener = CaptionListener(
-            room, track, self.credentials, agent_name=self.agent_name, previous=self.previous
-        )
-        return listener.listening()
+        return CaptionListener(
+            room,
+            track,
+            self._credentials,
+            agent_name=self.settings.agent_name,
+            previous=self.settings.livekit_previous(),
+        ).listening()
 
     async def _write_captions(self, track: CaptionTrack, recorder: Recorder) -> None:
         if not self.captions or not (recorder.seconds or recorder.frames):

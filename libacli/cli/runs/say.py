@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import sys
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,33 @@ class SayRun:
     is_told_of_pause: bool = False
     trace: TraceContext = field(default_factory=lambda: TraceContext.of_environment(os.environ))
     """What calls this command has it as a step of a trace."""
+
+    @classmethod
+    def asked(
+        cls,
+        settings: Settings,
+        options: Mapping[str, Any],
+        *,
+        markdown: MarkdownChoice,
+        wait: Level | None,
+        may_be_watched: bool,
+        timeout_s: float | None,
+        require_avatar: bool,
+        as_json: bool,
+    ) -> SayRun:
+        """As the command line has it: `options` by the names of members, with what was not given as None."""
+        is_watched = wait is None and may_be_watched and not as_json and sys.stdout.isatty()
+        return cls(
+            settings,
+            room=settings.say_room,
+            members=_members(options),
+            markdown=markdown,
+            level="done" if require_avatar else wait or ("audible" if is_watched else "accepted"),
+            is_watched=is_watched and not require_avatar,
+            timeout_s=timeout_s,
+            require_avatar=require_avatar,
+            as_json=as_json,
+        )
 
     async def once(self, text: str) -> None:
         """Says one text."""
@@ -211,3 +239,11 @@ class SayRun:
             )
         if said.level == "unconfirmed":
             raise TimedOutError("nobody confirmed the end of it", hint="the avatar may be stuck")
+
+
+def _members(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that a request holds: what nobody asked for, priority 0 among it, is the agent's to decide."""
+    told = {name: value for name, value in options.items() if value not in (None, False)}
+    if "ttl" in told:
+        told["ttl_ms"] = max(1, round(told.pop("ttl") * 1000))
+    return told

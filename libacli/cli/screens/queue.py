@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from libacli.cli.output import output
-from libacli.core.event import AgentStatus, Report
+from libacli.core.agent_status import AgentStatus
+from libacli.core.event import Report
 from libacli.core.queue_requests import NextAnswer, PauseAnswer
 from libacli.core.route import route_word
 from libacli.core.usage import Usage

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.acknowledgement import Acknowledgement
+from libacli.core.agent_status import AgentStatus
 from libacli.core.delivery import Delivery
-from libacli.core.event import AgentStatus
-from libacli.core.lifecycle import LEVEL_STATES, SETTLED, has_reached
-from libacli.core.messages import SayRequest, StatusRequest, parse_object, read_say
+from libacli.core.messages import SayRequest, StatusRequest, read_say
 from libacli.core.packing import MAX_CARRIED_BYTES, packed
 from libacli.core.protocol import (
     CANCEL_METHOD,
@@ -31,12 +28,12 @@ from libacli.core.protocol import (
 )
 from libacli.core.queue_requests import CancelRequest, MoveRequest, NextAnswer, NextRequest, PauseAnswer
 from libacli.core.reasons import refusal
-from libacli.edges.livekit.agent_locator import AgentLocator, no_agent, pauses
+from libacli.edges.livekit.agent_calls import AgentCalls, Locator, checked, not_understood
+from libacli.edges.livekit.agent_locator import AgentLocator, pauses
+from libacli.edges.livekit.agent_wait import AgentWait, WaitBound
 from libacli.edges.livekit.api import LiveKitApi
-from libacli.edges.livekit.tokens import check_name, sign_request
+from libacli.edges.livekit.tokens import check_name
 from libacli.errors import (
-    InterruptedSpeechError,
-    LibaError,
     NoAgentError,
     OverQuotaError,
     RefusedError,
@@ -61,48 +58,14 @@ has accepted it speaks for 10 s at most."""
 _DRAIN_PAUSE = 0.1
 """The part of it that is between two requests then."""
 
-_LATE_S = 2.8
-"""How late the agent is to answer a question that waits: what takes LiveKit 3 s it makes a second call of."""
-
-_LATE_STEP = 0.85
-"""An answer that did not come may have been too late: the next one is to be so much sooner, down to 1 s."""
-
-_SPARE_S = 3.0
-"""How much later than the agent was to answer LiveKit gives a call up."""
-
-_LAST_S = 0.2
-"""Before its time is over a wait asks once more how far it has come."""
-
-_LEAST_PAUSE_S = 1.0
-"""Between two questions to an agent that answers at once: it is an older one, or too many wait there."""
-
+_LEAST_REACH_S = 1.0
+"""An agent that is gone is looked for at least so long at a time."""
 
 _SIGNED_BYTES = 1024
 """What a signature adds to a request."""
 
 _ARRIVAL_S = 30.0
 """How long a sound may be on its way after the SDK has taken the last of it: a slow line is behind."""
-
-_ENDED = {
-    "interrupted": "was interrupted",
-    "failed": "failed",
-    "expired": "has expired",
-    "rejected": "was refused",
-    "unknown": "is not known to the agent",
-}
-"""How it is said what has become of an utterance that was not spoken to its end."""
-
-
-class Locator(Protocol):
-    """Knows which agent is asked; see AgentLocator."""
-
-    room: str
-    agent_name: str
-    identity: str
-
-    async def find(self) -> bool: ...
-
-    async def reach(self, *, timeout_s: float, on_wait: Callable[[str], None] = ...) -> None: ...
 
 
 class AgentClient:
@@ -124,10 +87,11 @@ class AgentClient:
         """`open_sender` has somebody join who can send a sound; None: as LiveKit's SDK does it."""
         self._api = api
         self._locator = locator
+        self._calls = AgentCalls(api, locator, on_behalf=on_behalf)
+        self._waiting = AgentWait(self._calls, patience_s=patience_s)
         self._patience_s = patience_s
         self._on_behalf = on_behalf
         self._open_sender = open_sender
-        self._late_s = _LATE_S
 
     @property
     def identity(self) -> str:
@@ -162,14 +126,14 @@ class AgentClient:
                     continue
                 if error.reason != "unsupported_server" or request.standby or request.sound:
                     raise  # nobody would know whether it stands by, or whether the agent has the sound
-                payload = self._signed(SAY_METHOD, body).encode()
+                payload = self._calls.signed(SAY_METHOD, body).encode()
                 locator = self._locator  # nobody else gets the text, as captions may be off
                 await self._api.send_data(locator.room, SAY_TOPIC, payload, to=locator.identity)
                 return Delivery(request.id, "sent")
         try:
             acknowledgement = Acknowledgement.read(answer)
         except RefusedError as error:
-            raise _not_understood(str(error)) from error
+            raise not_understood(str(error)) from error
         if request.standby and not acknowledgement.standby and not acknowledgement.duplicate:
             await self.stop(acknowledgement.id)  # it would be said at once
             raise refusal("old_agent", "the agent is too old: it has no line stand by")
@@ -254,39 +218,15 @@ class AgentClient:
         """
         if said.level == "sent":
             return said
-        began_at = _now()
-        ends_at = began_at + timeout_s
-        try:
-            async with asyncio.timeout_at(ends_at) as bound:
-                while not has_reached(said.level, level):
-                    asked_at = _now()
-                    late_s = min(self._late_s, max(0.0, ends_at - _LAST_S - asked_at))
-                    said = await self._poll(said, level, late_s)
-                    if has_reached(said.level, level):
-                        break
-                    if said.is_on_standby or (on_paused and said.is_paused):
-                        if on_paused and said.is_paused:
-                            on_paused()
-                        ends_at += max(_LEAST_PAUSE_S, _now() - asked_at)
-                    elif said.ahead_s:  # what is before it takes nothing from its own time
-                        grown_s = min(_now() - began_at + said.ahead_s + timeout_s, grows_to_s)
-                        ends_at = max(ends_at, began_at + grown_s)
-                    bound.reschedule(ends_at)
-                    await asyncio.sleep(max(0.0, asked_at + _LEAST_PAUSE_S - _now()))
-        except TimeoutError as error:
-            raise TimedOutError(
-                f"{said.id} was {said.level} but not {level} after {round(ends_at - began_at, 1):g} s",
-                hint=f"it may still be spoken; ask with --id {said.id}",
-                utterance_id=said.id,
-            ) from error
-        return said
+        bound = WaitBound(timeout_s, grows_to_s=grows_to_s)
+        return await self._waiting.until(said, level, bound, on_paused=on_paused)
 
     async def stop(self, utterance_id: str = "") -> list[str]:
         """Stops what is spoken and clears the queue, or ends one utterance alone; ids of what that ended."""
-        answer = await self._ask(STOP_METHOD, {"id": utterance_id} if utterance_id else {})
+        answer = await self._calls.ask(STOP_METHOD, {"id": utterance_id} if utterance_id else {})
         stopped = answer.get("stopped")
         if not isinstance(stopped, list):
-            raise _not_understood("it does not say what was stopped")
+            raise not_understood("it does not say what was stopped")
         return [str(utterance_id) for utterance_id in stopped]
 
     async def cancel(self, utterance_id: str, *, is_own: bool = False) -> dict[str, Any]:
@@ -294,42 +234,35 @@ class AgentClient:
 
         Raises RefusedError when it does not wait.
         """
-        return _checked(await self._of_queue(CANCEL_METHOD, CancelRequest(utterance_id, is_own).encode()))
+        return checked(
+            await self._calls.ask_of_queue(CANCEL_METHOD, CancelRequest(utterance_id, is_own).encode())
+        )
 
     async def move(self, asked: MoveRequest) -> dict[str, Any]:
         """Puts one that waits elsewhere; its report, with its `position` and `priority`.
 
         Raises RefusedError when one of them does not wait.
         """
-        return _checked(await self._of_queue(MOVE_METHOD, asked.encode()))
+        return checked(await self._calls.ask_of_queue(MOVE_METHOD, asked.encode()))
 
     async def pause(self, is_paused: bool = True) -> PauseAnswer:
         """Has nothing new begin, or, with `is_paused` false, go on."""
-        answer = await self._of_queue(PAUSE_METHOD if is_paused else RESUME_METHOD, {})
+        answer = await self._calls.ask_of_queue(PAUSE_METHOD if is_paused else RESUME_METHOD, {})
         try:
             return PauseAnswer.read(answer)
         except RefusedError as error:
-            raise _not_understood(str(error)) from error
+            raise not_understood(str(error)) from error
 
     async def next(self, utterance_id: str = "") -> NextAnswer:
         """Gives the go-ahead to a line on standby, without an id to the one that is longest on standby.
 
         Raises RefusedError when there is none.
         """
-        answer = await self._of_queue(NEXT_METHOD, NextRequest(utterance_id).encode())
+        answer = await self._calls.ask_of_queue(NEXT_METHOD, NextRequest(utterance_id).encode())
         try:
             return NextAnswer.read(answer)
         except RefusedError as error:
-            raise _not_understood(str(error)) from error
-
-    async def _of_queue(self, method: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Raises RefusedError, `old_agent`, where the agent has no such method."""
-        try:
-            return await self._ask(method, body)
-        except RefusedError as error:
-            if error.reason != "unsupported_method":
-                raise
-            raise refusal("old_agent", f"the agent is too old: it has no {method}") from error
+            raise not_understood(str(error)) from error
 
     async def status(self, *, ended: int = 0) -> AgentStatus:
         """What the agent says of itself, and the reports of what it is `speaking` and what is `waiting`, and
@@ -337,11 +270,11 @@ class AgentClient:
 
         Raises NoAgentError when there is none, or none that answers.
         """
-        answer = await self._ask(STATUS_METHOD, StatusRequest(ended=ended).encode())
+        answer = await self._calls.ask(STATUS_METHOD, StatusRequest(ended=ended).encode())
         try:
             return AgentStatus.read(answer)
         except RefusedError as error:
-            raise _not_understood(str(error)) from error
+            raise not_understood(str(error)) from error
 
     async def queue(self, *, ended: int = 0) -> AgentStatus:
         """The `status` of whoever is there now."""
@@ -350,11 +283,7 @@ class AgentClient:
 
     async def report(self, utterance_id: str) -> dict[str, Any]:
         """What the agent knows of one utterance: `id`, `epoch`, `state` (`unknown` too), route, durations."""
-        return await self._report(StatusRequest(utterance_id))
-
-    async def _report(self, asked: StatusRequest) -> dict[str, Any]:
-        answer = await self._ask(STATUS_METHOD, asked.encode(), late_s=asked.wait_s)
-        return _checked(answer)
+        return await self._calls.report(StatusRequest(utterance_id))
 
     async def _hand_over(self, body: dict[str, Any]) -> dict[str, Any]:
         """The answer of the agent, or of the one that is there by then. Who did not answer may have taken the
@@ -364,7 +293,7 @@ class AgentClient:
         pause = pauses()
         while True:
             try:
-                return await self._ask(SAY_METHOD, body)
+                return await self._calls.ask(SAY_METHOD, body)
             except NoAgentError:
                 away_since = None
                 if _now() > give_up_at:
@@ -375,75 +304,7 @@ class AgentClient:
                     raise
             await asyncio.sleep(next(pause))
             with suppress(UnreachableError):
-                await self.reach(timeout_s=max(_LEAST_PAUSE_S, give_up_at - _now()))
-
-    async def _poll(self, said: Delivery, level: str, late_s: float) -> Delivery:
-        """`said` as the agent knows it when it has reached `level`, or after `late_s`; see `wait`."""
-        patience_s = math.inf if said.is_journaled else self._patience_s
-        report = await self._patient_report(StatusRequest(said.id, level, late_s), patience_s)
-        epoch, state = report.pop("epoch"), report["state"]
-        if epoch != said.epoch:
-            if state == "unknown":
-                raise InterruptedSpeechError(
-                    "the agent was started anew and its queue is gone", hint="say it again", state=state
-                )
-            said = said.taken_over(epoch)
-        said = replace(said, report=report)
-        if state in LEVEL_STATES:
-            return replace(said, level=state)
-        if state in SETTLED:
-            ended = f"{said.id} {_ENDED.get(state, state)}: {report.get('reason', 'no reason given')}"
-            raise InterruptedSpeechError(ended, state=state, reason=str(report.get("reason", "")))
-        return said
-
-    async def _patient_report(self, asked: StatusRequest, patience_s: float) -> dict[str, Any]:
-        """The agent's report, or that of the one that came in its place: each may come back for so long."""
-        give_up_at: float | None = None
-        pause = pauses()
-        while True:
-            try:
-                if self._locator.identity or await self.find():
-                    return await self._report(asked)
-                failure: LibaError = _left()
-            except (NoAgentError, UnreachableError) as error:
-                failure = error if isinstance(error, UnreachableError) else _deaf()
-                self._locator.identity = ""
-            if give_up_at is None:
-                self._late_s = max(_LEAST_PAUSE_S, _LATE_STEP * self._late_s)
-                asked = replace(asked, wait_s=min(asked.wait_s, self._late_s))
-            give_up_at = give_up_at or _now() + patience_s
-            if _now() > give_up_at:
-                raise failure
-            await asyncio.sleep(next(pause))
-
-    async def _ask(self, method: str, body: dict[str, Any], *, late_s: float = 0.0) -> dict[str, Any]:
-        """The answer of the agent that was found, or is found now. Raises NoAgentError, RefusedError."""
-        locator = self._locator
-        if not locator.identity and not await locator.find():
-            raise no_agent(locator.agent_name, locator.room)
-        payload = packed(self._signed(method, body))
-        reply = await self._api.perform_rpc(
-            locator.room, locator.identity, method, payload, timeout_s=_SPARE_S + late_s
-        )
-        try:
-            answer = parse_object(reply)
-        except RefusedError as error:
-            raise _not_understood(str(error)) from error
-        if reason := answer.get("rejected"):
-            message = f"the agent refused: {answer.get('message', reason)}"
-            raise refusal(str(reason), message, retry_in_s=_seconds(answer.get("retry_in_s")))
-        return answer
-
-    def _signed(self, method: str, body: dict[str, Any]) -> str:
-        auth = sign_request(
-            self._api.credentials,
-            room=self._locator.room,
-            method=method,
-            body=body,
-            agent=self._locator.identity,
-            on_behalf=self._on_behalf,
-        )
-        return json.dumps(body | {"auth": auth}, ensure_ascii=False, separators=(",", ":"))
+                await self.reach(timeout_s=max(_LEAST_REACH_S, give_up_at - _now()))
 
 
 @asynccontextmanager
@@ -478,38 +339,5 @@ def _check_carried(request: SayRequest) -> None:
         raise refusal("too_large", "the captions are too long for one sound: cut it into parts")
 
 
-def _checked(report: dict[str, Any]) -> dict[str, Any]:
-    """An agent's report. Raises LibaError when it is none."""
-    if not all(isinstance(report.get(name), str) for name in ("id", "epoch", "state")):
-        raise _not_understood("it is no report")
-    return report
-
-
 def _now() -> float:
     return asyncio.get_running_loop().time()
-
-
-def _seconds(value: object) -> float | None:
-    """`value`, where it is a number: an agent may be of another version."""
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _not_understood(what: str) -> LibaError:
-    return LibaError(
-        f"the agent's answer is not understood: {what}",
-        hint="is another version of liba running there?",
-    )
-
-
-def _left() -> LibaError:
-    return InterruptedSpeechError(
-        "the agent left; whether it was spoken to its end is not known",
-        hint="is `liba agent run` still running?",
-    )
-
-
-def _deaf() -> LibaError:
-    return InterruptedSpeechError(
-        "the agent does not answer; whether it was spoken to its end is not known",
-        hint="it is replaced within 30 s if `liba agent run` still runs; then say it again",
-    )

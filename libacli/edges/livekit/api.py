@@ -6,11 +6,8 @@ Calls: https://docs.livekit.io/reference/server/server-apis/
 from __future__ import annotations
 
 import asyncio
-import json
-import re
-import socket
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from collections.abc import Collection, Iterable
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -19,12 +16,17 @@ import httpx2
 
 from libacli.config import LiveKitCredentials
 from libacli.core.protocol import AGENT_ATTRIBUTE
-from libacli.core.reasons import refusal
 from libacli.edges.by_proxy import transport_to
+from libacli.edges.livekit.api_errors import (
+    error_of,
+    is_over_quota,
+    is_resolver_away,
+    json_object,
+    translated,
+)
 from libacli.edges.livekit.quota import PATIENCE_S, Quota
 from libacli.edges.livekit.tokens import admin_token, list_token, room_token
-from libacli.errors import CredentialsError, LibaError, NoAgentError, RefusedError, UnreachableError
-from libacli.network_environment import proxy_hint, proxy_variable
+from libacli.errors import NoAgentError, UnreachableError
 
 _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 10.0
@@ -32,10 +34,6 @@ _RESOLVER_TIMEOUT_S = 5.0
 _RESOLVER_PAUSE_S = 0.5
 """For names that cannot be resolved yet, as while a container starts."""
 
-_RPC_ERROR = re.compile(r"RpcError (\d+)")
-"""The code is nowhere but in the message of a Twirp error."""
-
-_OUT_OF_TIME = re.compile(r"\b(exp|expired|nbf|not valid yet)\b")
 _PEOPLE = ("STANDARD", "SIP", "CONNECTOR")
 """Kinds of participants: viewers and phone callers."""
 
@@ -128,7 +126,7 @@ class LiveKitApi:
         self.credentials = credentials
         self._departure_timeout_s = departure_timeout_s
         self._quota = Quota(patience_s=patience_s)
-        with _translated(credentials.http_url):
+        with translated(credentials.http_url):
             self._client = httpx2.AsyncClient(
                 base_url=credentials.http_url,
                 timeout=httpx2.Timeout(_READ_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
@@ -273,14 +271,14 @@ class LiveKitApi:
 
     async def _call(self, service: str, method: str, room: str, request: dict[str, Any]) -> dict[str, Any]:
         response = await self._post(service, method, room, request)
-        answer = _object(response.text)
+        answer = json_object(response.text)
         if answer is None and response.status_code in (200, 404):
             raise UnreachableError(
                 f"what answers at {self.credentials.http_url} does not know LiveKit's {method}",
                 hint="check LIVEKIT_URL",
             )
         if answer is None or response.status_code != 200:
-            raise _error(response, method)
+            raise error_of(response, method)
         return answer
 
     async def _post(self, service: str, method: str, room: str, request: dict[str, Any]) -> httpx2.Response:
@@ -289,9 +287,9 @@ class LiveKitApi:
         while True:
             await self._quota.wait()
             token = self._token(method, room)
-            with _translated(self.credentials.http_url):
+            with translated(self.credentials.http_url):
                 response = await self._send(f"/twirp/livekit.{service}/{method}", request, token)
-            if not _is_over_quota(response):
+            if not is_over_quota(response):
                 return response
             tries += 1
             self._quota.met(response.headers, tries=tries, asked_at=asked_at)
@@ -306,101 +304,6 @@ class LiveKitApi:
                     path, json=request, headers={"Authorization": f"Bearer {token}"}
                 )
             except httpx2.ConnectError as error:
-                if not _is_resolver_away(error) or clock() >= until:
+                if not is_resolver_away(error) or clock() >= until:
                     raise
             await asyncio.sleep(_RESOLVER_PAUSE_S)
-
-
-@contextmanager
-def _translated(url: str) -> Iterator[None]:
-    try:
-        yield
-    except httpx2.InvalidURL as error:
-        raise UnreachableError(f"{url} is not an address", hint="check LIVEKIT_URL") from error
-    except httpx2.TimeoutException as error:
-        raise UnreachableError(
-            f"LiveKit at {url} did not answer in time", hint="check LIVEKIT_URL and the network"
-        ) from error
-    except httpx2.TransportError as error:
-        if variable := proxy_variable(url):
-            raise UnreachableError(
-                f"cannot reach LiveKit at {url} through the proxy of {variable}",
-                hint=proxy_hint(url),
-            ) from error
-        raise UnreachableError(
-            f"cannot reach LiveKit at {url}", hint="check LIVEKIT_URL, or start one: liba server run"
-        ) from error
-
-
-def _is_resolver_away(error: BaseException | None) -> bool:
-    while error and not isinstance(error, socket.gaierror):
-        error = error.__cause__ or error.__context__
-    return isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
-
-
-def _is_over_quota(response: httpx2.Response) -> bool:
-    # Twirp before 7 had 403 for it: https://twitchtv.github.io/twirp/docs/spec_v7.html#error-codes
-    return response.status_code == 429 or (
-        response.status_code == 403 and (_object(response.text) or {}).get("code") == "resource_exhausted"
-    )
-
-
-def _error(response: httpx2.Response, method: str) -> LibaError:
-    """What an answer other than 200 means. The server's words may hold a token: they are not passed on."""
-    status, failure = response.status_code, _object(response.text) or {}
-    code, message = str(failure.get("code", "no reason given")), str(failure.get("msg", ""))
-    if status in (401, 403):
-        return _credentials_error(response.text)
-    if rpc_error := _RPC_ERROR.search(message):
-        return _rpc_error(int(rpc_error[1]), method)
-    # 503: no node of the server holds the participant; 500: it has no way to it, as while it rejoins;
-    # 408 and 504: it took longer than the server waits.
-    if method == "PerformRpc" and status in (408, 500, 503, 504):
-        return NoAgentError("the agent is not there any more", hint="is `liba agent run` still running?")
-    if status == 501 or (status == 404 and code == "bad_route"):
-        return refusal("unsupported_server", f"this LiveKit server has no {method}")
-    if status == 404:
-        return NoAgentError("there is no such room or participant", hint="start an agent: liba agent run")
-    if status >= 500:
-        return UnreachableError(
-            f"LiveKit answered {method} with status {status}", hint="try again in a moment"
-        )
-    return LibaError(f"LiveKit answered {method} with status {status} ({code})")
-
-
-def _credentials_error(text: str) -> CredentialsError:
-    """What a refusal of the token means. The server has no code for it, words alone."""
-    # Before its words the server may repeat the token, in which any word can be.
-    words = text.rpartition("error:")[2]
-    if words.startswith("invalid API key"):
-        return CredentialsError("LiveKit does not know this API key", hint="check LIVEKIT_API_KEY")
-    if "signature" in words:
-        return CredentialsError(
-            "LiveKit refused the API secret: it does not belong to this key",
-            hint="check LIVEKIT_API_SECRET",
-        )
-    if _OUT_OF_TIME.search(words):
-        return CredentialsError("LiveKit finds the token expired or too new", hint="set this machine's clock")
-    return CredentialsError("LiveKit refused the credentials", hint="check LIVEKIT_API_KEY and its secret")
-
-
-def _rpc_error(code: int, method: str) -> LibaError:
-    # Codes: https://docs.livekit.io/transport/data/rpc/#errors
-    if code == 1402:
-        return RefusedError("too_large", "the request is too large for one call")
-    if code in (1403, 1404):
-        return refusal("unsupported_server", f"this LiveKit server has no {method}")
-    if code == 1400:
-        return RefusedError("unsupported_method", "the participant does not take such requests")
-    return NoAgentError(
-        f"the agent did not answer (RPC error {code})", hint="is `liba agent run` still running?"
-    )
-
-
-def _object(text: str) -> dict[str, Any] | None:
-    """The JSON object in `text`, None when it is something else: a web site's page, for instance."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None

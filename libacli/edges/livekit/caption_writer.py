@@ -18,10 +18,10 @@ from libacli.complaint_log import ComplaintLog
 from libacli.config import LiveKitCredentials
 from libacli.core.audio import FRAME_MS
 from libacli.core.author_text import AuthorText, sounding
-from libacli.core.backlog import Utterance
 from libacli.core.event import Event, Rejection
 from libacli.core.passage import Passage
 from libacli.core.protocol import AT_ATTRIBUTE, CAPTION_TOPIC, SIGNATURE_ATTRIBUTE, TEXT_ATTRIBUTE
+from libacli.core.utterance import Utterance
 from libacli.edges.livekit.caption_signature import sign_caption
 
 logger = logging.getLogger("liba.room")

@@ -12,7 +12,7 @@ from functools import partial
 from livekit import rtc
 
 from libacli.config import LiveKitCredentials
-from libacli.core.event import AgentStatus
+from libacli.core.agent_status import AgentStatus
 from libacli.core.room_update import RECONNECTING, RoomUpdate
 from libacli.edges.livekit.agent_client import open_client
 from libacli.edges.livekit.caption_signature import caption_check

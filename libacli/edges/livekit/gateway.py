@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from libacli.config import LiveKitCredentials
+from libacli.core.agent_status import AgentStatus
 from libacli.core.connection_details import ConnectionDetails
 from libacli.core.delivery import Delivery
-from libacli.core.event import AgentStatus
 from libacli.core.messages import SayRequest
 from libacli.core.queue_requests import MoveRequest, NextAnswer, PauseAnswer
 from libacli.core.room_update import RoomUpdate

@@ -11,7 +11,8 @@ from typing import TypeAlias
 from livekit import rtc
 
 from libacli.complaint_log import ComplaintLog
-from libacli.core.event import AgentStatus, Event, QueueNews, Rejection, read_event
+from libacli.core.agent_status import AgentStatus
+from libacli.core.event import Event, QueueNews, Rejection, read_event
 from libacli.core.messages import parse_object
 from libacli.core.protocol import CAPTION_TOPIC, EVENTS_TOPIC
 from libacli.core.room_update import (

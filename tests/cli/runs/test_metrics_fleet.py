@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from libacli.core.event import AgentFacts, AgentStatus, Report
+from libacli.core.agent_status import AgentStatus
+from libacli.core.event import AgentFacts, Report
 from tests.cli.conftest import Shell
 from tests.terminal import terminal
 from tests.twirp_server import NO_RESPONSE, UNKNOWN_KEY, Answer, TwirpServer, reply

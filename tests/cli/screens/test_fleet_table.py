@@ -5,7 +5,8 @@ from rich.cells import cell_len
 
 from libacli.cli.output import plain_console
 from libacli.cli.screens.fleet_table import FleetView, draw_fleet, plain_fleet_line
-from libacli.core.event import AgentFacts, AgentStatus, Report
+from libacli.core.agent_status import AgentStatus
+from libacli.core.event import AgentFacts, Report
 from libacli.core.fleet import AgentMissing, AgentTold, Fleet, RoomsListed
 from libacli.core.room_update import ConnectionState
 

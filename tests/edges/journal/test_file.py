@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from libacli.core.backlog import Utterance
 from libacli.core.journal import KEPT_FOR_S, Ended, Entry, Legacy, Line
 from libacli.core.journal_place import DUE_AFTER_S, Place, Scope
 from libacli.core.messages import SayRequest
 from libacli.core.timeline import Timeline
+from libacli.core.utterance import Utterance
 from libacli.edges.journal.file import FileJournal, waiting_rooms
 from libacli.edges.journal.seal import AesSeal
 from libacli.edges.livekit.background import in_background

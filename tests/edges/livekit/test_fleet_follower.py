@@ -15,7 +15,8 @@ import pytest
 from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
-from libacli.core.event import AgentFacts, AgentStatus, Report
+from libacli.core.agent_status import AgentStatus
+from libacli.core.event import AgentFacts, Report
 from libacli.core.fleet import AgentMissing, AgentTold, Fleet, FleetUpdate, RoomsListed
 from libacli.core.room_update import WELL, ConnectionState
 from libacli.edges.livekit.api import LiveKitApi

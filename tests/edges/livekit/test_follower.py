@@ -14,7 +14,8 @@ from livekit import rtc
 from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
-from libacli.core.event import AgentFacts, AgentStatus, Event, QueueNews, Rejection, Report
+from libacli.core.agent_status import AgentStatus
+from libacli.core.event import AgentFacts, Event, QueueNews, Rejection, Report
 from libacli.core.protocol import (
     AGENT_ATTRIBUTE,
     AT_ATTRIBUTE,

@@ -10,7 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
-from libacli.core.event import AgentFacts, AgentStatus
+from libacli.core.agent_status import AgentStatus
+from libacli.core.event import AgentFacts
 from libacli.core.messages import SayRequest
 from libacli.edges.livekit.gateway import RoomGateway
 from libacli.errors import (

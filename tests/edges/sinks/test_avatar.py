@@ -11,9 +11,9 @@ import pytest
 from livekit import rtc
 
 from libacli.core.audio import FRAME_BYTES
-from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.messages import SayRequest
+from libacli.core.utterance import Utterance
 from libacli.edges.livekit.fake_streams import HANG, sound_of
 from libacli.edges.livekit.fakes import FakeParticipant, FakeRoom
 from libacli.edges.sinks.avatar import CLEAR_METHOD, FINISHED_METHOD, AvatarSink

@@ -9,9 +9,9 @@ from typing import get_args
 
 import pytest
 
-from libacli.core.backlog import Utterance
 from libacli.core.bounds import Bounds
 from libacli.core.messages import SayRequest
+from libacli.core.utterance import Utterance
 from libacli.speech.fallback import FallbackSink
 from libacli.speech.speaker import Speaker
 from tests.contracts import now
