@@ -40,7 +40,7 @@ class Impairment:
         self._last_due_s = float("-inf")
 
     def due_s(self, now_s: float) -> float | None:
-        """When the packet that came at `now_s` is to be passed on, in seconds of the same clock; None: lost."""
+        """When the packet that came at `now_s` is to be passed on, on the same clock, in s; None: lost."""
         conditions = self._conditions
         lost, spread, overtakes = (self._chance.random() for _ in range(3))  # always three: see above
         if lost < conditions.loss:

@@ -1,0 +1,149 @@
+"""A viewer who keeps all that arrives, as a process: `python -m tests.bench.far_viewer FOLDER`.
+
+Joins LIVEKIT_URL with LIVEKIT_TOKEN, hears and sees the agents whose identity begins as HEARD_FROM does, prints
+`ready` when sound and picture have arrived, and leaves at SIGTERM. All times are of CLOCK_MONOTONIC,
+which processes of one machine share, whatever their network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy
+from livekit import rtc
+
+from libacli.edges.livekit.background import in_background
+from libacli.edges.livekit.joining import joined
+from libacli.edges.viewer.frames import is_picture
+from libacli.edges.viewer.listener import AudioCapture
+from tests.bench.ears import Ear
+from tests.seeing import brightness, mouth_openness
+
+_SOUND, _TOLD = "far.npz", "far.json"
+
+
+@dataclass
+class Tape(AudioCapture):
+    """All sound, with the times at which it arrived; nothing is judged yet."""
+
+    frames: list[tuple[float, bytes]] = field(default_factory=list)
+
+    def add(self, pcm: bytes, arrived_at: float, source: str = "") -> None:
+        self.frames.append((arrived_at, pcm))
+
+
+@dataclass(frozen=True)
+class Received:
+    """What the receiver tells of its sound: WebRTC's statistics of the whole visit."""
+
+    lost: int = 0
+    """Packets that had not come when they were due, or at all."""
+
+    asked_again: int = 0
+    concealed: float = 0.0
+    """Which part of the sound was made up for what was missing, silence left out."""
+
+    waited_ms: float = 0.0
+    """How long sound was kept in the jitter buffer, on average."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """All that a viewer got."""
+
+    sound: list[tuple[float, bytes]]
+    mouth: list[tuple[float, float]]
+    """When each picture arrived, and how far the mouth is open in it."""
+
+    received: Received
+
+    @classmethod
+    def read(cls, folder: Path) -> Kept:
+        with numpy.load(folder / _SOUND) as kept:
+            sound = [(float(at), pcm.tobytes()) for at, pcm in zip(kept["at"], kept["pcm"], strict=True)]
+            mouth = [(float(at), float(opened)) for at, opened in kept["mouth"]]
+        return cls(sound, mouth, Received(**json.loads((folder / _TOLD).read_text())))
+
+    def between(self, start: float, end: float) -> AudioCapture:
+        """What was heard from `start` to `end`, as one capture."""
+        capture = AudioCapture()
+        for at, pcm in self.sound:
+            if start <= at < end:
+                capture.add(pcm, at, "far")
+        return capture
+
+
+class Eye:
+    """Looks at the mouth of whoever shows a picture."""
+
+    def __init__(self, room: rtc.Room) -> None:
+        self.mouth: list[tuple[float, float]] = []
+        self.sees = asyncio.Event()
+        self._tracks: asyncio.Queue[rtc.RemoteVideoTrack] = asyncio.Queue()
+        room.on("track_subscribed", self._on_track)
+
+    def _on_track(self, track: rtc.Track, *_: object) -> None:
+        if isinstance(track, rtc.RemoteVideoTrack):
+            self._tracks.put_nowait(track)
+
+    async def run(self) -> None:
+        """Until cancelled: the first picture that there is."""
+        stream = rtc.VideoStream(await self._tracks.get(), format=rtc.VideoBufferType.I420)
+        async for event in stream:
+            if is_picture(frame := event.frame):
+                opened = mouth_openness(brightness(frame.data, frame.width, frame.height))
+                self.mouth.append((asyncio.get_running_loop().time(), opened))
+                self.sees.set()
+
+
+async def _received(tracks: Sequence[rtc.Track]) -> Received:
+    sounds = [track for track in tracks if track.kind == rtc.TrackKind.KIND_AUDIO]
+    for stats in await sounds[-1].get_stats():
+        if stats.WhichOneof("stats") == "inbound_rtp":
+            told = stats.inbound_rtp.inbound
+            spoken = told.concealed_samples - told.silent_concealed_samples
+            return Received(
+                stats.inbound_rtp.received.packets_lost,
+                told.nack_count,
+                spoken / max(1, told.total_samples_received),
+                1000 * told.jitter_buffer_delay / max(1, told.jitter_buffer_emitted_count),
+            )
+    return Received()
+
+
+async def main(folder: Path) -> None:
+    room, ended = rtc.Room(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    heard_from = os.environ["HEARD_FROM"]
+    ear, eye = Ear(room, lambda identity: identity.startswith(heard_from)), Eye(room)
+    ear.capture = tape = Tape()
+    tracks: list[rtc.Track] = []
+    room.on(
+        "track_subscribed",
+        lambda track, _, whose: whose.identity.startswith(heard_from) and tracks.append(track),
+    )
+    token, url = os.environ["LIVEKIT_TOKEN"], os.environ["LIVEKIT_URL"]
+    async with joined(room, url, token), in_background(ear.run(), eye.run()):
+        await ear.subscribed.wait()
+        await eye.sees.wait()
+        print("ready", flush=True)
+        await ended.wait()
+        received = await _received(tracks)
+    numpy.savez(
+        folder / _SOUND,
+        at=numpy.array([at for at, _ in tape.frames]),
+        pcm=numpy.array([numpy.frombuffer(pcm, "<i2") for _, pcm in tape.frames]),
+        mouth=numpy.array(eye.mouth),
+    )
+    (folder / _TOLD).write_text(json.dumps(asdict(received)))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))
