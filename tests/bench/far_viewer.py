@@ -1,8 +1,8 @@
 """A viewer who keeps all that arrives, as a process: `python -m tests.bench.far_viewer FOLDER`.
 
-Joins LIVEKIT_URL with LIVEKIT_TOKEN, hears and sees the agents whose identity begins as HEARD_FROM does, prints
-`ready` when sound and picture have arrived, and leaves at SIGTERM. All times are of CLOCK_MONOTONIC,
-which processes of one machine share, whatever their network.
+Joins LIVEKIT_URL with LIVEKIT_TOKEN, hears the agent whose identity begins as HEARD_FROM does, prints `ready`
+when its sound has arrived, and a picture where SEES is set, and leaves at SIGTERM. All times are of
+CLOCK_MONOTONIC, which processes of one machine share, whatever their network.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 
 import numpy
@@ -41,17 +41,35 @@ class Tape(AudioCapture):
 
 @dataclass(frozen=True)
 class Received:
-    """What the receiver tells of its sound: WebRTC's statistics of the whole visit."""
+    """What the receiver tells of its sound: WebRTC's statistics, since the viewer was ready."""
 
     lost: int = 0
-    """Packets that had not come when they were due, or at all."""
+    """Packets that never came."""
 
     asked_again: int = 0
-    concealed: float = 0.0
-    """Which part of the sound was made up for what was missing, silence left out."""
+    """How often the receiver asked for packets once more (NACK)."""
 
-    waited_ms: float = 0.0
-    """How long sound was kept in the jitter buffer, on average."""
+    samples: int = 0
+    concealed: int = 0
+    """Samples that were made up for what was missing, silence left out."""
+
+    emitted: int = 0
+    waited_s: float = 0
+    """Samples that left the jitter buffer, and for how long each had been there, added up."""
+
+    def since(self, before: Received) -> Received:
+        mine, theirs = astuple(self), astuple(before)
+        return Received(*(now - then for now, then in zip(mine, theirs, strict=True)))
+
+    @property
+    def made_up(self) -> float:
+        """Which part of the sound was made up, 0 to 1."""
+        return self.concealed / max(1, self.samples)
+
+    @property
+    def kept_ms(self) -> float:
+        """How long sound was in the jitter buffer, on average."""
+        return 1000 * self.waited_s / max(1, self.emitted)
 
 
 @dataclass(frozen=True)
@@ -108,14 +126,15 @@ async def _received(tracks: Sequence[rtc.Track]) -> Received:
     for stats in await sounds[-1].get_stats():
         if stats.WhichOneof("stats") == "inbound_rtp":
             told = stats.inbound_rtp.inbound
-            spoken = told.concealed_samples - told.silent_concealed_samples
             return Received(
-                stats.inbound_rtp.received.packets_lost,
-                told.nack_count,
-                spoken / max(1, told.total_samples_received),
-                1000 * told.jitter_buffer_delay / max(1, told.jitter_buffer_emitted_count),
+                lost=stats.inbound_rtp.received.packets_lost,
+                asked_again=told.nack_count,
+                samples=told.total_samples_received,
+                concealed=told.concealed_samples - told.silent_concealed_samples,
+                emitted=told.jitter_buffer_emitted_count,
+                waited_s=told.jitter_buffer_delay,
             )
-    return Received()
+    return Received()  # nothing has come yet
 
 
 async def main(folder: Path) -> None:
@@ -132,15 +151,17 @@ async def main(folder: Path) -> None:
     token, url = os.environ["LIVEKIT_TOKEN"], os.environ["LIVEKIT_URL"]
     async with joined(room, url, token), in_background(ear.run(), eye.run()):
         await ear.subscribed.wait()
-        await eye.sees.wait()
+        if os.environ.get("SEES"):
+            await eye.sees.wait()
+        before = await _received(tracks)
         print("ready", flush=True)
         await ended.wait()
-        received = await _received(tracks)
+        received = (await _received(tracks)).since(before)
     numpy.savez(
         folder / _SOUND,
         at=numpy.array([at for at, _ in tape.frames]),
         pcm=numpy.array([numpy.frombuffer(pcm, "<i2") for _, pcm in tape.frames]),
-        mouth=numpy.array(eye.mouth),
+        mouth=numpy.array(eye.mouth).reshape(-1, 2),
     )
     (folder / _TOLD).write_text(json.dumps(asdict(received)))
 

@@ -1,10 +1,11 @@
 """Speech over a bad network: `python -m tests.bench.network [--minutes 5]`. Needs root, on Linux.
 
 A LiveKit server on a machine of its own (a network namespace), and two viewers on machines that reach it
-through a relay each: one that does nothing, and one that delays, jitters, loses and reorders packets by a seed.
-Agents, avatar service and a seat that listens are beside the server. liba and the stock session take turns,
-each with relays anew, of the same seed; both have the same voice, the embedded one, and speak through the
-local avatar. Each line is heard by both viewers and by the seat at the same time:
+through a relay each: one that does nothing, and one that delays, jitters, loses and reorders packets by a
+seed. Agents, avatar service and a seat that listens are beside the server. liba and the stock session take
+turns, each with relays anew, of the same seed; both have the same voice, the embedded one, and speak through
+the local avatar, or with `--route track` on tracks of their own. Each line is heard by both viewers and by
+the seat at the same time:
 
 errors   words that speech recognition gets wrong, of all that were meant
 holes    silences beyond the pauses of the voice: how many are longer than 120 ms, and the longest
@@ -97,6 +98,7 @@ class Plan:
     """Of the picture, in pixels."""
 
     is_downlink_only: bool
+    is_on_track: bool
 
 
 class Viewer:
@@ -148,6 +150,11 @@ class Bench:
             rows.append(await asyncio.to_thread(row_of, kind.name, name, lines, got, counts))
         return rows
 
+    async def measure_avatar(self, kind: Kind) -> list[Row]:
+        """The same through an avatar."""
+        with avatar_service(self._stack.folder, size=self._plan.size) as service:
+            return await self.measure(through_avatar(kind, service))
+
     async def _lines(self, kind: Kind, seat: Seat) -> list[Line]:
         """Has lines spoken for as long as was asked for; the first one is not counted."""
         now = asyncio.get_running_loop().time
@@ -187,6 +194,7 @@ class Bench:
             "LIVEKIT_URL": self._stack.credentials.ws_url,
             "LIVEKIT_TOKEN": token,
             "HEARD_FROM": kind.heard_from,
+            "SEES": "1" if kind.heard_from else "",
         }
         uplink = Conditions() if self._plan.is_downlink_only else conditions
         command = [sys.executable, "-m", "tests.bench.far_viewer", folder]
@@ -208,12 +216,10 @@ async def _run(plan: Plan) -> list[Row]:
         await asyncio.to_thread(server.start)
         try:
             stack = Stack(LiveKitCredentials(server.ws_url, key, SecretStr(secret)), folder)
-            with avatar_service(folder, size=plan.size) as service:
-                async with EmbeddedServer() as voice:
-                    bench = Bench(plan, network, server, stack, voice)
-                    for kind in (LIBA, STOCK):
-                        rows += await bench.measure(through_avatar(kind, service))
-                        await service.end_all()
+            async with EmbeddedServer() as voice:
+                bench = Bench(plan, network, server, stack, voice)
+                for kind in (LIBA, STOCK):
+                    rows += await (bench.measure(kind) if plan.is_on_track else bench.measure_avatar(kind))
         finally:
             await asyncio.to_thread(server.end)
     return rows
@@ -228,6 +234,7 @@ def _plan(arguments: Sequence[str] | None = None) -> tuple[Plan, bool]:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=1.0, help="of lines, for each of the two agents")
+    parser.add_argument("--route", choices=("avatar", "track"), default="avatar")
     parser.add_argument("--delay", type=float, default=BAD.delay_ms, help="milliseconds")
     parser.add_argument("--jitter", type=float, default=BAD.jitter_ms, help="so much less or more")
     parser.add_argument("--loss", type=float, default=100 * BAD.loss, help="per cent")
@@ -238,7 +245,9 @@ def _plan(arguments: Sequence[str] | None = None) -> tuple[Plan, bool]:
     parser.add_argument("--json", action="store_true", help="all numbers as JSON")
     told = parser.parse_args(arguments)
     bad = Conditions(told.delay, told.jitter, told.loss / 100, told.reorder / 100)
-    return Plan(60 * told.minutes, bad, told.seed, told.size, told.downlink_only), told.json
+    return Plan(
+        60 * told.minutes, bad, told.seed, told.size, told.downlink_only, told.route == "track"
+    ), told.json
 
 
 def main() -> None:

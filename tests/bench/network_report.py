@@ -50,6 +50,7 @@ class Row:
     later: list[float] = field(repr=False)
     kept: float
     made_up: float
+    asked_again: int
     relay_lost: float
     relay_delay: float
     relay_late: float
@@ -79,8 +80,9 @@ def row_of(agent: str, network: str, lines: Sequence[Line], kept: Kept, counts: 
             for line, far in zip(lines, heard, strict=True)
             if far.first_audible_at is not None
         ],
-        kept=kept.received.waited_ms,
-        made_up=kept.received.concealed,
+        kept=kept.received.kept_ms,
+        asked_again=kept.received.asked_again,
+        made_up=kept.received.made_up,
         relay_lost=counts.lost / max(1, counts.lost + counts.passed),
         relay_delay=counts.delayed_ms,
         relay_late=counts.late_ms,
