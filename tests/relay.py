@@ -123,8 +123,8 @@ class Cable:
     @classmethod
     def read(cls, text: str) -> Cable:
         told = json.loads(text)
-        both = {name: Conditions(**told.pop(name)) for name in ("downlink", "uplink")}
-        return cls(**told, **both)
+        downlink, uplink = (Conditions(**told.pop(name)) for name in ("downlink", "uplink"))
+        return cls(**told, downlink=downlink, uplink=uplink)
 
 
 def _device(namespace: str, name: str, address: str, peer: str) -> int:

@@ -14,7 +14,7 @@ _SHORTENED_S = 0.06
 def holes_s(silences: Sequence[float], pauses: Sequence[float]) -> list[float]:
     """How much silence there was, in seconds, beyond the pauses of the voice; longest first.
 
-    `silences` are those inside one rendition of a text, `pauses` those of one that came whole, the same sound.
+    `silences` are those inside one rendition of a text, `pauses` those of one that came whole.
     A pause accounts for the shortest silence that is not shorter; what this has too much is a hole, and so is
     every silence without a pause.
     """

@@ -74,6 +74,7 @@ LINES = (
 """Of the Harvard sentences (IEEE Recommended Practice for Speech Quality Measurements, 1969)."""
 
 BAD = Conditions(delay_ms=80, jitter_ms=40, loss=0.03, reorder=0.02)
+_KINDS = {"liba": LIBA, "stock": STOCK}
 _QUIET_S = 0.6
 """After so long a line is over: longer than any pause in it."""
 
@@ -90,6 +91,9 @@ _NICENESS = -10
 @dataclass(frozen=True)
 class Plan:
     """What the bench was asked for."""
+
+    agents: Sequence[str]
+    """Their names in `_KINDS`, in the order of their turns."""
 
     seconds: float
     bad: Conditions
@@ -197,7 +201,7 @@ class Bench:
             "SEES": "1" if kind.heard_from else "",
         }
         uplink = Conditions() if self._plan.is_downlink_only else conditions
-        command = [sys.executable, "-m", "tests.bench.far_viewer", folder]
+        command = [sys.executable, "-m", "tests.bench.far_viewer", str(folder)]
         far = far_from(
             self._server.machine, self._network, folder, conditions, seed=self._plan.seed, uplink=uplink
         )
@@ -210,15 +214,15 @@ class Bench:
 async def _run(plan: Plan) -> list[Row]:
     key, secret = f"liba{secrets.token_hex(4)}", secrets.token_hex(32)
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as name, Network() as network:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as place, Network() as network:
+        folder = Path(place)
         server = node(network.machine(), folder, {key: secret})
         await asyncio.to_thread(server.start)
         try:
             stack = Stack(LiveKitCredentials(server.ws_url, key, SecretStr(secret)), folder)
             async with EmbeddedServer() as voice:
                 bench = Bench(plan, network, server, stack, voice)
-                for kind in (LIBA, STOCK):
+                for kind in (_KINDS[name] for name in plan.agents):
                     rows += await (bench.measure(kind) if plan.is_on_track else bench.measure_avatar(kind))
         finally:
             await asyncio.to_thread(server.end)
@@ -234,6 +238,9 @@ def _plan(arguments: Sequence[str] | None = None) -> tuple[Plan, bool]:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=1.0, help="of lines, for each of the two agents")
+    parser.add_argument(
+        "--agents", nargs="+", choices=list(_KINDS), default=list(_KINDS), help="in this order"
+    )
     parser.add_argument("--route", choices=("avatar", "track"), default="avatar")
     parser.add_argument("--delay", type=float, default=BAD.delay_ms, help="milliseconds")
     parser.add_argument("--jitter", type=float, default=BAD.jitter_ms, help="so much less or more")
@@ -245,9 +252,16 @@ def _plan(arguments: Sequence[str] | None = None) -> tuple[Plan, bool]:
     parser.add_argument("--json", action="store_true", help="all numbers as JSON")
     told = parser.parse_args(arguments)
     bad = Conditions(told.delay, told.jitter, told.loss / 100, told.reorder / 100)
-    return Plan(
-        60 * told.minutes, bad, told.seed, told.size, told.downlink_only, told.route == "track"
-    ), told.json
+    plan = Plan(
+        agents=told.agents,
+        seconds=60 * told.minutes,
+        bad=bad,
+        seed=told.seed,
+        size=told.size,
+        is_downlink_only=told.downlink_only,
+        is_on_track=told.route == "track",
+    )
+    return plan, told.json
 
 
 def main() -> None:
