@@ -144,10 +144,12 @@ async def main(folder: Path) -> None:
     ear, eye = Ear(room, lambda identity: identity.startswith(heard_from)), Eye(room)
     ear.capture = tape = Tape()
     tracks: list[rtc.Track] = []
-    room.on(
-        "track_subscribed",
-        lambda track, _, whose: whose.identity.startswith(heard_from) and tracks.append(track),
-    )
+
+    def on_track(track: rtc.Track, _: object, whose: rtc.RemoteParticipant) -> None:
+        if whose.identity.startswith(heard_from):
+            tracks.append(track)
+
+    room.on("track_subscribed", on_track)
     token, url = os.environ["LIVEKIT_TOKEN"], os.environ["LIVEKIT_URL"]
     async with joined(room, url, token), in_background(ear.run(), eye.run()):
         await ear.subscribed.wait()

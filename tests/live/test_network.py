@@ -62,6 +62,7 @@ async def test_a_line_over_a_bad_network_is_heard_whole(place: Place, tmp_path: 
         "LIVEKIT_TOKEN": listener_token(credentials, room=room, identity="far"),
         "HEARD_FROM": "agent",
     }
+    (voice,) = await asyncio.to_thread(by_the_voice, [LINE])
     command = [sys.executable, "-m", "tests.bench.far_viewer", str(tmp_path)]
     async with joined(rtc.Room(), credentials.ws_url, agent_token(credentials, room)) as there:
         sink = TrackSink(there, reason="no avatar")
@@ -72,13 +73,14 @@ async def test_a_line_over_a_bad_network_is_heard_whole(place: Place, tmp_path: 
         ):
             await asyncio.to_thread(wait_for_line, tmp_path / "viewer.log", "ready", viewer)
             began_at = asyncio.get_running_loop().time()
-            await say(sink, by_the_voice([LINE])[0])
+            await say(sink, voice)
             await asyncio.sleep(LATE_S)
             await asyncio.to_thread(viewer.terminate)
         await sink.aclose()
-    heard = Kept.read(tmp_path).between(began_at, asyncio.get_running_loop().time())
+    kept = await asyncio.to_thread(Kept.read, tmp_path)
+    heard = kept.between(began_at, asyncio.get_running_loop().time())
     counts = await asyncio.to_thread(far.end)
-    assert words_in(bytes(heard.pcm)) == words_of(LINE)
+    assert await asyncio.to_thread(words_in, bytes(heard.pcm)) == words_of(LINE)
     assert counts["downlink"].lost > 0
     assert counts["downlink"].delayed_ms > 60
     assert counts["uplink"].delayed_ms > 60
