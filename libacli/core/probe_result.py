@@ -14,7 +14,7 @@ from libacli.core.utterance_record import UtteranceRecord
 
 ProbeVerdict = Literal["HEARD", "CUT OFF", "NOT HEARD"]
 
-MEASURES = ("heard", "claim", "seen", "cut", "stretch", "gap", "lag")
+MEASURES = ("heard", "claim", "seen", "cut", "stretch", "gap", "lag", "hole")
 """Names of the durations, in milliseconds; what they mean: `ProbeResult`."""
 
 CUT_MS = 100.0
@@ -61,6 +61,15 @@ class ProbeResult:
     lag: float | None = None
     """By how much the picture came later than its sound; negative: earlier."""
 
+    at_s: float = 0.0
+    """When it was sent, in seconds on the clock of whoever measured."""
+
+    silences: tuple[float, ...] = ()
+    """All inside it that are 50 ms or longer, in their order."""
+
+    holes: tuple[float, ...] | None = None
+    """What of them is no pause of the voice, see `core.steadiness`; None: not known."""
+
     @classmethod
     def of(
         cls,
@@ -68,7 +77,8 @@ class ProbeResult:
         *,
         heard: float | None,
         span: float,
-        gap: float,
+        silences: Sequence[float],
+        at_s: float = 0.0,
         caught_up: float = 0.0,
         seen: float | None = None,
         lag: float | None = None,
@@ -86,7 +96,9 @@ class ProbeResult:
             speech=record.speech_ms,
             span=span,
             caught_up=caught_up,
-            gap=None if heard is None else gap,
+            gap=None if heard is None else max(silences, default=0.0),
+            at_s=at_s,
+            silences=tuple(silences),
             lag=lag,
         )
 
@@ -99,6 +111,11 @@ class ProbeResult:
     def stretch(self) -> float | None:
         """By how much it took longer here: it stalled on its way."""
         return None if self.heard is None else max(0.0, self.span - self.speech)
+
+    @property
+    def hole(self) -> float | None:
+        """The longest silence inside that is no pause of the voice."""
+        return None if self.holes is None else max(self.holes, default=0.0)
 
     @property
     def verdict(self) -> ProbeVerdict:
@@ -117,13 +134,16 @@ class ProbeResult:
     def encode(self) -> dict[str, Any]:
         """All of it: durations end in `_ms`."""
         durations = (*MEASURES, "speech", "span", "caught_up")
-        said = {name: value for name, value in asdict(self).items() if name not in durations}
+        lists = ("silences", "holes")
+        said = {name: value for name, value in asdict(self).items() if name not in (*durations, *lists)}
         values = ((f"{name}_ms", getattr(self, name)) for name in durations)
         return {
             "verdict": self.verdict,
             **said,
             "route": route_word(self.route),
+            "at_s": round(self.at_s, 3),
             **{name: None if value is None else round(value, 2) for name, value in values},
+            "silences_ms": [round(value, 2) for value in self.silences],
         }
 
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from tests.bench.local_stack import Stack
 from tests.bench.soak_room import Room, Tally
-from tests.live.cluster.machines import Network
 from tests.live.cluster.nodes import Cluster, cluster
 from tests.live.cluster.workers import Worker
+from tests.machines import Network
 
 _ROOMS, _WORKERS, _MAX_ROOMS = 4, 3, 4
 """Any two workers have room for all."""

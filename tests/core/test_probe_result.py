@@ -9,7 +9,19 @@ from libacli.core.threshold import Threshold
 from libacli.core.utterance_record import UtteranceRecord
 
 WHOLE = ProbeResult(
-    "u1", "done", "avatar", heard=90.0, seen=110.0, claim=80.0, speech=1000, span=990, gap=60, lag=-5
+    "u1",
+    "done",
+    "avatar",
+    heard=90.0,
+    seen=110.0,
+    claim=80.0,
+    speech=1000,
+    span=990,
+    gap=60,
+    lag=-5,
+    at_s=1.5,
+    silences=(60.0,),
+    holes=(30.0,),
 )
 MUTE = ProbeResult("u2", "done", "track", claim=80.0, speech=1000)
 
@@ -44,8 +56,8 @@ def test_the_claim_is_the_way_from_the_request_to_the_first_sound() -> None:
     record = UtteranceRecord(
         "u1", 1.0, "done", waited=5.0, d01=10.0, d12=1.0, d2a=70.0, d23=900.0, speech_ms=900.0
     )
-    assert ProbeResult.of(record, heard=90.0, span=900.0, gap=0.0).claim == 86.0
-    assert ProbeResult.of(replace(record, d2a=None), heard=90.0, span=900.0, gap=0.0).claim is None
+    assert ProbeResult.of(record, heard=90.0, span=900.0, silences=[]).claim == 86.0
+    assert ProbeResult.of(replace(record, d2a=None), heard=90.0, span=900.0, silences=[]).claim is None
 
 
 def test_it_is_told_with_all_its_members() -> None:
@@ -63,9 +75,12 @@ def test_it_is_told_with_all_its_members() -> None:
         "stretch_ms": 0.0,
         "gap_ms": 60,
         "lag_ms": -5,
+        "hole_ms": 30.0,
         "speech_ms": 1000,
         "span_ms": 990,
         "caught_up_ms": 0.0,
+        "at_s": 1.5,
+        "silences_ms": [60.0],
     }
 
 

@@ -50,6 +50,21 @@ def test_it_tells_what_was_heard_from_outside(shell: Shell, worker: Path, room: 
     assert "not counted" in done.stderr
 
 
+def test_over_a_while_it_says_the_same_again_and_tells_drift_and_holes(
+    shell: Shell, worker: Path, room: str
+) -> None:
+    done = shell.run("probe", "--room", room, "--for", "4s", "--text", "Hello there, you.", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    said = told["utterances"]
+    assert len(said) >= 2
+    assert [one["at_s"] for one in said] == sorted(one["at_s"] for one in said)
+    assert said[-1]["at_s"] < 5  # none begins after that time
+    assert told["steadiness"]["compared"] == len(said)
+    assert (told["steadiness"]["drift_ms_per_minute"], told["steadiness"]["lags_ms"]) == (None, None)
+    assert told["steadiness"]["measured_s"] == pytest.approx(said[-1]["at_s"] - said[0]["at_s"], abs=0.01)
+
+
 def test_it_shows_a_line_for_each_and_judges_them(shell: Shell, worker: Path, room: str) -> None:
     done = shell.run("probe", "--room", room, "-n", "1", "--text", "Hello there.", "--assert", "heard.p95<1")
     assert done.returncode == 10

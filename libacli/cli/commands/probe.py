@@ -4,12 +4,27 @@ from typing import Annotated
 
 import typer
 
-from libacli.cli.options import ApiKey, ApiSecret, AsJson, ConfigFile, Project, Room, Url, livekit_settings
+from libacli.cli.options import (
+    ApiKey,
+    ApiSecret,
+    AsJson,
+    ConfigFile,
+    Project,
+    Room,
+    Url,
+    livekit_settings,
+    seconds,
+)
+from libacli.errors import UsageError
 
 
 def probe(
     room: Room = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=1000, help="How many utterances")] = 20,
+    duration: Annotated[
+        str | None,
+        typer.Option("--for", help="Speak for so long, instead of -n times: 30s, 5m"),
+    ] = None,
     text: Annotated[str | None, typer.Option("--text", help="What to say [default: short sentences]")] = None,
     conditions: Annotated[
         list[str] | None,
@@ -45,6 +60,11 @@ def probe(
     stretch  how much longer the speech took: it stalled on its way
     gap      the longest silence inside; pauses of the voice are among them
     lag      how much later the picture is than its sound; less than 0: earlier
+    hole     the longest silence that is no pause of the voice, of texts that are
+             said more than once: with --for, or --text
+
+    With --for the same lines come again and again, and it tells whether picture and sound drift apart, and
+    how many holes are longer than 120 ms. Ctrl-C tells what was measured so far.
 
     Conditions are MEASURE.STATISTIC<NUMBER, with p50, p90, p95, p99, min, max, mean or count.
 
@@ -53,11 +73,15 @@ def probe(
 
     \b
     liba probe --room demo
+    liba probe --room demo --for 5m --assert 'hole.max<=120' --assert 'lag.max<=60'
     liba probe --room demo -n 50 --assert 'heard.p95<900' --json
     """
     from libacli.cli.runs.thresholds import read_thresholds
     from libacli.core.probe_result import MEASURES
 
+    for_s = None if duration is None else seconds(duration)
+    if for_s == 0:
+        raise UsageError("--for must be 1s at least", hint="for example: --for 5m")
     thresholds = read_thresholds(conditions or (), MEASURES)
     settings = livekit_settings(config, url, api_key, api_secret, project)
     settings.livekit()  # what is missing is told before the rest is loaded
@@ -73,4 +97,5 @@ def probe(
         timeout_s=timeout,
         require_avatar=require_avatar,
         as_json=as_json,
+        for_s=for_s,
     ).run()

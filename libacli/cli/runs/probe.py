@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from libacli.cli.output import output
 from libacli.cli.runs.probe_measure import measure_utterance
 from libacli.cli.runs.thresholds import check_thresholds
 from libacli.cli.screens.probe_table import header, row, summary_row
+from libacli.cli.screens.steadiness_table import (
+    is_shown_live,
+    shown_live,
+    steadiness_line,
+    steadiness_table,
+)
 from libacli.config import Settings
 from libacli.core.messages import SayRequest, read_say
 from libacli.core.pace import longest_speech_s
 from libacli.core.probe_result import ProbeResult, counts_of, summary_of, values_of
 from libacli.core.reasons import ROUTE_REASONS
 from libacli.core.route import route_word
+from libacli.core.steadiness import Steadiness, with_holes
 from libacli.core.threshold import Threshold
 from libacli.edges.livekit.agent_client import AgentClient, talking_to
 from libacli.edges.livekit.tokens import check_name
 from libacli.edges.viewer.seat import Seat, seated
 from libacli.errors import LibaError, RefusedError, WithoutAvatarError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _REACH_TIMEOUT_S = 20.0
 """As long as `liba say` waits for an agent to come."""
@@ -67,10 +79,16 @@ class ProbeRun:
 
     require_avatar: bool
     as_json: bool
+    for_s: int | None = None
+    """For how long to speak, instead of `count` times: the same lines again and again."""
+
     results: list[ProbeResult] = field(default_factory=list, init=False)
     """What was measured so far."""
 
     _id_prefix: str = field(default_factory=lambda: os.urandom(3).hex(), init=False)
+    _texts: list[str] = field(default_factory=list, init=False)
+    """What was said in each of them."""
+
     _route: str = field(default="", init=False)
     """The one that was told last."""
 
@@ -91,15 +109,12 @@ class ProbeRun:
         if not output.verbose:  # the SDK tells of pictures that it dropped before anybody looked
             logging.getLogger("livekit").setLevel(logging.CRITICAL)
         check_name("room", self.room)
-        requests = [self._request(number) for number in range(self.count + 1)]
+        first = self._request(0)  # what cannot be said is refused before joining
         async with self._seated_with_agent() as (seat, client):
             await self._wait_for_avatar(seat, client)
             output.status("warm-up  one utterance that is not counted")
-            await self._measure_alone(seat, client, requests[0])
-            if not self.as_json:
-                output.result(header())
-            for request in requests[1:]:
-                self._add(await self._measure_alone(seat, client, request))
+            await self._measure_alone(seat, client, first)
+            await self._measure_all(seat, client)
 
     def show(self) -> None:
         """Prints what was measured, if anything was."""
@@ -115,6 +130,7 @@ class ProbeRun:
                     "verdicts": counts_of(self.results, "verdict"),
                     "utterances": [result.encode() for result in self.results],
                     "summary": summary,
+                    "steadiness": Steadiness.of(self.results).encode(),
                 }
             )
             return
@@ -123,6 +139,8 @@ class ProbeRun:
             output.result(summary_row(statistic, summary))
         whole = counts_of(self.results, "verdict").get("HEARD", 0)
         output.result(f"{whole} of {len(self.results)} heard to the end")
+        if self.for_s is not None:
+            output.result(steadiness_line(Steadiness.of(self.results)))
 
     def judge(self) -> None:
         """Raises LibaError when one was not heard to its end, WithoutAvatarError, ThresholdError."""
@@ -166,6 +184,29 @@ class ProbeRun:
         picture = seat.video.capture
         output.status(f"avatar   its picture is here: {picture.width}x{picture.height}")
 
+    async def _measure_all(self, seat: Seat, client: AgentClient) -> None:
+        """`count` lines, or as many as begin within `for_s` seconds."""
+        now = asyncio.get_running_loop().time
+        began_at = now()
+
+        def draw() -> Table:
+            return steadiness_table(self.results, since_s=now() - began_at, for_s=self.for_s or 0)
+
+        with ExitStack() as screen:
+            if self._is_live():
+                screen.enter_context(shown_live(draw))
+            elif not self.as_json:
+                output.result(header())
+            for number in itertools.count(1):
+                if number > self.count if self.for_s is None else now() - began_at >= self.for_s:
+                    return
+                request = self._request(number)
+                result = await self._measure_alone(seat, client, request)
+                self._add(replace(result, at_s=result.at_s - began_at), request.text)
+
+    def _is_live(self) -> bool:
+        return self.for_s is not None and not self.as_json and is_shown_live()
+
     async def _measure_alone(self, seat: Seat, client: AgentClient, request: SayRequest) -> ProbeResult:
         """Has one text spoken, and again while others had the agent speak too."""
         bound_s = self.timeout_s or _SPEAKING_MARGIN_S + longest_speech_s(request.text)
@@ -180,19 +221,23 @@ class ProbeRun:
         )
 
     def _request(self, number: int) -> SayRequest:
-        text = self.text or _SENTENCES[number % len(_SENTENCES)].format(number)
+        which = number % len(_SENTENCES)
+        # For minutes each line is said again and again: what is a hole is known by comparing.
+        text = self.text or _SENTENCES[which].format(number if self.for_s is None else which)
         members = {"text": text, "id": f"{self._id_prefix}-{number}"}
         return read_say(members, max_text_chars=self.settings.say_max_text_chars)
 
-    def _add(self, result: ProbeResult) -> None:
-        self.results.append(result)
+    def _add(self, result: ProbeResult, text: str) -> None:
+        self._texts.append(text)
+        self.results = with_holes([*self.results, result], self._texts)
         route = ": ".join(part for part in (route_word(result.route, "none"), result.route_reason) if part)
         if route != self._route:
             output.status(f"route    {route}")
             self._route = route
         if self.as_json:
-            output.status(f"{result.verdict:<9}{len(self.results)} of {self.count}")
-        else:
+            far = f"of {self.count}" if self.for_s is None else f"after {result.at_s:.0f} of {self.for_s} s"
+            output.status(f"{result.verdict:<9}{len(self.results)} {far}")
+        elif not self._is_live():
             output.result(row(result))
 
 

@@ -80,7 +80,8 @@ def measured(
         heard=None if first_at is None else (first_at - sent_at) * 1000,
         span=sound.span_s * 1000,
         caught_up=caught_up_s * 1000,
-        gap=max(sound.gaps_s, default=0.0) * 1000,
+        silences=[gap * 1000 for gap in sound.gaps_s],
+        at_s=sent_at,
         seen=None if moved_at is None else (moved_at - sent_at) * 1000,
         lag=None if lag is None else lag * 1000,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -61,8 +62,10 @@ def capture_of(*pcm: bytes, first_at: float) -> AudioCapture:
     [
         (("--assert", "heard.p95"), 2, "is not like"),
         (("--assert", "heard.p96<1"), 2, "p96 is not one of"),
-        (("--assert", "d01.p95<1"), 2, "measures are heard, claim, seen, cut, stretch, gap, lag"),
+        (("--assert", "d01.p95<1"), 2, "measures are heard, claim, seen, cut, stretch, gap, lag, hole"),
         (("--assert", "heard.p95<1", "--assert", "nothing"), 2, "'nothing' is not like"),
+        (("--for", "0s"), 2, "at least"),
+        (("--for", "soon"), 2, "is not a duration"),
         (("-n", "0"), 2, "Invalid value"),
         (("-n", "1001"), 2, "Invalid value"),
         (("--timeout", "0"), 2, "Invalid value"),
@@ -209,6 +212,37 @@ def test_what_was_measured_is_summed_up_in_its_columns(capsys: pytest.CaptureFix
         "max                    120    80   110          10       0   60   -5",
         "2 of 2 heard to the end",
     ]
+
+
+def test_over_minutes_drift_and_holes_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [replace(WHOLE, at_s=30.0 * n, lag=5.0 * n, holes=(200.0, 20.0)) for n in range(3)]
+    run = replace(probing(), for_s=90)
+    run.results.extend(lines)
+    run.show()
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "lips: 0 to 10 ms later than the sound, drift +10.0 ms a minute; "
+        "holes: 3 longer than 120 ms, the longest 200 ms"
+    )
+
+
+def test_over_minutes_without_a_picture_and_with_too_little_said_that_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = replace(probing(), for_s=90)
+    run.results.append(replace(WHOLE, lag=None))
+    run.show()
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "lips: not seen; holes: not known, no text was heard twice"
+    )
+
+
+def test_over_minutes_drift_and_holes_are_part_of_the_json(capsys: pytest.CaptureFixture[str]) -> None:
+    run = replace(probing(), for_s=90, as_json=True)
+    run.results.append(replace(WHOLE, holes=(200.0,)))
+    run.show()
+    told = json.loads(capsys.readouterr().out)
+    assert told["steadiness"]["holes_ms"] == [200.0]
+    assert told["utterances"][0]["hole_ms"] == 200.0
 
 
 def test_nothing_measured_is_nothing_shown(capsys: pytest.CaptureFixture[str]) -> None:

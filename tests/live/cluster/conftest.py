@@ -7,9 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.live.cluster.machines import Network
 from tests.live.cluster.nodes import Cluster, cluster
 from tests.live.cluster.workers import Worker
+from tests.machines import Network
 
 MAX_ROOMS = 2
 WORKERS = 3

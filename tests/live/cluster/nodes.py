@@ -22,7 +22,7 @@ from libacli.child_environment import environment_of
 from libacli.config import LiveKitCredentials
 from libacli.local.guard import GuardedProcess
 from libacli.local.server_binary import ensure_server
-from tests.live.cluster.machines import Machine, Network
+from tests.machines import Machine, Network
 from tests.redis_server import redis_server
 
 ROOT = Path(__file__).parents[3]
@@ -159,7 +159,7 @@ def cluster(network: Network, folder: Path, *, nodes: int = 2) -> Cluster:
         _REDIS_PORT,
         folder / "redis.log",
     )
-    made = [_node(network.machine(), folder, keys, redis.address) for _ in range(nodes)]
+    made = [node(network.machine(), folder, keys, redis.address) for _ in range(nodes)]
     machine = network.machine()
     front, voice = (
         Service(
@@ -178,11 +178,11 @@ def cluster(network: Network, folder: Path, *, nodes: int = 2) -> Cluster:
     return Cluster(network, folder, redis, made, front, voice, there)
 
 
-def _node(machine: Machine, folder: Path, keys: dict[str, str], redis: str) -> Node:
-    config = {
+def node(machine: Machine, folder: Path, keys: dict[str, str], redis: str = "") -> Node:
+    """One that is not started yet; without the address of a Redis it is by itself."""
+    config: dict[str, object] = {
         "port": _HTTP_PORT,
         "keys": keys,
-        "redis": {"address": redis},
         "region": "here",
         "rtc": {
             "node_ip": machine.address,
@@ -191,6 +191,8 @@ def _node(machine: Machine, folder: Path, keys: dict[str, str], redis: str) -> N
             "udp_port": _MEDIA_PORT,
         },
     }
+    if redis:
+        config["redis"] = {"address": redis}
     path = folder / f"{machine.name}.yaml"
     path.write_text(json.dumps(config))
     binary = ensure_server(None, user_cache_path("liba")).path

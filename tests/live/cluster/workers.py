@@ -11,9 +11,9 @@ from pathlib import Path
 
 from libacli.local.guard import GuardedProcess
 from tests.bench.local_stack import clean_env
-from tests.live.cluster.machines import Machine
 from tests.live.cluster.nodes import ROOT, Cluster, kill
 from tests.live.conftest import GRACE_S, wait_for_line
+from tests.machines import Machine
 
 
 @dataclass

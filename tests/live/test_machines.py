@@ -10,8 +10,8 @@ import sys
 import psutil
 import pytest
 
-from tests.live.cluster.machines import Machine, Network
 from tests.live.cluster.nodes import ROOT
+from tests.machines import Machine, Network
 
 pytestmark = pytest.mark.live
 
@@ -50,7 +50,7 @@ def test_a_machine_that_is_cut_off_is_reached_by_nobody_until_it_is_mended() -> 
 _KILLED = """
 import os, signal
 import psutil
-from tests.live.cluster.machines import Network
+from tests.machines import Network
 
 with Network() as network, open(os.devnull, "wb") as log:
     machine = network.machine()

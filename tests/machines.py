@@ -31,13 +31,11 @@ _NETWORKS = [f"10.77.{number}" for number in range(250)]
 
 
 @dataclass(frozen=True)
-class Machine:
-    """One namespace; what runs in it sees its own network interfaces alone, and all of the disk."""
+class Namespace:
+    """What runs in it sees its own network interfaces alone, and all of the disk."""
 
     name: str
     address: str
-    cable: str
-    """Its end of the cable that is at the switch."""
 
     def start(
         self,
@@ -51,6 +49,14 @@ class Machine:
         """Runs `command` there; it ends with us. `ip` becomes the command, still a child of the guard."""
         there = ["ip", "netns", "exec", self.name, *command]
         return GuardedProcess.start(there, env=env, cwd=cwd, stdout=log, grace_s=grace_s)
+
+
+@dataclass(frozen=True)
+class Machine(Namespace):
+    """One with a cable to the switch."""
+
+    cable: str
+    """Its end that is at the switch."""
 
     def cut(self) -> None:
         """Nothing goes in or out any more, and nobody is told."""
@@ -75,18 +81,24 @@ class Network:
 
     def machine(self) -> Machine:
         """One more, with the next address."""
-        self._count += 1
-        made = Machine(_name("m", self._count), f"{self._net}.{self._count}", _name("v", self._count))
-        _ip("netns", "add", made.name)
-        self._undo.callback(_ip, "netns", "delete", made.name)
+        namespace = self.namespace()
+        made = Machine(namespace.name, namespace.address, _name("v", self._count))
         end = ("peer", "name", "eth0", "netns", made.name)
         _ip("link", "add", made.cable, "type", "veth", *end)
         self._undo.callback(_ip, "link", "delete", made.cable)  # with its machine it would go some time later
         _ip("link", "set", made.cable, "master", _name("b"), "up")
         inside = ("-n", made.name)
         _ip(*inside, "address", "add", f"{made.address}/24", "dev", "eth0")
-        _ip(*inside, "link", "set", "lo", "up")
         _ip(*inside, "link", "set", "eth0", "up")
+        return made
+
+    def namespace(self) -> Namespace:
+        """One more, with the next address and no interface but loopback."""
+        self._count += 1
+        made = Namespace(_name("m", self._count), f"{self._net}.{self._count}")
+        _ip("netns", "add", made.name)
+        self._undo.callback(_ip, "netns", "delete", made.name)
+        _ip("-n", made.name, "link", "set", "lo", "up")
         return made
 
     def __enter__(self) -> Self:
