@@ -25,7 +25,6 @@ export class Playout {
 
   drop(track) {
     this._tracks.delete(track);
-    if (!this._tracks.size) this.clear();
   }
 
   /** Another stay in a room begins: nothing is known of the network. */

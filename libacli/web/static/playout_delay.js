@@ -9,12 +9,13 @@ export const MOST_FOR_LOSS_S = 0.2;
 const JITTER_FROM_S = 0.02; // a packet: less is nothing that the browser's own buffer does not have anyway
 const RANGE_OF_JITTER = 4; // RFC 6298 takes so many mean deviations for the range; RFC 3550 has jitter as one
 const CONCEALED_FROM = 0.01; // share of sound that the browser has to make up; speech suffers from 1 % on
+const LOOKS = 3; // a computer that is busy for a moment is no network: jitter is what it never was below in these
 const LEAST_PACKETS = 10; // of 50 in a second: in silence hardly any are sent, and tell nothing
 const GROWTH = 1.5;
 const LEAST_GROWTH_S = 0.06;
 const DECAY = 0.97; // each second: half of it is gone after 23
 const LEAST_S = 0.02; // nobody hears less
-const STEP_S = 0.01; // each change is heard as sound that is a little faster or slower
+const STEPS_PER_S = 100; // each change is heard as sound that is a little faster or slower: not for less
 
 /**
  * What a browser has counted of one track of sound, from its first packet on; `jitter` is that of RFC 3550.
@@ -42,6 +43,7 @@ export class PlayoutDelay {
   /** For sound and picture alike, so that lips stay with what they say. */
   seconds = 0;
   _before = new Map();
+  _jitters = Array(LOOKS).fill(0);
   _wasRough = false;
   _exact = 0;
 
@@ -49,16 +51,17 @@ export class PlayoutDelay {
   look(inbound) {
     const seen = inbound.map((now) => since(this._before.get(now.id), now)).filter((one) => one !== null);
     this._before = new Map(inbound.map((now) => [now.id, now]));
-    const jitter = Math.max(0, ...seen.map((one) => one.jitter));
+    if (seen.length) this._jitters = [...this._jitters.slice(1), Math.max(...seen.map((one) => one.jitter))];
+    const jitter = Math.min(...this._jitters);
     const isLate = jitter >= JITTER_FROM_S;
     const isRough = seen.some((one) => one.concealed >= CONCEALED_FROM);
     const least = isLate ? RANGE_OF_JITTER * jitter : 0;
-    // A browser that was busy for a moment makes up sound once; a network does it again.
+    // For the same reason sound that was made up once does not count.
     const grown = isRough && (isLate || this._wasRough) ? this._grown(isLate) : this._exact * DECAY;
     this._exact = Math.min(Math.max(least, grown), MOST_S);
     if (this._exact < LEAST_S) this._exact = 0;
     this._wasRough = isRough;
-    this.seconds = Math.round(this._exact / STEP_S) * STEP_S;
+    this.seconds = Math.round(this._exact * STEPS_PER_S) / STEPS_PER_S;
     return this.seconds;
   }
 
