@@ -54,14 +54,12 @@ class Acquaintance:
         self._answers = answers = (*self._answers[1 - KEPT :], answer)
         self.habits = Habits.of(answers)
 
-    def learn_line(self, *, need_s: float, chars: int, holes: int = 0) -> None:
+    def learn_line(self, *, need_s: float, chars: int) -> None:
         """It has read a line, which would have been whole if its first sound had been held for `need_s`.
 
-        `chars` are what its first request had. With two `holes` or more it counts as two lines: one hole may
-        be chance, and a voice whose sound comes in bursts breaks off time and again.
+        `chars` are what its first request had.
         """
-        shown = 2 if holes > 1 else 1
-        self._lines = (*self._lines, *[_Line(need_s, chars)] * shown)[-_LINES_KEPT:]
+        self._lines = (*self._lines[1 - _LINES_KEPT :], _Line(need_s, chars))
 
     def learn_limit(self, seconds: float, now: float) -> None:
         """It limits the rate of requests, and is to be asked again after so long."""

@@ -46,7 +46,13 @@ class JitterTarget:
     def __init__(self) -> None:
         self._weights = [1.0] + [0.0] * _BUCKETS
         self._noted = 0
-        self._start()
+        self._sound_s = self._noted_until_s = self._late_s = 0.0
+        self._first_s: float | None = None
+        """When playing had to begin for the first piece to be in time; `_recent`: the same for the others.
+
+        Of these only those that no later one is quicker than, with the sound before them.
+        """
+        self._recent: deque[tuple[float, float]] = deque()
 
     @property
     def target_s(self) -> float:
@@ -58,7 +64,9 @@ class JitterTarget:
         """Another talk-spurt begins, whose delay has nothing to do with that of the one before."""
         if self._sound_s > self._noted_until_s:
             self._note()
-        self._start()
+        self._sound_s = self._noted_until_s = self._late_s = 0.0
+        self._first_s = None
+        self._recent.clear()
 
     def came(self, at_s: float, sound_s: float) -> None:
         """A piece of `sound_s` seconds has come, at `at_s` on a clock that does not go back."""
@@ -75,18 +83,8 @@ class JitterTarget:
         if self._sound_s >= self._noted_until_s + _INTERVAL_S:
             self._note()
 
-    def _start(self) -> None:
-        self._sound_s = self._noted_until_s = self._late_s = 0.0
-        self._first_s: float | None = None
-        """When playing had to begin for the first piece to be in time; `_recent`: the same for the others.
-
-        Of these only those that no later one is quicker than, with the sound before them.
-        """
-        self._recent: deque[tuple[float, float]] = deque()
-
     def _note(self) -> None:
-        self._noted += 1
-        """What is later than the target may be was no burst, and is left out: no wait would mend it."""
+        """Half a second has come. What is too late for any target is left out: no wait would mend it."""
         late_s, self._late_s, self._noted_until_s = self._late_s, 0.0, self._sound_s
         if late_s > MOST_S:
             return

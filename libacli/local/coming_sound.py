@@ -1,4 +1,4 @@
-"""The sound of one utterance as it comes to an avatar: read at once, and held back where it comes in bursts."""
+"""The sound of one utterance as it comes to an avatar: read at once, held back where it comes in bursts."""
 
 from __future__ import annotations
 

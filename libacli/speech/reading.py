@@ -22,9 +22,6 @@ from libacli.speech.request import Request, Silence
 _SOON_S = 0.001
 """A time that is so near has come: timers are no more exact than that."""
 
-_HEARD_S = 0.02
-"""A silence that is shorter nobody hears."""
-
 _MOST_UNHEARD = 2
 """Requests that have not sounded yet: more than these only stand in each other's way."""
 
@@ -97,7 +94,6 @@ class Reading:
         """All of them, in order; the first `_over` have been played."""
 
         self._given_s = 0.0
-        self._holes = 0
         self._over = 0
         self._news = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -120,7 +116,7 @@ class Reading:
             while self._over < len(self._requests):
                 request = self._requests[self._over]
                 try:
-                    while (piece := await self._next_piece(request)) is not None:
+                    while (piece := await request.next_piece(self._dry_at)) is not None:
                         await self._before(request)
                         self._dry_at = max(self._dry_at, _now()) + duration_s(len(piece))
                         self._note(request, piece)
@@ -143,14 +139,6 @@ class Reading:
         self._learn_line()
         if self._keeping:
             self._keeping.end()
-
-    async def _next_piece(self, request: Request) -> bytes | None:
-        """Its next piece, None at the end; notes whether there was nothing to hear before it came."""
-        wanted_at = _now()
-        piece = await request.next_piece(self._dry_at)
-        if piece and self._given_s and _now() > max(wanted_at, self._dry_at) + _HEARD_S:
-            self._holes += 1
-        return piece
 
     def _note(self, request: Request, piece: bytes) -> None:
         passage = request.passage(self._given_s)
@@ -336,8 +324,7 @@ class Reading:
             playable_at = request.asked_at - request.put_off_s + request.lateness_s
             need_s = max(need_s, playable_at - before_s - first_at)
             before_s += request.sound_s
-        chars = len(spoken[0].chunk.text)
-        self._expected().learn_line(need_s=need_s, chars=chars, holes=self._holes)
+        self._expected().learn_line(need_s=need_s, chars=len(spoken[0].chunk.text))
 
 
 def _now() -> float:

@@ -95,7 +95,9 @@ def judged(kind: str, name: str, held: Scores, bare: Scores) -> bool:
     """Prints a row; whether it is as it should be."""
     silent_s, bare_s = (sum(map(sum, scores.holes_s)) for scores in (held, bare))
     later_s = percentile(held.first_s, 50) - percentile(bare.first_s, 50)
-    longest_s = max((hole_s for line in held.holes_s[len(held.holes_s) // 2 :] for hole_s in line), default=0.0)
+    longest_s = max(
+        (hole_s for line in held.holes_s[len(held.holes_s) // 2 :] for hole_s in line), default=0.0
+    )
     left = silent_s / bare_s if bare_s else 0.0
     is_good = left <= _GOAL if bare_s else later_s == 0
     print(

@@ -56,9 +56,7 @@ async def _run(
 ) -> Scores:
     scores, sink = Scores(), Listener()
     over = asyncio.Event()
-    speaker = Speaker(
-        wrap(voice), sink, on_change=lambda one: over.set() if one.is_over else None, pace=pace
-    )
+    speaker = Speaker(wrap(voice), sink, on_change=lambda one: over.set() if one.is_over else None, pace=pace)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(speaker.run())
         for number, text in enumerate(texts):

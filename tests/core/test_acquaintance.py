@@ -40,15 +40,6 @@ def test_one_late_line_does_not_make_all_others_wait_but_a_second_one_does() -> 
     assert known.hold_s(100) == pytest.approx(1.5 + FRAME_S)
 
 
-def test_a_line_that_breaks_off_time_and_again_is_no_chance() -> None:
-    known = Acquaintance()
-    known.learn_line(need_s=2.0, chars=100, holes=1)
-    assert known.hold_s(100) == 0
-    known = Acquaintance()
-    known.learn_line(need_s=2.0, chars=100, holes=2)
-    assert known.hold_s(100) == pytest.approx(2.0 + FRAME_S)
-
-
 def test_what_nobody_hears_is_not_held_for() -> None:
     known = Acquaintance()
     for _ in range(40):

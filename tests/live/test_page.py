@@ -566,12 +566,10 @@ async def targets(visit: Visit) -> set[tuple[str, int]]:
 
 
 async def is_calm(visit: Visit) -> bool:
-    """Whether this machine was not too busy to be what a clean network is: its browser heard hardly a hole."""
+    """Whether this machine was not too busy to be what a clean network is: hardly a packet came late."""
     counted = (await visit.page.evaluate("counted")).values()
     late = [jitter for track in counted for jitter, _ in track if jitter >= LATE_S]
-    made_up = [
-        after - before for track in counted for (_, before), (_, after) in itertools.pairwise(track)
-    ]
+    made_up = [after - before for track in counted for (_, before), (_, after) in itertools.pairwise(track)]
     return len(late) < 3 and sum(samples >= MADE_UP for samples in made_up) < 2
 
 

@@ -228,17 +228,6 @@ async def test_bursts_are_waited_for_once_they_have_come_time_and_again() -> Non
             assert (spoken.underruns, spoken.hold) == ((1, 0) if number < 2 else (0, pytest.approx(720)))
 
 
-async def test_a_line_that_breaks_off_time_and_again_tells_enough_for_the_next_one() -> None:
-    voice = ScriptedVoice()
-    async with on_stage(voice) as stage:
-        for number in range(3):
-            voice.play(0.3, steady_tone(300), 0.6, steady_tone(300), 0.6, steady_tone(4000))
-            spoken = await stage.say(SHORT)
-            assert (spoken.underruns, spoken.hold) == ((0, pytest.approx(620)) if number else (2, 0))
-        voice.play(0.3, *[steady_tone(100), 0.1] * 20, steady_tone(100))
-        assert (await stage.say(SHORT)).underruns == 0
-
-
 async def test_a_steady_voice_is_not_held_back() -> None:
     async with on_stage(UnsteadyVoice(Manner(pace=1.0))) as stage:
         for _ in range(5):

@@ -122,7 +122,7 @@ LOOKS = """
     return delay.look([{...told}]);
   });
 """
-"""What the delay is after each look, a second apart: of sound with that jitter, share made up, and packets."""
+"""The delay after each look, a second apart: at sound of that jitter, share made up, and packets."""
 
 
 async def delays(page: Page, *looks: dict[str, Any]) -> list[float]:
@@ -134,9 +134,7 @@ async def delays(page: Page, *looks: dict[str, Any]) -> list[float]:
 
 async def test_on_a_clean_network_nothing_is_played_later(page: Page) -> None:
     chance = random.Random(5)
-    steady = [
-        {"jitter": chance.uniform(0, 0.019), "concealed": chance.uniform(0, 0.009)} for _ in range(300)
-    ]
+    steady = [{"jitter": chance.uniform(0, 0.019), "concealed": chance.uniform(0, 0.009)} for _ in range(300)]
     assert set(await delays(page, *steady)) == {0}
 
 
@@ -200,14 +198,17 @@ TRACKS = """
   window.setInterval = (act) => ticks.push(act);
   let [packets, changes, jitter] = [0, 0, 0];
   const report = async () => new Map([["s", {
-    id: "s", type: "inbound-rtp", kind: "audio", jitter, packetsReceived: packets, totalSamplesReceived: 960 * packets,
+    id: "s", type: "inbound-rtp", kind: "audio", jitter,
+    packetsReceived: packets, totalSamplesReceived: 960 * packets,
   }]]);
   const track = (receiver) => ({
-    receiver, getRTCStatsReport: report, setPlayoutDelay(seconds) { this.receiver.playoutDelayHint = seconds; },
+    receiver, getRTCStatsReport: report,
+    setPlayoutDelay(seconds) { this.receiver.playoutDelayHint = seconds; },
   });
   const playout = new m.Playout(() => (changes += 1));
   const tick = async (seconds) => { packets += 50; jitter = seconds; await ticks.at(-1)(); };
-  const [sound, picture, late] = [track({jitterBufferTarget: null}), track({jitterBufferTarget: null}), track({})];
+  const receivers = [{jitterBufferTarget: null}, {jitterBufferTarget: null}, {}];
+  const [sound, picture, late] = receivers.map(track);
   playout.add(sound);
   playout.add(picture);
   await tick(0.001); await tick(0.001);
