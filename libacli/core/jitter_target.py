@@ -25,8 +25,10 @@ _BUCKETS = round(MOST_S / _BUCKET_S)
 _QUANTILE = 0.95
 _INTERVAL_S = 0.5
 _REMEMBERED = 0.983
-"""Of each weight, when another half second is noted: a steady source counts as one until three half seconds
-were late, so that a busy moment makes nobody wait, and after 90 s without any, lateness is forgotten."""
+"""Of each weight, when another half second is noted: after 90 s without any, lateness is forgotten."""
+
+_START_WEIGHT = 2.0
+"""The first that are noted count for more: the n-th has 2 / (n + 1) of the weight, until that is less."""
 
 _RECENT_S = 2.0
 """Sound that is compared: a delay that stays is no jitter any more."""
@@ -43,6 +45,7 @@ class JitterTarget:
 
     def __init__(self) -> None:
         self._weights = [1.0] + [0.0] * _BUCKETS
+        self._noted = 0
         self._sound_s = self._noted_until_s = self._late_s = 0.0
         self._first_s: float | None = None
         """When playing had to begin for the first piece to be in time; `_recent`: the same for the others.
@@ -85,5 +88,7 @@ class JitterTarget:
         late_s, self._late_s, self._noted_until_s = self._late_s, 0.0, self._sound_s
         if late_s > MOST_S:
             return
-        self._weights = [weight * _REMEMBERED for weight in self._weights]
-        self._weights[int(late_s / _BUCKET_S + _SLACK_S)] += 1 - _REMEMBERED
+        self._noted += 1
+        remembered = max(0.0, min(_REMEMBERED, 1 - _START_WEIGHT / (self._noted + 1)))
+        self._weights = [weight * remembered for weight in self._weights]
+        self._weights[int(late_s / _BUCKET_S + _SLACK_S)] += 1 - remembered

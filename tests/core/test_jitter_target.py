@@ -79,8 +79,8 @@ def test_what_is_late_by_less_than_a_frame_is_in_time(seed: int, most_s: float) 
     assert target.target_s == 0
 
 
-@given(PERIOD_S, PIECE_S, st.lists(st.floats(4.0, 6.0), min_size=2, max_size=4))
-def test_of_a_source_in_bursts_one_hole_is_heard_in_four_seconds_and_none_in_the_lines_after_it(
+@given(PERIOD_S, PIECE_S, st.lists(LINE_S, min_size=2, max_size=6))
+def test_of_a_source_in_bursts_one_hole_is_heard_and_none_in_the_lines_after_it(
     period_s: float, piece_s: float, lengths: list[float]
 ) -> None:
     lines = [in_bursts(steady(line_s, piece_s), period_s) for line_s in lengths]
@@ -133,12 +133,6 @@ def test_when_the_source_is_steady_again_nothing_is_held_back_after_two_minutes(
     target = JitterTarget()
     played(target, *(in_bursts(steady(4.0, 0.02), period_s) for _ in range(bad_lines)))
     played(target, *(steady(4.0, 0.02) for _ in range(30)))
-    assert target.target_s == 0
-
-
-def test_a_busy_moment_at_the_very_beginning_does_not_make_the_next_line_wait() -> None:
-    target = JitterTarget()
-    played(target, [(max(at, 0.2) if at else at, sound_s) for at, sound_s in steady(1.0, 0.02)])
     assert target.target_s == 0
 
 
