@@ -35,6 +35,9 @@ class Manner:
     burst_s: float = 0.0
     """So much sound at a time; 0: as it comes."""
 
+    late_s: Callable[[random.Random], float] = lambda chance: 0.0
+    """By how much each piece comes later than that, the first one never; none overtakes another."""
+
     pad_s: float = 0.0
     """Silence before and after each answer."""
 
@@ -119,7 +122,8 @@ class UnsteadyVoice:
             yield pcm[start : start + size]
             sent += size
             if manner.pace and sent < len(pcm):
-                await asyncio.sleep(max(0.0, began_at + duration_s(sent) / manner.pace - _now()))
+                due_at = began_at + duration_s(sent) / manner.pace + manner.late_s(self._chance)
+                await asyncio.sleep(max(0.0, due_at - _now()))
 
 
 class Listener(RecordingSink):

@@ -14,6 +14,7 @@ import itertools
 import json
 import logging
 from collections import deque
+from contextlib import aclosing
 from typing import Protocol
 
 from livekit import rtc
@@ -22,6 +23,7 @@ from pydantic import SecretStr
 from libacli.complaint_log import ComplaintLog
 from libacli.core.audio import SAMPLE_RATE, FrameSlicer
 from libacli.core.emotion import Emotion
+from libacli.core.jitter_target import JitterTarget
 from libacli.core.mouth import MouthShape
 from libacli.edges.avatars.vendors import TAVUS_TOPIC
 from libacli.edges.livekit.joining import joined
@@ -29,6 +31,7 @@ from libacli.edges.sinks.avatar import AUDIO_TOPIC, CLEAR_METHOD, FINISHED_METHO
 from libacli.local.avatar_emotion import read_emotion
 from libacli.local.avatar_presence import Invitation, Presence
 from libacli.local.avatar_sound import Playout
+from libacli.local.coming_sound import ComingSound
 
 logger = logging.getLogger("liba.avatar.local")
 
@@ -91,6 +94,7 @@ class _Avatar:
         self._face = face
         self._fps = fps
         self._playout = Playout()
+        self._jitter = JitterTarget()
         self._picture = rtc.VideoSource(face.size, face.size)
         self._streams: asyncio.Queue[rtc.ByteStreamReader] = asyncio.Queue(_STREAMS_LIMIT)
         self._known_streams: deque[str] = deque(maxlen=_KNOWN_STREAMS)
@@ -140,15 +144,12 @@ class _Avatar:
 
     async def _speak(self, stream: rtc.ByteStreamReader) -> None:
         """Plays one utterance, and reports its end when it has sounded or was interrupted."""
-        slicer = FrameSlicer()
         self._playout.begin()
+        coming = ComingSound(lambda: self._next_chunk(stream), self._jitter)
         try:
-            while chunk := await self._next_chunk(stream):
-                is_first = self._playout.given_s == 0
-                await self._playout.play(list(slicer.push(chunk)))
-                if is_first and self._playout.given_s:
-                    self._reports.put_nowait((STARTED_METHOD, ""))
-            await self._playout.play(list(slicer.flush()))
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(coming.read())
+                await self._play(coming)
             await self._playout.sounded()
             self._report_finished(self._playout.position_s, interrupted=False)
         except asyncio.CancelledError:
@@ -159,6 +160,16 @@ class _Avatar:
         finally:
             stream.close()
             self._playout.end()
+
+    async def _play(self, coming: ComingSound) -> None:
+        slicer = FrameSlicer()
+        async with aclosing(coming.chunks()) as chunks:
+            async for chunk in chunks:
+                is_first = self._playout.given_s == 0
+                await self._playout.play(list(slicer.push(chunk)))
+                if is_first and self._playout.given_s:
+                    self._reports.put_nowait((STARTED_METHOD, ""))
+        await self._playout.play(list(slicer.flush()))
 
     async def _next_chunk(self, stream: rtc.ByteStreamReader) -> bytes:
         """The next piece of PCM; b"" at the end, which is also assumed when its announcement was lost."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from libacli.core.messages import SayRequest
+from libacli.speech.pace import Pace
 from libacli.speech.ports import Voice
 from libacli.speech.speaker import Speaker
 from tests.unsteady_voice import Listener, Manner, UnsteadyVoice
@@ -38,17 +39,24 @@ class Scores:
 
 
 def run(
-    texts: Sequence[str], manner: Manner, seed: int, *, wrap: Callable[[Voice], Voice] = lambda voice: voice
+    texts: Sequence[str],
+    manner: Manner,
+    seed: int,
+    *,
+    wrap: Callable[[Voice], Voice] = lambda voice: voice,
+    pace: Pace | None = None,
 ) -> Scores:
     """Has liba say `texts`, each when the one before is over. Raises AssertionError for one that failed."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(_run(texts, UnsteadyVoice(manner, seed), wrap))
+        return runner.run(_run(texts, UnsteadyVoice(manner, seed), wrap, pace))
 
 
-async def _run(texts: Sequence[str], voice: UnsteadyVoice, wrap: Callable[[Voice], Voice]) -> Scores:
+async def _run(
+    texts: Sequence[str], voice: UnsteadyVoice, wrap: Callable[[Voice], Voice], pace: Pace | None
+) -> Scores:
     scores, sink = Scores(), Listener()
     over = asyncio.Event()
-    speaker = Speaker(wrap(voice), sink, on_change=lambda one: over.set() if one.is_over else None)
+    speaker = Speaker(wrap(voice), sink, on_change=lambda one: over.set() if one.is_over else None, pace=pace)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(speaker.run())
         for number, text in enumerate(texts):

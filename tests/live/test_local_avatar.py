@@ -109,6 +109,26 @@ async def test_nothing_is_lost_or_turned_to_noise_in_slow_or_odd_pieces(
     assert max(heard) < 1.25 * LOUDNESS  # noise would clip
 
 
+async def test_sound_in_bursts_has_a_hole_once_and_hardly_any_in_the_next_utterance(scene: Meeting) -> None:
+    async def in_bursts() -> float:
+        """Half a second at a time, after the first tenth; the silence that is heard inside."""
+        scene.viewer.listen_anew()
+        pcm, stream = steady(1600, 440), await scene.agent.stream()
+        edge, step = BYTES_PER_SECOND // 10, BYTES_PER_SECOND // 2
+        await stream.write(pcm[:edge])
+        for start in range(edge, len(pcm), step):
+            await asyncio.sleep(0.5)
+            await stream.write(pcm[start : start + step])
+        await stream.aclose()
+        assert (await scene.agent.report()).position_s == pytest.approx(1.6, abs=0.021)
+        await quiet(scene.viewer)
+        return sum(scene.viewer.capture.gaps_s)
+
+    first_s = await in_bursts()
+    assert first_s >= 0.2
+    assert await in_bursts() < first_s / 2
+
+
 async def test_the_picture_moves_25_times_a_second_while_nothing_is_said(scene: Meeting) -> None:
     scene.viewer.listen_anew()
     await asyncio.sleep(2)

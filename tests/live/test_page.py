@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 import socket
@@ -530,6 +531,70 @@ async def test_axe_finds_nothing_that_shuts_people_out(visit: Open, scheme: Lite
         await one.button("Link for another screen").click()
         await expect(one.page.get_by_role("dialog")).to_be_visible()
         assert await axe(one.page) == []
+
+
+RECEIVERS = """
+// Runs before any script of the page. Finds its receivers, and has sound seem as late as `jitter` says.
+window.jitter = null;
+window.counted = {};  // by track of sound: jitter, and samples made up, at each look
+{
+  const connections = [];
+  const Real = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Real {
+    constructor(...given) { super(...given); connections.push(this); }
+  };
+  const {getStats} = RTCRtpReceiver.prototype;
+  RTCRtpReceiver.prototype.getStats = async function () {
+    const report = await getStats.call(this);
+    return new Map([...report].map(([id, one]) => {
+      if (one.type !== "inbound-rtp" || one.kind !== "audio") return [id, one];
+      (counted[id] ??= []).push([one.jitter, one.concealedSamples - one.silentConcealedSamples]);
+      return [id, jitter === null ? one : {...one, jitter}];
+    }));
+  };
+  window.targets = () => connections.flatMap((one) => one.getReceivers())
+    .filter((one) => one.track.readyState === "live")
+    .map((one) => [one.track.kind, one.jitterBufferTarget ?? 0]);
+}
+"""
+LATE_S, MADE_UP = 0.02, 480
+
+
+async def targets(visit: Visit) -> set[tuple[str, int]]:
+    """What each receiver was told: whether it is of sound or picture, and milliseconds."""
+    return {(kind, round(target)) for kind, target in await visit.page.evaluate("targets()")}
+
+
+async def is_calm(visit: Visit) -> bool:
+    """Whether this machine was not too busy to be what a clean network is: hardly a packet came late."""
+    counted = (await visit.page.evaluate("counted")).values()
+    late = [jitter for track in counted for jitter, _ in track if jitter >= LATE_S]
+    made_up = [after - before for track in counted for (_, before), (_, after) in itertools.pairwise(track)]
+    return len(late) < 3 and sum(samples >= MADE_UP for samples in made_up) < 2
+
+
+async def test_on_a_clean_network_nothing_is_played_later_and_on_another_sound_and_picture_alike(
+    browser: Browser, served: Served
+) -> None:
+    async with fresh_context(browser) as context:
+        await context.add_init_script(RECEIVERS)
+        visit = Visit(await context.new_page())
+        await visit.page.goto(served.page)
+        await visit.state("live")
+        await visit.sees()
+        ear, facts = await Ear.of(visit.page), visit.page.locator("#facts")
+        await visit.says(LINE)
+        await ear.hear(await ear.last_click())
+        await asyncio.sleep(3)  # of looks, one a second, while it speaks
+        if await is_calm(visit):
+            assert await targets(visit) == {("audio", 0), ("video", 0)}
+            await expect(facts).not_to_contain_text("Played later")
+        await visit.page.evaluate("jitter = 0.05")
+        await expect(facts).to_contain_text(re.compile("Played laterby [2-5][0-9]0 ms"), timeout=8000)
+        found = await targets(visit)
+        assert any({("audio", delay), ("video", delay)} <= found for delay in range(200, 501, 10)), found
+        await visit.sees()
+        assert visit.complaints == []
 
 
 async def test_it_asks_for_no_camera_and_no_microphone(visit: Open) -> None:

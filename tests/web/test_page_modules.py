@@ -111,6 +111,146 @@ async def test_the_page_counts_what_everybody_counts(page: Page, case: Case) -> 
     assert await run(page, "latency.js", "return m.AT_ONCE_MS;") == AT_ONCE_MS
 
 
+# Playout delay
+
+LOOKS = """
+  const delay = new m.PlayoutDelay();
+  const told = {id: "a", jitter: 0, packets: 0, samples: 0, concealed: 0};
+  return given.map(({jitter = 0.003, concealed = 0, packets = 50, id = "a"}) => {
+    Object.assign(told, {id, jitter, packets: told.packets + packets});
+    if (packets) told.samples += 48000;
+    told.concealed += 48000 * concealed;
+    return delay.look([{...told}]);
+  });
+"""
+"""The delay after each look, a second apart: at sound of that jitter, share made up, and packets."""
+
+
+async def delays(page: Page, *looks: dict[str, Any]) -> list[float]:
+    """After the first look, which tells nothing, at those that are given."""
+    found: list[float] = await run(page, "playout_delay.js", LOOKS, [{}, *looks])
+    assert found[0] == 0
+    return found[1:]
+
+
+async def test_on_a_clean_network_nothing_is_played_later(page: Page) -> None:
+    chance = random.Random(5)
+    steady = [{"jitter": chance.uniform(0, 0.019), "concealed": chance.uniform(0, 0.009)} for _ in range(300)]
+    assert set(await delays(page, *steady)) == {0}
+
+
+async def test_a_browser_that_was_busy_for_a_moment_is_no_network(page: Page) -> None:
+    made_up, late = {"concealed": 0.3}, {"jitter": 0.04}
+    looks = [made_up, {}, made_up, {}, late, late, {}, late, made_up | late, {}, {}]
+    assert set(await delays(page, *looks)) == {0}
+
+
+async def test_jitter_alone_is_covered_by_four_times_as_much_once_it_has_lasted_for_three_seconds(
+    page: Page,
+) -> None:
+    assert await delays(page, *[{"jitter": 0.027}] * 4) == [0, 0, 0.11, 0.11]
+
+
+async def test_holes_make_it_grow_each_second_up_to_half_a_second(page: Page) -> None:
+    found = await delays(page, *[{"jitter": 0.03, "concealed": 0.05}] * 8)
+    assert found[:5] == [0, 0.06, 0.12, 0.18, 0.27]
+    assert set(found[6:]) == {0.5}
+
+
+async def test_jitter_beyond_all_measure_is_covered_up_to_half_a_second(page: Page) -> None:
+    assert (await delays(page, *[{"jitter": 3.0}] * 3))[-1] == 0.5
+
+
+async def test_for_loss_alone_nothing_is_waited_for_longer_than_it_takes_to_ask_again(page: Page) -> None:
+    found = await delays(page, *[{"concealed": 0.03}] * 10)
+    assert found[:3] == [0, 0.06, 0.12]
+    assert found[-1] == 0.2
+
+
+async def test_when_it_is_steady_again_it_goes_back_slowly_and_to_nothing(page: Page) -> None:
+    found = await delays(page, *[{"jitter": 0.2}] * 3, *[{}] * 150)
+    assert found[:2] == [0, 0]
+    assert found[2] == 0.5
+    assert found[2:] == sorted(found[2:], reverse=True)
+    assert found[3 + 10] > 0.3
+    assert found[3 + 30] < 0.25
+    assert found[-1] == 0
+
+
+async def test_silence_tells_nothing_and_another_track_is_counted_from_its_own_beginning(page: Page) -> None:
+    silence = [{"jitter": 0.2, "concealed": 0.5, "packets": 5}] * 5
+    assert set(await delays(page, *silence, {"jitter": 0.2, "concealed": 0.5, "packets": 0})) == {0}
+    others = [{"id": str(number), "jitter": 0.2, "concealed": 0.5} for number in range(5)]
+    assert set(await delays(page, *others)) == {0}
+
+
+async def test_of_what_a_browser_tells_the_audible_part_of_sound_is_read(page: Page) -> None:
+    sound = {"id": "IT1", "type": "inbound-rtp", "kind": "audio", "jitter": 0.01, "packetsReceived": 7}
+    counts = {"totalSamplesReceived": 900, "concealedSamples": 90, "silentConcealedSamples": 80}
+    told = [sound | counts, sound | {"kind": "video"}, {"type": "codec"}, sound | {"id": "IT2"}]
+    assert await run(page, "playout_delay.js", "return m.inboundSound(given);", told) == [
+        {"id": "IT1", "jitter": 0.01, "packets": 7, "samples": 900, "concealed": 10},
+        {"id": "IT2", "jitter": 0.01, "packets": 7, "samples": 0, "concealed": 0},
+    ]
+
+
+TRACKS = """
+  const [real, ticks] = [setInterval, []];
+  window.setInterval = (act) => ticks.push(act);
+  let [packets, changes, jitter] = [0, 0, 0];
+  const report = async () => new Map([["s", {
+    id: "s", type: "inbound-rtp", kind: "audio", jitter,
+    packetsReceived: packets, totalSamplesReceived: 960 * packets,
+  }]]);
+  const track = (receiver) => ({
+    receiver, getRTCStatsReport: report,
+    setPlayoutDelay(seconds) { this.receiver.playoutDelayHint = seconds; },
+  });
+  const playout = new m.Playout(() => (changes += 1));
+  const tick = async (seconds) => { packets += 50; jitter = seconds; await ticks.at(-1)(); };
+  const receivers = [{jitterBufferTarget: null}, {jitterBufferTarget: null}, {}];
+  const [sound, picture, late] = receivers.map(track);
+  playout.add(sound);
+  playout.add(picture);
+  await tick(0.001); await tick(0.001);
+  const clean = [sound.receiver, picture.receiver].map((one) => one.jitterBufferTarget);
+  for (let look = 0; look < 4; look += 1) await tick(0.03);
+  playout.add(late);
+  const unsteady = [sound, picture, late].map((one) => one.receiver);
+  window.setInterval = real;
+  return {clean, unsteady, changes, seconds: playout.seconds, timers: ticks.length};
+"""
+
+
+async def test_sound_and_picture_are_played_later_by_the_same_also_a_track_that_comes_then(
+    page: Page,
+) -> None:
+    assert await run(page, "playout.js", TRACKS) == {
+        "clean": [None, None],
+        "unsteady": [{"jitterBufferTarget": 120}, {"jitterBufferTarget": 120}, {"playoutDelayHint": 0.12}],
+        "changes": 1,
+        "seconds": 0.12,
+        "timers": 1,
+    }
+
+
+async def test_who_leaves_the_room_while_it_is_looked_at_has_no_delay_from_it(page: Page) -> None:
+    code = """
+      const [real, ticks] = [setInterval, []];
+      window.setInterval = (act) => ticks.push(act);
+      let answer;
+      const playout = new m.Playout(() => { throw new Error("changed"); });
+      playout.add({receiver: {}, getRTCStatsReport: () => new Promise((resolve) => (answer = resolve))});
+      const looking = ticks[0]();
+      playout.clear();
+      answer(new Map());
+      await looking;
+      window.setInterval = real;
+      return playout.seconds;
+    """
+    assert await run(page, "playout.js", code) == 0
+
+
 # Captions
 
 

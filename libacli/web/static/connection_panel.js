@@ -23,6 +23,7 @@ export function renderConnectionPanel(feed, board, media, isAccessStored) {
   const lines = [
     ["Events", FEED[feed] ?? (board.connectionWords || "live")],
     ["Sound, picture", MEDIA[media.state] ?? (media.hasPicture ? "connected" : media.hasSound ? "sound" : "none yet")],
+    ...(media.delay ? [["Played later", `by ${Math.round(media.delay * 1000)} ms, as the network is unsteady`]] : []),
     ["Agent", board.agent === undefined ? "…" : agent],
     ["Route", words.route(board) || "–"],
     ...(isAccessStored ? [] : [["Let in", "until the page is loaded anew: this browser stores nothing"]]),

@@ -1,6 +1,7 @@
 /** Sound and picture of the room, by livekit-client: joins, watches, joins again. */
 
 import { pause } from "./event_stream.js";
+import { Playout } from "./playout.js";
 
 const CLIENT = new URL("vendor/livekit-client.esm.mjs", import.meta.url).href;
 const WORKER = new URL("vendor/livekit-client.e2ee.worker.mjs", import.meta.url).href;
@@ -37,8 +38,14 @@ export class Media {
     Object.assign(this, { _joinToken: joinToken, _video: video, _sounds: sounds, _onChange: onChange, _onTracks: onTracks });
     this._onCaption = onCaption;
     this._pictures = [];
+    this._playout = new Playout(onChange);
     this._room = null;
     [this._volume, this._isMuted] = [1, false];
+  }
+
+  /** Seconds by which sound and picture are played later, as they come unsteadily. */
+  get delay() {
+    return this._playout.seconds;
   }
 
   /** Begins to play; only in answer to a click. */
@@ -138,6 +145,7 @@ export class Media {
   }
 
   _take(track) {
+    this._playout.add(track);
     if (track.kind === "audio") {
       this._sounds.append(track.attach());
       this._setSounds(this._isMuted);
@@ -149,6 +157,7 @@ export class Media {
   }
 
   _drop(track) {
+    this._playout.drop(track);
     for (const element of track.detach()) if (element !== this._video) element.remove();
     this._pictures = this._pictures.filter((one) => one !== track);
     this._project();
@@ -166,6 +175,7 @@ export class Media {
   }
 
   _clear() {
+    this._playout.clear();
     this._pictures.forEach((one) => one.detach(this._video));
     this._pictures = [];
     this._sounds.replaceChildren();
