@@ -239,7 +239,9 @@ class FakeGateway:
         wanted = utterance_id or str(held[0]["id"])
         if wanted not in agent.reports:
             raise refusal("unknown_utterance", "the agent knows of no utterance with this id")
-        return NextAnswer(wanted, bool(agent.reports[wanted].pop("standby", False)))
+        is_news = bool(agent.reports[wanted].pop("standby", False))
+        self.tell(room, agent.status())
+        return NextAnswer(wanted, is_news)
 
     async def status(self, room: str, *, on_behalf: str = "") -> AgentStatus | None:
         self._called("status", room)
