@@ -71,6 +71,12 @@ def say(
         Markdown | None,
         typer.Option(help="Read Markdown as prose [default: auto for standard input, else off]"),
     ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            "--encoding", metavar="NAME", help="Of standard input or --file [default: UTF-8, or a guess]"
+        ),
+    ] = None,
     voice: Annotated[str | None, typer.Option("--voice", help="Voice for this utterance")] = None,
     speed: Annotated[
         float | None, typer.Option("--speed", min=0.25, max=4.0, help="Pace, 1 is normal")
@@ -114,11 +120,12 @@ def say(
 
     if audio:
         of_voices = {"--file": file, "--markdown": markdown, "--voice": voice, "--speed": speed}
-        _check_audio(text, of_voices | {"--instructions": instructions})
+        _check_audio(text, of_voices | {"--instructions": instructions, "--encoding": encoding})
     elif shown is not None or captions:
         raise UsageError("--text and --captions are for --audio", hint='liba say "Hello."')
     elif (text is None) == (file is None):
         raise UsageError("give a text, or --file, or - for standard input", hint='liba say "Hello."')
+    known_encoding = _known_encoding(encoding, is_read=text == "-" or file is not None)
     is_watched = wait is None and text != "-" and not as_json and sys.stdout.isatty()
     unasked = Level.audible if is_watched else Level.accepted
     settings = livekit_settings(config, url, api_key, api_secret, project)
@@ -149,9 +156,24 @@ def say(
         sound = prepared(audio, text=shown, captions=captions, max_s=settings.say_max_sound)
         asyncio.run(run.sound(sound))
     elif text == "-":
-        asyncio.run(run.stream())
+        asyncio.run(run.stream(known_encoding))
     else:
-        asyncio.run(run.once(text_of(file) if file else text or ""))
+        asyncio.run(run.once(text_of(file, known_encoding or "utf-8") if file else text or ""))
+
+
+def _known_encoding(name: str | None, *, is_read: bool) -> str:
+    """What Python calls it; empty: none is given. Raises UsageError."""
+    from libacli.core.encoding_guess import python_name
+
+    if name is None:
+        return ""
+    if not is_read:
+        raise UsageError("--encoding is for standard input and --file", hint="leave it out")
+    if not (known := python_name(name)):
+        raise UsageError(
+            f"there is no encoding {name!r}", hint="koi8-r, cp1251, iso8859-2, shift_jis, gb18030, euc-kr..."
+        )
+    return known
 
 
 def _check_audio(text: str | None, of_voices: Mapping[str, object]) -> None:
