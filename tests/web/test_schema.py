@@ -24,6 +24,8 @@ from tests.web.conftest import ADDRESS
 from tests.web.fake_gateway import FakeGateway
 
 EXAMPLES = 40
+SOUNDS = ["application/ogg", "audio/flac", "audio/mp4", "audio/mpeg", "audio/ogg", "audio/wav"]
+schemathesis.serializer.alias(SOUNDS, "application/octet-stream")
 KEY, ENTRY = new_key("tests")
 
 
