@@ -281,7 +281,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Http
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # who asks was cancelled in the middle of it
+            self.close_connection = True
+            return
         answer = self.server.twirp.answer(_asked(self.path, body, self.headers["Authorization"]))
         time.sleep(answer.delay_s)
         payload = answer.text.encode()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 
+from libacli.core.encoding_guess import USUAL, guess_encoding
+
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: it begins with that one's mark
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -14,32 +16,46 @@ _MARKS = (
 _HEAD = 4
 """Bytes by which an encoding is known."""
 
-_OLDER = "cp1252"
-"""Latin-1 as it is written: with the quotes, dashes and the euro sign of Windows."""
+_ENOUGH = 200
+"""Bytes that are not ASCII, by which another encoding than UTF-8 is known as well as by more."""
 
 _BREAKS = str.maketrans(dict.fromkeys("\r\0\x0b\x0c\x1c\x1d\x1e\x85\u2028", "\n") | {"\u2029": "\n\n"})
 
 
 class TextDecoder:
-    """Reads UTF-8; UTF-16 and UTF-32 by their mark; and what is none of these as Latin-1, byte by byte.
+    """Reads UTF-8 as it comes; UTF-16 and UTF-32 by their mark; what is none of these in the encoding that it
+    is likely to be in, see `guess_encoding`. Latin-1 is read byte by byte, as it stands among UTF-8, too.
 
+    From the first byte on that is no UTF-8 text is held back until enough has come, or nothing comes.
     Lines end as they may: with LF, CRLF, CR, NUL, a form feed. Each end is given out at once, as `\\n`.
     """
 
-    def __init__(self) -> None:
-        self.is_guessed = False
-        """Whether some of it was no UTF-8, and was taken for Latin-1."""
+    def __init__(self, encoding: str = "", *, preferred: str = "") -> None:
+        """`encoding` is known; `preferred`, where it is none of Unicode's, is the likeliest of the others.
 
+        Raises LookupError for one that Python does not know.
+        """
+        self.guessed = ""
+        """The encoding that some of it, no UTF-8, was taken to be in; empty: nothing was guessed."""
+
+        self._preferred = preferred
         self._head = b""
-        self._decoder: codecs.IncrementalDecoder | None = None
-        self._is_utf8 = False
-        """Some of it can be nothing else."""
+        self._held: bytes | None = None
+        """What came since the first byte that is no UTF-8, as long as it is not known what it is."""
+
+        self._decoder = codecs.getincrementaldecoder(encoding)("replace") if encoding else None
+        self._wide = 0
+        """Characters that can be nothing but UTF-8: those that are not ASCII."""
 
         self._ends_in_cr = False
 
     def push(self, data: bytes) -> str:
         """The text that is complete with `data`."""
         return self._lines(self._decode(data, is_last=False))
+
+    def lull(self) -> str:
+        """Nothing comes for a while: what was held back."""
+        return self._lines(self._settle(is_last=False)) if self._held else ""
 
     def flush(self) -> str:
         """What is left when nothing more comes. A UTF-8 character of which only a part came is none."""
@@ -51,6 +67,10 @@ class TextDecoder:
             if not is_last and _may_be_marked(data):
                 return ""
             self._decoder = _decoder_of(data)
+        if self._held is not None:
+            self._held += data
+            is_enough = sum(byte > 0x7F for byte in self._held) >= _ENOUGH
+            return self._settle(is_last=is_last) if is_enough or is_last else ""
         if self._decoder.errors == "strict":
             return self._decode_utf8(self._decoder, data, is_last=is_last)
         return self._decoder.decode(data, is_last)
@@ -62,14 +82,29 @@ class TextDecoder:
                 return text + self._seen(decoder.decode(data, is_last))
             except UnicodeDecodeError as error:
                 text += self._seen(error.object[: error.start].decode())
+                rest = error.object[error.start :]
                 bad, data = error.object[error.start : error.end], error.object[error.end :]
-                if data or not is_last or not (self._is_utf8 or len(bad) > 1):  # else it was cut off
-                    self.is_guessed = True
-                    text += bad.decode(_OLDER, "ignore")
                 decoder.reset()
+                if not data and is_last and (self._wide or len(bad) > 1):  # it was cut off
+                    continue
+                if not self.guessed:
+                    self._held = rest
+                    return text + self._decode(b"", is_last=is_last)
+                text += bad.decode(USUAL, "ignore")
+
+    def _settle(self, *, is_last: bool) -> str:
+        """Finds out what was held back, and reads it."""
+        data, self._held = self._held or b"", None
+        if self._wide + _wide_in(data) > _wrong_in(data):
+            self.guessed = USUAL
+        else:
+            self.guessed = guess_encoding(data, preferred=self._preferred)
+        if self.guessed != USUAL:
+            self._decoder = codecs.getincrementaldecoder(self.guessed)("replace")
+        return self._decode(data, is_last=is_last)
 
     def _seen(self, text: str) -> str:
-        self._is_utf8 = self._is_utf8 or not text.isascii()
+        self._wide += sum(not letter.isascii() for letter in text)
         return text
 
     def _lines(self, text: str) -> str:
@@ -96,3 +131,13 @@ def _decoder_of(head: bytes) -> codecs.IncrementalDecoder:
         case [False, True, False, True]:
             return codecs.getincrementaldecoder("utf-16-be")("replace")
     return codecs.getincrementaldecoder("utf-8")("strict")
+
+
+def _wrong_in(data: bytes) -> int:
+    """How many bytes of it are no UTF-8, about."""
+    return data.decode("utf-8", "replace").count("\ufffd")
+
+
+def _wide_in(data: bytes) -> int:
+    """How many characters of it are UTF-8 and not ASCII."""
+    return sum(not letter.isascii() for letter in data.decode("utf-8", "ignore"))

@@ -23,6 +23,7 @@ from libacli.web import (
     queue,
     rooms,
     say,
+    say_audio,
     session_list,
     stop,
     stream,
@@ -75,7 +76,12 @@ def make_app(
         _add_tools(app, secrets)
     add_problem_handlers(app, headers, secrets=secrets)
     add_middleware(
-        app, settings, address=address, host_is_loopback=host_is_loopback, security_headers=headers
+        app,
+        settings,
+        address=address,
+        host_is_loopback=host_is_loopback,
+        security_headers=headers,
+        file_paths=(say_audio.PATH,),
     )
     app.add_middleware(RequestMetricsMiddleware, metrics=services.metrics)
     app.add_middleware(RequestTargetMiddleware, prefix=services.prefix, headers=headers)
@@ -95,6 +101,7 @@ def _app_with_routes(services: Services) -> WebApp:
     )
     for part in (
         say,
+        say_audio,
         stop,
         queue,
         captions,

@@ -44,14 +44,16 @@ def add_middleware(
     address: str,
     host_is_loopback: bool,
     security_headers: Mapping[str, str],
+    file_paths: tuple[str, ...] = (),
 ) -> None:
     """Puts all of it before `app`; the last one here is the first one that a request meets.
 
-    Raises ConfigError for an origin in `settings` that is none.
+    What is sent to `file_paths` is a file, and received by who answers there. Raises ConfigError for an
+    origin in `settings` that is none.
     """
     is_local_only = host_is_loopback and not settings.serve_keys
     origins = [_origin(url) for url in settings.serve_origins]
-    app.add_middleware(RequestBodyMiddleware)
+    app.add_middleware(RequestBodyMiddleware, file_paths=file_paths)
     own = (_origin(address), *origins)
     app.add_middleware(OriginCheckMiddleware, allowed=own, may_be_embedded=bool(settings.serve_embed))
     if origins:
@@ -130,14 +132,17 @@ class OriginCheckMiddleware:
 class RequestBodyMiddleware:
     """Reads a request's body, at most 64 KiB of JSON, before anybody else sees the request.
 
-    It goes on as UTF-8, whichever encoding of Unicode it came in (RFC 4627, section 3).
+    It goes on as UTF-8, whichever encoding of Unicode it came in (RFC 4627, section 3). A file, to one of
+    `file_paths`, is left to who knows how large it may be, and who may send it.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, file_paths: tuple[str, ...] = ()) -> None:
         self._app = app
+        self._file_paths = file_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in _SAFE_METHODS:
+        is_without = scope["type"] != "http" or scope["method"] in _SAFE_METHODS
+        if is_without or scope["path"].removeprefix(scope.get("root_path", "")) in self._file_paths:
             await self._app(scope, receive, send)
             return
         try:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection
+from pathlib import Path
 from typing import Any, Protocol
 
 from libacli.core.agent_status import AgentStatus
 from libacli.core.connection_details import ConnectionDetails
 from libacli.core.delivery import Delivery
+from libacli.core.given_sound import GivenSound
 from libacli.core.messages import SayRequest
 from libacli.core.queue_requests import MoveRequest, NextAnswer, PauseAnswer
 from libacli.core.room_update import RoomUpdate
+
+
+class Sound(Protocol):
+    """A sound that can be sent."""
+
+    @property
+    def given(self) -> GivenSound: ...
 
 
 class Gateway(Protocol):
@@ -26,6 +35,17 @@ class Gateway(Protocol):
         It is on the account of whom it is said `on_behalf` of; empty: the owner's.
         Raises RefusedError, NoAgentError, TimedOutError.
         """
+
+    async def prepare_sound(self, file: Path, *, named: str, max_s: float, text: str) -> Sound:
+        """The sound of a file, with `text` shown while it is heard; `named` is what errors call it.
+
+        Raises UsageError where there is none in it, RefusedError where it is too long, or silent.
+        """
+
+    async def say_sound(
+        self, room: str, sound: Any, *, id: str, timeout_s: float, on_behalf: str = "", **members: Any
+    ) -> Delivery:
+        """The same as `say` for a sound that was prepared here; `members` are those of a say request."""
 
     async def wait(
         self, room: str, said: Delivery, level: str, *, timeout_s: float, grows_to_s: float = 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -16,13 +16,13 @@ from libacli.core.delivery import Delivery
 from libacli.core.lifecycle import LEVEL_STATES, SETTLED
 from libacli.core.markdown import as_prose
 from libacli.core.messages import MAX_ID_CHARS, SayRequest, read_say
-from libacli.core.pace import spoken_within_s
+from libacli.core.pace import heard_within_s, spoken_within_s
 from libacli.core.trace_context import TraceContext
 from libacli.errors import InterruptedSpeechError, NoAgentError, TimedOutError, UnreachableError
 from libacli.web.auth import Caller
 from libacli.web.dependencies import CallerDependency, ServicesDependency
 from libacli.web.giving_up import client_left, unless_given_up
-from libacli.web.models import RoomQuery, SayAnswer, SayBody, UtteranceState
+from libacli.web.models import LONGEST_WAIT_S, RoomQuery, SayAnswer, SayBody, UtteranceState
 from libacli.web.ports import Gateway
 from libacli.web.problems import Problem, responses
 from libacli.web.services import Services
@@ -32,10 +32,6 @@ router = APIRouter(tags=["speech"])
 REACH_TIMEOUT_S = 10.0
 """How long an agent may take to come into the room."""
 
-_LONGEST_WAIT_S = 600.0
-"""Ten minutes after its end an agent knows an utterance no more."""
-
-
 Level = Literal["accepted", "audible", "done"]
 
 WaitFor = Annotated[Level, Query(description="What to wait for")]
@@ -43,11 +39,11 @@ WaitTimeout = Annotated[
     float | None,
     Query(
         gt=0,
-        le=_LONGEST_WAIT_S,
+        le=LONGEST_WAIT_S,
         description="How long to wait; default: it fits the text, and what waits before it",
     ),
 ]
-IdempotencyKey = Annotated[
+KeyHeader = Annotated[
     str | None,
     Header(
         min_length=1,
@@ -69,6 +65,10 @@ async def caller_trace(
 
 
 TraceDependency = Annotated[TraceContext, Depends(caller_trace)]
+SAY_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "It has reached what was waited for, or ended before", "model": SayAnswer},
+    **responses(401, 403, 413, 415, 422, 429, 502, 503, 504),
+}
 
 
 @router.post(
@@ -76,10 +76,7 @@ TraceDependency = Annotated[TraceContext, Depends(caller_trace)]
     summary="Say something",
     status_code=202,
     response_model=SayAnswer,
-    responses={
-        200: {"description": "It has reached what was waited for, or ended before", "model": SayAnswer},
-        **responses(401, 403, 413, 415, 422, 429, 502, 503, 504),
-    },
+    responses=SAY_RESPONSES,
 )
 async def post_say(
     request: Request,
@@ -90,7 +87,7 @@ async def post_say(
     trace: TraceDependency,
     wait: WaitFor = "accepted",
     timeout_s: WaitTimeout = None,
-    idempotency_key: IdempotencyKey = None,
+    idempotency_key: KeyHeader = None,
 ) -> SayAnswer:
     """Hands a text to the agent of a room, and brings an agent there if there is none.
 
@@ -104,14 +101,29 @@ async def post_say(
     A retry gets the state of the first request, also while that is under way: nothing waits for it, and there
     is no 409. With something else to say, or in another room, it is refused as `id_reused`.
     """
-    room, asked, said = await hand_over(services, caller, body, trace, _id_of_key(idempotency_key))
+    room, asked, said = await hand_over(services, caller, body, trace, id_of_key(idempotency_key))
+    return await answered(request, services, response, room, asked, said, wait, timeout_s)
+
+
+async def answered(
+    request: Request,
+    services: Services,
+    response: Response,
+    room: str,
+    asked: SayRequest,
+    said: Delivery,
+    wait: Level,
+    timeout_s: float | None,
+) -> SayAnswer:
+    """The answer to who has handed `said` over, once that is where he waits for it."""
     response.headers["Location"] = (
         f"{services.prefix}/api/say/{quote(said.id, safe='')}?room={quote(room, safe='')}"
     )
     answer = _say_answer(room, said)
     if wait != "accepted" and said.level != "sent":
-        bound_s = timeout_s or min(_LONGEST_WAIT_S, spoken_within_s(asked.text))
-        grows_to_s = 0.0 if timeout_s else _LONGEST_WAIT_S
+        heard_s = heard_within_s(asked.sound.seconds) if asked.sound else spoken_within_s(asked.text)
+        bound_s = timeout_s or min(LONGEST_WAIT_S, heard_s)
+        grows_to_s = 0.0 if timeout_s else LONGEST_WAIT_S
         waiting = services.gateway.wait(room, said, wait, timeout_s=bound_s, grows_to_s=grows_to_s)
         wanted = unless_given_up(waiting, client_left(request), services.answer_now.wait())
         answer, is_over = await _wait_for_level(services.gateway, room, said, wanted)
@@ -132,10 +144,21 @@ async def hand_over(
     asked = _say_request(body, id_of_key, trace, max_text_chars=settings.say_max_text_chars)
     if asked.interrupt or asked.priority > 0:
         caller.check_can_control()
+
+    def say() -> Awaitable[Delivery]:
+        return services.gateway.say(room, asked, timeout_s=REACH_TIMEOUT_S, on_behalf=caller.on_behalf)
+
+    return room, asked, await sent_once(services, caller, room, asked, say)
+
+
+async def sent_once(
+    services: Services, caller: Caller, room: str, asked: SayRequest, say: Callable[[], Awaitable[Delivery]]
+) -> Delivery:
+    """What `say` brings. Raises RefusedError where this caller has said something else with that id."""
     await services.sent_utterances.check_is_same(caller, room, asked)
-    said = await services.gateway.say(room, asked, timeout_s=REACH_TIMEOUT_S, on_behalf=caller.on_behalf)
+    said = await say()
     await services.sent_utterances.remember(caller, room, asked, said)
-    return room, asked, said
+    return said
 
 
 @router.get(
@@ -169,13 +192,19 @@ def _say_request(body: SayBody, id_of_key: str, trace: TraceContext, *, max_text
     members = body.model_dump(exclude_none=True, exclude={"room", "markdown"})
     members["text"] = as_prose(body.text, body.markdown)
     members |= trace.encode()
-    if id_of_key and body.id not in (None, id_of_key):
+    members["id"] = one_id(body.id, id_of_key)
+    return read_say(members, max_text_chars=max_text_chars)
+
+
+def one_id(id: str | None, id_of_key: str) -> str:
+    """That of a line whose sender has given either, or none. Raises Problem for two."""
+    if id_of_key and id not in (None, id_of_key):
         detail = "the body has an id, and the Idempotency-Key stands for another one"
         raise Problem(422, "malformed", detail, hint="send one of both")
-    return read_say({"id": id_of_key or uuid.uuid4().hex[:12]} | members, max_text_chars=max_text_chars)
+    return id_of_key or id or uuid.uuid4().hex[:12]
 
 
-def _id_of_key(key: str | None) -> str:
+def id_of_key(key: str | None) -> str:
     """The id that a key stands for; empty: there is none."""
     if not key or len(key) <= MAX_ID_CHARS:
         return key or ""

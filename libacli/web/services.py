@@ -25,6 +25,9 @@ from libacli.web.sessions import Sessions
 from libacli.web.stores import Stores, StoreWatch
 from libacli.web.viewers import Viewers
 
+_UPLOADS = 2
+"""At once: each takes a thread and a part of the disk."""
+
 
 @dataclass(frozen=True)
 class Services:
@@ -55,6 +58,9 @@ class Services:
     sent_utterances: SentUtterances
     metrics: HttpMetrics = field(default_factory=HttpMetrics)
     open_streams: OpenStreams = field(default_factory=OpenStreams)
+    uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_UPLOADS))
+    """Who receives a file, and looks through it; others wait with theirs."""
+
     answer_now: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server is about to end: who still waits for an utterance is told what is known by then."""
 

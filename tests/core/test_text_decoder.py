@@ -38,7 +38,7 @@ def test_what_is_no_utf_8_is_latin_1_and_that_is_known(step: int) -> None:
     data = LATIN.encode("cp1252")
     text = "".join(decoder.push(data[start : start + step]) for start in range(0, len(data), step))
     assert text + decoder.flush() == LATIN
-    assert decoder.is_guessed
+    assert decoder.guessed == "cp1252"
 
 
 def test_latin_1_among_utf_8_spoils_nothing() -> None:
@@ -91,4 +91,4 @@ def test_all_of_unicode_is_read_without_a_guess(text: str, encoding: str) -> Non
     text = f"Ab{text}"  # a zero at the beginning would be that of a wider form
     read = decoder.push(text.encode(encoding)) + decoder.flush()
     assert "".join(read.split()) == "".join(text.replace("\0", " ").split())
-    assert not decoder.is_guessed
+    assert not decoder.guessed

@@ -8,6 +8,7 @@ import wave
 from pathlib import Path
 
 import av
+import httpx2
 import pytest
 
 from libacli.core.audio import FRAME_MS, SAMPLE_RATE, frames_of, is_audible
@@ -15,6 +16,8 @@ from libacli.core.caption_cue import CaptionCue
 from libacli.core.subtitles import read_subtitles, write_subtitles
 from libacli.speech.fakes import tone
 from tests.live.conftest import ReadyRoom, Shell, wait_for_line
+from tests.live.heard import quiet
+from tests.live.visiting import beside, serving
 
 pytestmark = pytest.mark.live
 
@@ -84,6 +87,25 @@ async def test_a_given_sound_is_heard_as_it_is_and_its_captions_are_in_step_with
     captions = read_subtitles(source)
     assert [cue.text for cue in captions] == [cue.text for cue in SAID]
     assert [cue.start_ms for cue in captions] == pytest.approx(heard_ms, abs=IN_STEP_MS)
+
+
+async def test_a_sound_over_http_is_heard(ready_room: ReadyRoom, shell: Shell, tmp_path: Path) -> None:
+    sound = await asyncio.to_thread(spoken, tmp_path / "spoken.mp3")
+    content = await asyncio.to_thread(sound.read_bytes)
+    capture = ready_room.listener.start_capture()
+    served = beside(serving(shell, tmp_path, "--port", "0", LIBA_AGENT_NAME="liba"))
+    async with served as there, httpx2.AsyncClient(trust_env=False, timeout=60) as client:
+        answer = await client.post(
+            f"{there.url}/api/say/audio",
+            params={"room": ready_room.room, "wait": "done", "text": "One and two."},
+            headers={"Content-Type": "audio/mpeg"},
+            content=content,
+        )
+    assert answer.status_code == 200, answer.text
+    report = answer.json()["report"]
+    assert (report["state"], report["voice"], report["chars"]) == ("done", "given", len("One and two."))
+    await quiet(ready_room.listener)
+    assert capture.speech_s == pytest.approx(2.0, abs=LATE_S)
 
 
 def _recorded(shell: Shell, room: str, sound: Path, folder: Path) -> dict[str, object]:

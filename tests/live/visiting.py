@@ -42,8 +42,8 @@ class Served:
 @contextmanager
 def serving(shell: Shell, folder: Path, *arguments: str, **environment: str) -> Iterator[Served]:
     log = folder / "serve.log"
-    names = {"LIBA_SAY_ROOM": ROOM, "LIBA_AGENT_NAME": AGENT}
-    with shell.running("serve", "--json", *arguments, log=log, **names, **environment) as process:
+    variables = {"LIBA_SAY_ROOM": ROOM, "LIBA_AGENT_NAME": AGENT} | environment
+    with shell.running("serve", "--json", *arguments, log=log, **variables) as process:
         wait_for_line(log, '"page"', process)
         line = next(line for line in log.read_text().splitlines() if line.startswith("{"))
         told = json.loads(line)

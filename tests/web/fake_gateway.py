@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from libacli.core.acknowledgement import Acknowledgement
 from libacli.core.agent_status import AgentStatus
+from libacli.core.caption_cue import CaptionCue
 from libacli.core.connection_details import ConnectionDetails
 from libacli.core.delivery import Delivery
 from libacli.core.event import AgentFacts, Event, Report
+from libacli.core.given_sound import GivenSound
 from libacli.core.lifecycle import FINAL_STATES, LEVEL_STATES, has_reached
-from libacli.core.messages import SayRequest
+from libacli.core.messages import SayRequest, read_say
 from libacli.core.queue_requests import MoveRequest, NextAnswer, PauseAnswer
 from libacli.core.reasons import refusal
 from libacli.core.room_update import NoAgent, RoomUpdate
 from libacli.errors import InterruptedSpeechError, NoAgentError, RefusedError, TimedOutError, UsageError
+
+
+@dataclass(frozen=True)
+class FakeSound:
+    """One that was prepared."""
+
+    given: GivenSound
 
 
 @dataclass
@@ -161,6 +172,23 @@ class FakeGateway:
             self.becomes(room, request.id, "done", route="fallback")
         return Delivery.accepted(Acknowledgement(request.id, position, False, agent.epoch))
 
+    async def prepare_sound(self, file: Path, *, named: str, max_s: float, text: str) -> FakeSound:
+        """Reads a file that begins as WAV does; each of its bytes is a millisecond."""
+        content = await asyncio.to_thread(file.read_bytes)
+        if not content.startswith(b"RIFF"):
+            raise UsageError(f"{named} is not a sound that can be read", hint="it can be WAV")
+        if len(content) > max_s * 1000:
+            raise refusal("sound_too_long", f"the sound is longer than {max_s:g} s")
+        cues = (CaptionCue(0, len(content), text),) if text else ()
+        return FakeSound(GivenSound(hashlib.sha256(content).hexdigest(), len(content), cues))
+
+    async def say_sound(
+        self, room: str, sound: FakeSound, *, id: str, timeout_s: float, on_behalf: str = "", **members: Any
+    ) -> Delivery:
+        request = read_say({"id": id, "sound": sound.given.encode()} | members, max_text_chars=0)
+        self._called("say_sound", room)
+        return await self.say(room, request, timeout_s=timeout_s, on_behalf=on_behalf)
+
     async def wait(
         self, room: str, said: Delivery, level: str, *, timeout_s: float, grows_to_s: float = 0.0
     ) -> Delivery:
@@ -240,7 +268,9 @@ class FakeGateway:
         wanted = utterance_id or str(held[0]["id"])
         if wanted not in agent.reports:
             raise refusal("unknown_utterance", "the agent knows of no utterance with this id")
-        return NextAnswer(wanted, bool(agent.reports[wanted].pop("standby", False)))
+        is_news = bool(agent.reports[wanted].pop("standby", False))
+        self.tell(room, agent.status())
+        return NextAnswer(wanted, is_news)
 
     async def status(self, room: str, *, on_behalf: str = "") -> AgentStatus | None:
         self._called("status", room)

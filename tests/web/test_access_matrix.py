@@ -48,6 +48,15 @@ class Row:
     path: str = ""
     """Where it is not just the route."""
 
+    sound: bytes = b""
+    """The body, where that is a file."""
+
+    def sent(self, body: dict[str, Any] | None, headers: dict[str, str]) -> dict[str, Any]:
+        """What a client is told to send."""
+        if self.sound:
+            return {"content": self.sound, "headers": headers | {"Content-Type": "audio/wav"}}
+        return {"json": body, "headers": headers}
+
     def __str__(self) -> str:
         return f"{self.method} {self.path or self.route} {' '.join(self.body or ())}".strip()
 
@@ -81,6 +90,16 @@ ROWS = (
     Row("say", "POST", "/api/say", 202, "say", SPEECH),
     Row("say", "POST", "/say", 202, "say", SPEECH),
     Row("say", "POST", "/api/say", 202, "say", SPEECH | {"priority": -1}),
+    Row("say", "POST", "/api/say/audio", 202, "say_sound", path="/api/say/audio?room=demo", sound=b"RIFF"),
+    Row(
+        "control",
+        "POST",
+        "/api/say/audio",
+        202,
+        "say_sound",
+        path="/api/say/audio?room=demo&interrupt=true",
+        sound=b"RIFF",
+    ),
     Row("control", "POST", "/api/stop", 200, "stop", ROOM),
     Row("say", "DELETE", f"{QUEUE}/{{id}}", 200, "cancel", path="/api/rooms/demo/queue/own"),
     Row("control", "POST", f"{QUEUE}/{{id}}/move", 200, "move", TO_FIRST, "/api/rooms/demo/queue/own/move"),
@@ -195,7 +214,7 @@ async def test_who_may_is_let_in_and_for_nobody_else_is_livekit_asked(
             await enter(app, "demo", can_say=False)
             path = f"/api/sessions/{(await app.services.sessions.all())[-1].name}"
         asyncio.get_running_loop().call_later(1, app.services.feeds.end)  # events would go on for ever
-        answer = await client.request(row.method, path, json=body, headers=headers)
+        answer = await client.request(row.method, path, **row.sent(body, headers))
     if row.needs in MAY[may]:
         assert answer.status_code == row.status, answer.text
         assert gateway.calls[:1] == [row.asks][: bool(row.asks)]
@@ -220,7 +239,8 @@ async def test_a_page_of_another_port_or_website_comes_to_no_route(
             1, app.services.feeds.end
         )  # let in, events would go on for ever
         for headers in (foreign, {"Origin": "http://127.0.0.1:8888"}):
-            answer = await client.request(row.method, row.path or row.route, json=row.body, headers=headers)
+            sent = row.sent(row.body, headers)
+            answer = await client.request(row.method, row.path or row.route, **sent)
             assert (answer.status_code, answer.json()["reason"]) == (403, "foreign_origin")
     assert gateway.calls == []
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx2
 import pytest
@@ -37,6 +37,31 @@ async def link(client: httpx2.AsyncClient, headers: dict[str, str], **members: A
     answer = await client.post("/api/link", json=members, headers=headers)
     assert answer.status_code == 200, answer.text
     return {name: values[0] for name, values in parse_qs(urlsplit(answer.json()["url"]).fragment).items()}
+
+
+NAMES = (
+    "first floor/hall",
+    "100%20",
+    "a+b c",
+    "demo#room=other&code=1?x=y",
+    "'single\" and \"double'",
+    "../../etc/passwd",
+    "caf\N{LATIN SMALL LETTER E WITH ACUTE} \N{GRINNING FACE}",
+    "n" * 128,
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_room_of_any_name_stands_in_its_link_and_the_link_leads_there(
+    client: httpx2.AsyncClient, gateway: FakeGateway, name: str
+) -> None:
+    told = await link(client, BY_KEY, room=name)
+    assert told["room"] == name
+    gateway.comes(name)
+    answer = await client.get(
+        f"/api/rooms/{quote(name, safe='')}", headers=await redeem(client, told["code"])
+    )
+    assert (answer.status_code, answer.json()["room"]) == (200, name)
 
 
 async def redeem(client: httpx2.AsyncClient, code: str) -> dict[str, str]:

@@ -424,6 +424,12 @@ async def test_what_an_answer_has_no_room_for_waits_all_the_same(page: Page) -> 
     assert (found["waiting"], found["leftOut"], found["isDoubtful"]) == ([], 2, True)  # who is next is asked
 
 
+async def test_a_line_on_standby_is_behind_all_that_wait_for_their_turn(page: Page) -> None:
+    lines = [told("a", "accepted", standby=True), told("b", "accepted", queue=2)]
+    assert (await board(page, status(), *lines))["waiting"] == ["b", "a"]
+    assert (await board(page, status(), *lines, status("a", "b")))["waiting"] == ["a", "b"]
+
+
 # The same rules on both sides
 
 AGENTS = {name: AgentFacts("demo", name, "m", "ready") for name in ("liba", "other")}
@@ -434,12 +440,14 @@ def fact(agent: str = "liba", epoch: str = "e1", queue: int = 0, paused: bool = 
     return replace(AGENTS[agent], epoch=epoch, queue=queue, paused=paused)
 
 
-def event(id: str, state: State, **facts: Any) -> Event:
-    return Event(fact(**facts), Report(id, state), t0=1.0)
+def event(id: str, state: State, *, standby: bool = False, **facts: Any) -> Event:
+    return Event(fact(**facts), Report(id, state, standby=standby), t0=1.0)
 
 
-def answer(speaking: str, *waiting: str, left_out: int = 0, **facts: Any) -> AgentStatus:
-    reports = tuple(Report(id, "accepted") for id in waiting)
+def answer(
+    speaking: str, *waiting: str, standby: tuple[str, ...] = (), left_out: int = 0, **facts: Any
+) -> AgentStatus:
+    reports = tuple(Report(id, "accepted", standby=id in standby) for id in waiting)
     now = Report(speaking, "audible") if speaking else None
     queue = len(waiting) + left_out
     return AgentStatus(fact(queue=queue, **facts), now, reports, waiting_left_out=left_out)
@@ -462,6 +470,8 @@ CASES: dict[str, list[Happened]] = {
     "the status of one of two": [event("a", "audible"), answer("", "b", agent="other", epoch="e9")],
     "not named any more": [event("a", "accepted"), event("b", "audible"), answer("b")],
     "no room to be named": [event("a", "accepted"), event("b", "audible"), answer("", left_out=1)],
+    "a go-ahead": [event("a", "accepted", standby=True), event("b", "audible"), answer("b", "a")],
+    "a go-ahead at once": [answer("", "a", standby=("a",)), event("a", "speaking")],
     "a refusal": [event("a", "accepted"), Rejection(fact(), "queue_full", id="a")],
     "more than is kept": [event(f"u{n}", "done" if n % 3 else "speaking") for n in range(250)],
 }
@@ -483,8 +493,10 @@ def some_history(chance: random.Random) -> list[Happened]:
         if kind < 4:
             speaking = chance.choice(["", ids[0]])
             waiting = ids[1 : chance.randrange(1, 4)]
-            return answer(speaking, *waiting, left_out=chance.choice([0, 0, 2]), **facts)
-        return event(ids[0], chance.choice(sorted(set(MOVES) - {"rejected"})), **facts)
+            standby = tuple(id for id in waiting if chance.random() < 0.3)
+            return answer(speaking, *waiting, standby=standby, left_out=chance.choice([0, 0, 2]), **facts)
+        state = chance.choice(sorted(set(MOVES) - {"rejected"}))
+        return event(ids[0], state, standby=state == "accepted" and chance.random() < 0.3, **facts)
 
     return [step() for _ in range(chance.randrange(1, 25))]
 
@@ -500,7 +512,9 @@ def of_the_watcher(happened: list[Happened]) -> dict[str, Any]:
             board.event(told, 0.0)
     rows = [row for row in board.rows if row.state != "rejected"]
     return {
-        "rows": [[row.event.facts.epoch, row.report.id, row.state, row.is_over] for row in rows],
+        "rows": [
+            [row.event.facts.epoch, row.report.id, row.state, row.is_over, row.report.standby] for row in rows
+        ],
         "agent": [board.facts.agent, board.facts.epoch, board.facts.avatar] if board.has_agent else None,
         "isPaused": bool(board.has_agent and board.facts.paused),
     }
@@ -513,7 +527,7 @@ async def test_the_page_and_the_watcher_make_the_same_of_what_happens(page: Page
       return given.histories.map((history) => {
         const board = new m.Board(given.rules);
         for (const [method, told] of history) board[method](told);
-        const rows = board.rows.map((row) => [row.epoch, row.id, row.state, row.isOver]);
+        const rows = board.rows.map((row) => [row.epoch, row.id, row.state, row.isOver, row.standby]);
         const {agent, avatar} = board;
         return {rows, agent: agent ? [agent.name, agent.epoch, avatar] : null, isPaused: board.isPaused};
       });

@@ -24,6 +24,8 @@ from tests.web.conftest import ADDRESS
 from tests.web.fake_gateway import FakeGateway
 
 EXAMPLES = 40
+SOUNDS = ["application/ogg", "audio/flac", "audio/mp4", "audio/mpeg", "audio/ogg", "audio/wav"]
+schemathesis.serializer.alias(SOUNDS, "application/octet-stream")
 KEY, ENTRY = new_key("tests")
 
 
@@ -60,5 +62,7 @@ def test_it_answers_as_it_is_described(case: schemathesis.Case[Any]) -> None:
     ):  # two routes: who is refused is told one method
         excluded.append(allow_header_conformance)
     if "/queue/" in case.path:  # names may hold slashes: GET looks into the room that is called so
+        excluded += [unsupported_method, allow_header_conformance]
+    if case.path == "/api/say/audio":  # GET asks what became of the line whose id is `audio`
         excluded += [unsupported_method, allow_header_conformance]
     case.call_and_validate(base_url=ADDRESS, excluded_checks=excluded)

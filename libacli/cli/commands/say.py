@@ -51,6 +51,12 @@ Markdown = Annotated[
     Literal["auto", "on", "off"] | None,
     typer.Option(help="Read Markdown as prose [default: auto for standard input, else off]"),
 ]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding", metavar="NAME", help="Of standard input or --file [default: UTF-8, or a guess]"
+    ),
+]
 Voice = Annotated[str | None, typer.Option("--voice", help="Voice for this utterance")]
 Emotion = Annotated[
     Literal["neutral", "happiness", "sadness", "anger", "fear", "surprise", "disgust", "contempt"] | None,
@@ -77,6 +83,7 @@ def say(
     wait: WaitFor = None,
     timeout: Timeout = None,
     markdown: Markdown = None,
+    encoding: Encoding = None,
     voice: Voice = None,
     speed: Speed = None,
     instructions: Instructions = None,
@@ -104,7 +111,7 @@ def say(
     """
     from libacli.cli.runs.say_given import SayGiven
 
-    given = SayGiven(text, file, audio, shown, captions)
+    given = SayGiven(text, file, audio, shown, captions, encoding)
     given.check(markdown=markdown, voice=voice, speed=speed, instructions=instructions)
     settings = livekit_settings(config, url, api_key, api_secret, project, say_room=room)
     manner = {"voice": voice, "speed": speed, "instructions": instructions, "emotion": emotion}

@@ -271,9 +271,10 @@ class DemoLines:
         async with self._recording(line.record) as keep:
             self._captured = captured = self._capture()
             at = asyncio.get_running_loop().time()
-            result = await self._hear(line, await self._agent.say(line.request), at, on_audible)
-            keep(captured.sound)
-        return result
+            try:
+                return await self._hear(line, await self._agent.say(line.request), at, on_audible)
+            finally:  # whoever ends it early has what came until then
+                keep(captured.sound)
 
     async def _hear(
         self, line: DemoLine, said: Delivery, at: float, on_audible: Callable[[], None]

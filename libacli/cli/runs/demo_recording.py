@@ -34,8 +34,8 @@ async def recorded(
 ) -> AsyncIterator[Callable[[AudioCapture], None]]:
     """Records what is said meanwhile to `path`, and says so; nothing when there is none. Raises LibaError.
 
-    A WAV holds the sound that is given to what this yields; `.mp4` is the room, until `tail_s` seconds after
-    the context.
+    A WAV holds the sound that is given to what this yields, if there is any; `.mp4` is the room, until
+    `tail_s` seconds after the context, or until it is ended early.
     """
     if path is None:
         yield _leave
@@ -44,13 +44,19 @@ async def recorded(
         async with in_background(Recorder(seat.room, path).run()):
             yield _leave
             await asyncio.sleep(tail_s)
+        output.status(f"recorded what was heard: {path}")
     else:
-        yield partial(_write_wav, path)
-    output.status(f"recorded what was heard: {path}")
+        yield partial(_keep, path)
 
 
 def _leave(sound: AudioCapture) -> None:
     """Nothing is to be written of it."""
+
+
+def _keep(path: Path, sound: AudioCapture) -> None:
+    if sound.pcm:
+        _write_wav(path, sound)
+        output.status(f"recorded what was heard: {path}")
 
 
 def _write_wav(path: Path, sound: AudioCapture) -> None:

@@ -144,8 +144,11 @@ class SayRun:
         self._show(said, stream=False)
         self._judge(said)
 
-    async def stream(self) -> None:
-        """Says standard input, each sentence as soon as it is complete; then waits for all of them."""
+    async def stream(self, encoding: str = "") -> None:
+        """Says standard input, each sentence as soon as it is complete; then waits for all of them.
+
+        Its `encoding` is UTF-8, or a guess, unless it is given.
+        """
         bound_s = self.timeout_s or _STREAM_TIMEOUT_S
         async with talking_to(self.settings, self.room) as client:
             async with self._in_turn() as is_next:
@@ -164,7 +167,9 @@ class SayRun:
             # What finds sentences takes a while to load.
             from libacli.cli.runs.standard_input import sentences
 
-            texts = sentences(self.settings.say_max_text_chars, self.markdown, tell=output.status)
+            texts = sentences(
+                self.settings.say_max_text_chars, self.markdown, tell=output.status, encoding=encoding
+            )
             await lines.run(texts)
 
     def _in_turn(self) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import locale
 import os
 import select
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
+from libacli.core.encoding_guess import USUAL, python_name
 from libacli.core.markdown import MarkdownChoice
 from libacli.core.script import without_pauses
 from libacli.core.sentence_stream import LONGEST_CHARS, SentenceStream
@@ -20,26 +22,21 @@ _PIPED = ((SENTENCE_LULL_S, SENTENCE_LULL_S), (LINE_LULL_S - SENTENCE_LULL_S, LI
 _TYPED = ((0.0, LINE_LULL_S),)
 """Seconds to wait for more, and what that means: at a terminal Enter says that a line is complete."""
 
-_GUESSED = (
-    "standard input is not UTF-8: what is not is read as Latin-1"
-    " - if it is something else: iconv -f ENCODING -t UTF-8 | liba say -"
-)
-
 
 async def sentences(
-    max_chars: int, markdown: MarkdownChoice, *, tell: Callable[[str], None]
+    max_chars: int, markdown: MarkdownChoice, *, tell: Callable[[str], None], encoding: str = ""
 ) -> AsyncIterator[str]:
     """Sentences of standard input, each as soon as it is complete, or likely to be as nothing else comes.
 
-    `tell` is told once when its encoding is a guess.
+    Without an `encoding` it is UTF-8, or a guess, of which `tell` is told once.
     """
-    decoder = TextDecoder()
+    decoder = TextDecoder(encoding, preferred=python_name(locale.getencoding()))
     is_told = False
     stream = SentenceStream(max_chars=min(max_chars, LONGEST_CHARS), markdown=markdown)
     async for piece in _pieces(stream, decoder):
-        if decoder.is_guessed and not is_told:
+        if decoder.guessed and not is_told:
             is_told = True
-            tell(_GUESSED)
+            tell(_guess_words(decoder.guessed))
         if is_speakable(without_pauses(clean(piece))):
             yield piece
 
@@ -51,13 +48,21 @@ async def _pieces(stream: SentenceStream, decoder: TextDecoder) -> AsyncIterator
         coming = standard_input()
         for wait_s, lull_s in lulls:
             if not (await asyncio.wait([coming], timeout=wait_s))[0]:
-                for piece in stream.lull(lull_s):
+                for piece in (*stream.push(decoder.lull()), *stream.lull(lull_s)):
                     yield piece
         data = await coming
         for piece in stream.push(decoder.push(data) if data else decoder.flush()):
             yield piece
     for piece in stream.flush():
         yield piece
+
+
+def _guess_words(encoding: str) -> str:
+    name = "Latin-1" if encoding == USUAL else encoding.replace("_", "-")
+    return (
+        f"standard input is not UTF-8: what is not is read as {name}, by a guess"
+        " - if it is something else: liba say --encoding NAME"
+    )
 
 
 def standard_input() -> asyncio.Future[bytes]:

@@ -7,10 +7,11 @@ from pathlib import Path
 from libacli.errors import UsageError
 
 
-def text_of(file: Path) -> str:
-    """What is in it. Raises UsageError when it cannot be read, or is not UTF-8."""
+def text_of(file: Path, encoding: str = "utf-8") -> str:
+    """What is in it. Raises UsageError when it cannot be read, or is not in that encoding."""
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding=encoding)
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8"
-        raise UsageError(f"cannot read {file}: {reason}", hint="it must be a text file in UTF-8") from error
+        name = "UTF-8" if encoding == "utf-8" else encoding
+        reason = getattr(error, "strerror", None) or f"not {name}"
+        raise UsageError(f"cannot read {file}: {reason}", hint=f"it must be a text file in {name}") from error

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -104,11 +105,24 @@ class RoomGateway:
         call.remember()
         return said
 
+    async def prepare_sound(self, file: Path, *, named: str, max_s: float, text: str) -> PreparedSound:
+        """The sound of a file, as `prepare_sound` has it, with `text` shown while it is heard."""
+        from libacli.edges.sounds.sound_file import prepare_sound  # FFmpeg: only who has a sound needs it
+
+        return await asyncio.to_thread(prepare_sound, file, max_s=max_s, text=text, named=named)
+
     async def say_sound(
-        self, room: str, sound: PreparedSound, *, id: str, timeout_s: float, **members: Any
+        self,
+        room: str,
+        sound: PreparedSound,
+        *,
+        id: str,
+        timeout_s: float,
+        on_behalf: str = "",
+        **members: Any,
     ) -> Delivery:
         """The same for a sound that is there already; see AgentClient.say_sound."""
-        call = self._call(room, timeout_s)
+        call = self._call(room, timeout_s, on_behalf)
         with _told_of_time(id, timeout_s):
             async with asyncio.timeout(timeout_s + _GRACE_S):
                 await call.find()

@@ -39,15 +39,21 @@ class PreparedSound:
 
 
 def prepare_sound(
-    source: Path | IO[bytes], *, max_s: float, captions: Sequence[CaptionCue] = (), text: str = ""
+    source: Path | IO[bytes],
+    *,
+    max_s: float,
+    captions: Sequence[CaptionCue] = (),
+    text: str = "",
+    named: str = "",
 ) -> PreparedSound:
     """Reads `source`, a file, or what is open for reading in bytes, and makes it ready. Blocks.
 
-    `captions` are shown in their time, `text` instead of them as long as the sound lasts. Raises UsageError
-    when there is no sound in it; RefusedError: `sound_too_long`, which is found without reading on,
+    `captions` are shown in their time, `text` instead of them as long as the sound lasts;
+    `named` is what errors call it, if not by its name. Raises UsageError when there is no sound in it;
+    RefusedError: `sound_too_long`, which is found without reading on,
     `silent_sound`, `too_large` for the captions.
     """
-    name = str(source) if isinstance(source, Path) else "standard input"
+    name = named or (str(source) if isinstance(source, Path) else "standard input")
     with _opened(source) as file:
         pcm = _Counted(_decoded(file, name), max_s)
         flac = encode_flac(pcm.pieces())

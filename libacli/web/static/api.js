@@ -49,6 +49,8 @@ export class Api {
   move = (room, id, where) => this._call("POST", `${queueOf(room)}/${encodeURIComponent(id)}/move`, where);
   /** @param {boolean} isPaused */
   pause = (room, isPaused) => this._call("POST", `${queueOf(room)}/${isPaused ? "pause" : "resume"}`);
+  /** @param {string} id of a line on standby */
+  next = (room, id) => this._call("POST", `api/rooms/${encodeURIComponent(room)}/next`, { id });
   shareLink = (room, { canSay, canControl, view }) =>
     this._call("POST", "api/link", { room, can_say: canSay, can_control: canControl, view });
 

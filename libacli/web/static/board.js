@@ -54,7 +54,13 @@ export class Board {
 
   /** Those that we know; `waitingLeftOut` more wait behind them. */
   get waiting() {
-    return this.#order.map((key) => this.#rows.get(key)).filter((row) => row?.state === "accepted");
+    const rows = this.#order.map((key) => this.#rows.get(key)).filter((row) => row?.state === "accepted");
+    return [...rows.filter((row) => !row.standby), ...rows.filter((row) => row.standby)]; // as the agent has them
+  }
+
+  /** The one that waits for its go-ahead longest. */
+  get standby() {
+    return this.waiting.find((row) => row.standby);
   }
 
   get waitingLeftOut() {
@@ -135,7 +141,7 @@ export class Board {
     const before = this.#rows.get(key);
     if (before && !this.#isNews(report.state, before.state)) return false;
     const heardAt = before?.state === report.state ? before.heardAt : Date.now();
-    this.#rows.set(key, { ...before, ...report, isOver: this.#states[report.state].is_over, heardAt });
+    this.#rows.set(key, { ...before, standby: false, ...report, isOver: this.#states[report.state].is_over, heardAt });
     if (report.state === "accepted" && !this.#order.includes(key)) this.#order.push(key);
     if (report.state !== "accepted") this.#order = this.#order.filter((other) => other !== key);
     this.#trim();

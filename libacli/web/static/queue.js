@@ -9,24 +9,28 @@ export class Queue {
   /**
    * @param {object} parts
    * @param {(id: string) => boolean} parts.mayCancel
-   * @param {boolean} parts.mayControl whether who looks may move lines, and pause
+   * @param {boolean} parts.mayControl whether who looks may move lines, pause, and give the go-ahead
    * @param {(id: string) => void} parts.onCancel
    * @param {(id: string, where: {to: "first"} | {before: string}) => void} parts.onMove
    * @param {(isPaused: boolean) => void} parts.onPause
+   * @param {(id: string) => void} parts.onNext
    */
-  constructor({ mayCancel, mayControl, onCancel, onMove, onPause }) {
+  constructor({ mayCancel, mayControl, onCancel, onMove, onPause, onNext }) {
     Object.assign(this, { _mayCancel: mayCancel, _mayControl: mayControl, _onCancel: onCancel, _onMove: onMove });
     this._list = byId("queue");
     this._pause = byId("pause");
+    this._next = byId("next");
     this._shown = "";
+    this._next.addEventListener("click", () => this._standby && onNext(this._standby));
     this._pause.addEventListener("click", () => onPause(!this._isPaused));
   }
 
   /** @param {any} board */
   render(board) {
     this._renderPause(board);
+    this._renderNext(board);
     const rows = [...(board.speaking ? [board.speaking] : []), ...board.waiting];
-    const told = rows.map((row) => [row.id, row.state, board.text(row.id), row.chars, this._mayCancel(row.id)]);
+    const told = rows.map((row) => [row.id, row.state, row.standby, board.text(row.id), row.chars, this._mayCancel(row.id)]);
     const wanted = JSON.stringify([...told, board.waitingLeftOut]);
     if (wanted === this._shown) return; // who reads in the list is not to lose the place
     this._shown = wanted;
@@ -47,9 +51,17 @@ export class Queue {
     write(byId("paused-words"), board.isPaused ? "Paused: nothing begins until it is resumed." : "");
   }
 
+  /** Once a line was on standby it stays: who leads a show by keyboard keeps the place. */
+  _renderNext(board) {
+    this._standby = board.standby?.id ?? "";
+    if (this._standby) show(this._next, this._mayControl);
+    this._next.setAttribute("aria-disabled", String(!this._standby));
+  }
+
   _item(row, index, board) {
     const isNow = row.state !== "accepted";
-    const place = isNow ? "speaking" : index === 0 || (index === 1 && board.speaking) ? "next" : "waits";
+    const isFirst = index === (board.speaking ? 1 : 0);
+    const place = isNow ? "speaking" : row.standby ? "on standby" : isFirst ? "next" : "waits";
     const text = board.text(row.id);
     const words = text || `a line of ${count(row.chars ?? 0, "character")}`;
     const item = make(
@@ -57,17 +69,17 @@ export class Queue {
       isNow ? { class: "now" } : {},
       make("span", { class: "place" }, place),
       make("span", { class: text ? "words" : "words foreign" }, words),
-      ...(isNow ? [] : [this._buttons(row.id, words, board)]),
+      ...(isNow ? [] : [this._buttons(row, words, board)]),
     );
     item.dataset.id = row.id;
     return item;
   }
 
-  _buttons(id, words, board) {
+  _buttons({ id, standby }, words, board) {
     const waiting = board.waiting.map((row) => row.id);
     const [first, place] = [waiting[0], waiting.indexOf(id)];
     const buttons = [];
-    if (this._mayControl && id !== first) {
+    if (this._mayControl && id !== first && !standby) {
       const up = { before: waiting[place - 1] };
       buttons.push(button("up", "↑", "Move up", words, () => this._onMove(id, up)));
       buttons.push(button("first", "⤒", "Move to the front", words, () => this._onMove(id, { to: "first" })));

@@ -69,6 +69,7 @@ export class RoomView {
       onCancel: (id) => this._compose.drop(id),
       onMove: (id, where) => this._compose.told(api.move(room, id, where)),
       onPause: (isPaused) => this._compose.told(api.pause(room, isPaused)),
+      onNext: (id) => this._compose.told(api.next(room, id)),
     });
     this._latency = new LatencyPanel(page.budgets);
     const onHush = (isHushed) => this._media.hush(isHushed);

@@ -49,7 +49,8 @@ const STATES = {
 
 /** @param {string} state of the page @param {any} board */
 export function stateWords(state, board) {
-  return STATES[state] ?? (board.speaking ? "Speaking" : board.isPaused ? "Paused" : "Ready");
+  const waits = board.isPaused ? "Paused" : board.standby ? "On standby" : "Ready";
+  return STATES[state] ?? (board.speaking ? "Speaking" : waits);
 }
 
 const ENDS = {

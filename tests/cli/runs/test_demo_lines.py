@@ -161,6 +161,14 @@ async def test_the_first_line_alone_is_recorded() -> None:
     assert on.recorded == [Path("one.wav")]
 
 
+async def test_what_was_heard_until_then_is_kept_of_a_line_that_is_ended_early() -> None:
+    async with on_stage() as on:
+        on.lines.say("One.", record=Path("one.wav"))
+        await asyncio.sleep(0.5)
+        assert on.recorded == []
+    assert on.recorded == [Path("one.wav")]
+
+
 async def test_what_is_recorded_is_handed_over_alone_once_the_recorder_runs() -> None:
     async with on_stage() as on:
         on.lines.say("One.")

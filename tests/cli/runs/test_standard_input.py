@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -111,6 +112,60 @@ def test_every_encoding_is_said_as_what_it_is_and_a_guess_is_told(
     assert words(server.said) == WORDS
     told = ended.stderr.splitlines()
     assert ["read as Latin-1" in line for line in told] == [True] * (encoding == "cp1252"), told
+
+
+RUSSIAN = "Добрый день. Сегодня мы начинаем.\n\nЗаймите свои места"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1251", RUSSIAN),
+        ("koi8-r", RUSSIAN),
+        ("iso8859-2", "Zażółć gęślą jaźń. Dzień dobry"),
+        ("cp932", "こんにちは。今日はいい天気ですね。"),
+        ("gb18030", "大家好。欢迎来到今天的节目。"),
+        ("cp949", "안녕하세요. 오늘 공연을 시작하겠습니다."),
+    ],
+)
+def test_an_older_encoding_is_known_by_its_words_however_it_comes_and_that_is_told(
+    shell: Shell, server: MoodyAgent, encoding: str, text: str
+) -> None:
+    data = text.encode(encoding)
+    for step in (1, 7, 1000):
+        server.requests_taken.clear()
+        ended = say(shell, *(data[start : start + step] for start in range(0, len(data), step)))
+        assert (words(server.said), ended.code) == (words([text]), 0)
+        assert f"is read as {encoding}, by a guess - if" in ended.stderr
+        assert ended.stderr.count("by a guess") == 1
+
+
+def test_an_encoding_that_is_given_is_no_guess(shell: Shell, server: MoodyAgent, tmp_path: Path) -> None:
+    ended = say(shell, "Да. ".encode("cp866"), 0.5, "Нет.".encode("cp866"), flags=("--encoding", "CP866"))
+    assert (server.said, ended.code, ended.stderr) == (["Да.", "Нет."], 0, "")
+    server.requests_taken.clear()
+    (tmp_path / "line.txt").write_bytes("Привет.".encode("koi8-r"))
+    assert shell.run("say", "--file", str(tmp_path / "line.txt"), "--encoding", "koi8-r").code == 0
+    assert server.said == ["Привет."]
+
+
+@pytest.mark.parametrize("name", ["klingon", "base64", "", "a\0b"])
+def test_an_encoding_that_nobody_knows_is_told(shell: Shell, server: MoodyAgent, name: str) -> None:
+    ended = say(shell, b"One.", flags=("--encoding", name))
+    assert (ended.code, server.said) == (2, [])
+    assert f"there is no encoding {name!r}" in ended.stderr
+
+
+def test_who_gives_an_encoding_for_a_text_that_is_given_is_told(shell: Shell, server: MoodyAgent) -> None:
+    assert shell.run("say", "One.", "--encoding", "cp1251").code == 2
+
+
+def test_a_line_before_the_first_byte_that_is_no_utf_8_does_not_wait(
+    shell: Shell, server: MoodyAgent
+) -> None:
+    russian = RUSSIAN.encode("cp1251")
+    ended = say(shell, b"One. Two", lambda: server.said == ["One."], b"\n\n" + russian)
+    assert (words(server.said), ended.code) == (["One", "Two", *words([RUSSIAN])], 0)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\0", "\x0c"])
