@@ -15,6 +15,7 @@ from libacli.cli.log import logging_to_file
 from libacli.cli.output import output
 from libacli.cli.runs.demo_lines import NETWORK_TAIL_S, DemoLine, DemoLines
 from libacli.cli.runs.demo_recording import check_recording, recorded
+from libacli.cli.runs.interruptible import run_interruptible
 from libacli.cli.runs.keep_running import keep_running, watch_server
 from libacli.cli.runs.local_stack import LocalStack, until_agent
 from libacli.cli.runs.page_link import forget_links
@@ -59,16 +60,17 @@ class DemoRun:
     def run(self) -> None:
         """Speaks the text, and then each line typed.
 
-        Raises NoAgentError, TimedOutError, RefusedError; LibaError when it was not heard.
+        Raises NoAgentError, TimedOutError, RefusedError; LibaError when it was not heard; KeyboardInterrupt
+        where it was ended before.
         """
         read_say({"text": self._text}, max_text_chars=self.settings.say_max_text_chars)
         is_typed = not self.once and sys.stdin.isatty() and sys.stdout.isatty()
         check_recording(self.record or (None if is_typed else _RECORDING))
         with logging_to_file(self.settings, "demo"):
             if is_typed:
-                asyncio.run(self._stay())
+                run_interruptible(self._stay())
             else:
-                asyncio.run(self._speak(takes_input=not self.text and not self.once))
+                run_interruptible(self._speak(takes_input=not self.text and not self.once))
 
     @property
     def _text(self) -> str:

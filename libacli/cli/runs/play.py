@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shlex
-import signal
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from libacli.cli.output import output
+from libacli.cli.runs.interruptible import run_interruptible
 from libacli.cli.runs.show_file import show_of, told_problems
 from libacli.cli.runs.show_player import Agent, ShowPlayer
 from libacli.cli.runs.show_sound import ShowSounds, SoundingAgent
@@ -59,10 +59,7 @@ class PlayRun:
 
     def run(self) -> None:
         """Plays it. Raises what `play` raises, and KeyboardInterrupt where a signal ended it."""
-        try:
-            asyncio.run(self.play())
-        except asyncio.CancelledError as end:
-            raise KeyboardInterrupt from end
+        run_interruptible(self.play())
 
     async def play(self) -> None:
         """Raises LibaError for what ended it early, or for the first cue that was not spoken as written."""
@@ -77,7 +74,6 @@ class PlayRun:
             raise UsageError("nothing is said from there on", hint="liba play --check shows the cues")
         async with AsyncExitStack() as stack:
             agents = await self._reach(self._plan(show, 0) if self.loops else plan, stack)
-            stack.enter_context(_terminated())
             screen = stack.enter_context(ShowScreen(show.cues, as_json=self.as_json))
             await self._play(show, plan, agents, screen)
 
@@ -168,20 +164,6 @@ class _Requests:
             }
         )
         return read_say(members, max_text_chars=self.max_text_chars)
-
-
-@contextmanager
-def _terminated() -> Iterator[None]:
-    """SIGTERM and SIGHUP end it as Ctrl-C does: nothing of the show is left behind in a queue."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    signals = (signal.SIGTERM, signal.SIGHUP)
-    for number in signals:
-        loop.add_signal_handler(number, task.cancel if task else loop.stop)
-    try:
-        yield
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
 
 
 def _not_as_written(failures: Sequence[tuple[int, LibaError]], played: int) -> LibaError:
