@@ -73,7 +73,7 @@ def probe(
 
     \b
     liba probe --room demo
-    liba probe --room demo --for 5m --assert 'hole.max<=120' --assert 'lag.max<=60'
+    liba probe --for 5m --assert 'hole.max<=120' --assert 'lag.max<=60'
     liba probe --room demo -n 50 --assert 'heard.p95<900' --json
     """
     from libacli.cli.runs.thresholds import read_thresholds
