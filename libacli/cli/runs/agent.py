@@ -93,6 +93,12 @@ class _Signals:
         self.caught.append(number)
         self._manager.stopping()
         logging.getLogger("liba").info("stopping; once more ends it at once")
-        self._loop.call_later(_LEAVE_TIMEOUT_S, os._exit, 1)
+        self._loop.call_later(_LEAVE_TIMEOUT_S, _give_up)
         if self._main:
             self._main.cancel()
+
+
+def _give_up() -> None:
+    """A room whose thread still loads, or hangs, cannot be ended in any other way."""
+    logging.getLogger("liba").error("not at its end within %g s: ended all the same", _LEAVE_TIMEOUT_S)
+    os._exit(1)
