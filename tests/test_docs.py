@@ -93,7 +93,9 @@ def test_the_error_tree_is_drawn_as_it_is() -> None:
 def test_the_gate_tests_what_the_readme_says() -> None:
     assert "pip install -e '.[dev]' && .venv/bin/pytest" in README
     assert "install --quiet --disable-pip-version-check -e '.[dev]'" in GATE
-    assert GATE.rstrip().endswith("pytest")
+    assert GATE.splitlines()[-1].split(" || ")[0] == "pytest"
+    assert "`pytest --last-failed -n 0` tries that once more" in README
+    assert GATE.splitlines()[-1].split(" || ")[1].startswith("pytest --last-failed ")
 
 
 @pytest.mark.parametrize("peer", PEERS, ids=lambda peer: peer.__name__)

@@ -85,7 +85,9 @@ class SayBody(_Body):
 class SoundQuery(BaseModel):
     """How a sound is to be heard: the members of a say request that are not about a voice, and a wait."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"room": "demo", "text": "Da-dum!", "wait": "done"}]}
+    )
 
     wait: Literal["accepted", "audible", "done"] = Field(default="accepted", description="What to wait for")
     timeout_s: float | None = Field(
