@@ -14,7 +14,7 @@ from tests import blocking_calls
 from tests.leaked_connections import connections, left_open
 from tests.leaked_tasks import leaked
 from tests.leftover_processes import Leftovers, end_those_of, mark_this_run
-from tests.side_by_side import CRASHED, WORKERS, SideBySide, longest_first
+from tests.side_by_side import CRASHED, SPARE, SPARE_NICENESS, WORKERS, SideBySide, longest_first
 from tests.virtual_time import BACKEND
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ mark_this_run()
 settings.register_profile("same", deadline=None, derandomize=True, database=None)
 settings.register_profile("search", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if getattr(config, "workerinput", {}).get("workerid") == SPARE:
+        os.nice(SPARE_NICENESS)
 
 
 def pytest_xdist_auto_num_workers() -> int:

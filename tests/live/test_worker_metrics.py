@@ -88,8 +88,10 @@ def test_two_lines_are_seen_by_a_scrape_and_by_a_collector(
     assert ("lk_agents_active_job_count", platform.node()) in seen or isolation == "thread"
     assert seen["lk_agents_worker_load", platform.node()] == pytest.approx(load(1, 8))
     assert seen["liba_characters_total",] == sum(map(len, LINES))
-    for duration in ("voice", "sink", "audible", "utterance"):
-        assert seen[f"liba_{duration}_duration_seconds_count", "fallback"] == 2
+    durations = ("voice", "sink", "audible", "utterance")
+    counts = {name: seen[f"liba_{name}_duration_seconds_count", "fallback"] for name in durations}
+    assert counts == dict.fromkeys(durations, 2)
+    for duration in durations:
         assert seen[f"liba_{duration}_duration_seconds_sum", "fallback"] > 0
         point = metrics[f"liba.{duration}.duration"].histogram.data_points[0]
         assert point.sum == pytest.approx(seen[f"liba_{duration}_duration_seconds_sum", "fallback"])
