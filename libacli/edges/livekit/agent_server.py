@@ -9,7 +9,7 @@ import asyncio
 import logging
 from typing import Any
 
-from livekit.agents import AgentServer
+from livekit.agents import AgentServer, JobExecutorType
 from livekit.agents.ipc.job_executor import JobExecutor
 from livekit.agents.ipc.proc_pool import ProcPool
 from livekit.agents.job import RunningJobInfo
@@ -31,7 +31,7 @@ class Server(AgentServer):
         self.processes = RoomProcesses()
         self._pool: ProcPool | None = None
         self._running: asyncio.Task[Any] | None = None
-        self._has_started = False
+        self._has_started = asyncio.Event()
         super().__init__(initialize_process_timeout=INITIALIZE_TIMEOUT_S, **options)
         self.on("worker_started", self._note_start)
 
@@ -62,19 +62,33 @@ class Server(AgentServer):
         await super().run(**options)
 
     async def aclose(self) -> None:
-        """See `AgentServer`. One that still waits for its first process is not waited for."""
+        """See `AgentServer`. A process that still loads is not waited for; threads that load are: they cannot
+        be ended, and the SDK waits for ever for one that is closed meanwhile."""
         self.processes.are_ending = True
-        if self._running and not self._has_started:
-            self._running.cancel()
-            await asyncio.wait([self._running])
+        if self._running and not self._has_started.is_set():
+            if not self._has_threads:
+                self._running.cancel()
+            await self._started_or_ended(self._running)
+        if self._pool and self._has_threads and self._pool._spawn_tasks:
+            await asyncio.wait([*self._pool._spawn_tasks])
         await super().aclose()
-        if self._pool and not self._has_started:
+        if self._pool and not self._has_started.is_set():
             await self._pool.aclose()
             if self._http_server:
                 await self._http_server.aclose()
 
+    async def _started_or_ended(self, running: asyncio.Task[Any]) -> None:
+        """Waits for either: who is cancelled in the moment in which it starts goes on."""
+        starting = asyncio.ensure_future(self._has_started.wait())
+        await asyncio.wait([running, starting], return_when=asyncio.FIRST_COMPLETED)
+        starting.cancel()
+
+    @property
+    def _has_threads(self) -> bool:
+        return self._job_executor_type is JobExecutorType.THREAD
+
     def _note_start(self) -> None:
-        self._has_started = True
+        self._has_started.set()
 
 
 class RoomProcesses:
