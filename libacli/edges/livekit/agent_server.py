@@ -79,9 +79,10 @@ class Server(AgentServer):
 
     async def _started_or_ended(self, running: asyncio.Task[Any]) -> None:
         """Waits for either: who is cancelled in the moment in which it starts goes on."""
-        starting = asyncio.ensure_future(self._has_started.wait())
-        await asyncio.wait([running, starting], return_when=asyncio.FIRST_COMPLETED)
-        starting.cancel()
+        async with asyncio.TaskGroup() as tasks:
+            starting = tasks.create_task(self._has_started.wait())
+            await asyncio.wait([running, starting], return_when=asyncio.FIRST_COMPLETED)
+            starting.cancel()
 
     @property
     def _has_threads(self) -> bool:
