@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +43,9 @@ _HEAD_BYTES = 1 << 20
 
 _ARRIVAL_TIMEOUT_S = 60.0
 """For an agent to come into the room, and for the sound to arrive there."""
+
+_TURN_TIMEOUT_S = 10.0
+"""For one of those who send to be done: who waits longer may as well come again."""
 
 _KINDS = ("audio/", "video/")
 _OTHER_KINDS = ("application/octet-stream", "application/ogg")
@@ -111,12 +116,29 @@ async def _sound_of(request: Request, services: Services, text: str) -> Sound:
     max_s = services.settings.say_max_sound
     try:
         async with (
-            services.uploads,
+            _turn_of(services),
             received(request, most_bytes=most_bytes(max_s), named=_THE_SOUND) as file,
         ):
             return await _prepared(services, file, text, max_s)
     except ClientDisconnect:
         raise Problem(408, "too_slow", "the client has left") from None  # nobody reads it
+
+
+@asynccontextmanager
+async def _turn_of(services: Services) -> AsyncIterator[None]:
+    """Raises Problem where others take too long: one that sends slowly may for minutes."""
+    try:
+        async with asyncio.timeout(_TURN_TIMEOUT_S):
+            await services.uploads.acquire()
+    except TimeoutError:
+        hint = "try again in a moment"
+        raise Problem(
+            503, "busy", "others are sending sounds", hint=hint, retry_in_s=_TURN_TIMEOUT_S
+        ) from None
+    try:
+        yield
+    finally:
+        services.uploads.release()
 
 
 async def _prepared(services: Services, file: Path, text: str, max_s: int) -> Sound:

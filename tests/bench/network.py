@@ -45,32 +45,12 @@ from tests.bench.local_stack import Stack
 from tests.bench.network_report import Line, Row, row_of, table
 from tests.far import Far, far_from
 from tests.impairment import Conditions
+from tests.lip_closure import ORDINARY
 from tests.live.cluster.nodes import ROOT, Node, node
 from tests.machines import Network
 from tests.relay import Counts
 
-LINES = (
-    "The birch canoe slid on the smooth planks.",
-    "Glue the sheet to the dark blue background.",
-    "It is easy to tell the depth of a well.",
-    "These days a chicken leg is a rare dish.",
-    "Rice is often served in round bowls.",
-    "The juice of lemons makes fine punch.",
-    "The box was thrown beside the parked truck.",
-    "The hogs were fed chopped corn and garbage.",
-    "Four hours of steady work faced us.",
-    "A large size in stockings is hard to sell.",
-    "The boy was there when the sun rose.",
-    "A rod is used to catch pink salmon.",
-    "The source of the huge river is the clear spring.",
-    "Kick the ball straight and follow through.",
-    "Help the woman get back to her feet.",
-    "A pot of tea helps to pass the evening.",
-    "Smoky fires lack flame and heat.",
-    "The soft cushion broke the man's fall.",
-    "The salt breeze came across from the sea.",
-    "The girl at the booth sold fifty bonds.",
-)
+LINES = ORDINARY[:20]
 """Of the Harvard sentences (IEEE Recommended Practice for Speech Quality Measurements, 1969)."""
 
 BAD = Conditions(delay_ms=80, jitter_ms=40, loss=0.03, reorder=0.02)

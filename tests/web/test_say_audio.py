@@ -123,6 +123,25 @@ async def test_one_that_does_not_come_is_given_up(client: httpx2.AsyncClient) ->
     assert (answer.status_code, answer.json()["reason"]) == (408, "too_slow")
 
 
+async def test_who_waits_too_long_behind_others_that_send_slowly_is_told_to_come_again(
+    client: httpx2.AsyncClient,
+) -> None:
+    async def slowly() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            yield SOUND
+            await asyncio.sleep(upload._STALL_TIMEOUT_S - 1)
+
+    async with asyncio.TaskGroup() as tasks:
+        others = [tasks.create_task(post(client, slowly())) for _ in range(2)]
+        await asyncio.sleep(1)
+        answer = await post(client)
+        assert not any(other.done() for other in others)
+    assert (answer.status_code, answer.json()["reason"]) == (503, "busy")
+    assert answer.headers["retry-after"] == "10"
+    assert [other.result().status_code for other in others] == [202, 202]
+    assert (await post(client)).status_code == 202
+
+
 @pytest.mark.parametrize("query", [{"voice": "nova"}, {"speed": 2}, {"priority": 101}, {"id": ""}])
 async def test_what_is_about_a_voice_or_out_of_range_is_refused(
     client: httpx2.AsyncClient, gateway: FakeGateway, query: dict[str, Any]

@@ -17,28 +17,32 @@ from libacli.cli.options import (
 )
 from libacli.errors import UsageError
 
+Count = Annotated[int, typer.Option("--count", "-n", min=1, max=1000, help="How many utterances")]
+Duration = Annotated[
+    str | None, typer.Option("--for", help="Speak for so long, instead of -n times: 30s, 5m")
+]
+Text = Annotated[str | None, typer.Option("--text", help="What to say [default: short sentences]")]
+Conditions = Annotated[
+    list[str] | None,
+    typer.Option("--assert", metavar="CONDITION", help="Exit 10 unless it holds; may be repeated"),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", min=0.1, help="Seconds for the agent, and for each utterance [default: fits]"),
+]
+RequireAvatar = Annotated[
+    bool, typer.Option("--require-avatar", help="Exit 9 unless the avatar spoke all of them")
+]
+
 
 def probe(
     room: Room = None,
-    count: Annotated[int, typer.Option("--count", "-n", min=1, max=1000, help="How many utterances")] = 20,
-    duration: Annotated[
-        str | None,
-        typer.Option("--for", help="Speak for so long, instead of -n times: 30s, 5m"),
-    ] = None,
-    text: Annotated[str | None, typer.Option("--text", help="What to say [default: short sentences]")] = None,
-    conditions: Annotated[
-        list[str] | None,
-        typer.Option("--assert", metavar="CONDITION", help="Exit 10 unless it holds; may be repeated"),
-    ] = None,
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            "--timeout", min=0.1, help="Seconds for the agent, and for each utterance [default: fits]"
-        ),
-    ] = None,
-    require_avatar: Annotated[
-        bool, typer.Option("--require-avatar", help="Exit 9 unless the avatar spoke all of them")
-    ] = False,
+    count: Count = 20,
+    duration: Duration = None,
+    text: Text = None,
+    conditions: Conditions = None,
+    timeout: Timeout = None,
+    require_avatar: RequireAvatar = False,
     as_json: AsJson = False,
     project: Project = None,
     url: Url = None,
