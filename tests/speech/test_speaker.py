@@ -36,11 +36,13 @@ class Stage:
         self.voice = voice
         self.sink = sink
         self.changes: list[tuple[str, str]] = []
+        self.asked_chars: list[int] = []
         self._changed = asyncio.Event()
         self.speaker = Speaker(
             voice,
             sink,
             on_change=self._on_change,
+            on_ask=lambda utterance, chars: self.asked_chars.append(chars),
             pace=pace,
             bounds=bounds,
             queue_limit=queue_limit,
