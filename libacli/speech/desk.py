@@ -6,8 +6,8 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any
 
 from libacli.complaint_log import ComplaintLog
 from libacli.core.acknowledgement import Acknowledgement
@@ -23,20 +23,12 @@ from libacli.core.messages import (
     StatusRequest,
     parse_request,
     read_say,
-    read_status,
-    read_stop,
 )
 from libacli.core.protocol import (
-    CANCEL_METHOD,
     MAX_ANSWER_BYTES,
-    MOVE_METHOD,
-    NEXT_METHOD,
-    PAUSE_METHOD,
-    RESUME_METHOD,
     SAY_METHOD,
     SOUND_TOPIC,
     STATUS_METHOD,
-    STOP_METHOD,
 )
 from libacli.core.queue_requests import (
     CancelRequest,
@@ -45,15 +37,14 @@ from libacli.core.queue_requests import (
     NextRequest,
     PauseAnswer,
     PauseRequest,
-    read_cancel,
-    read_move,
-    read_next,
 )
 from libacli.core.reasons import refusal
 from libacli.core.usage import Usage
 from libacli.errors import RefusedError
 from libacli.speech.announcer import Announcer
+from libacli.speech.desk_request import READERS, DeskRequest, Say, Stop, Stopped
 from libacli.speech.notes import NoNotes, Notes
+from libacli.speech.permit import Authorization, Permit, Sender, check_rights
 from libacli.speech.refusals import Refusals
 from libacli.speech.speaker import Speaker
 from libacli.speech.waiters import Waiters
@@ -62,83 +53,6 @@ logger = logging.getLogger("liba.desk")
 
 _SIGNED_KEPT = 4096
 """Signed requests whose answer is remembered. Only who has the key could fill this."""
-
-
-@dataclass(frozen=True)
-class Sender:
-    """Who sent a request, as far as the LiveKit server vouches for it."""
-
-    identity: str = ""
-    """Empty when it is not known: a hidden participant, one that just joined, or the server itself."""
-
-    permission: str = field(default="", repr=False)
-    """What its token has as `liba.say`, where the sender cannot have put it there since; else empty."""
-
-
-@dataclass(frozen=True)
-class Permit:
-    """Leave to carry out a request."""
-
-    account: str
-    """Whose allowance it uses up: the sender's, or that of the key it is signed with."""
-
-    nonce: str = ""
-    """What no other signed request has: with the same one it is the same, come again. Empty: not signed."""
-
-    is_owner: bool = False
-    """Whoever has the API secret asks, and for nobody else: a part of what may be spoken is kept for him."""
-
-    may_say: bool = True
-    may_control: bool = False
-    """Stop, interrupt, and go before others."""
-
-    @property
-    def payer(self) -> Account:
-        return Account(self.account, self.is_owner)
-
-
-class Authorization(Protocol):
-    """The rule who may ask for what."""
-
-    def authorise(self, method: str, body: Mapping[str, Any], auth: str | None, sender: Sender) -> Permit:
-        """Raises RefusedError unless this request may be carried out."""
-
-
-@dataclass(frozen=True)
-class Say:
-    """Asks for a text to be spoken."""
-
-    request: SayRequest
-
-
-@dataclass(frozen=True)
-class Stop:
-    """Asks for silence."""
-
-    utterance_id: str = ""
-    """Of the only one that is not to be spoken, or not further; empty: none is."""
-
-
-DeskRequest: TypeAlias = Say | StatusRequest | Stop | CancelRequest | MoveRequest | PauseRequest | NextRequest
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """The answer to `Stop`."""
-
-    ids: tuple[str, ...]
-    """Of what was ended, what spoke first."""
-
-    def encode(self, max_bytes: int) -> dict[str, Any]:
-        """As many of them as fit into so much JSON, and how many more there are."""
-        stopped: list[str] = []
-        used = len(json.dumps({"stopped": [], "stopped_left_out": len(self.ids)}))
-        for stopped_id in self.ids:
-            used += len(json.dumps(stopped_id)) + len(", ")
-            if used > max_bytes:
-                return {"stopped": stopped, "stopped_left_out": len(self.ids) - len(stopped)}
-            stopped.append(stopped_id)
-        return {"stopped": stopped}
 
 
 @dataclass(frozen=True)
@@ -296,15 +210,15 @@ class Desk:
         return _Outcome(answer, asked, permit.account)
 
     def _read(self, method: str, body: Mapping[str, Any]) -> DeskRequest:
-        if method in _READERS:
-            return _READERS[method](body)
+        if method in READERS:
+            return READERS[method](body)
         request = read_say(body, max_text_chars=self._max_text_chars)
         if request.sound and request.sound.seconds > self._max_sound_s:
             raise refusal("sound_too_long", f"a sound may last {self._max_sound_s:g} s")
         return Say(replace(request, ttl_ms=self._ttl_ms) if request.ttl_ms is None else request)
 
     def _carry_out(self, asked: DeskRequest, permit: Permit, received_at: float) -> dict[str, Any]:
-        _check_rights(asked, permit)
+        check_rights(asked, permit)
         epoch = {"epoch": self._announcer.facts().epoch}
         match asked:
             case Say(request):
@@ -399,43 +313,6 @@ def _id_of(body: Mapping[str, Any]) -> str:
     given = body.get("id")
     given = given[:MAX_ID_CHARS] if isinstance(given, str) else ""
     return given if given.isprintable() else ""
-
-
-def _check_rights(asked: DeskRequest, permit: Permit) -> None:
-    """Raises RefusedError when who may ask may not ask for this."""
-    match asked:
-        case Say(request):
-            is_control = request.interrupt or request.priority > 0 or request.standby
-            is_allowed = permit.may_say and (permit.may_control or not is_control)
-        case Stop() | MoveRequest() | PauseRequest() | NextRequest():
-            is_allowed = permit.may_control
-        case CancelRequest():
-            is_allowed = permit.may_say or permit.may_control
-        case _:
-            is_allowed = True
-    if not is_allowed:
-        what = (
-            "speak"
-            if not permit.may_say and isinstance(asked, Say)
-            else "stop, interrupt, pause, stand by or go first"
-        )
-        raise RefusedError(
-            "unauthorized",
-            f"the sender's permission does not let it {what}",
-            hint="get a token of `liba token --can-say --can-control`",
-        )
-
-
-_READERS: Mapping[str, Callable[[Mapping[str, Any]], DeskRequest]] = {
-    STATUS_METHOD: read_status,
-    STOP_METHOD: lambda body: Stop(read_stop(body)),
-    CANCEL_METHOD: read_cancel,
-    MOVE_METHOD: read_move,
-    PAUSE_METHOD: lambda body: PauseRequest(True),
-    RESUME_METHOD: lambda body: PauseRequest(False),
-    NEXT_METHOD: read_next,
-}
-"""How a request is read whose method is none of say."""
 
 
 def _unknown(utterance_id: str) -> dict[str, Any]:

@@ -23,8 +23,9 @@ from libacli.core.usage import Usage
 from libacli.core.utterance import Utterance
 from libacli.errors import RefusedError, VoiceError
 from libacli.speech.announcer import Announcer
-from libacli.speech.desk import Desk, Permit, Sender
+from libacli.speech.desk import Desk
 from libacli.speech.fakes import RecordingSink, ScriptedVoice
+from libacli.speech.permit import Permit, Sender
 from libacli.speech.speaker import Speaker
 from libacli.speech.waiters import Waiters
 from tests.virtual_time import VirtualLoop

@@ -22,11 +22,12 @@ from libacli.core.sound_shelf import SoundShelf
 from libacli.core.utterance import Utterance
 from libacli.errors import RefusedError, SinkError, VoiceError
 from libacli.speech.announcer import Announcer
-from libacli.speech.desk import Desk, Permit, Sender
+from libacli.speech.desk import Desk
 from libacli.speech.fakes import RecordingSink, ScriptedVoice, tone
 from libacli.speech.fallback import FallbackSink
 from libacli.speech.given import GivenSounds
 from libacli.speech.notes import NoNotes
+from libacli.speech.permit import Permit, Sender
 from libacli.speech.speaker import Speaker
 
 pytestmark = pytest.mark.anyio

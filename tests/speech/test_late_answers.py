@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from libacli.core.protocol import SAY_METHOD, STATUS_METHOD, STOP_METHOD
-from libacli.speech.desk import Sender
 from libacli.speech.fakes import ScriptedVoice
+from libacli.speech.permit import Sender
 from tests.speech.test_desk import OTHER, STRANGER, VIEWER, Office, open_office
 
 pytestmark = pytest.mark.anyio

@@ -15,8 +15,8 @@ from libacli.core.protocol import (
     RESUME_METHOD,
     STATUS_METHOD,
 )
-from libacli.speech.desk import Sender
 from libacli.speech.fakes import ScriptedVoice
+from libacli.speech.permit import Sender
 from tests.speech.test_desk import ANOTHER, GUEST, MODERATOR, NOBODY, STRANGER, VIEWER, Office, open_office
 
 METHODS = (CANCEL_METHOD, MOVE_METHOD, PAUSE_METHOD, RESUME_METHOD)

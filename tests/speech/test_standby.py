@@ -13,8 +13,8 @@ from libacli.core.protocol import CANCEL_METHOD, MOVE_METHOD, NEXT_METHOD, PAUSE
 from libacli.core.timeline import Timeline
 from libacli.core.utterance import Utterance
 from libacli.errors import VoiceError
-from libacli.speech.desk import Sender
 from libacli.speech.fakes import ScriptedVoice
+from libacli.speech.permit import Sender
 from tests.speech.test_desk import GUEST, VIEWER, Office, open_office
 
 SPOKEN = ["accepted", "speaking", "audible", "done"]

@@ -12,7 +12,7 @@ from libacli.core.caps import SayCaps
 from libacli.edges.livekit.say_permission import SayPermissions
 from libacli.edges.livekit.tokens import verify_request
 from libacli.errors import RefusedError
-from libacli.speech.desk import Permit, Sender
+from libacli.speech.permit import Permit, Sender
 
 BARE_PERMISSION = "true"
 """What earlier versions had for a permission. Whoever can have attributes written into a token has it too."""

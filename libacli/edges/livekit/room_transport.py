@@ -30,7 +30,8 @@ from libacli.edges.livekit.say_streams import STREAM_TOPICS, SayStreams
 from libacli.edges.livekit.sound_streams import SoundStreams
 from libacli.edges.livekit.stream_origin import ServerMarks, StreamOrigin
 from libacli.edges.livekit.takeover import Takeover
-from libacli.speech.desk import Desk, Sender
+from libacli.speech.desk import Desk
+from libacli.speech.permit import Sender
 
 logger = logging.getLogger("liba.room")
 

@@ -24,7 +24,8 @@ from libacli.edges.livekit.background import in_background
 from libacli.edges.livekit.stream_origin import StreamOrigin
 from libacli.edges.livekit.stream_pieces import StreamPieces
 from libacli.errors import RefusedError
-from libacli.speech.desk import Desk, Sender
+from libacli.speech.desk import Desk
+from libacli.speech.permit import Sender
 
 logger = logging.getLogger("liba.room")
 

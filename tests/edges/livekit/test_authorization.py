@@ -13,7 +13,7 @@ from libacli.edges.livekit.authorization import RoomAuthorization, say_caps
 from libacli.edges.livekit.say_permission import sign_permission
 from libacli.edges.livekit.tokens import sign_request
 from libacli.errors import RefusedError
-from libacli.speech.desk import Permit, Sender
+from libacli.speech.permit import Permit, Sender
 
 SECRET = "a-secret-of-thirty-two-characters"
 OLD_SECRET = "an-old-secret-of-thirty-two-chars"

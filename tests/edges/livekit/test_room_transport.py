@@ -32,8 +32,9 @@ from libacli.edges.livekit.fakes import FakeParticipant, FakeRoom
 from libacli.edges.livekit.room_transport import RoomTransport
 from libacli.errors import RefusedError, UnreachableError
 from libacli.speech.announcer import Announcer
-from libacli.speech.desk import Desk, Permit, Sender
+from libacli.speech.desk import Desk
 from libacli.speech.fakes import RecordingSink, ScriptedVoice
+from libacli.speech.permit import Permit, Sender
 from libacli.speech.speaker import Speaker
 
 FACTS = AgentFacts("demo", "liba", epoch="e1")
