@@ -111,6 +111,11 @@ class SoundQuery(BaseModel):
     text: str | None = Field(
         default=None, max_length=MOST_CAPTION_CHARS, description="What is shown while it is heard"
     )
+    captions: str | None = Field(
+        default=None,
+        max_length=MOST_CAPTION_CHARS,
+        description="The same, part by part in its time: what a WebVTT or SRT file has; without `text`",
+    )
     emotion: Emotion | None = Field(default=None, description="What the avatar's face shows with it")
     interrupt: bool | None = Field(
         default=None, description="Stop what is spoken, clear the queue, then have this heard"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from libacli.core.agent_status import AgentStatus
+from libacli.core.caption_cue import CaptionCue
 from libacli.core.connection_details import ConnectionDetails
 from libacli.core.delivery import Delivery
 from libacli.core.given_sound import GivenSound
@@ -36,8 +37,11 @@ class Gateway(Protocol):
         Raises RefusedError, NoAgentError, TimedOutError.
         """
 
-    async def prepare_sound(self, file: Path, *, named: str, max_s: float, text: str) -> Sound:
-        """The sound of a file, with `text` shown while it is heard; `named` is what errors call it.
+    async def prepare_sound(
+        self, file: Path, *, named: str, max_s: float, text: str, captions: Sequence[CaptionCue]
+    ) -> Sound:
+        """The sound of a file, with `text` or `captions` shown while it is heard; `named` is what errors call
+        it.
 
         Raises UsageError where there is none in it, RefusedError where it is too long, or silent.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated
@@ -11,8 +11,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.requests import ClientDisconnect
 
+from libacli.core.caption_cue import CaptionCue
 from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest, read_say
+from libacli.core.subtitles import read_subtitles
 from libacli.core.trace_context import TraceContext
 from libacli.errors import UsageError
 from libacli.web.dependencies import CallerDependency, ServicesDependency
@@ -46,6 +48,9 @@ _ARRIVAL_TIMEOUT_S = 60.0
 
 _TURN_TIMEOUT_S = 10.0
 """For one of those who send to be done: who waits longer may as well come again."""
+
+_NOT_TOLD = {"room", "text", "captions", "wait", "timeout_s"}
+"""Of the query, in the say request: who waits knows it, or the sound has it."""
 
 _KINDS = ("audio/", "video/")
 _OTHER_KINDS = ("application/octet-stream", "application/ogg")
@@ -88,7 +93,8 @@ async def post_sound(
     room = caller.room_or(services.settings.say_room, asked_for.room)
     utterance_id = one_id(asked_for.id, id_of_key(idempotency_key))
     _check_type(request)
-    sound = await _sound_of(request, services, asked_for.text or "")
+    captions = _captions_of(asked_for)
+    sound = await _sound_of(request, services, asked_for.text or "", captions)
     asked = _say_request(asked_for, utterance_id, sound, trace)
 
     def say() -> Awaitable[Delivery]:
@@ -111,7 +117,20 @@ def _check_type(request: Request) -> None:
         )
 
 
-async def _sound_of(request: Request, services: Services, text: str) -> Sound:
+def _captions_of(asked_for: SoundQuery) -> Sequence[CaptionCue]:
+    """Raises Problem."""
+    if asked_for.captions is None:
+        return ()
+    if asked_for.text is not None:
+        raise Problem(422, "malformed", "text and captions are two captions", hint="give one of them")
+    try:
+        return read_subtitles(asked_for.captions)
+    except ValueError as error:
+        hint = "give what a WebVTT or SRT file has: curl --url-query captions@greeting.vtt"
+        raise Problem(422, "malformed", f"captions: {error}", hint=hint) from error
+
+
+async def _sound_of(request: Request, services: Services, text: str, captions: Sequence[CaptionCue]) -> Sound:
     """Raises Problem, RefusedError."""
     max_s = services.settings.say_max_sound
     try:
@@ -119,7 +138,7 @@ async def _sound_of(request: Request, services: Services, text: str) -> Sound:
             _turn_of(services),
             received(request, most_bytes=most_bytes(max_s), named=_THE_SOUND) as file,
         ):
-            return await _prepared(services, file, text, max_s)
+            return await _prepared(services, file, text, captions, max_s)
     except ClientDisconnect:
         raise Problem(408, "too_slow", "the client has left") from None  # nobody reads it
 
@@ -141,14 +160,20 @@ async def _turn_of(services: Services) -> AsyncIterator[None]:
         services.uploads.release()
 
 
-async def _prepared(services: Services, file: Path, text: str, max_s: int) -> Sound:
+async def _prepared(
+    services: Services, file: Path, text: str, captions: Sequence[CaptionCue], max_s: int
+) -> Sound:
     try:
-        return await services.gateway.prepare_sound(file, named=_THE_SOUND, max_s=max_s, text=text)
+        return await services.gateway.prepare_sound(
+            file, named=_THE_SOUND, max_s=max_s, text=text, captions=captions
+        )
     except UsageError as error:
         raise Problem(415, "unsupported_media_type", str(error), hint=error.hint) from error
 
 
 def _say_request(asked_for: SoundQuery, utterance_id: str, sound: Sound, trace: TraceContext) -> SayRequest:
-    members = asked_for.model_dump(exclude_none=True, exclude={"room", "text", "wait", "timeout_s"})
+    members = asked_for.model_dump(
+        exclude_none=True, exclude={"room", "text", "captions", "wait", "timeout_s"}
+    )
     members |= {"id": utterance_id, "sound": sound.given.encode()} | trace.encode()
     return read_say(members, max_text_chars=0)

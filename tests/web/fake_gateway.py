@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -172,14 +172,16 @@ class FakeGateway:
             self.becomes(room, request.id, "done", route="fallback")
         return Delivery.accepted(Acknowledgement(request.id, position, False, agent.epoch))
 
-    async def prepare_sound(self, file: Path, *, named: str, max_s: float, text: str) -> FakeSound:
+    async def prepare_sound(
+        self, file: Path, *, named: str, max_s: float, text: str, captions: Sequence[CaptionCue]
+    ) -> FakeSound:
         """Reads a file that begins as WAV does; each of its bytes is a millisecond."""
         content = await asyncio.to_thread(file.read_bytes)
         if not content.startswith(b"RIFF"):
             raise UsageError(f"{named} is not a sound that can be read", hint="it can be WAV")
         if len(content) > max_s * 1000:
             raise refusal("sound_too_long", f"the sound is longer than {max_s:g} s")
-        cues = (CaptionCue(0, len(content), text),) if text else ()
+        cues = tuple(captions) or ((CaptionCue(0, len(content), text),) if text else ())
         return FakeSound(GivenSound(hashlib.sha256(content).hexdigest(), len(content), cues))
 
     async def say_sound(

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from libacli.config import Settings
+from libacli.core.caption_cue import CaptionCue
 from libacli.web import say_audio, upload
 from libacli.web.app import make_app
 from tests.web.conftest import ADDRESS, connected
@@ -49,6 +50,31 @@ async def test_a_sound_is_handed_over_as_a_text_would_be(
     assert (request.sound.ms, request.sound.words) == (len(SOUND), "Hello.")
     assert (request.priority, request.ttl_ms, request.emotion) == (3, 5000, "happiness")
     assert temporary_files() == before
+
+
+async def test_captions_are_those_of_a_file_of_either_kind(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    vtt = "WEBVTT\n\n00:00.000 --> 00:00.005\nDa\n\n00:00.005 --> 00:00.009\nd\u00fcm &amp; so on\n"
+    srt = "1\n00:00:00,000 --> 00:00:00,005\nDa\n\n2\n00:00:00,005 --> 00:00:00,009\nd\u00fcm & so on\n"
+    for file in (vtt, srt, srt.replace("\n", "\r\n")):
+        answer = await post(client, room="demo", captions=file)
+        assert answer.status_code == 202, answer.text
+        sound = gateway.agents["demo"].requests[-1].sound
+        assert sound
+        assert sound.captions == (CaptionCue(0, 5, "Da"), CaptionCue(5, 9, "d\u00fcm & so on"))
+
+
+@pytest.mark.parametrize(
+    "query", [{"captions": "no times"}, {"captions": ""}, {"captions": "WEBVTT", "text": "Hello."}]
+)
+async def test_captions_that_are_none_or_two_are_refused(
+    client: httpx2.AsyncClient, gateway: FakeGateway, query: dict[str, Any]
+) -> None:
+    answer = await post(client, **query)
+    assert (answer.status_code, answer.json()["reason"]) == (422, "malformed")
+    assert answer.json()["hint"]
+    assert not gateway.agents
 
 
 async def test_it_is_waited_for_as_a_text_is(client: httpx2.AsyncClient, gateway: FakeGateway) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from libacli.config import LiveKitCredentials
 from libacli.core.agent_status import AgentStatus
+from libacli.core.caption_cue import CaptionCue
 from libacli.core.connection_details import ConnectionDetails
 from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest
@@ -105,11 +106,15 @@ class RoomGateway:
         call.remember()
         return said
 
-    async def prepare_sound(self, file: Path, *, named: str, max_s: float, text: str) -> PreparedSound:
-        """The sound of a file, as `prepare_sound` has it, with `text` shown while it is heard."""
+    async def prepare_sound(
+        self, file: Path, *, named: str, max_s: float, text: str, captions: Sequence[CaptionCue]
+    ) -> PreparedSound:
+        """The sound of a file, as `prepare_sound` has it."""
         from libacli.edges.sounds.sound_file import prepare_sound  # FFmpeg: only who has a sound needs it
 
-        return await asyncio.to_thread(prepare_sound, file, max_s=max_s, text=text, named=named)
+        return await asyncio.to_thread(
+            prepare_sound, file, max_s=max_s, text=text, captions=captions, named=named
+        )
 
     async def say_sound(
         self,
