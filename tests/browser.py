@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -126,9 +128,26 @@ def _install_playwrights_own() -> None:
         return
 
 
+@contextmanager
+def _started_by(inside: Sequence[str], found: str) -> Iterator[str]:
+    """A program that is `found`, started by that command: Playwright puts its own arguments first."""
+    if not inside:
+        yield found
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "chromium"
+        script.write_text(f'#!/bin/sh\nexec {shlex.join([*inside, found])} "$@"\n')
+        script.chmod(0o700)
+        yield str(script)
+
+
 @asynccontextmanager
-async def chromium(*arguments: str, sound_needs_a_gesture: bool = False) -> AsyncIterator[Browser]:
+async def chromium(
+    *arguments: str, sound_needs_a_gesture: bool = False, inside: Sequence[str] = ()
+) -> AsyncIterator[Browser]:
     """Chromium without a window. A machine that gets none fails the test: it is not passed over.
+
+    `inside` is a command that starts it, such as `ip netns exec NAME`.
 
     With `sound_needs_a_gesture`, mind that all that Playwright evaluates in a page, a locator too, counts as
     a gesture: wait for `sound_refused` first.
@@ -138,11 +157,12 @@ async def chromium(*arguments: str, sound_needs_a_gesture: bool = False) -> Asyn
     await asyncio.to_thread(_give_playwright_a_node)
     async with async_playwright() as driver:
         found = await asyncio.to_thread(browser_program, Path(driver.chromium.executable_path))
-        browser = await driver.chromium.launch(executable_path=found, args=flags)
-        try:
-            yield browser
-        finally:
-            await browser.close()
+        with _started_by(inside, found) as command:
+            browser = await driver.chromium.launch(executable_path=command, args=flags)
+            try:
+                yield browser
+            finally:
+                await browser.close()
 
 
 @asynccontextmanager

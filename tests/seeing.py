@@ -7,8 +7,10 @@ from numpy.typing import NDArray
 
 Plane = NDArray[numpy.uint8]
 
-_ROWS, _COLUMNS = (0.545, 0.66), (0.43, 0.57)
-_BRIGHT, _DARK = 200, 75
+MOUTH_ROWS, MOUTH_COLUMNS = (0.545, 0.66), (0.43, 0.57)
+"""Where the mouth is, as parts of the picture's height and width."""
+
+MOUTH_SHADES = _DARK, _BRIGHT = 75, 200
 """Teeth are brighter, the throat is darker than lips and skin."""
 
 
@@ -30,7 +32,8 @@ def mouth_width(plane: Plane) -> float:
 def _inside(plane: Plane) -> NDArray[numpy.bool_]:
     height, width = plane.shape
     mouth = plane[
-        int(_ROWS[0] * height) : int(_ROWS[1] * height), int(_COLUMNS[0] * width) : int(_COLUMNS[1] * width)
+        int(MOUTH_ROWS[0] * height) : int(MOUTH_ROWS[1] * height),
+        int(MOUTH_COLUMNS[0] * width) : int(MOUTH_COLUMNS[1] * width),
     ]
     inside: NDArray[numpy.bool_] = (mouth < _DARK) | (mouth > _BRIGHT)
     return inside

@@ -4,16 +4,17 @@ A LiveKit server on a machine of its own (a network namespace), and two viewers 
 through a relay each: one that does nothing, and one that delays, jitters, loses and reorders packets by a
 seed. Agents, avatar service and a seat that listens are beside the server. liba and the stock session take
 turns, each with relays anew, of the same seed; both have the same voice, the embedded one, and speak through
-the local avatar, or with `--route track` on tracks of their own. Each line is heard by both viewers and by
-the seat at the same time:
+the local avatar, or with `--route track` on tracks of their own. Viewers are programs, or with
+`--viewers page` browsers at the page, whose sound and picture are those that it plays and shows. Each line is
+heard by both viewers and by the seat at the same time:
 
 errors   words that speech recognition gets wrong, of all that were meant
 holes    silences beyond the pauses of the voice: how many are longer than 120 ms, and the longest
 lips     by how much the picture came later than its sound, least, median, most; less than 0: earlier
 seen     lines of which that can be told
 later    than at the seat the first sound was here, median
-kept     how long the receiver kept sound in its jitter buffer, on average
-made up  part of the sound that the receiver invented for packets that were lost or late
+kept     how long the receiver kept sound in its jitter buffer, on average; of a page it is not told
+made up  part of the sound that the receiver invented for packets that were lost or late; of a page neither
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ import secrets
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import SecretStr
 
@@ -40,6 +42,7 @@ from libacli.local.guard import GuardedProcess
 from tests.bench.agents_and_seats import LIBA, STOCK, Kind, RunningAgents, Seat
 from tests.bench.avatar_agents import avatar_service, through_avatar
 from tests.bench.embedded_server import EmbeddedServer
+from tests.bench.far_page import page_viewer
 from tests.bench.far_viewer import Kept
 from tests.bench.local_stack import Stack
 from tests.bench.network_report import Line, Row, row_of, table
@@ -83,10 +86,21 @@ class Plan:
 
     is_downlink_only: bool
     is_on_track: bool
+    is_at_page: bool
 
 
-class Viewer:
-    """A far viewer: a process on a machine of its own, which keeps all that it gets."""
+class FarViewer(Protocol):
+    """Somebody on a far machine."""
+
+    async def joined(self) -> None:
+        """Waits until sound and picture can be there."""
+
+    async def end(self) -> tuple[Kept, Counts]:
+        """What they got, and what the network did on the way to them."""
+
+
+class Program:
+    """A far viewer that is a process of its own, which keeps all that it gets."""
 
     def __init__(self, far: Far, process: GuardedProcess, folder: Path) -> None:
         self._far, self._process, self._folder = far, process, folder
@@ -170,9 +184,27 @@ class Bench:
     @asynccontextmanager
     async def _viewer(
         self, kind: Kind, room: str, name: str, conditions: Conditions
-    ) -> AsyncIterator[Viewer]:
+    ) -> AsyncIterator[FarViewer]:
         folder = self._stack.folder / f"{room}-{name}"
         folder.mkdir()
+        uplink = Conditions() if self._plan.is_downlink_only else conditions
+        far = far_from(
+            self._server.machine, self._network, folder, conditions, seed=self._plan.seed, uplink=uplink
+        )
+        viewer = self._page if self._plan.is_at_page else self._program
+        with far as there:
+            async with viewer(kind, room, name, there, folder) as found:
+                yield found
+
+    def _page(
+        self, kind: Kind, room: str, name: str, far: Far, folder: Path
+    ) -> AbstractAsyncContextManager[FarViewer]:
+        return page_viewer(far, folder, self._stack.env, room)
+
+    @asynccontextmanager
+    async def _program(
+        self, kind: Kind, room: str, name: str, far: Far, folder: Path
+    ) -> AsyncIterator[FarViewer]:
         token = listener_token(self._stack.credentials, room=room, identity=f"far-{name}")
         env = environment_of("python") | {
             "LIVEKIT_URL": self._stack.credentials.ws_url,
@@ -180,15 +212,12 @@ class Bench:
             "HEARD_FROM": kind.heard_from,
             "SEES": "1" if kind.heard_from else "",
         }
-        uplink = Conditions() if self._plan.is_downlink_only else conditions
         command = [sys.executable, "-m", "tests.bench.far_viewer", str(folder)]
-        far = far_from(
-            self._server.machine, self._network, folder, conditions, seed=self._plan.seed, uplink=uplink
-        )
-        with far as there, (folder / "viewer.log").open("wb") as log:
-            process = there.machine.start(command, log, env=env, cwd=ROOT, grace_s=_LEAVE_S)
-            with process:
-                yield Viewer(there, process, folder)
+        with (
+            (folder / "viewer.log").open("wb") as log,
+            far.machine.start(command, log, env=env, cwd=ROOT, grace_s=_LEAVE_S) as process,
+        ):
+            yield Program(far, process, folder)
 
 
 async def _run(plan: Plan) -> list[Row]:
@@ -222,6 +251,7 @@ def _plan(arguments: Sequence[str] | None = None) -> tuple[Plan, bool]:
         "--agents", nargs="+", choices=list(_KINDS), default=list(_KINDS), help="in this order"
     )
     parser.add_argument("--route", choices=("avatar", "track"), default="avatar")
+    parser.add_argument("--viewers", choices=("program", "page"), default="program")
     parser.add_argument("--delay", type=float, default=BAD.delay_ms, help="milliseconds")
     parser.add_argument("--jitter", type=float, default=BAD.jitter_ms, help="so much less or more")
     parser.add_argument("--loss", type=float, default=100 * BAD.loss, help="per cent")
@@ -240,6 +270,7 @@ def _plan(arguments: Sequence[str] | None = None) -> tuple[Plan, bool]:
         size=told.size,
         is_downlink_only=told.downlink_only,
         is_on_track=told.route == "track",
+        is_at_page=told.viewers == "page",
     )
     return plan, told.json
 
