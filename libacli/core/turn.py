@@ -277,11 +277,20 @@ class Turn:
         return True
 
 
-def played_s(payload: str) -> float | None:
-    """Seconds that an avatar's report says it played; None when that cannot be read."""
+def position_told(payload: str) -> str | None:
+    """What an avatar's report says of how far it played, in words; None when it is no report.
+
+    Nothing depends on it: that the end is reported counts, and services pad the position, write it as text,
+    or leave it out.
+    """
     try:
-        position = json.loads(payload)["playback_position"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        told = json.loads(payload)
+    except (ValueError, RecursionError):
         return None
-    is_number = isinstance(position, int | float) and not isinstance(position, bool)
-    return float(position) if is_number and 0 <= position < math.inf else None
+    if not isinstance(told, dict) or not told.keys() & {"playback_position", "interrupted"}:
+        return None
+    position = told.get("playback_position")
+    try:
+        return f"at {float(position):.2f} s"
+    except (TypeError, ValueError, OverflowError):
+        return "at a place that it does not tell"

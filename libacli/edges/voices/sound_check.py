@@ -29,6 +29,9 @@ class SoundCheck:
         self._text = text
         self._speed = speed
         self._is_audible = False
+        self._lead_s = 0.0
+        """Silence before the first sound, which is trimmed and tells nothing of the pace."""
+
         self._odd_byte = b""
         self._unjudged = b""
         self._looks_left = _LOOKS
@@ -46,9 +49,11 @@ class SoundCheck:
         self._odd_byte, piece = piece[whole:], piece[:whole]
         if not self._is_audible:
             if not is_audible(piece):
+                self._lead_s += duration_s(len(piece))
                 return
             self._is_audible = True
             silent_s = first_audible_s(piece) or 0.0
+            self._lead_s += silent_s
             piece = piece[round(silent_s * SAMPLE_RATE) * BYTES_PER_SAMPLE :]
         self._judge(piece)
 
@@ -64,7 +69,7 @@ class SoundCheck:
 
     def oddity(self) -> Literal["", "fast", "slow"]:
         """Whether it was out of all reason fast or slow."""
-        return oddity(self._text, duration_s(self.bytes), self._speed)
+        return oddity(self._text, duration_s(self.bytes) - self._lead_s, self._speed)
 
     def _judge(self, piece: bytes) -> None:
         self._unjudged += piece
