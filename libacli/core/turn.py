@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from libacli.core.return_feed import STALLED_S, SWALLOWED_S, ReturnFeed
 from libacli.core.turn_history import FINISH_MARGIN_S, TurnHistory
@@ -289,7 +289,7 @@ def position_told(payload: str) -> str | None:
         return None
     if not isinstance(told, dict) or not told.keys() & {"playback_position", "interrupted"}:
         return None
-    position = told.get("playback_position")
+    position: Any = told.get("playback_position")
     try:
         return f"at {float(position):.2f} s"
     except (TypeError, ValueError, OverflowError):

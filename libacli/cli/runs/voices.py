@@ -148,7 +148,7 @@ async def _trial(voice: Voice, script: Script, speaker: str) -> _Heard:
 async def _said(voice: Voice, words: str, speaker: str, take: Take) -> AsyncGenerator[bytes]:
     """The sound of `words`. Raises VoiceError."""
     if objection := voice.objection(words):
-        raise VoiceError(objection)
+        raise VoiceError(objection, hint="`liba voices` tells who speaks what")
     async with aclosing(voice.synthesize(words, Style(voice=speaker or None), take)) as pieces:
         async for piece in pieces:
             yield piece
