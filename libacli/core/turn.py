@@ -291,6 +291,7 @@ def position_told(payload: str) -> str | None:
         return None
     position: Any = told.get("playback_position")
     try:
-        return f"at {float(position):.2f} s"
+        seconds = math.nan if isinstance(position, bool) else float(position)
     except (TypeError, ValueError, OverflowError):
-        return "at a place that it does not tell"
+        seconds = math.nan
+    return f"at {seconds:.2f} s" if 0 <= seconds < math.inf else "at a place that it does not tell"
