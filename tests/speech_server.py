@@ -28,6 +28,7 @@ Ending = Literal["complete", "truncated", "aborted", "stalled"]
 _ERRORS: Mapping[int, tuple[str, str | None, str]] = {
     400: ("invalid_request_error", None, "Invalid request."),
     401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided: sk-se***cret."),
+    402: ("invalid_request_error", None, "Payment required"),
     403: ("invalid_request_error", "unsupported_country_region_territory", "Country not supported."),
     404: ("invalid_request_error", "model_not_found", "The model does not exist."),
     429: ("requests", "rate_limit_exceeded", "Rate limit reached for requests."),

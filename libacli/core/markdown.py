@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from libacli.core.script import is_ssml
 from libacli.core.text import ended
+from libacli.core.unheard import without_unheard
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -33,6 +34,7 @@ _SIGN = re.compile(
     | ~~\S[^\n]{0,200}?~~                                    # struck out
     | \[\^[^\]\s]+\]                                         # footnote
     | \A---\n[\w-]+:                                        # settings at the head of a file
+    | <!--[^<>]{0,500}-->                                   # comment
     """,
     re.MULTILINE | re.VERBOSE,
 )
@@ -51,7 +53,7 @@ _LEFT_OVER = re.compile(
 )
 """Bold where CommonMark sees none, beside a mark: `**Note:**it`; and what is marked with a pen."""
 
-_MATH = re.compile(r"(?<![\w$])\$(?=[^\s$])([^$\n]*[=^_\\{][^$\n]*)(?<!\s)\$(?![\w$])")
+_MATH = re.compile(r"(?<![\w$])(\${1,2})(?=[^\s$])([^$\n]*[=^_\\{][^$\n]*)(?<!\s)\1(?![\w$])")
 _TASK = re.compile(r"\[[ xX]\]\s+")
 _LINE_BREAK = re.compile(r"<[bh]r\s*/?>", re.IGNORECASE)
 
@@ -71,14 +73,15 @@ def prose(markdown: str) -> str:
 
     Headings and list items end as sentences, and numbers of lists stay. Links are their words, pictures their
     alternative text, code in a line its content, and so a code block of one line; a longer one is left out:
-    nobody can follow it by ear. A table is a sentence for each row, "Name: Ann, Age: 5." Marks of emphasis,
-    HTML tags, footnotes, rules, names of emoji and a file's settings are left out. Marks of pauses stay, and
-    SSML, which is refused later.
+    nobody can follow it by ear. A formula on lines of its own is such a block. A table is a sentence for each
+    row, "Name: Ann, Age: 5." Marks of emphasis, HTML's tags, comments and scripts, footnotes, rules, names of
+    emoji and a file's settings are left out. Marks of pauses stay, and SSML, which is refused later.
     """
     from markdown_it.tree import SyntaxTreeNode  # loaded only where there is Markdown
 
     text = _FRONT_MATTER.sub("", markdown.replace("\0", "").replace("\r\n", "\n"))
     text = _ALERT.sub(lambda found: f"{found[1]}{found[2].capitalize()}.", text)
+    text = without_unheard(text)
     tokens = _parser().parse(_NOTE_MARK.sub("", _NOTE.sub("", text)))
     return "\n\n".join(block for block in _blocks(SyntaxTreeNode(tokens)) if block)
 
@@ -129,7 +132,7 @@ def _words(node: SyntaxTreeNode) -> str:
     """The words of what stands in one line."""
     match node.type:
         case "text":
-            return _EMOJI_NAME.sub("", _LEFT_OVER.sub(r"\2\4", _MATH.sub(r"\1", node.content)))
+            return _EMOJI_NAME.sub("", _LEFT_OVER.sub(r"\2\4", _MATH.sub(r"\2", node.content)))
         case "code_inline":
             return node.content
         case "softbreak" | "hardbreak":

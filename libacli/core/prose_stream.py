@@ -7,6 +7,7 @@ import re
 from libacli.core.chunks import next_cut
 from libacli.core.markdown import MarkdownChoice, is_markdown, prose
 from libacli.core.sentences import certain_ends, is_likely_complete
+from libacli.core.unheard import unheard
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[^\n]*\n")
 _HEADING = re.compile(r" {0,3}#{1,6} [^\n]*\n")
@@ -59,7 +60,8 @@ class ProseStream:
 
     def lull(self, seconds: float) -> list[str]:
         """Returns what is likely to be complete, nothing having come for so many seconds."""
-        is_open = _WHOLE.match(self._rest) or not _is_balanced(self._rest)
+        is_hidden = any(len(self._rest) in span for span in _hidden(self._rest))
+        is_open = is_hidden or _WHOLE.match(self._rest) or not _is_balanced(self._rest)
         return [] if is_open or not is_likely_complete(self._rest, seconds) else self.flush()
 
     def flush(self) -> list[str]:
@@ -82,15 +84,24 @@ def _block_end(text: str) -> int:
         return closed.end() if closed else 0
     if heading := _HEADING.match(text):
         return heading.end()
-    block = (_ITEM_END if _ITEM.match(text) else _BLOCK_END).search(text)
-    return block.end() if block else 0
+    pattern = _ITEM_END if _ITEM.match(text) else _BLOCK_END
+    hidden = _hidden(text)
+    blocks = (block for block in pattern.finditer(text) if not any(block.start() in span for span in hidden))
+    return next((block.end() for block in blocks), 0)
 
 
 def _sentences_end(text: str) -> int:
     """How many characters of a paragraph that goes on can be read; 0: none yet."""
     if _WHOLE.match(text):
         return 0
-    return next((end for end in reversed(certain_ends(text)) if _is_balanced(text[:end])), 0)
+    hidden = _hidden(text)
+    ends = (end for end in reversed(certain_ends(text)) if not any(end in span for span in hidden))
+    return next((end for end in ends if _is_balanced(text[:end])), 0)
+
+
+def _hidden(text: str) -> list[range]:
+    """Where nothing of `text` can end: in a comment, or a formula; what is open goes on to the end."""
+    return [range(part.start + 1, len(text) + 1 if part.end is None else part.end) for part in unheard(text)]
 
 
 def _is_balanced(text: str) -> bool:

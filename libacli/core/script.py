@@ -47,14 +47,22 @@ _VENDORS = ("amazon:", "google:", "mstts:")
 _OF_HTML = frozenset(("p", "s", "sub", "audio", "mark", "meta"))
 """Elements of SSML that are HTML's as well."""
 
-_NUMBER, _UNIT = r"\d+(?:\.\d+)?|\.\d+", r"ms|s|secs?|seconds?"
+_NUMBER, _UNIT = r"\d+(?:[.,]\d+)?|\.\d+", r"ms|msecs?|milliseconds?|s|secs?|seconds?|m|mins?|minutes?"
 _MARK = (
-    rf"(?:\[pause(?:\s*:\s*|\s+)(?:{_NUMBER})\s*(?:{_UNIT})\s*\]|<break(?:\s[^<>]*)?/?>(?:\s*</break\s*>)?)"
+    rf"(?:\[\s*pause(?:\s*[:=]\s*|\s+)(?:{_NUMBER})\s*(?:{_UNIT})\s*\]"
+    r"|<break(?:\s[^<>]*)?/?>(?:\s*</break\s*>)?)"
 )
 _PAUSE = re.compile(_MARK, re.IGNORECASE)
 _PAUSES = re.compile(rf"(?<!\s)\s*{_MARK}(?:\s*{_MARK})*\s*", re.IGNORECASE)
 _TIME = re.compile(rf"({_NUMBER})\s*({_UNIT})", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_ATTRIBUTE = re.compile(
+    r"""([\w:.-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|[“”„]([^“”„<>]*)[“”]|([^\s"'“”„<>=/]+))"""
+)
+"""Its value stands in quotes, also in those that a text program makes of them, or in none."""
+
+_BROKEN_BREAK = re.compile(r"<\s*break\s*(?:/|\s(?:time|strength)\s*=)", re.IGNORECASE)
+"""A mark that has a blank too many, or no end."""
+
 _TAG = re.compile(
     r"""</?([a-z][\w-]*(?::[\w-]+)?)((?:\s+[\w:.-]+\s*=\s*(?:"[^"]*"|'[^']*'))*)\s*/?>""", re.IGNORECASE
 )
@@ -101,6 +109,8 @@ def _words(text: str) -> Iterator[str]:
     for tag in _TAG.finditer(text):
         if _is_element(tag):
             raise _refused(f"<{tag[1]}> is not supported: of SSML only <break> is")
+    if _BROKEN_BREAK.search(text):
+        raise _unknown_time()
     if words := text.strip():
         yield words
 
@@ -115,8 +125,8 @@ def _is_element(tag: re.Match[str]) -> bool:
 def _seconds(mark: str) -> float:
     """How long a pause lasts. Raises RefusedError where its mark does not tell, or it is too long."""
     if mark.startswith("["):
-        return _read_time(mark[len("[pause") : -1].lstrip(": \t\n"))
-    attributes = {name.lower(): first or second for name, first, second in _ATTRIBUTE.findall(mark)}
+        return _read_time(mark[1:-1].strip()[len("pause") :].lstrip(":= \t\n"))
+    attributes = {name.lower(): "".join(values) for name, *values in _ATTRIBUTE.findall(mark)}
     if "time" in attributes:
         return _read_time(attributes["time"])
     strength = attributes.get("strength", "medium").lower()
@@ -128,10 +138,16 @@ def _seconds(mark: str) -> float:
 def _read_time(words: str) -> float:
     if not (time := _TIME.fullmatch(words.strip())):
         raise _unknown_time()
-    seconds = float(time[1]) / (1000 if time[2].lower() == "ms" else 1)
+    seconds = float(time[1].replace(",", ".")) * _unit_s(time[2].lower())
     if seconds > MOST_PAUSE_S:
         raise _refused(f"a pause may last {MOST_PAUSE_S:g} s, this one lasts {seconds:g} s")
     return seconds
+
+
+def _unit_s(unit: str) -> float:
+    if unit.startswith(("ms", "mil")):
+        return 0.001
+    return 60.0 if unit.startswith("m") else 1.0
 
 
 def _unknown_time() -> RefusedError:

@@ -52,11 +52,19 @@ _GOES_ON = re.compile(
     r"\b(?:Dr|Mr|Mrs|Ms|Prof|Mme|Mlle|Sra|Srta|Dña|Dra|Profa|Dott|Avv|Mevr|Dhr|Drs|Dipl|Ing|Frl|Messrs"
     r"|sig|(?:sig|dott|prof)\.(?:ra|ssa)"
     r"|bzw|einschl|abzgl|zzgl|inkl|exkl|evtl|ggf|sog|vgl|bspw|insb|zw|tzw|bijv|cf|vs|av"
-    r"|д|ул|пл|пос|тов|(?<!\d )г)"
+    r"|approx|o\.a|t\.ex|bl\.a|ad es|např|tj"
+    r"|д|ул|пл|пос|тов|т\. ?[ек]|(?<!\d )г)"
     r"\.$",
     re.IGNORECASE,
 )
 """Titles and short forms that always have something behind them, in whatever language."""
+
+_GOES_ON_IN = {
+    "fr": re.compile(r"\b(?:MM?|Ste?)\.$"),
+    "de": re.compile(r"\b(?:Fa|[Hh]l)\.$"),
+    "nl": re.compile(r"\b[Mm]w\.$"),
+}
+"""The same in one language alone, where others end sentences with such a word, or letter."""
 
 _SHORT_WORD = re.compile(r"(?:^|[^\w.])(?![a-z])[^\W\d_]{1,3}\.$|\w\.-?\w+\.$")
 """Behind it a small letter goes on: `Mme. de`, `J.-C. est`."""
@@ -138,7 +146,7 @@ def _goes_on(sentence: str, rest: str, language: str) -> bool:
     is_initial = _LETTER.search(sentence) and _NEXT_LETTER.match(rest)
     next_letter = rest.lstrip()[0]
     has_number = next_letter.isdigit() and _BEFORE_NUMBER.search(sentence) and not _PLAN_B.search(sentence)
-    if not is_spaced or is_ordinal or is_initial or has_number or _GOES_ON.search(sentence):
+    if not is_spaced or is_ordinal or is_initial or has_number or _is_short_form(sentence, language):
         return True
     if _ONLY_A_MARKER.fullmatch(sentence):
         return True
@@ -147,6 +155,12 @@ def _goes_on(sentence: str, rest: str, language: str) -> bool:
     if not next_letter.islower() or not sentence.endswith("."):
         return False
     return _SHORT_WORD.search(sentence) is not None or _has_capitals(sentence)
+
+
+def _is_short_form(sentence: str, language: str) -> bool:
+    """Whether it ends with one that has something behind it."""
+    own = _GOES_ON_IN.get(language)
+    return bool(_GOES_ON.search(sentence) or (own and own.search(sentence)))
 
 
 def _has_capitals(sentence: str) -> bool:

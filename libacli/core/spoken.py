@@ -48,7 +48,10 @@ _FORMS = frozenset(
 
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _NUMBERED = re.compile("[\u2460-\u2473\u24ea-\u24ff\u2776-\u2793]")
-_KEPT = frozenset(_RAISED + "⁺⁻ªº…¨¯´¸¼½¾")
+_KEPT = frozenset(_RAISED + "⁺⁻ªº…¨¯´¸¼½¾µ")
+_MICRO = re.compile(r"(?<![^\W\d_])μ(?=[A-Za-z]{1,3}\b)")
+"""The Greek letter where the sign is meant, of 10^-6: voices that know no Greek know the sign."""
+
 _HANGUL_LETTERS = range(0x3130, 0x3190)
 """They stand alone, as in ㅋㅋㅋ; composed they would be other ones."""
 
@@ -105,7 +108,7 @@ def _with_plain_numbers(text: str) -> str:
     text = _ALONE.sub(lambda found: found[0].translate(_LOWERED), text)
     text = _FRACTION.sub(_fraction, text)
     text = _ROMAN.sub(_arabic, text)
-    return _MINUS.sub("-", text)
+    return _MINUS.sub("-", _MICRO.sub("µ", text))
 
 
 def _power(found: re.Match[str]) -> str:

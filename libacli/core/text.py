@@ -13,6 +13,9 @@ _UNSEEN = re.compile(
 _OF_TERMINALS = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 """Colours, titles and links, as programs write them for a terminal (ECMA-48, section 5.4; OSC of xterm)."""
 
+_LINE_END = re.compile("\r\n|[\r\x0b\x0c\x85]")
+"""As systems and page ends have it: between two lines is a blank at least."""
+
 _CLOSERS = "\"'”’»›)]}）】」』〉》*_` "
 _END_MARKS = (*".!?…:;,—–", *"。！？，、；：", *"।॥۔؟،։።။។")
 _WIDE_LETTER = re.compile("[\u3041-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
@@ -27,7 +30,7 @@ def clean(text: str) -> str:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError("the text holds half a character (a lone surrogate)") from error
-    seen = _UNSEEN.sub("", _OF_TERMINALS.sub("", text).replace("\r\n", "\n").replace("\r", "\n"))
+    seen = _UNSEEN.sub("", _LINE_END.sub("\n", _OF_TERMINALS.sub("", text)))
     return unicodedata.normalize("NFC", seen).strip()
 
 

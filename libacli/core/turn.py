@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from libacli.core.return_feed import STALLED_S, SWALLOWED_S, ReturnFeed
 from libacli.core.turn_history import FINISH_MARGIN_S, TurnHistory
@@ -277,11 +277,21 @@ class Turn:
         return True
 
 
-def played_s(payload: str) -> float | None:
-    """Seconds that an avatar's report says it played; None when that cannot be read."""
+def position_told(payload: str) -> str | None:
+    """What an avatar's report says of how far it played, in words; None when it is no report.
+
+    Nothing depends on it: that the end is reported counts, and services pad the position, write it as text,
+    or leave it out.
+    """
     try:
-        position = json.loads(payload)["playback_position"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        told = json.loads(payload)
+    except (ValueError, RecursionError):
         return None
-    is_number = isinstance(position, int | float) and not isinstance(position, bool)
-    return float(position) if is_number and 0 <= position < math.inf else None
+    if not isinstance(told, dict) or not told.keys() & {"playback_position", "interrupted"}:
+        return None
+    position: Any = told.get("playback_position")
+    try:
+        seconds = math.nan if isinstance(position, bool) else float(position)
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
+    return f"at {seconds:.2f} s" if 0 <= seconds < math.inf else "at a place that it does not tell"

@@ -84,6 +84,14 @@ WORD = st.sampled_from(["one", "two", "three", "Ann", "5"])
         ("[a](https://b.c/d_(e)) [b](<u v> 't') [![c](d.svg)](e)", "a b c"),
         ("1. a\n   - b\n     1. c\n\n   more", "1. a.\n\nb.\n\n1. c.\n\nmore."),
         ("Fact[^a] is.\n\n[^a]: long\n\n    second part", "Fact is."),
+        ("one\n\n<!-- a\n\nb\n\nc -->\n\ntwo", "one\n\ntwo"),
+        ("<!-- a --> one\n\n<!-- never closed", "one\n\n<!-- never closed"),
+        ("Use `<!-- a -->` here\n```\n<!-- b -->\n```", "Use <!-- a --> here\n\n<!-- b -->."),
+        ("<script>\nf(1)\n\ng(2)\n</script>\n<style>\np {a: b}\n</style>\none", "one"),
+        ("one\n\n$$\nE = mc^2\n$$\n\ntwo $$x_1$$", "one\n\nE = mc^2.\n\ntwo x_1"),
+        ("one\n\n$$\na_1 = b\nc = d\n$$\n\ntwo", "one\n\ntwo"),
+        ("\\[ \\int_0^1 x_1 dx \\]\n\none", "\\int_0^1 x_1 dx.\n\none"),
+        ("$$ is money\n\nand $$$ more", "$$ is money\n\nand $$$ more"),
         ('<prosody rate="slow">x</prosody> <p>y</p>', '<prosody rate="slow">x</prosody> y'),
     ],
 )
@@ -96,7 +104,7 @@ def test_markdown_is_read_as_prose(markdown: str, heard: str) -> None:
     [
         *("# Title", "**bold**", "__bold__ text", "an *emphasis* here", "`code`", "```\ncode", "~~gone~~"),
         *("[a](https://b.c)", "![a](b.png)", "- one\n- two", "* one\n\n* two", "> quoted", "a[^1]"),
-        *("| a | b |\n|---|---|\n| 1 | 2 |", "a | b\n-- | --\n1 | 2"),
+        *("| a | b |\n|---|---|\n| 1 | 2 |", "a | b\n-- | --\n1 | 2", "one <!-- unseen --> two"),
     ],
 )
 def test_clear_signs_are_recognised(text: str) -> None:
@@ -148,7 +156,19 @@ def test_no_word_is_lost(marked: list[tuple[str, str]]) -> None:
 @pytest.mark.timeout(60)  # one that goes over it again and again takes minutes
 @pytest.mark.parametrize(
     "text",
-    ["**a" * 4000, "*a " * 5000, "[a](" * 4000, "__a " * 4000, "|---" * 4000, "*_" * 4000, "> " * 5000],
+    [
+        "<!--" * 4000,
+        "<!-- -" * 3000,
+        "`" * 16_000,
+        "$$\n" * 5000,
+        "**a" * 4000,
+        "*a " * 5000,
+        "[a](" * 4000,
+        "__a " * 4000,
+        "|---" * 4000,
+        "*_" * 4000,
+        "> " * 5000,
+    ],
 )
 def test_a_text_made_to_take_long_takes_no_longer(text: str) -> None:
     assert isinstance(as_prose(text, "auto"), str)

@@ -25,6 +25,12 @@ MARKS = st.sampled_from(["[pause 500ms]", "[pause: 1.5s]", '<break time="20ms"/>
         ("One <break/> two", ("One", Pause(0.75), "two")),
         ('One <break strength="none"/> two', ("One", "two")),
         ("Stop [pause 10s] [pause 0ms] now", ("Stop", Pause(10.0), "now")),
+        ("Ready? [pause 1,5s] Go.", ("Ready?", Pause(1.5), "Go.")),
+        ("Ready? [ pause = 2 s ] Go.", ("Ready?", Pause(2.0), "Go.")),
+        ("Ready? [pause 500 milliseconds] Go.", ("Ready?", Pause(0.5), "Go.")),
+        ("Ready? [pause 0.1 min] Go.", ("Ready?", Pause(6.0), "Go.")),
+        ("One <break time=500ms/> two", ("One", Pause(0.5), "two")),
+        ("One <break time=“500ms”/> two", ("One", Pause(0.5), "two")),
     ],
 )
 def test_pauses_stand_between_the_words(text: str, script: Script) -> None:
@@ -44,6 +50,7 @@ def test_pauses_stand_between_the_words(text: str, script: Script) -> None:
         "Press [pause] to stop, or [pause 3 times].",
         "<user:password>",
         "[12] [x]",
+        "Tell the <break room, or < break even",
     ],
 )
 def test_ordinary_text_with_brackets_is_text(text: str) -> None:
@@ -71,6 +78,8 @@ def test_ordinary_text_with_brackets_is_text(text: str) -> None:
         ("Hello.</prosody>", "<prosody>"),
         ('Hello. <break time="soon"/> Bye.', "<break>"),
         ('Hello. <break strength="odd"/> Bye.', "<break>"),
+        ('Hello. < break time="1s" /> Bye.', "<break>"),
+        ('Hello. <break time="1s" Bye.', "<break>"),
     ],
 )
 def test_other_ssml_is_refused_by_its_name(text: str, name: str) -> None:

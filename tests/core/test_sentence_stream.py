@@ -139,6 +139,16 @@ def test_markdown_is_read_as_prose_while_it_arrives(step: int, markdown: Markdow
     assert said(DOCUMENT, step=step, markdown=markdown) == PROSE
 
 
+@pytest.mark.parametrize("step", [1, 7, 1000])
+def test_a_comment_or_a_formula_is_not_read_wherever_the_stream_is_cut(step: int) -> None:
+    markdown = (
+        "# One\n\n<!-- a. B\n\nc. D -->\n\nTwo <!-- e.\n\nF --> three.\n\n$$\na = b\n\nc = d\n$$\n\nFour."
+    )
+    stream = SentenceStream(max_chars=400, markdown="auto")
+    heard = [one for at in range(0, len(markdown), step) for one in stream.push(markdown[at : at + step])]
+    assert " ".join(" ".join([*heard, *stream.flush()]).split()) == "One. Two three. Four."
+
+
 def test_with_off_it_is_read_as_it_stands() -> None:
     assert said(DOCUMENT, step=1)[:2] == ["## Plan", "**Buy.**"]
 

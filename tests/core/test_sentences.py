@@ -106,6 +106,10 @@ ABBREVIATED = [
     ),
     *(
         "M. Dupont et Mme. Martin et Mlle. Petit habitent au 5, av. Foch à Paris.",
+        "J'ai vu M. Dupont et MM. Petit dans la ville de St. Denis, et ils ne sont pas venus.",
+        "Die Fa. Bosch und der hl. Nikolaus sind nicht da.",
+        "De heer dr. Jansen en mw. De Vries, o.a. Piet, zijn er niet.",
+        "It is approx. Five or so, ad es. Milano, t.ex. Malmö, bl.a. Lund, т. е. Иван.",
         "J.-C. est né au Ier s. av. J.-C. en Palestine, etc. dans la salle.",
         "El Sr. García y la Sra. López viven en la Av. Juárez núm. 5.",
         "D. José y Dña. María llegaron a las 5 p. m. de la tarde.",

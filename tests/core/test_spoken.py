@@ -39,6 +39,7 @@ PLAIN = st.text(alphabet="abc ABC 123 éñ .,;:!?\n", max_size=60).map(clean)
         ("m² x² E=mc² km² 5³ (a+b)²", "m² x² E=mc² km² 5³ (a+b)²"),
         ("10⁶ and 10⁻³ and xⁿ", "10^6 and 10^-3 and xn"),
         ("H₂O ¹ see a[1]", "H2O 1 see a[1]"),
+        ("10 µg or \N{GREEK SMALL LETTER MU}m, ㎍; μήλο", "10 µg or µm, µg; μήλο"),
         ("½ cup, 2½ cups, ⅔", "1/2 cup, 2 1/2 cups, 2/3"),
         ("Chapter Ⅳ, ⅩⅣ, ⅷ", "Chapter 4, 14, 8"),
         ("Ａｂｃ １２３，ｈｉ！", "Abc 123,hi!"),

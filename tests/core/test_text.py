@@ -44,6 +44,7 @@ def test_fault_59_text_is_either_encodable_or_refused(text: str) -> None:
         ("\ufeffhi\u200b there\u202e", "hi there"),
         ("e\u0301", "é"),
         ("one\r\ntwo", "one\ntwo"),
+        ("one\ftwo\vthree\x85four", "one\ntwo\nthree\nfour"),
         ("  padded \n", "padded"),
         ("می\u200cخواهم", "می\u200cخواهم"),
         ("e\u200b\u0301", "é"),

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from libacli.core.audio import AUDIBLE_PEAK
 from libacli.core.return_feed import LOUD_PEAK, STALLED_S
-from libacli.core.turn import LEAD_S, State, Turn, Verdict, played_s
+from libacli.core.turn import LEAD_S, State, Turn, Verdict, position_told
 from libacli.core.turn_history import FINISH_MARGIN_S, LEAST_MARGIN_S, TurnHistory
 
+UNTOLD = "at a place that it does not tell"
 AUDIBLE_S = 5.0
 WAY_S = 0.1
 FRAME_S = 0.02
@@ -486,17 +487,17 @@ def test_whatever_happens_a_turn_ends_once_and_in_time(steps: list[Step], histor
 
 
 @pytest.mark.parametrize(
-    ("payload", "position_s"),
+    ("payload", "told"),
     [
-        ('{"playback_position": 1.5, "interrupted": false}', 1.5),
-        ('{"playback_position": 0}', 0.0),
-        ('{"playback_position": -0.1}', None),
-        ('{"playback_position": "1.5"}', None),
-        ('{"playback_position": true}', None),
-        ('{"playback_position": NaN}', None),
-        ('{"playback_position": Infinity}', None),
-        ('{"playback_position": 1e999}', None),
-        ('{"playback_position": null}', None),
+        ('{"playback_position": 1.5, "interrupted": false}', "at 1.50 s"),
+        ('{"playback_position": 0}', "at 0.00 s"),
+        ('{"playback_position": -0.1}', UNTOLD),
+        ('{"playback_position": "1.5"}', "at 1.50 s"),
+        ('{"playback_position": true}', UNTOLD),
+        ('{"playback_position": NaN}', UNTOLD),
+        ('{"playback_position": Infinity}', UNTOLD),
+        ('{"playback_position": 1e999}', UNTOLD),
+        ('{"playback_position": null}', UNTOLD),
         ("{}", None),
         ("[]", None),
         ("3", None),
@@ -505,10 +506,10 @@ def test_whatever_happens_a_turn_ends_once_and_in_time(steps: list[Step], histor
         ("[" * 100_000, None),
     ],
 )
-def test_a_position_is_read_or_there_is_none(payload: str, position_s: float | None) -> None:
-    assert played_s(payload) == position_s
+def test_a_report_is_one_with_or_without_a_position(payload: str, told: str | None) -> None:
+    assert position_told(payload) == told
 
 
 @given(st.text())
 def test_any_payload_can_be_read(payload: str) -> None:
-    played_s(payload)
+    position_told(payload)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -13,13 +13,15 @@ from pathlib import Path
 from libacli.cli.output import output
 from libacli.cli.screens.voices import Listed, Trial, show_trials, show_voices
 from libacli.config import Settings
-from libacli.core.audio import duration_s
+from libacli.core.audio import duration_s, silence
+from libacli.core.script import Pause, Script
 from libacli.core.text import clean, is_speakable
 from libacli.core.voice_history import VoiceHistory, histories
 from libacli.edges.metrics.reader import MetricsReader
 from libacli.edges.metrics.schema import metrics_path
 from libacli.edges.viewer.media_file import WavFile
 from libacli.edges.voices.choose import make_one_voice, provider_words, speakers_of
+from libacli.edges.voices.pronunciations import pronunciations
 from libacli.errors import ConfigError, LibaError, UsageError, VoiceError
 from libacli.speech.ports import Style, Take, Voice
 
@@ -47,21 +49,22 @@ class VoicesRun:
     def try_out(self, text: str, voices: Sequence[str], out: Path | None, *, force: bool) -> None:
         """Has each of `voices` say `text`, one after the other, and prints how that went.
 
-        Raises UsageError for what cannot be said or asked for, and the last VoiceError when none spoke.
+        Raises UsageError for what cannot be said or asked for, RefusedError for markup that nobody performs,
+        and VoiceError when none spoke, with what helps the last one.
         """
-        text = clean(text)
-        if not is_speakable(text):
+        script = pronunciations(self.settings).script_of(clean(text))
+        if not is_speakable(" ".join(item for item in script if isinstance(item, str))):
             raise UsageError("there is nothing to say", hint='liba voices try "Hello there."')
         wanted = [self._wanted(voice) for voice in voices] or [(word, "") for word in self._words]
         # Before there is a loop: what is loaded for them takes time, and some of it the main thread.
-        heard = asyncio.run(_listen(text, [(self._made(word), word, speaker) for word, speaker in wanted]))
-        trials = [_kept(trial, pcm, out, is_alone=len(heard) == 1, force=force) for trial, pcm in heard]
+        heard = asyncio.run(_listen(script, [(self._made(word), word, speaker) for word, speaker in wanted]))
+        trials = [_kept(one.trial, one.pcm, out, is_alone=len(heard) == 1, force=force) for one in heard]
         if self.as_json:
             output.json({"trials": [asdict(trial) for trial in trials]})
         else:
             show_trials(trials)
         if all(trial.error for trial in trials):
-            raise VoiceError("no voice said it", hint="liba doctor --paid tells why")
+            raise VoiceError("no voice said it", hint=heard[-1].hint or "liba doctor --paid tells why")
 
     @property
     def _words(self) -> tuple[str, ...]:
@@ -97,39 +100,58 @@ class VoicesRun:
             return error
 
 
-async def _listen(
-    text: str, wanted: Sequence[tuple[Voice | ConfigError, str, str]]
-) -> list[tuple[Trial, bytes]]:
-    """What came of each, and its sound."""
+@dataclass(frozen=True)
+class _Heard:
+    """What came of one voice."""
+
+    trial: Trial
+    pcm: bytes = b""
+    hint: str = ""
+    """What helps, where it failed."""
+
+
+async def _listen(script: Script, wanted: Sequence[tuple[Voice | ConfigError, str, str]]) -> list[_Heard]:
+    """What came of each."""
     heard = []
     for number, (voice, word, speaker) in enumerate(wanted, 1):
         output.status(f"{number} of {len(wanted)}: {word} {speaker}".rstrip())
         if isinstance(voice, ConfigError):
-            heard.append((Trial(word, "", speaker, error=str(voice)), b""))
+            heard.append(_Heard(Trial(word, "", speaker, error=str(voice)), hint=voice.hint))
             continue
         try:
-            heard.append(await _trial(voice, text, speaker))
+            heard.append(await _trial(voice, script, speaker))
         finally:
             await voice.aclose()
     return heard
 
 
-async def _trial(voice: Voice, text: str, speaker: str) -> tuple[Trial, bytes]:
+async def _trial(voice: Voice, script: Script, speaker: str) -> _Heard:
     take = Take(voice.provider, voice.model, speaker or voice.name)
     began_at, first_ms, pcm = time.monotonic(), None, bytearray()
-    error = ""
+    error, hint = "", ""
     try:
-        if objection := voice.objection(text):
-            raise VoiceError(objection)
-        async with aclosing(voice.synthesize(text, Style(voice=speaker or None), take)) as pieces:
-            async for piece in pieces:
-                if first_ms is None:
-                    first_ms = (time.monotonic() - began_at) * 1000
-                pcm += piece
+        for item in script:
+            if isinstance(item, Pause):
+                pcm += silence(round(item.seconds * 1000))
+            elif is_speakable(item):
+                async with aclosing(_said(voice, item, speaker, take)) as pieces:
+                    async for piece in pieces:
+                        if first_ms is None:
+                            first_ms = (time.monotonic() - began_at) * 1000
+                        pcm += piece
     except LibaError as failed:
-        error = str(failed)
+        error, hint = str(failed), failed.hint
     trial = Trial(take.provider, take.model, take.voice, first_ms, duration_s(len(pcm)), error=error)
-    return trial, bytes(pcm)
+    return _Heard(trial, bytes(pcm), hint)
+
+
+async def _said(voice: Voice, words: str, speaker: str, take: Take) -> AsyncGenerator[bytes]:
+    """The sound of `words`. Raises VoiceError."""
+    if objection := voice.objection(words):
+        raise VoiceError(objection, hint="`liba voices` tells who speaks what")
+    async with aclosing(voice.synthesize(words, Style(voice=speaker or None), take)) as pieces:
+        async for piece in pieces:
+            yield piece
 
 
 def _kept(trial: Trial, pcm: bytes, out: Path | None, *, is_alone: bool, force: bool) -> Trial:

@@ -21,7 +21,7 @@ from libacli.complaint_log import ComplaintLog
 from libacli.core.audio import SAMPLE_RATE, duration_s, frames_of, is_audible, peak
 from libacli.core.bounds import Bounds
 from libacli.core.complaints import Complaints
-from libacli.core.turn import Turn, Verdict, played_s
+from libacli.core.turn import Turn, Verdict, position_told
 from libacli.core.turn_history import TurnHistory
 from libacli.edges.sinks.avatar_presence import AvatarPresence
 from libacli.edges.sinks.avatar_tracks import AvatarTracks, SoundOf, sound_of
@@ -291,8 +291,8 @@ class AvatarSink(AvatarPresence):
             delivery.stirred.set()
 
     async def _on_finished(self, call: rtc.RpcInvocationData) -> str:
-        position_s = played_s(call.payload)
-        if call.caller_identity != self._identity or position_s is None:
+        position = position_told(call.payload)
+        if call.caller_identity != self._identity or position is None:
             self._log.tell(
                 call.caller_identity, "report of the end", "passed over: not its own, or malformed"
             )
@@ -302,7 +302,7 @@ class AvatarSink(AvatarPresence):
         elif self._delivery.turn.reported(self._now()):
             self._delivery.stirred.set()
             return "ok"
-        told = f"passed over: no utterance waits for one, at {position_s:.2f} s"
+        told = f"passed over: no utterance waits for one, {position}"
         self._log.tell(self._identity, "report of the end", told, level=logging.INFO)
         return "ok"
 

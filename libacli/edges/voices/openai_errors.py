@@ -5,6 +5,7 @@ Format of the errors: https://platform.openai.com/docs/guides/error-codes; other
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -29,6 +30,14 @@ _NEXT_TRY_S = 2.0
 
 _SHORTEST_SECRET = 8
 
+NO_QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+_NO_QUOTA_WORDS = re.compile(
+    r"\bexceed\w* (?:your|the) (?:\w+ )?quota\b|\bbilling (?:hard )?limit\b"
+    r"|\b(?:insufficient|no|not enough|out of)\b[^.]*\b(?:credits?|balance|funds)\b",
+    re.IGNORECASE,
+)
+"""ElevenLabs and its like say it with 401, others with 400, 403 or a 429 without a time."""
+
 
 def pause_before_retry(error: openai.APIError | httpx2.TransportError) -> float | None:
     """Seconds until a second try, or None where it would not help, or not soon."""
@@ -48,7 +57,14 @@ def _busy_s(error: openai.APIStatusError) -> float | None:
 
 
 def _is_quota(error: openai.APIStatusError) -> bool:
-    return "insufficient_quota" in (error.code, error.type)
+    """Whether nothing is left to pay with, which no waiting mends: by OpenAI's word for it, or by others'."""
+    if {error.code, error.type} & NO_QUOTA or error.status_code == 402:
+        return True
+    reason = reason_in(error.body)
+    may_be = error.status_code in (400, 401, 403) or (
+        error.status_code == 429 and retry_after_s(error.response.headers, reason) is None
+    )
+    return may_be and bool(_NO_QUOTA_WORDS.search(reason))
 
 
 @contextmanager
@@ -95,6 +111,9 @@ def _refusal(error: openai.APIStatusError, text: str, secrets: Sequence[str]) ->
         return VoiceBusyError(f"the speech service {what}{words}", retry_after_s=after_s, hint=hint)
     if status >= 500:
         return VoiceError(f"the speech service failed{words}", hint="try again in a while")
+    if _is_quota(error):
+        complaint, hint = _NO_CREDIT
+        return VoiceRefusedError(f"the speech service {complaint}{words}", status=status, hint=hint)
     complaint, hint = _REFUSALS.get(status, ("did not accept the request", _CHECK_SETTINGS))
     hint = azure_hint(status, error.request) or hint.format(address=told_address(error.request.url))
     return VoiceRefusedError(f"the speech service {complaint}{words}", status=status, hint=hint)
@@ -115,9 +134,7 @@ _REFUSALS = {
         ("sends elsewhere, where key and text are not taken", "set OPENAI_BASE_URL to what answers there"),
     ),
     401: ("refused the API key", "check OPENAI_API_KEY, and that it belongs to OPENAI_BASE_URL"),
-    402: _NO_CREDIT,
     403: ("does not allow this", "check what the key in OPENAI_API_KEY may do, and from which country"),
     404: ("knows no such model or address", _NOTHING_THERE),
     405: ("has no speech at this address", _NOTHING_THERE),
-    429: _NO_CREDIT,
 }

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from libacli.edges.retry_after import retry_after_s
-from libacli.edges.voices.openai_errors import safe_words
+from libacli.edges.voices.openai_errors import NO_QUOTA, safe_words
 from libacli.errors import VoiceBusyError, VoiceError, VoiceRefusedError
 from libacli.network_environment import proxy_hint
 
@@ -56,6 +56,7 @@ _STATUS_OF = {
     "invalid_model": 404,
     "insufficient_quota": 429,
     "billing_hard_limit_reached": 429,
+    "billing_not_active": 429,
 }
 _REFUSALS = {
     401: ("refused the API key", "check OPENAI_API_KEY, and that it belongs to OPENAI_BASE_URL"),
@@ -66,7 +67,6 @@ _REFUSALS = {
         "add credit at https://platform.openai.com/settings/organization/billing",
     ),
 }
-_NO_QUOTA = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _RATE_LIMITS = frozenset({"rate_limit_exceeded", "rate_limit_error", "requests", "tokens"})
 _EXPIRED = "session_expired"
 _CHECK_SETTINGS = "check the settings voice.model, voice.name, voice.speed and voice.instructions"
@@ -76,7 +76,7 @@ def meaning(complaint: Complaint, text: str = "", secrets: Sequence[str] = ()) -
     """The error to raise: HiccupError where a second try may help. `text` and `secrets` are not quoted."""
     words = {complaint.code, complaint.kind}
     status = complaint.status or next((_STATUS_OF[word] for word in words if word in _STATUS_OF), None)
-    if not words & _NO_QUOTA and (words & _RATE_LIMITS or status == 429):
+    if not words & NO_QUOTA and (words & _RATE_LIMITS or status == 429):
         return _rate_limit(complaint.message)
     if complaint.code == _EXPIRED:
         return HiccupError("the session of the voice came to its end")

@@ -21,6 +21,7 @@ _SLICE_BYTES = 4_096
 """Of compressed sound at a time: its first part is heard while the rest is decoded."""
 
 _COMPLAINT_BYTES = 4_096
+_OTHER_FORMAT = "ask for another format: voice.extra, as in response_format = 'wav' or 'mp3'"
 
 
 class SoundStream:
@@ -71,7 +72,7 @@ class SoundStream:
             if decoder and (sound := await _decoded(decoder, b"")):
                 yield sound
         except BrokenSoundError as error:
-            raise VoiceError(f"the speech service sent {error}") from error
+            raise VoiceError(f"the speech service sent {error}", hint=_OTHER_FORMAT) from error
         finally:
             if decoder:
                 decoder.close()

@@ -11,7 +11,7 @@ from libacli.config import Settings
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.schema import metrics_path
 from libacli.edges.voices import pico
-from libacli.errors import UsageError, VoiceError
+from libacli.errors import RefusedError, UsageError, VoiceError
 from tests.edges.metrics.test_store import put
 
 NOWHERE = "http://127.0.0.1:9/v1"
@@ -91,8 +91,19 @@ def test_a_provider_that_does_not_speak_here_is_told_with_those_that_do() -> Non
 
 
 def test_where_no_voice_spoke_the_command_fails() -> None:
-    with pytest.raises(VoiceError, match="no voice said it"):
+    with pytest.raises(VoiceError, match="no voice said it") as caught:
         run_of("speech", as_json=False).try_out("Hello.", [], None, force=False)
+    assert caught.value.hint == "check the network and OPENAI_BASE_URL"
+
+
+def test_pauses_are_silence_and_other_markup_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    run_of("embedded").try_out("Go.", [], None, force=False)
+    (alone,) = told(capsys)["trials"]
+    run_of("embedded").try_out("[pause 2s] Go. \N{CLAPPING HANDS SIGN}", [], None, force=False)
+    (behind,) = told(capsys)["trials"]
+    assert behind["duration_s"] == pytest.approx(float(str(alone["duration_s"])) + 2, abs=0.2)
+    with pytest.raises(RefusedError, match="<speak>"):
+        run_of("embedded").try_out("<speak>Go.</speak>", [], None, force=False)
 
 
 def test_there_must_be_something_to_say() -> None:

@@ -27,6 +27,7 @@ def told(**members: Any) -> str:
         "<html>Bad Request</html>",
         told(error="The palette of the surface is wrong"),
         told(message="The face is still training, try again later"),
+        told(error="The replica is not in a completed state"),
     ],
 )
 def test_f10_a_400_that_names_none_of_our_settings_may_pass(body: str) -> None:
@@ -44,6 +45,7 @@ def test_f10_a_400_that_names_none_of_our_settings_may_pass(body: str) -> None:
         told(error="Persona does not exist"),
         told(error="Invalid API key"),
         told(detail=[{"loc": ["body", "pal_id"], "msg": "not found"}]),
+        told(errors={"face_id": ["Not a valid face"]}),
     ],
 )
 def test_f10_what_names_face_pal_or_key_is_for_good(status: int, body: str) -> None:
@@ -58,7 +60,15 @@ def test_f10_a_refused_key_is_for_good_and_a_path_nobody_knows_is_not(
 
 
 @pytest.mark.parametrize(
-    ("status", "body"), [(402, told(message=NO_CREDIT)), (402, ""), (400, told(message=NO_CREDIT))]
+    ("status", "body"),
+    [
+        (402, told(message=NO_CREDIT)),
+        (402, ""),
+        (400, told(message=NO_CREDIT)),
+        (400, told(error="You have used all your conversation minutes")),
+        (403, told(error="Monthly minutes quota exceeded")),
+        (429, told(message="You have no credits remaining")),
+    ],
 )
 def test_f10_an_account_without_credit_is_asked_again_after_ten_to_fifteen_minutes(
     status: int, body: str
@@ -89,6 +99,12 @@ def test_f10_the_services_own_words_are_shown(member: str) -> None:
         ("[" * 100_000, "[" * 199 + "…"),
         (told(error="two\nlines\x1b[31m"), "two lines[31m"),
         (told(error=5), ""),
+        (
+            told(message={"properties": {"left_timeout": ["Unknown field."]}}),
+            "properties: left_timeout: Unknown field.",
+        ),
+        (told(errors=[{"code": "E1", "detail": "no such face"}]), "no such face"),
+        (told(errors={"face_id": ["Not a face"], "name": "Too long"}), "face_id: Not a face; name: Too long"),
     ],
 )
 def test_f10_words_are_found_where_services_put_them_and_fit_in_a_line(body: str, said: str) -> None:
@@ -131,3 +147,20 @@ def test_f10_that_may_be_a_date() -> None:
 def test_a_full_account_passes_and_its_reason_is_the_word_for_it() -> None:
     error = refusal(400, told(message="User has reached maximum concurrent conversations"))
     assert (error.reason, error.is_permanent) == ("400 too many conversations", False)
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 429])
+def test_an_account_is_full_by_whatever_status_it_says_so(status: int) -> None:
+    error = refusal(status, told(message="Maximum concurrency reached"))
+    assert (error.reason, error.is_permanent) == (f"{status} too many conversations", False)
+    assert "reap" in error.hint
+
+
+def test_a_key_whose_plan_is_too_small_is_not_blamed() -> None:
+    assert "plan" in refusal(403, told(message="Your plan does not include LiveKit. Upgrade.")).hint
+    assert "TAVUS_API_KEY" in refusal(403, told(message="Forbidden")).hint
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 422, 429, 500, 503])
+def test_every_refusal_tells_what_to_do(status: int) -> None:
+    assert refusal(status, "").hint

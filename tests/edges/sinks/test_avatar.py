@@ -442,7 +442,7 @@ async def test_a_report_of_somebody_else_or_one_that_cannot_be_read_ends_nothing
     async def tell() -> None:
         await asyncio.sleep(1.0)
         assert await scene.room.call("somebody", FINISHED_METHOD, report) == "reject"
-        for odd in ("", "[]", "{}", '{"playback_position": "1"}', '{"playback_position": -1}', "[" * 9000):
+        for odd in ("", "[]", "{}", '{"position": 1}', '"playback_position"', "[" * 9000):
             assert await scene.room.call(avatar, FINISHED_METHOD, odd) == "reject"
         await asyncio.sleep(0.5)
         assert await scene.room.call(avatar, FINISHED_METHOD, report) == "ok"
@@ -452,6 +452,28 @@ async def test_a_report_of_somebody_else_or_one_that_cannot_be_read_ends_nothing
         playback = await scene.sink.finish()
     assert playback.source == "reported"
     assert now() == pytest.approx(1.5, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        *('{"playback_position": "1.0"}', '{"playback_position": null}', '{"playback_position": -1}'),
+        *('{"playback_position": 1e999}', '{"interrupted": false}', '{"playback_position": "no number"}'),
+    ],
+)
+async def test_f6_the_end_is_reported_however_the_position_is_written(scene: Scene, report: str) -> None:
+    scene.avatar.report = "never"
+    await scene.sink.start(lambda: None)
+    await scene.write(*[LOUD_FRAME] * 50)
+
+    async def tell() -> None:
+        await asyncio.sleep(1.0)
+        assert await scene.room.call(scene.avatar.identity, FINISHED_METHOD, report) == "ok"
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(tell())
+        playback = await scene.sink.finish()
+    assert playback.source == "reported"
 
 
 async def test_clearing_calls_the_avatar_once_and_closes_its_stream(scene: Scene) -> None:

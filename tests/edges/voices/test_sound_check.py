@@ -44,3 +44,11 @@ def test_silence_is_a_refusal_also_when_it_comes_in_odd_pieces() -> None:
 def test_sound_in_odd_pieces_is_heard() -> None:
     pcm = tone(1_000)
     checked(*(pcm[at : at + 1] for at in range(len(pcm)))).check()
+
+
+def test_silence_in_front_tells_nothing_of_the_pace() -> None:
+    for lead_s, sound_s, oddity in ((10, 6, ""), (0, 60, "slow"), (10, 60, "slow")):
+        check = SoundCheck(TEXT * 5, 1.0)
+        check.add(bytes(48_000 * lead_s))
+        check.add(tone(1_000 * sound_s))
+        assert check.oddity() == oddity

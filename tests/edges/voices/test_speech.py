@@ -163,6 +163,42 @@ async def test_fault_44_a_quota_that_is_used_up_is_asked_for_once_and_told_apart
     assert server.calls == 1
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(status=400, code="billing_hard_limit_reached", message="Billing hard limit has been reached"),
+        Script(status=401, message="This request exceeds your quota of 10000. You have 3 credits remaining."),
+        Script(status=402, message="Payment required"),
+        Script(status=403, message="Insufficient credits"),
+        Script(status=429, message="You have no credits left"),
+    ],
+    ids=lambda script: str(script.status),
+)
+async def test_fault_44_a_quota_that_is_used_up_is_known_by_whatever_it_is_called(
+    server: SpeechServer, voice: SpeechApiVoice, script: Script
+) -> None:
+    server.play(script)
+    with pytest.raises(VoiceRefusedError, match="no quota left") as caught:
+        await pcm_of(voice, TEXT)
+    assert "add credit" in caught.value.hint
+    assert server.calls == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Requests have exceeded call rate limit of your current S0 pricing tier. Please go to quotaincrease",
+        "Rate limit reached for gpt-4o-mini-tts on requests per min (RPM): Limit 3, Used 3.",
+    ],
+)
+async def test_a_rate_limit_that_speaks_of_plans_is_none_the_less_one(
+    server: SpeechServer, voice: SpeechApiVoice, message: str
+) -> None:
+    server.play(*[Script(status=429, message=message)] * 2)
+    with pytest.raises(VoiceBusyError):
+        await pcm_of(voice, TEXT)
+
+
 async def test_neither_the_key_nor_the_text_is_repeated_in_an_error(
     server: SpeechServer, voice: SpeechApiVoice
 ) -> None:
