@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, NoReturn, cast
 
 import typer
@@ -221,6 +222,7 @@ def _leave(code: int) -> NoReturn:
     if "livekit.rtc" in sys.modules:
         atexit._run_exitfuncs()
         sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stderr.flush()
         os._exit(code)
     sys.exit(code)

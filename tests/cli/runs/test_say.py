@@ -466,6 +466,24 @@ def test_a_disk_that_is_full_ends_no_line_and_is_told_in_the_end(shell: Shell, s
     assert (ended.returncode, ended.stderr.decode()) == (1, told)
 
 
+def test_status_that_nobody_reads_costs_no_line(shell: Shell, server: TwirpServer) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    latin = "Schöne Grüße.".encode("latin-1")  # the guess is told on stderr
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "libacli", "say", "-"],
+            input=latin,
+            stderr=writing,
+            stdout=subprocess.PIPE,
+            env=os.environ | shell.env,
+            timeout=60,
+        )
+    finally:
+        os.close(writing)
+    assert ([request["text"] for request in said(server)], ended.returncode) == (["Schöne Grüße."], 0)
+
+
 def test_hard_wrap_is_no_end_of_a_sentence_and_a_pause_goes_with_the_next(
     shell: Shell, server: TwirpServer
 ) -> None:
