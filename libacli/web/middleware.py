@@ -81,12 +81,12 @@ class HeadMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_empty(message: Message) -> None:
-            await send(message | {"body": b""} if message["type"] == "http.response.body" else message)
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
         if scope["type"] != "http" or scope["method"] != "HEAD" or _path(scope).startswith("/api/"):
             await self._app(scope, receive, send)
         else:
-            await self._app(scope | {"method": "GET"}, receive, send_empty)
+            await self._app({**scope, "method": "GET"}, receive, send_empty)
 
 
 class LoopbackHostMiddleware:
