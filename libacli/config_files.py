@@ -133,7 +133,7 @@ def from_dotenv(file: Path, content: bytes, *, may_refer: bool) -> dict[str, Giv
     from dotenv import dotenv_values
 
     try:
-        values = dotenv_values(stream=StringIO(content.decode()), interpolate=may_refer)
+        values = dotenv_values(stream=StringIO(_text(content)), interpolate=may_refer)
     except UnicodeDecodeError as error:
         raise ConfigError(f"cannot read {file}: {error}", hint="it must be a text file in UTF-8") from error
     found = {name: value for name, value in values.items() if value}
@@ -166,7 +166,7 @@ def from_toml(file: Path, content: bytes) -> dict[str, Given]:
 
 def _tables(file: Path, content: bytes) -> dict[str, Any]:
     try:
-        tables = tomllib.loads(content.decode())
+        tables = tomllib.loads(_text(content))
         if not _fits(tables):
             raise ValueError("a number has more than 64 bits")
     except UnicodeDecodeError as error:
@@ -174,6 +174,11 @@ def _tables(file: Path, content: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file} is not valid TOML: {error}", hint="see config.example.toml") from error
     return tables
+
+
+def _text(content: bytes) -> str:
+    """Without the mark that editors on Windows put at its beginning. Raises UnicodeDecodeError."""
+    return content.decode("utf-8-sig")
 
 
 def _fits(value: Any) -> bool:

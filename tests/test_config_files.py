@@ -57,6 +57,15 @@ def test_a_file_that_others_may_only_read_is_read(sources: Sources, name: str, m
     assert sources.load().settings.say_room == "hall"
 
 
+@NAMES
+def test_the_mark_that_editors_on_windows_put_at_the_beginning_is_no_part_of_it(
+    sources: Sources, name: str
+) -> None:
+    file = file_of(sources, name)
+    file.write_text(file.read_text().replace("\n", "\r\n"), encoding="utf-8-sig", newline="")
+    assert sources.load().settings.say_room == "hall"
+
+
 @ROOT_ONLY
 @NAMES
 def test_a_file_of_another_user_is_refused_by_name_trusted_or_not(sources: Sources, name: str) -> None:

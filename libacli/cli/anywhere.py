@@ -5,6 +5,7 @@ What concerns liba itself takes effect where it stands; what concerns the comman
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -37,7 +38,9 @@ class AnywhereCommand(TyperCommand):
             if option not in known:
                 ctx.fail(f"No such option: {option}, which stands before the command")
         try:
-            return super().parse_args(ctx, [*_written(before), *args])
+            rest = super().parse_args(ctx, [*_written(before), *args])
+            _check_text(ctx, self.params)
+            return rest
         except UsageProblem as problem:
             takes_text = any(param.name == "text" for param in self.params)
             about = getattr(problem, "param", None)
@@ -58,6 +61,7 @@ class AnywhereGroup(TyperGroup):
         known = {spelled for param in self._own for spelled in param.opts}
         before = {option: value for option, value in ctx.meta.get(_BEFORE, {}).items() if option in known}
         rest = super().parse_args(ctx, [*_written(before), *args])
+        _check_text(ctx, self._own)
         for param in self._own:  # of one that does something alone, should it not be alone
             if not param.expose_value:
                 continue
@@ -123,6 +127,28 @@ def _of_commands(
 def _name_values(params: Iterable[Any]) -> None:
     for param in params:
         param.metavar = param.metavar or value_name(param)
+
+
+def _check_text(ctx: Any, params: Iterable[Any]) -> None:
+    """Reads as UTF-8 what is not in the locale's encoding. Raises UsageProblem for bytes that are neither.
+
+    Python hands these on as halves of characters (PEP 383), which nobody takes; paths are left as they are.
+    """
+    for param in params:
+        value = ctx.params.get(param.name)
+        try:
+            if isinstance(value, str):
+                ctx.params[param.name] = _text(value)
+            elif isinstance(value, list | tuple):
+                ctx.params[param.name] = [_text(one) if isinstance(one, str) else one for one in value]
+        except UnicodeError:
+            problem = "it is not UTF-8: write it anew, as text"
+            raise typer.BadParameter(problem, ctx=ctx, param=param) from None
+
+
+def _text(written: str) -> str:
+    is_text = not any("\ud800" <= character <= "\udfff" for character in written)
+    return written if is_text else os.fsencode(written).decode()
 
 
 def _set(name: str, value: bool) -> None:

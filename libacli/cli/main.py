@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Annotated, Any, NoReturn, cast
 
 import typer
@@ -172,24 +173,35 @@ def _run() -> int:
         write_no_more()
         return 0
     except Exception as error:
-        if isinstance(error, OSError) and (told := folder_error(error)):
-            told.__cause__ = error
-            output.error(told)
-            return told.exit_code
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        if isinstance(alone := _alone(error), BrokenPipeError):
             write_no_more()
-            full = LibaError(f"cannot write: {error.strerror}", hint="make room where the output goes")
-            full.__cause__ = error
-            output.error(full)
-            return full.exit_code
-        # A defect of ours: told in one line like the rest.
-        defect = LibaError(
-            f"unexpected {type(error).__name__}: {error}",
-            hint="liba --verbose shows where; please report it",
-        )
-        defect.__cause__ = error
-        output.error(defect)
-        return 1
+            return 0
+        told = _told(alone)
+        if told is not alone:
+            told.__cause__ = alone
+        output.error(told)
+        return told.exit_code
+
+
+def _alone(error: Exception) -> Exception:
+    """What a group of tasks has failed by, where it is one thing."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+def _told(error: Exception) -> LibaError:
+    """`error` as it is told, in one line: a defect of ours like the rest."""
+    if isinstance(error, LibaError):
+        return error
+    if isinstance(error, OSError) and (told := folder_error(error)):
+        return told
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        write_no_more()
+        return LibaError(f"cannot write: {error.strerror}", hint="make room where the output goes")
+    return LibaError(
+        f"unexpected {type(error).__name__}: {error}", hint="liba --verbose shows where; please report it"
+    )
 
 
 def _ended() -> int:
@@ -210,6 +222,7 @@ def _leave(code: int) -> NoReturn:
     if "livekit.rtc" in sys.modules:
         atexit._run_exitfuncs()
         sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stderr.flush()
         os._exit(code)
     sys.exit(code)

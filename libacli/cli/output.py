@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from libacli.errors import LibaError
@@ -53,7 +54,7 @@ class Output:
         elif not self.quiet:
             from libacli.masking import without_password
 
-            print(printable(without_password(text)), file=sys.stderr, flush=True)  # noqa: T201
+            _tell(printable(without_password(text)))
 
     def error(self, error: LibaError) -> None:
         """What is wrong, and the next step, in one line; where it came from too, when `verbose`."""
@@ -63,7 +64,7 @@ class Output:
             return
         self.trace(error)
         line = " ".join(f"liba: {error}{hint}".splitlines())
-        print(self._without_secrets(line), file=sys.stderr, flush=True)  # noqa: T201
+        _tell(self._without_secrets(line))
 
     def trace(self, error: BaseException) -> None:
         """Where an error came from, when `verbose`; without the secrets that it may hold."""
@@ -71,7 +72,7 @@ class Output:
             import traceback
 
             told = "".join(traceback.format_exception(error))
-            print(self._without_secrets(told), end="", file=sys.stderr)  # noqa: T201
+            _tell(self._without_secrets(told), end="")
 
     def _without_secrets(self, complaint: str) -> str:
         from libacli.masking import masked, secrets_of
@@ -135,6 +136,12 @@ def plain_console(width: int | None = None, *, stderr: bool = False) -> Console:
             raise BrokenPipeError
 
     return _Console(width=width, stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def _tell(text: str, *, end: str = "\n") -> None:
+    """On stderr, if it can be: nothing fails because nobody reads how it goes, or a disk is full."""
+    with suppress(OSError):
+        print(text, end=end, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _document(value: Any, *, indent: int | None = None) -> str:

@@ -24,8 +24,8 @@ SOUND_TOPIC = "liba.audio"
 AT_ATTRIBUTE = "liba.at_ms"
 """Of a caption: how many milliseconds of sound are between the utterance's first sound and what it says."""
 
-MAX_NAME_CHARS = 128
-"""Of a room, an identity or an agent; LiveKit's servers take 256."""
+MAX_NAME_CHARS, MAX_NAME_BYTES = 128, 256
+"""Of a room, an identity or an agent; the latter is what LiveKit's servers take, as UTF-8."""
 
 CAPTION_TOPIC = "lk.transcription"
 """LiveKit's own: any of its clients shows such text streams."""

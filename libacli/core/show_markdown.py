@@ -20,6 +20,7 @@ from libacli.errors import RefusedError
 _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
 _DIRECTIVE = re.compile(r"\s*([A-Za-z]+)\s*(?::\s*(.*?)|\s(.*?))?\s*", re.DOTALL)
 _FRONT_MATTER = re.compile(r"\A(---|\+\+\+)\n(?:.*\n)*?\1[ \t]*(?:\n|\Z)")
+_NOT_CLOSED = "this comment has no end: write `-->` behind it"
 _WORDS = (*STYLES, "pause", "step")
 _LIKELY = 0.75
 """How near a word of a comment must be to one of ours to be taken for it, misspelled."""
@@ -71,12 +72,18 @@ class _Script:
         at = 0
         for found in _COMMENT.finditer(source):
             self._say_between(source, at, found.start(), line)
-            self._obey(found[1], line + source.count("\n", 0, found.start()))
+            line_of_it = line + source.count("\n", 0, found.start())
+            if "<!--" in found[1]:  # what stands before that would be lost in silence
+                self.reader.note(line_of_it, _NOT_CLOSED)
+            self._obey(found[1], line_of_it)
             at = found.end()
         self._say_between(source, at, len(source), line)
 
     def _say_between(self, source: str, start: int, end: int, line: int) -> None:
-        if source[start:end].strip():
+        between = source[start:end]
+        if "<!--" in between:
+            self.reader.note(line + source.count("\n", 0, source.index("<!--", start)), _NOT_CLOSED)
+        elif between.strip():
             self.say(source[start:end].strip(), line + source.count("\n", 0, start))
 
     def _obey(self, comment: str, line: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 
 from libacli.core.encoding_guess import USUAL, guess_encoding
 
@@ -13,8 +14,17 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
     (codecs.BOM_UTF8, "utf-8-sig"),
 )
+_NO_TEXT = re.compile("[\x00-\x06\x0e-\x1a\x7f\ufffd]")
+"""What no text has, and what stands for bytes that are none; without what terminals are driven by."""
+
+_FEW, _ONE_IN = 8, 50
+"""So much of it is noise; more is a sound, a picture or a program."""
+
 _HEAD = 4
 """Bytes by which an encoding is known."""
+
+_HIGH = range(9)
+"""Upper halves of letters in 16 bits, from Latin to Arabic; but for 0, no text has such characters."""
 
 _ENOUGH = 200
 """Bytes that are not ASCII, by which another encoding than UTF-8 is known as well as by more."""
@@ -115,22 +125,37 @@ class TextDecoder:
         return text[begin:].replace("\r\n", "\n").translate(_BREAKS)
 
 
+def is_binary(begin: str) -> bool:
+    """Whether what was read as `begin` is no text at all."""
+    return len(_NO_TEXT.findall(begin)) > max(_FEW, len(begin) // _ONE_IN)
+
+
 def _may_be_marked(head: bytes) -> bool:
     """Whether more has to be seen of it."""
     is_mark = any(mark.startswith(head) for mark, _ in _MARKS)
-    return len(head) < 2 or (len(head) < _HEAD and (is_mark or 0 in head[:2]))
+    return len(head) < 2 or (len(head) < _HEAD and (is_mark or min(head[:2]) in _HIGH))
 
 
 def _decoder_of(head: bytes) -> codecs.IncrementalDecoder:
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return codecs.getincrementaldecoder(encoding)("strict" if mark == codecs.BOM_UTF8 else "replace")
-    match [byte != 0 for byte in head[:_HEAD]]:
-        case [True, False, True, False]:  # of every other letter nothing is there but a zero
-            return codecs.getincrementaldecoder("utf-16-le")("replace")
-        case [False, True, False, True]:
-            return codecs.getincrementaldecoder("utf-16-be")("replace")
-    return codecs.getincrementaldecoder("utf-8")("strict")
+    wide = _unmarked(head[:_HEAD])
+    return codecs.getincrementaldecoder(wide or "utf-8")("replace" if wide else "strict")
+
+
+def _unmarked(head: bytes) -> str:
+    """UTF-16 or UTF-32 that begins without its mark, known by the upper halves of letters; empty: neither."""
+    match list(head):
+        case [low, high, 0, 0] if high in _HIGH and low:
+            return "utf-32-le"
+        case [0, 0, high, low] if high in _HIGH and low:
+            return "utf-32-be"
+        case [low, high, second, also_high] if {high, also_high} <= set(_HIGH) and low and second:
+            return "utf-16-le"
+        case [high, low, also_high, second] if {high, also_high} <= set(_HIGH) and low and second:
+            return "utf-16-be"
+    return ""
 
 
 def _wrong_in(data: bytes) -> int:

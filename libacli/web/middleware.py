@@ -54,6 +54,7 @@ def add_middleware(
     is_local_only = host_is_loopback and not settings.serve_keys
     origins = [_origin(url) for url in settings.serve_origins]
     app.add_middleware(RequestBodyMiddleware, file_paths=file_paths)
+    app.add_middleware(HeadMiddleware)
     own = (_origin(address), *origins)
     app.add_middleware(OriginCheckMiddleware, allowed=own, may_be_embedded=bool(settings.serve_embed))
     if origins:
@@ -67,6 +68,25 @@ def add_middleware(
     if is_local_only:
         app.add_middleware(LoopbackHostMiddleware)
     app.add_middleware(SecurityHeadersMiddleware, headers=security_headers)
+
+
+class HeadMiddleware:
+    """Answers HEAD as GET, without the body: watchers and link previews ask so whether somebody is there.
+
+    Not what is below `/api`, where an answer may be a stream, or the work of an agent.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_empty(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        if scope["type"] != "http" or scope["method"] != "HEAD" or _path(scope).startswith("/api/"):
+            await self._app(scope, receive, send)
+        else:
+            await self._app({**scope, "method": "GET"}, receive, send_empty)
 
 
 class LoopbackHostMiddleware:
@@ -142,19 +162,23 @@ class RequestBodyMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_without = scope["type"] != "http" or scope["method"] in _SAFE_METHODS
-        if is_without or scope["path"].removeprefix(scope.get("root_path", "")) in self._file_paths:
+        if is_without or _path(scope) in self._file_paths:
             await self._app(scope, receive, send)
             return
         try:
             body = await _read_body(receive)
             if body:
-                body = _checked(body, Headers(scope=scope).get("content-type", ""))
+                body = _checked(body, Headers(scope=scope))
         except Problem as problem:
             await problem_response(problem)(scope, receive, send)
             return
         except ConnectionError:  # nobody is there any more who could be answered
             return
         await self._app(scope, _replay_body(body, receive), send)
+
+
+def _path(scope: Scope) -> str:
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
 
 
 async def _read_body(receive: Receive) -> bytes:
@@ -184,9 +208,16 @@ def _replay_body(body: bytes, receive: Receive) -> Receive:
     return receive_again
 
 
-def _checked(body: bytes, content_type: str) -> bytes:
+def _checked(body: bytes, headers: Headers) -> bytes:
     """`body`, which is JSON, as UTF-8. Raises Problem."""
-    if content_type.partition(";")[0].strip().lower() != "application/json":
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise Problem(
+            415,
+            "unsupported_media_type",
+            "the body is compressed, which is not supported",
+            hint="send it as it is, without the header Content-Encoding",
+        )
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise Problem(
             415,
             "unsupported_media_type",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +210,35 @@ def test_env_local_is_shown_as_where_a_setting_came_from(bare_shell: Shell) -> N
         ".env.local LIVEKIT_AGENT_NAME",
     )
     assert rows["say.room"]["origin"] == ".env LIBA_SAY_ROOM"
+
+
+NOT_UTF_8 = os.fsdecode(b"caf\xe9")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("say",),
+        ("say", "Hi.", "--voice"),
+        ("say", "Hi.", "--room"),
+        ("stop", "--id"),
+        ("queue", "cancel"),
+        ("token", "--name"),
+        ("voices", "try"),
+        ("sessions", "--end"),
+        ("metrics", "summary", "--room"),
+        ("probe", "--text"),
+        ("agent", "run", "--room"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_no_text_is_refused_by_the_name_of_what_it_is_for(
+    shell: Shell, words: tuple[str, ...]
+) -> None:
+    told = shell.run(*words, NOT_UTF_8)
+    assert (told.code, "it is not UTF-8" in told.stderr) == (2, True), told
+
+
+def test_text_that_is_utf_8_where_the_locale_is_not_is_text(shell: Shell) -> None:
+    odd = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": "utf-8"}
+    assert shell.spawn("token", "--json", "--room", "Köln", env=odd).json["room"] == "Köln"

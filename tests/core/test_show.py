@@ -178,6 +178,18 @@ def test_in_toml_a_problem_is_told_with_the_line_of_its_key() -> None:
     assert told("a.toml", "cue = 7")[0][1] == "cues are tables: write [[cue]] above the keys of each"
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("Hi.\n\n<!-- note ->\n\nLost.\n\n<!-- step -->\n\nHi.", id="ended by the next one"),
+        pytest.param("Hi.\n\n<!-- pause 2s --\n\nLost.", id="never ended"),
+        pytest.param("Hi.\n\n<!-- step --> <!-- note\n\nLost.", id="behind another one"),
+    ],
+)
+def test_in_markdown_a_comment_without_an_end_is_told_where_it_begins(source: str) -> None:
+    assert told("a.md", source)[0] == (3, "this comment has no end: write `-->` behind it")
+
+
 def test_in_markdown_a_comment_that_is_misspelled_is_told_and_a_note_is_none() -> None:
     source = "<!-- pauze 2s -->\n<!-- note: ask Bob -->\n<!-- speed: 9 -->\n<!-- step -->\n"
     assert told("a.md", source) == [

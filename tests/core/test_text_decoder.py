@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libacli.core.text_decoder import TextDecoder
+from libacli.core.text_decoder import TextDecoder, is_binary
 
 TEXT = "Grüße, 世界. 🎉 Ça va?\nZoë said “naïve” – 5 €.\n\nEnd"
 LATIN = "Grüße, Zoë. Ça va? “Naïve” – 5 €.\nEnd é"
@@ -16,7 +18,7 @@ def decoded(data: bytes, *, step: int = 1) -> str:
     return "".join(map(decoder.push, pieces)) + decoder.flush()
 
 
-WIDE = ["utf-16", "utf-32", "utf-8", "utf-8-sig", "utf-16-le", "utf-16-be"]
+WIDE = ["utf-16", "utf-32", "utf-8", "utf-8-sig", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
 BIG_ENDIAN = {"utf-16-be, marked": b"\xfe\xff", "utf-32-be, marked": b"\0\0\xfe\xff"}
 
 
@@ -24,6 +26,13 @@ BIG_ENDIAN = {"utf-16-be, marked": b"\xfe\xff", "utf-32-be, marked": b"\0\0\xfe\
 @pytest.mark.parametrize("encoding", WIDE)
 def test_unicode_is_read_whichever_way_it_is_written_and_wherever_it_is_cut(encoding: str, step: int) -> None:
     assert decoded(TEXT.encode(encoding), step=step) == TEXT
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("text", ["Привет, мир.", "Γειά σου.", "שלום.", "مرحبا.", "Ő, jó!", "I go.", "Zoë."])
+def test_without_a_mark_wide_letters_are_known_by_their_upper_halves(encoding: str, text: str) -> None:
+    for step in (1, 2, 3, 1000):
+        assert decoded(text.encode(encoding), step=step) == text
 
 
 @pytest.mark.parametrize("step", [1, 3, 1000])
@@ -92,3 +101,15 @@ def test_all_of_unicode_is_read_without_a_guess(text: str, encoding: str) -> Non
     read = decoder.push(text.encode(encoding)) + decoder.flush()
     assert "".join(read.split()) == "".join(text.replace("\0", " ").split())
     assert not decoder.guessed
+
+
+@pytest.mark.parametrize(
+    "begin", [b"\x7fELF\x02\x01\x01", b"RIFF$\0\0\0WAVEfmt ", b"\0\0\0 ftypisom", b"ID3\x04"]
+)
+def test_a_sound_or_a_program_is_no_text(begin: bytes) -> None:
+    assert is_binary(decoded(begin + Random(1).randbytes(4096), step=10_000))
+
+
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\ufffd")))
+def test_whatever_has_letters_and_colours_is_a_text(text: str) -> None:
+    assert not is_binary(decoded(f"\x1b[31mAb\x1b]0;{text}\x07\b\0{text}".encode(), step=1000))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator, Iterable
 
@@ -240,6 +241,40 @@ async def test_a_body_that_does_not_say_that_it_is_json_is_refused(
 ) -> None:
     answer = await client.post("/api/say", content=json.dumps(SAY).encode(), headers={"Content-Type": kind})
     assert (answer.status_code, answer.json()["reason"]) == (415, "unsupported_media_type")
+    assert gateway.calls == []
+
+
+@pytest.mark.parametrize("coding", ["gzip", "BR", "deflate, gzip"])
+async def test_a_body_that_is_compressed_is_refused_as_what_it_is(
+    client: httpx2.AsyncClient, gateway: FakeGateway, coding: str
+) -> None:
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+    answer = await client.post("/api/say", content=gzip.compress(json.dumps(SAY).encode()), headers=headers)
+    assert (answer.status_code, answer.json()["reason"]) == (415, "unsupported_media_type")
+    assert "without the header Content-Encoding" in answer.json()["hint"]
+    assert gateway.calls == []
+
+
+async def test_a_body_that_says_that_it_is_as_it_is_is_read(client: httpx2.AsyncClient) -> None:
+    assert (
+        await client.post("/api/say", json=SAY, headers={"Content-Encoding": "identity"})
+    ).status_code == 202
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/docs", "/nothing"])
+async def test_who_asks_for_the_head_alone_gets_that_of_what_others_get(
+    client: httpx2.AsyncClient, path: str
+) -> None:
+    whole, head = await client.get(path), await client.head(path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    assert head.headers["content-length"] == whole.headers["content-length"]
+
+
+async def test_who_asks_for_the_head_of_a_stream_or_of_a_room_begins_nothing(
+    client: httpx2.AsyncClient, gateway: FakeGateway
+) -> None:
+    answers = [await client.head(path) for path in ("/api/events?room=demo", "/api/rooms/demo")]
+    assert [answer.status_code for answer in answers] == [405, 405]
     assert gateway.calls == []
 
 

@@ -76,6 +76,8 @@ class PlayRun:
             agents = await self._reach(self._plan(show, 0) if self.loops else plan, stack)
             screen = stack.enter_context(ShowScreen(show.cues, as_json=self.as_json))
             await self._play(show, plan, agents, screen)
+        if screen.unwritten:
+            raise screen.unwritten
 
     async def _play(
         self, show: Show, plan: ShowPlan, agents: Mapping[str, Agent], screen: ShowScreen

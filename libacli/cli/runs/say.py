@@ -60,6 +60,9 @@ class SayRun:
     """Nobody has said what to wait for: whoever sits there sees it, and leaves when it takes too long."""
 
     is_told_of_pause: bool = False
+    unwritten: OSError | None = None
+    """Why the rest of what is to be told of lines cannot be."""
+
     trace: TraceContext = field(default_factory=lambda: TraceContext.of_environment(os.environ))
     """What calls this command has it as a step of a trace."""
 
@@ -171,6 +174,8 @@ class SayRun:
                 self.settings.say_max_text_chars, self.markdown, tell=output.status, encoding=encoding
             )
             await lines.run(texts)
+        if self.unwritten:
+            raise self.unwritten
 
     def _in_turn(self) -> AbstractAsyncContextManager[Callable[[], Awaitable[None]]]:
         return in_turn(self.settings.livekit_url or "", self.room)
@@ -190,6 +195,9 @@ class SayRun:
             self._show(line, stream=True)
         except BrokenPipeError:  # who reads this has had enough, not who listens
             write_no_more()
+        except OSError as error:  # nor does a disk that is full concern them: it is told in the end
+            write_no_more()
+            self.unwritten = error
 
     def _tell_reached(self, line: Delivery) -> None:
         self._tell(line)

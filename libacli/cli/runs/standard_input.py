@@ -16,7 +16,8 @@ from libacli.core.script import without_pauses
 from libacli.core.sentence_stream import LONGEST_CHARS, SentenceStream
 from libacli.core.sentences import LINE_LULL_S, SENTENCE_LULL_S
 from libacli.core.text import clean, is_speakable
-from libacli.core.text_decoder import TextDecoder
+from libacli.core.text_decoder import TextDecoder, is_binary
+from libacli.errors import UsageError
 
 _PIPED = ((SENTENCE_LULL_S, SENTENCE_LULL_S), (LINE_LULL_S - SENTENCE_LULL_S, LINE_LULL_S))
 _TYPED = ((0.0, LINE_LULL_S),)
@@ -51,7 +52,10 @@ async def _pieces(stream: SentenceStream, decoder: TextDecoder) -> AsyncIterator
                 for piece in (*stream.push(decoder.lull()), *stream.lull(lull_s)):
                     yield piece
         data = await coming
-        for piece in stream.push(decoder.push(data) if data else decoder.flush()):
+        text = decoder.push(data) if data else decoder.flush()
+        if is_binary(text):
+            raise UsageError("standard input is no text", hint="a sound is heard with: liba say --audio -")
+        for piece in stream.push(text):
             yield piece
     for piece in stream.flush():
         yield piece

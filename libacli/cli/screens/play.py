@@ -44,6 +44,8 @@ class ShowScreen:
         self._doing = "begins"
         self._noted = ""
         self._ways_back = ExitStack()
+        self.unwritten: OSError | None = None
+        """Why the rest of what is to be told of cues cannot be."""
 
     def begin(self, plan: ShowPlan, go: Callable[[], None]) -> None:
         """A round begins; `go` gives the go-ahead."""
@@ -76,6 +78,9 @@ class ShowScreen:
                 output.result(self._line(result, cue))
         except BrokenPipeError:  # who reads this has had enough, not who listens
             write_no_more()
+        except OSError as error:  # nor does a disk that is full concern them: it is told in the end
+            write_no_more()
+            self.unwritten = error
 
     def note(self, words: str) -> None:
         """Once, until the next cue is over."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from libacli.config import LiveKitCredentials
-from libacli.core.protocol import CAN_SAY_ATTRIBUTE, MAX_NAME_CHARS
+from libacli.core.protocol import CAN_SAY_ATTRIBUTE, MAX_NAME_BYTES, MAX_NAME_CHARS
 from libacli.core.reasons import refusal
 from libacli.edges.livekit.say_permission import sign_permission
 from libacli.edges.livekit.signing import CLOCK_SKEW_S, encode, named, unauthorized, verified
@@ -166,6 +166,10 @@ def check_name(what: str, name: str) -> None:
         raise UsageError(
             f"{what} must be 1 to {MAX_NAME_CHARS} printable characters without spaces around them",
             hint=f"for example: --{what} demo",
+        )
+    if (size := len(name.encode())) > MAX_NAME_BYTES:
+        raise UsageError(
+            f"{what} has {size} bytes as UTF-8, LiveKit takes {MAX_NAME_BYTES}", hint="choose a shorter name"
         )
 
 

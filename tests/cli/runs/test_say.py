@@ -451,6 +451,39 @@ def test_lines_of_windows_are_lines(shell: Shell, server: TwirpServer) -> None:
     assert [request["text"] for request in said(server)] == ["One.", "two\nlines"]
 
 
+def test_a_disk_that_is_full_ends_no_line_and_is_told_in_the_end(shell: Shell, server: TwirpServer) -> None:
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "libacli", "say", "-", "--json"],
+            input=b"One.\n\nTwo.\n\nThree.",
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=os.environ | shell.env,
+            timeout=60,
+        )
+    assert [request["text"] for request in said(server)] == ["One.", "Two.", "Three."]
+    told = "liba: cannot write: No space left on device - make room where the output goes\n"
+    assert (ended.returncode, ended.stderr.decode()) == (1, told)
+
+
+def test_status_that_nobody_reads_costs_no_line(shell: Shell, server: TwirpServer) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    latin = "Schöne Grüße.".encode("latin-1")  # the guess is told on stderr
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "libacli", "say", "-"],
+            input=latin,
+            stderr=writing,
+            stdout=subprocess.PIPE,
+            env=os.environ | shell.env,
+            timeout=60,
+        )
+    finally:
+        os.close(writing)
+    assert ([request["text"] for request in said(server)], ended.returncode) == (["Schöne Grüße."], 0)
+
+
 def test_hard_wrap_is_no_end_of_a_sentence_and_a_pause_goes_with_the_next(
     shell: Shell, server: TwirpServer
 ) -> None:

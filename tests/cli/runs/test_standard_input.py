@@ -192,6 +192,15 @@ def test_colours_for_a_terminal_are_not_read_out(shell: Shell, server: MoodyAgen
     assert server.said == ["One.", "Two bold."]
 
 
+def test_what_is_no_text_is_not_said_and_the_way_to_have_it_heard_is_told(
+    shell: Shell, server: MoodyAgent
+) -> None:
+    ended = say(shell, b"RIFF$\0\0\0WAVEfmt " + Random(1).randbytes(4096))
+    assert (ended.code, server.said) == (2, [])
+    assert "standard input is no text" in ended.stderr
+    assert ended.stderr.endswith("a sound is heard with: liba say --audio -\n")
+
+
 def test_a_line_that_cannot_be_said_ends_nothing_and_is_told(shell: Shell, server: MoodyAgent) -> None:
     ended = say(shell, b"One. <speak>Two</speak> goes. Three. [pause 99s] Four. Five.")
     assert server.said == ["One.", "Three.", "Five."]

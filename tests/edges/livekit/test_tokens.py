@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from libacli.config import LiveKitCredentials
-from libacli.core.protocol import MAX_NAME_CHARS, SAY_METHOD, STOP_METHOD
+from libacli.core.protocol import MAX_NAME_BYTES, MAX_NAME_CHARS, SAY_METHOD, STOP_METHOD
 from libacli.edges.livekit.say_permission import SayPermissions
 from libacli.edges.livekit.tokens import (
     Permissions,
@@ -143,6 +143,14 @@ def test_other_identities_are_free(identity: str) -> None:
 def test_what_is_no_name_is_a_mistake_of_the_user(name: str) -> None:
     with pytest.raises(UsageError, match="room must be 1 to 128 printable"):
         check_name("room", name)
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "世", "🦜"])
+def test_a_name_that_livekit_would_refuse_is_told_before_by_its_size(letter: str) -> None:
+    check_name("room", letter * min(MAX_NAME_CHARS, MAX_NAME_BYTES // len(letter.encode())))
+    if (size := len((letter * MAX_NAME_CHARS).encode())) > MAX_NAME_BYTES:
+        with pytest.raises(UsageError, match=f"room has {size} bytes as UTF-8, LiveKit takes 256"):
+            check_name("room", letter * MAX_NAME_CHARS)
 
 
 @given(st.text(max_size=200))
