@@ -29,16 +29,20 @@ def dropped() -> Iterator[None]:
             del os.environ[_OWN_FILTER]
         else:
             os.environ[_OWN_FILTER] = before
-    yield
-    _hand_over(True)
+    try:
+        yield
+    finally:
+        _hand_over(True)
 
 
 @contextmanager
 def handed_over() -> Iterator[None]:
     """Has it hand over what it logs, as it does in the product: for tests that look into it."""
     _hand_over(True)
-    yield
-    _hand_over(False)
+    try:
+        yield
+    finally:
+        _hand_over(False)
 
 
 def _hand_over(lines: bool) -> None:
