@@ -13,9 +13,12 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import httpx2
 import pytest
+from livekit.api import AccessToken, VideoGrants
 from platformdirs import user_cache_path
 from pydantic import SecretStr
 
@@ -28,6 +31,7 @@ from libacli.edges.viewer.listener import Listener, listening
 from libacli.local.guard import GuardedProcess
 from libacli.local.server_binary import ensure_server
 from libacli.local.server_process import run_server
+from tests import native_log
 from tests.leaked_sound import sources_left_open
 from tests.leftover_processes import Leftovers
 
@@ -48,6 +52,12 @@ GRACE_S = 20.0
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def native_log_is_dropped() -> Iterator[None]:
+    with native_log.dropped():
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -164,9 +174,28 @@ def wait_for_line(
 
 
 @pytest.fixture
-def room() -> str:
-    """A room of this test's own."""
+def room(credentials: LiveKitCredentials) -> Iterator[str]:
+    """A room of this test's own, closed at its end: an agent would stay for 20 s, beside the next ones."""
+    name = new_room()
+    yield name
+    close_room(credentials, name)
+
+
+def new_room() -> str:
     return f"room-{uuid.uuid4().hex[:8]}"
+
+
+def close_room(credentials: LiveKitCredentials, room: str) -> None:
+    """Puts everybody out, if there is such a room."""
+    secret = credentials.api_secret.get_secret_value()
+    token = AccessToken(credentials.api_key, secret).with_grants(VideoGrants(room_create=True)).to_jwt()
+    answer = httpx2.post(
+        f"{credentials.http_url}/twirp/livekit.RoomService/DeleteRoom",
+        json={"room": room},
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+    )
+    assert answer.status_code in (200, 404), answer.text
 
 
 Listen = Callable[[], AbstractAsyncContextManager[Listener]]
@@ -176,13 +205,14 @@ Listen = Callable[[], AbstractAsyncContextManager[Listener]]
 def listen(credentials: LiveKitCredentials, room: str) -> Listen:
     """Joins this test's room as somebody who only listens."""
 
-    @asynccontextmanager
-    async def join() -> AsyncIterator[Listener]:
-        token = listener_token(credentials, room=room, identity=f"liba-test-{uuid.uuid4().hex[:6]}")
-        async with listening(credentials.ws_url, token) as listener:
-            yield listener
+    return partial(listener_in, credentials, room)
 
-    return join
+
+@asynccontextmanager
+async def listener_in(credentials: LiveKitCredentials, room: str) -> AsyncIterator[Listener]:
+    token = listener_token(credentials, room=room, identity=f"liba-test-{uuid.uuid4().hex[:6]}")
+    async with listening(credentials.ws_url, token) as listener:
+        yield listener
 
 
 @dataclass(frozen=True)
@@ -202,9 +232,16 @@ def agent_name() -> str:
 
 @pytest.fixture
 async def ready_room(
-    credentials: LiveKitCredentials, worker: Path, agent_name: str, room: str, listen: Listen
+    credentials: LiveKitCredentials, worker: Path, agent_name: str, room: str
 ) -> AsyncIterator[ReadyRoom]:
-    async with LiveKitApi(credentials) as api, listen() as listener:
+    async with made_ready(credentials, room, agent_name) as ready:
+        yield ready
+
+
+@asynccontextmanager
+async def made_ready(credentials: LiveKitCredentials, room: str, agent_name: str) -> AsyncIterator[ReadyRoom]:
+    """Has an agent of the worker of that name come, and somebody who listens."""
+    async with LiveKitApi(credentials) as api, listener_in(credentials, room) as listener:
         client = AgentClient(api, AgentLocator(api, room=room, agent_name=agent_name))
         await client.reach(timeout_s=READY_TIMEOUT_S)
         async with asyncio.timeout(60):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -26,12 +27,37 @@ from libacli.core.protocol import (
     STATUS_METHOD,
     STOP_METHOD,
 )
+from libacli.edges.livekit.agent_client import AgentClient
+from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import Permissions, join_token, sign_request
-from tests.live.conftest import CHARS_PER_HOUR, ReadyRoom
+from tests.live.conftest import CHARS_PER_HOUR, ReadyRoom, close_room, made_ready, new_room
+from tests.live.heard import quiet
 
 pytestmark = pytest.mark.live
+
+
+@pytest.fixture(scope="module")
+async def lasting(credentials: LiveKitCredentials, worker: Path, agent_name: str) -> AsyncIterator[ReadyRoom]:
+    """The room of all tests that ask for `same_room`."""
+    room = new_room()
+    async with made_ready(credentials, room, agent_name) as ready:
+        yield ready
+    await asyncio.to_thread(close_room, credentials, room)
+
+
+@pytest.fixture
+async def same_room(lasting: ReadyRoom, credentials: LiveKitCredentials) -> AsyncIterator[ReadyRoom]:
+    """As `ready_room`, for tests that leave the agent as it was: silent, and asked for nothing more."""
+    await quiet(lasting.listener)
+    while not lasting.listener.events.empty():
+        lasting.listener.events.get_nowait()
+    async with LiveKitApi(credentials) as api:
+        client = AgentClient(api, AgentLocator(api, room=lasting.room, agent_name="liba"))
+        queue = await client.queue()
+        assert (queue.speaking, list(queue.waiting)) == (None, [])
+        yield replace(lasting, client=client)
 
 
 @asynccontextmanager
@@ -133,9 +159,9 @@ async def _knows_me(room: rtc.Room, agent: str) -> bool:
 
 async def still_speaks(ready_room: ReadyRoom) -> bool:
     take = ready_room.listener.start_capture()
-    await ready_room.client.say(SayRequest("Still here.", id="still-here"))
+    said = await ready_room.client.say(SayRequest("Still here.", id=uuid.uuid4().hex[:8]))
     async with asyncio.timeout(60):
-        event = await ready_room.listener.wait_for("still-here", *FINAL_STATES)
+        event = await ready_room.listener.wait_for(said.id, *FINAL_STATES)
     await asyncio.sleep(0.3)
     return event["state"] == "done" and take.speech_s > 0.3
 
@@ -186,14 +212,14 @@ async def test_a_call_from_a_guest_with_can_say_is_answered_and_spoken(
 
 
 async def test_fault_04_a_packet_from_a_viewer_does_not_even_arrive(
-    ready_room: ReadyRoom, credentials: LiveKitCredentials
+    same_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:
-    take = ready_room.listener.start_capture()
-    async with guest(credentials, ready_room.room, can_say=False) as there:
+    take = same_room.listener.start_capture()
+    async with guest(credentials, same_room.room, can_say=False) as there:
         for _ in range(10):
             await there.local_participant.publish_data(b'{"text": "Hello.", "id": "v1"}', topic=SAY_TOPIC)
             await asyncio.sleep(0.3)
-    assert ready_room.listener.events.empty()
+    assert same_room.listener.events.empty()
     assert take.speech_s == 0
 
 
@@ -225,33 +251,33 @@ async def test_fault_05_a_newcomer_is_told_that_it_is_not_known_yet_and_is_heard
 
 
 async def test_fault_05_a_hidden_participant_is_never_trusted_whatever_its_token_says(
-    ready_room: ReadyRoom, credentials: LiveKitCredentials
+    same_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:
     grants = {"canPublishData": True, "hidden": True}
-    token = made_token(credentials, ready_room.room, "ghost", grants, attributes={CAN_SAY_ATTRIBUTE: "true"})
-    take = ready_room.listener.start_capture()
+    token = made_token(credentials, same_room.room, "ghost", grants, attributes={CAN_SAY_ATTRIBUTE: "true"})
+    take = same_room.listener.start_capture()
     async with joined(rtc.Room(), credentials.ws_url, token) as there:
         for number in range(5):
             payload = json.dumps({"text": "Hello.", "id": f"h{number}"})
             await there.local_participant.publish_data(payload, topic=SAY_TOPIC)
             await asyncio.sleep(1)
     for number in range(5):
-        assert (await ready_room.client.report(f"h{number}"))["state"] == "unknown"
-    assert ready_room.listener.events.empty()
+        assert (await same_room.client.report(f"h{number}"))["state"] == "unknown"
+    assert same_room.listener.events.empty()
     assert take.speech_s == 0
 
 
 async def test_fault_06_a_text_stream_in_anothers_name_is_no_way_in(
-    ready_room: ReadyRoom, credentials: LiveKitCredentials
+    same_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:
     attributes = {CAN_SAY_ATTRIBUTE: "true"}
     grants = {"canPublishData": True, "agent": True}
     token = made_token(
-        credentials, ready_room.room, "other-agent", grants, kind="agent", attributes=attributes
+        credentials, same_room.room, "other-agent", grants, kind="agent", attributes=attributes
     )
-    take = ready_room.listener.start_capture()
+    take = same_room.listener.start_capture()
     async with (
-        guest(credentials, ready_room.room, can_say=True) as honest,
+        guest(credentials, same_room.room, can_say=True) as honest,
         joined(rtc.Room(), credentials.ws_url, token) as there,
     ):
         await agent_in(honest)
@@ -262,8 +288,8 @@ async def test_fault_06_a_text_stream_in_anothers_name_is_no_way_in(
         # An agent's own packet, too: its kind never may, whatever attributes its token has.
         await there.local_participant.publish_data(b'{"text": "Hello.", "id": "s2"}', topic=SAY_TOPIC)
         await asyncio.sleep(2)
-    assert (await ready_room.client.report("s2"))["state"] == "unknown"
-    assert ready_room.listener.events.empty()
+    assert (await same_room.client.report("s2"))["state"] == "unknown"
+    assert same_room.listener.events.empty()
     assert take.speech_s == 0
 
 
@@ -280,10 +306,10 @@ async def test_fault_07_who_joins_as_the_agent_is_noticed_and_reported(
 
 
 async def test_an_attribute_that_somebody_could_have_given_itself_is_worth_nothing(
-    ready_room: ReadyRoom, credentials: LiveKitCredentials
+    same_room: ReadyRoom, credentials: LiveKitCredentials
 ) -> None:
     grants = {"canPublishData": True, "canUpdateOwnMetadata": True}
-    token = made_token(credentials, ready_room.room, "climber", grants)
+    token = made_token(credentials, same_room.room, "climber", grants)
     async with joined(rtc.Room(), credentials.ws_url, token) as there:
         await there.local_participant.set_attributes({CAN_SAY_ATTRIBUTE: "true"})
         await agent_in(there)
@@ -424,16 +450,16 @@ async def test_a_guest_that_may_send_data_but_not_say_is_refused_with_an_event_o
     ],
 )
 async def test_a_malformed_packet_is_rejected_and_the_agent_goes_on(
-    ready_room: ReadyRoom, credentials: LiveKitCredentials, payload: bytes
+    same_room: ReadyRoom, credentials: LiveKitCredentials, payload: bytes
 ) -> None:
-    async with guest(credentials, ready_room.room, can_say=True) as there:
+    async with guest(credentials, same_room.room, can_say=True) as there:
         await agent_in(there)
         told = told_to(there)
         await there.local_participant.publish_data(payload, topic=SAY_TOPIC)
         event = await next_told(told)
     assert (event["state"], event["rejected"]) == ("rejected", "malformed")
-    assert ready_room.listener.events.empty()
-    assert await still_speaks(ready_room)
+    assert same_room.listener.events.empty()
+    assert await still_speaks(same_room)
 
 
 async def test_the_queue_can_be_asked_for_and_holds_no_text(

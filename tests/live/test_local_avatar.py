@@ -19,6 +19,7 @@ from libacli.core.audio import BYTES_PER_SECOND, FRAME_BYTES, SAMPLE_RATE, silen
 from libacli.local.avatar import attend
 from libacli.local.avatar_presence import Invitation
 from libacli.local.avatar_service import AvatarService, serving
+from tests import native_log
 from tests.live.avatar_peers import (
     AVATAR,
     LampFace,
@@ -351,10 +352,11 @@ async def test_a_token_that_livekit_refuses_ends_the_conversation(
     credentials: LiveKitCredentials, room: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     wrong = LiveKitCredentials(credentials.url, credentials.api_key, SecretStr("another secret " * 3))
-    async with serving(AvatarService(KEY, _attend)) as service, aiohttp.ClientSession() as session:
-        tavus = TavusClient(session, service.base_url, KEY, wrong)
-        reason = await tavus.ended(await tavus.create(room))
-        assert reason == "exception_encountered_during_conversation_startup"
+    with native_log.handed_over():
+        async with serving(AvatarService(KEY, _attend)) as service, aiohttp.ClientSession() as session:
+            tavus = TavusClient(session, service.base_url, KEY, wrong)
+            reason = await tavus.ended(await tavus.create(room))
+            assert reason == "exception_encountered_during_conversation_startup"
     assert "LiveKit refused the token" in caplog.text
     assert "eyJ" not in caplog.text
 
