@@ -110,12 +110,13 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.mark.timeout(900)  # forty recognitions: a minute of a processor, and more of one that is busy
+@pytest.mark.timeout(900)  # up to forty recognitions: a minute of a processor, and more of one that is busy
 async def test_numbers_markdown_and_pauses_are_heard_as_well_as_in_the_voices_own_file() -> None:
     meant = [said or written for written, said in SENTENCES]
     spoken = await by_liba([written for written, _ in SENTENCES])
-    own, ours = word_errors(meant, by_the_voice(meant)), word_errors(meant, spoken)
-    assert ours <= own
+    ours = [word_errors([text], [sound]) for text, sound in zip(meant, spoken, strict=True)]
+    worst_first = [text for _, text in sorted(zip(ours, meant, strict=True), reverse=True)]
+    assert sum(ours) <= wrong_by_the_voice(worst_first, enough=sum(ours))
 
 
 @pytest.mark.timeout(600)  # four recognitions: ten seconds of a processor, and more of one that is busy
@@ -146,7 +147,12 @@ async def by_liba(texts: list[str]) -> list[bytes]:
     return sink.segments
 
 
-def by_the_voice(texts: list[str]) -> list[bytes]:
-    """What it makes of each whole text, as in a file of its own."""
-    waves = [_model()(text, seed=0) for text in texts]
-    return [(numpy.clip(wave, -1, 1) * 32_767).astype("<i2").tobytes() for wave in waves]
+def wrong_by_the_voice(texts: list[str], *, enough: int) -> int:
+    """Words that are wrong in what it makes of each whole text, as in a file of its own; counted up to `enough`."""
+    wrong = 0
+    for text in texts:
+        if wrong >= enough:
+            break
+        wave = numpy.clip(_model()(text, seed=0), -1, 1) * 32_767
+        wrong += word_errors([text], [wave.astype("<i2").tobytes()])
+    return wrong
