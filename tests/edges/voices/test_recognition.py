@@ -148,7 +148,7 @@ async def by_liba(texts: list[str]) -> list[bytes]:
 
 
 def wrong_by_the_voice(texts: list[str], *, enough: int) -> int:
-    """Words that are wrong in what it makes of each whole text, as in a file of its own; counted up to `enough`."""
+    """Words that are wrong in what it makes of each whole text, in a file of its own; up to `enough`."""
     wrong = 0
     for text in texts:
         if wrong >= enough:
