@@ -148,11 +148,16 @@ async def by_liba(texts: list[str]) -> list[bytes]:
 
 
 def wrong_by_the_voice(texts: list[str], *, enough: int) -> int:
-    """Words that are wrong in what it makes of each whole text, in a file of its own; up to `enough`."""
+    """Words that are wrong in what it makes of `texts`, which are read as far as there are not `enough`."""
     wrong = 0
     for text in texts:
         if wrong >= enough:
             break
-        wave = numpy.clip(_model()(text, seed=0), -1, 1) * 32_767
-        wrong += word_errors([text], [wave.astype("<i2").tobytes()])
+        wrong += word_errors([text], by_the_voice([text]))
     return wrong
+
+
+def by_the_voice(texts: list[str]) -> list[bytes]:
+    """What it makes of each whole text, as in a file of its own."""
+    waves = [_model()(text, seed=0) for text in texts]
+    return [(numpy.clip(wave, -1, 1) * 32_767).astype("<i2").tobytes() for wave in waves]
