@@ -23,7 +23,7 @@ from libacli.web.keys import new_key
 from tests.web.conftest import ADDRESS
 from tests.web.fake_gateway import FakeGateway
 
-EXAMPLES = bounds.default.max_examples // 5
+EXAMPLES = bounds().max_examples // 5
 """At random; what the schema itself gives rise to, each bound and each wrong type, comes besides."""
 
 SOUNDS = ["application/ogg", "audio/flac", "audio/mp4", "audio/mpeg", "audio/ogg", "audio/wav"]
