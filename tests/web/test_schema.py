@@ -63,9 +63,8 @@ def test_it_answers_as_it_is_described(case: schemathesis.Case[Any]) -> None:
         "/api/session",
     ):  # two routes: who is refused is told one method
         excluded.append(allow_header_conformance)
-    if "/queue/" in case.path or case.path.endswith(
-        "/next"
-    ):  # names may hold slashes: GET looks into the room that is called so
+    # Names may hold slashes: GET looks into the room that is called so.
+    if "/queue/" in case.path or case.path.endswith("/next"):
         excluded += [unsupported_method, allow_header_conformance]
     if case.path == "/api/say/audio":  # GET asks what became of the line whose id is `audio`
         excluded += [unsupported_method, allow_header_conformance]
