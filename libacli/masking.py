@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -20,10 +20,16 @@ _LOGIN = re.compile(r"(://)[^/?#\s\"']*@")
 _RANDOM = r"(?=[\w-]{0,43}[A-Z\d])[\w-]{16,}"
 """Behind a prefix: no name of ours is so long with a capital or a digit in it."""
 
-_RULES = (
+
+def _token(found: re.Match[str]) -> str:
+    """A word without a dot is none; it is found as well, or each `eyJ` in it would have its rest read."""
+    return "[token]" if found[2] else found[0]
+
+
+_RULES: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (re.compile(rf"(?:liba_|lss_|(?:(?<![\w-])|(?<=%[\dA-Fa-f]{{2}}))sk-){_RANDOM}"), "[secret]"),
     (re.compile(rf"\b(code=){_RANDOM}"), r"\1[secret]"),
-    (re.compile(r"eyJ[\w-]+\.[\w.-]+"), "[token]"),
+    (re.compile(r"(eyJ[\w-]+)(\.[\w.-]+)?"), _token),
     (re.compile(r"(access_token=)(?!\[)[^&\s\"']+"), r"\1[token]"),
     (re.compile(r"\b(Bearer|Basic)( |%20)(?!\[)[\w.~+/=*-]{6,}", re.IGNORECASE), r"\1\2[secret]"),
     (

@@ -21,6 +21,8 @@ and no less is enough for tests that wait for a process."""
 
 LIVE = ("tests/live/", "tests/security/")
 LONGEST = (
+    "tests/edges/voices/test_recognition.py",
+    "tests/cli/test_odd_environments.py",
     "tests/web/test_schema.py",
     "tests/web/test_build_hook.py",
     "tests/cli/runs/test_serve.py",

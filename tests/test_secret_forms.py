@@ -93,7 +93,7 @@ def test_no_line_takes_long_to_search(filler: str) -> None:
     line = filler * (50_000 // len(filler))
     began = time.thread_time()
     masked(line, SECRETS)
-    assert time.thread_time() - began < 5
+    assert time.thread_time() - began < 0.5
 
 
 def test_the_middle_of_base64_is_found_at_each_place() -> None:

@@ -169,8 +169,6 @@ def routes_of(routes: Iterable[BaseRoute]) -> Iterator[tuple[str, str]]:
     for route in routes:
         if isinstance(route, Mount):
             yield "GET", route.path_format
-        elif included := getattr(route, "original_router", None):
-            yield from routes_of(included.routes)
         else:
             assert isinstance(route, Route)
             yield from ((method, route.path_format) for method in (route.methods or set()) - {"HEAD"})
