@@ -111,14 +111,8 @@ class PageViewer:
         self._far, self._page = far, page
 
     async def joined(self) -> None:
-        """Waits until the page is live and shows pictures."""
-        live = "document.documentElement.dataset.state === 'live' && kept.mouth.length > 0"
-        try:
-            await self._page.wait_for_function(live, timeout=1000 * 25)
-        except Exception:
-            await self._page.screenshot(path="/work/tmp/far.png")
-            print(await self._page.evaluate("[document.documentElement.dataset.state, window.kept && [kept.sound.length, kept.mouth.length], document.body.innerText]"))
-            raise
+        """Waits until the page shows pictures; of the stock session's agent it knows nothing."""
+        await self._page.wait_for_function("kept.mouth.length > 0", timeout=1000 * _JOIN_S)
 
     async def end(self) -> tuple[Kept, Counts]:
         """What the page played and showed, and what the network did on the way to it."""
@@ -159,14 +153,15 @@ def _pieces(sound: Sequence[tuple[float, float, str]], later_s: float) -> Iterat
 
 @asynccontextmanager
 async def page_viewer(
-    far: Far, folder: Path, environment: Mapping[str, str], room: str
+    far: Far, folder: Path, environment: Mapping[str, str], room: str, agent_name: str
 ) -> AsyncIterator[PageViewer]:
     """A browser at the page; `environment` has what `liba serve` needs to reach the server."""
-    env = environment_of("python") | dict(environment) | {"LIBA_SAY_ROOM": room}
+    env = environment_of("python") | {"PYTHONPATH": str(ROOT)} | dict(environment)
+    env |= {"LIBA_SAY_ROOM": room, "LIBA_AGENT_NAME": agent_name}
     command = [sys.executable, "-m", "libacli", "serve", "--port", "0", "--json"]
     with (
         (folder / "serve.log").open("wb") as log,
-        far.machine.start(command, log, env=env | {"PYTHONPATH": str(ROOT)}, cwd=folder) as process,
+        far.machine.start(command, log, env=env, cwd=folder) as process,
     ):
         told: dict[str, Any] | None = None
         deadline = time.monotonic() + _START_S

@@ -199,7 +199,7 @@ class Bench:
     def _page(
         self, kind: Kind, room: str, name: str, far: Far, folder: Path
     ) -> AbstractAsyncContextManager[FarViewer]:
-        return page_viewer(far, folder, self._stack.env, room)
+        return page_viewer(far, folder, self._stack.env, room, kind.agent_name or "")
 
     @asynccontextmanager
     async def _program(
