@@ -87,6 +87,8 @@ class Plan:
     is_downlink_only: bool
     is_on_track: bool
     is_at_page: bool
+    networks: Sequence[str]
+    """Those on which there is a viewer: `clean`, `bad`."""
 
 
 class FarViewer(Protocol):
@@ -131,15 +133,17 @@ class Bench:
 
     async def measure(self, kind: Kind) -> list[Row]:
         """What both viewers got of that agent."""
-        networks = {"clean": Conditions(), "bad": self._plan.bad}
+        conditions_of = {"clean": Conditions(), "bad": self._plan.bad}
         async with self._agents.seats(kind, 1) as ((seat,), _), AsyncExitStack() as stack:
             viewers = {
-                name: await stack.enter_async_context(self._viewer(kind, seat.room, name, conditions))
-                for name, conditions in networks.items()
+                name: await stack.enter_async_context(
+                    self._viewer(kind, seat.room, name, conditions_of[name])
+                )
+                for name in self._plan.networks
             }
             for viewer in viewers.values():
                 await viewer.joined()
-            _progress(f"{kind.name}: both viewers are there")
+            _progress(f"{kind.name}: the viewers are there")
             lines = await self._lines(kind, seat)
             kept = {name: await viewer.end() for name, viewer in viewers.items()}
         rows = []
@@ -252,6 +256,9 @@ def _plan(arguments: Sequence[str] | None = None) -> tuple[Plan, bool]:
     )
     parser.add_argument("--route", choices=("avatar", "track"), default="avatar")
     parser.add_argument("--viewers", choices=("program", "page"), default="program")
+    parser.add_argument(
+        "--networks", nargs="+", choices=("clean", "bad"), default=("clean", "bad"), help="where a viewer is"
+    )
     parser.add_argument("--delay", type=float, default=BAD.delay_ms, help="milliseconds")
     parser.add_argument("--jitter", type=float, default=BAD.jitter_ms, help="so much less or more")
     parser.add_argument("--loss", type=float, default=100 * BAD.loss, help="per cent")
@@ -271,6 +278,7 @@ def _plan(arguments: Sequence[str] | None = None) -> tuple[Plan, bool]:
         is_downlink_only=told.downlink_only,
         is_on_track=told.route == "track",
         is_at_page=told.viewers == "page",
+        networks=told.networks,
     )
     return plan, told.json
 
