@@ -15,7 +15,7 @@ import base64
 import itertools
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -36,7 +36,7 @@ _HANDSHAKE_ERRORS: Mapping[int, tuple[str, str | None, str]] = {
     500: ("server_error", None, "The server had an error while processing your request."),
 }
 Transcript = Literal["ahead", "beside", "late", "none"]
-Ending = Literal["completed", "failed", "incomplete", "cancelled", "stalled", "closed"]
+Ending = Literal["completed", "failed", "incomplete", "cancelled", "stalled", "closed", "unended", "left"]
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,23 @@ class Script:
     """Seconds between two pieces."""
 
     ending: Ending = "completed"
-    """How it ends after `ending_after` pieces of sound; `closed` ends the socket without a word."""
+    """How it ends after `ending_after` pieces of sound; `closed` ends the socket without a word.
+
+    At its usual end `unended` leaves out the end of the response, `left` closes the socket instead of it.
+    """
 
     ending_after: int = 10_000
     error: Mapping[str, str] = field(default_factory=dict)
     """`type`, `code` and `message` of a response that failed, or the `reason` of an incomplete one."""
+
+    beside: Sequence[Mapping[str, Any] | str] = ()
+    """Events that come before the sound ends, those of the response with its id; text is sent as it is."""
+
+    is_told_late: bool = False
+    """The transcript stands in the response that is done, and nowhere else."""
+
+    again: bool = False
+    """A second item says all of it once more."""
 
     gives_back: bool = True
     """Whether the response carries the metadata of its request."""
@@ -91,6 +103,12 @@ class RealtimeServer:
         self.base_url = ""
         self.status = 101
         """Of the next handshakes; anything but 101 refuses them."""
+
+        self.answer: Mapping[str, Any] = {}
+        """Arguments of the `Response` that each handshake gets instead."""
+
+        self.farewell: tuple[Mapping[str, str], int, str] | None = None
+        """Each socket is closed at once: with an `error` event unless that is empty, a code and a reason."""
 
         self.refuse_session: Mapping[str, str] = {}
         """Each `session.update` is answered with this `error` event."""
@@ -160,12 +178,20 @@ class RealtimeServer:
         self.handshakes += 1
         self.models.append(request.query.get("model", ""))
         self.headers.append(request.headers)
+        if self.answer:
+            return web.Response(**self.answer)
         if self.status != 101:
             kind, code, message = _HANDSHAKE_ERRORS[self.status]
             error = {"message": message, "type": kind, "param": None, "code": code}
             return web.json_response({"error": error}, status=self.status)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
+        if self.farewell:
+            last_words, close_code, reason = self.farewell
+            if last_words:
+                await socket.send_json(_error(last_words))
+            await socket.close(code=close_code, message=reason.encode())
+            return socket
         self._sockets.add(socket)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -270,6 +296,11 @@ class _Session:
         part = {"type": "audio", "transcript": ""}
         await self._send("response.content_part.added", **of, content_index=0, part=part)
         await asyncio.sleep(script.first_s)
+        for event in script.beside:
+            if isinstance(event, str):
+                await self._socket.send_str(event)
+            else:
+                await self._send(**{**of, "kind": "", **event})
         for count, (kind, delta) in enumerate(_deltas(text, said, script)):
             if script.ending != "completed" and count >= script.ending_after:
                 break
@@ -285,10 +316,20 @@ class _Session:
             return
         await self._send("response.output_audio.done", **of, content_index=0)
         if script.transcript != "none":
-            whole = said if script.ending == "completed" else ""
+            whole = said if script.ending in ("completed", "unended", "left") else ""
             await self._send("response.output_audio_transcript.done", **of, content_index=0, transcript=whole)
+        if script.again:
+            for kind, delta in _deltas(text, said, script):
+                await self._send(f"response.{kind}.delta", **of | {"item_id": "item_again"}, delta=delta)
         await self._send("response.output_item.done", response_id=response_id, output_index=0, item=item)
+        if script.ending == "left":
+            await self._socket.close(code=WSCloseCode.INTERNAL_ERROR)
+        if script.ending in ("unended", "left"):
+            return
         response = _response(response_id, asked, script.ending, _details(script))
+        if script.is_told_late:
+            content = [{"type": "output_audio", "transcript": said}]
+            response |= {"output": [item | {"content": content}]}
         await self._send("response.done", response=response)
         limit = {"name": "tokens", "limit": 40_000, "remaining": 39_000, "reset_seconds": 1.5}
         await self._send("rate_limits.updated", rate_limits=[limit])

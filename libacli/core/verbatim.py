@@ -1,8 +1,9 @@
 """Whether what was said is what was to be said: a transcript held against its text, word by word.
 
 Both are reduced to what can be heard: case, marks and the gaps between words go ("e-mail" is "email"), a few
-abbreviations are written out, and numbers become digits however they were spelled, in English. "I'm" and
-"I am" are different words. In other languages a number has to come back as it was written.
+abbreviations are written out, and numbers become digits however they were spelled: in English, and up to 2099
+in German, French, Spanish and Italian. "I'm" and "I am" are different words. In other languages a number has
+to come back as it was written.
 """
 
 from __future__ import annotations
@@ -12,17 +13,21 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from libacli.core.number_words import MOST_WORDS, number_words, without_accents
+
 _UNITS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen
     sixteen seventeen eighteen nineteen"""
 _UNIT_ORDINALS = """zeroth first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth
     thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth"""
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_ROMAN = "i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi xvii xviii xix xx"
 
 _SMALL: Mapping[str, int] = {
     **{word: value for value, word in enumerate(_UNITS.split())},
     **{word: value for value, word in enumerate(_UNIT_ORDINALS.split())},
     **{word: 10 * value for value, word in enumerate(_TENS.split(), 2)},
     **{word[:-1] + "ieth": 10 * value for value, word in enumerate(_TENS.split(), 2)},
+    **{word: value for value, word in enumerate(_ROMAN.split(), 1) if len(word) > 1},
 }
 _SCALES: Mapping[str, int] = {
     name + ending: value
@@ -32,7 +37,7 @@ _SCALES: Mapping[str, int] = {
 _BETWEEN_NUMBERS = frozenset({"and", "to", "oh", "o"})
 """Said between two numbers, and written as nothing or as 0: "one hundred and five", "10-15", "7:05"."""
 
-_OF_NUMBERS = _BETWEEN_NUMBERS | {"a", "point", "dollar", "euro", "pound"}
+_OF_NUMBERS = _BETWEEN_NUMBERS | {"a", "et", "y", "point", "dollar", "euro", "pound"}
 """What may still become part of a number: "$5" is five dollars, and "$5 thousand" five thousand dollars."""
 
 _HEARD: Mapping[str, str] = {
@@ -45,8 +50,32 @@ _HEARD: Mapping[str, str] = {
     "eg": "forexample",
     "ie": "thatis",
     "okay": "ok",
+    "jr": "junior",
+    "sr": "senior",
+    "inc": "incorporated",
+    "approx": "approximately",
+    "dept": "department",
+    "gov": "governor",
+    "ave": "avenue",
+    "saint": "st",
+    "street": "st",
+    "alright": "allright",
+    "gray": "grey",
+    "negative": "minus",
+    "celsius": "c",
+    "fahrenheit": "f",
+    "prozent": "percent",
+    "mon": "monday",
+    **dict.fromkeys(("tue", "tues"), "tuesday"),
+    "wed": "wednesday",
+    **dict.fromkeys(("thu", "thur", "thurs"), "thursday"),
+    "fri": "friday",
+    "sat": "saturday",
+    "sun": "sunday",
     "jan": "january",
     "feb": "february",
+    "mar": "march",
+    "apr": "april",
     "aug": "august",
     "sept": "september",
     "oct": "october",
@@ -54,6 +83,7 @@ _HEARD: Mapping[str, str] = {
     "dec": "december",
     "oclock": "",
     "dot": "",
+    **dict.fromkeys(("komma", "virgule", "coma", "virgola"), ""),
     "slash": "",
     "hyphen": "",
     **dict.fromkeys(("kilometers", "kilometres", "kilometer", "kilometre"), "km"),
@@ -63,7 +93,8 @@ _HEARD: Mapping[str, str] = {
     **dict.fromkeys(("minutes", "minute"), "min"),
     "dollars": "dollar",
     "euros": "euro",
-    "pounds": "pound",
+    **dict.fromkeys(("pounds", "lb", "lbs"), "pound"),
+    **dict.fromkeys(("foot", "feet"), "ft"),
     "cents": "cent",
     "degrees": "degree",
 }
@@ -79,9 +110,16 @@ _SIGNS: Mapping[str, str] = {
     "$": "dollar",
     "€": "euro",
     "£": "pound",
+    "¥": "yen",
+    "¢": "cent",
+    "#": "number",
 }
 _REWRITES = (
     (re.compile(r"['’ʼ`]"), ""),
+    (re.compile(r"([$€£]\d[\d.,]*)k\b"), r"\1 thousand"),
+    (re.compile(r"([$€£]\d[\d.,]*)mn?\b"), r"\1 million"),
+    (re.compile(r"([$€£]\d[\d.,]*)bn?\b"), r"\1 billion"),
+    (re.compile(r"\b(twent|thirt|fort|fift|sixt|sevent|eight|ninet)ies\b"), r"\1y s"),
     (re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), ""),
     (re.compile(r"([$€£])\s?(\d+)\.(\d\d)(?!\d)"), r"\2 \1 and \3 cent "),
     (re.compile(r"([$€£])\s?(\d[\d.]*(?:\s(?:thousand|million|billion))?)"), r"\2 \1 "),
@@ -99,7 +137,7 @@ def spoken(text: str) -> str:
 
 
 def _words(text: str) -> list[str]:
-    text = unicodedata.normalize("NFKC", text).casefold()
+    text = without_accents(unicodedata.normalize("NFKC", text).casefold())
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
     text = "".join(f" {_SIGNS[char]} " if char in _SIGNS else char for char in text)
@@ -109,13 +147,28 @@ def _words(text: str) -> list[str]:
 def _canonical(words: list[str]) -> Iterator[str]:
     """The words as they are compared, a run of numbers as its digits."""
     number = _Number()
-    for position, word in enumerate(words):
+    position = 0
+    while position < len(words):
+        word = words[position]
         after = words[position + 1] if position + 1 < len(words) else ""
-        if number.takes(word, after):
-            continue
-        yield from number.digits()
-        yield _HEARD.get(word, word)
+        found, count = _foreign_number(words[position : position + MOST_WORDS])
+        if count and (count > 1 or word not in _SMALL):
+            yield from number.digits()
+            yield found
+        elif not number.takes(word, after):
+            yield from number.digits()
+            yield _HEARD.get(word, word)
+        position += count or 1
     yield from number.digits()
+
+
+def _foreign_number(words: list[str]) -> tuple[str, int]:
+    """The digits of the longest number of another language at the front, and its words' count; or ("", 0)."""
+    for count in range(len(words), 0, -1):
+        number = number_words().get("".join(words[:count]))
+        if number is not None:
+            return str(number), count
+    return "", 0
 
 
 class _Number:

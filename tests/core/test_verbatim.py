@@ -11,6 +11,7 @@ from libacli.core.verbatim import Proofreader, spoken
 
 WORDS = """I'm I am a an the one two three nineteen twenty ninety hundred thousand million and to oh point
     first second 1 12 105 1,250 1990 3.14 7:30 7:00 $5 $5.50 $1.5 5% 21st 10-15 -5 Dr. U.S. e-mail OK okay
+    vingt et un quatre cent mille treinta y cinco fünfundzwanzig hundert once due $1M nineties II
     o'clock a.m. don't don’t café naïve Straße हिन्दी 今日は Привет etc. km dollars … — ! ,"""
 SENTENCES = st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=20).map(" ".join)
 TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=80)
@@ -63,6 +64,34 @@ TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=80)
         ("$5.50", "five dollars and fifty cents"),
         ("$1.5 million", "one point five million dollars"),
         ("7 €", "seven euros"),
+        ("$1M", "one million dollars"),
+        ("$2.5bn", "two point five billion dollars"),
+        ("-5", "negative five"),
+        ("5°C", "five degrees Celsius"),
+        ("#5", "number five"),
+        ("50¢", "fifty cents"),
+        ("6 ft", "six feet"),
+        ("10 lbs", "ten pounds"),
+        ("the 1990s", "the nineteen nineties"),
+        ("World War II", "World War Two"),
+        ("Chapter XIV", "Chapter 14"),
+        ("St. Paul", "Saint Paul"),
+        ("Main St.", "Main Street"),
+        ("Tue 3 Mar", "Tuesday, 3 March"),
+        ("All right", "Alright"),
+        ("café in Zürich", "cafe in Zurich"),
+        ("5 Katzen", "fünf Katzen"),
+        ("25 Katzen und 121 Hunde", "fünfundzwanzig Katzen und hunderteinundzwanzig Hunde"),
+        ("30 % im Jahr 1998", "dreißig Prozent im Jahr neunzehnhundertachtundneunzig"),
+        ("3,5 Meter", "drei Komma fünf Meter"),
+        ("J'ai 3 chats", "J'ai trois chats"),
+        ("21 ou 71 ou 80 ou 99", "vingt et un ou soixante et onze ou quatre-vingts ou quatre-vingt-dix-neuf"),
+        ("en 2026", "en deux mille vingt-six"),
+        ("Tengo 2 gatos", "Tengo dos gatos"),
+        ("35 gatos, 100 perros, 126", "treinta y cinco gatos, cien perros, ciento veintiséis"),
+        ("Ho 28 gatti", "Ho ventotto gatti"),
+        ("nel 2026", "nel duemilaventisei"),
+        ("once upon a time", "Once upon a time"),
     ],
 )
 def test_what_sounds_the_same_counts_as_the_same(text: str, transcript: str) -> None:
@@ -82,6 +111,9 @@ def test_what_sounds_the_same_counts_as_the_same(text: str, transcript: str) -> 
         ("$5", "five euros"),
         ("5%", "five"),
         ("कि", "की"),
+        ("5 Katzen", "sechs Katzen"),
+        ("un chat", "deux chats"),
+        ("25 gatti", "ventisei gatti"),
     ],
 )
 def test_what_sounds_different_does_not(text: str, transcript: str) -> None:

@@ -27,7 +27,7 @@ async def one_word(settings: Settings, word: str, *, is_paid: bool) -> Finding:
     """Has one provider's voice say one word, unless that costs and `is_paid` is not set. Raises LibaError."""
     name = check_name(settings, word)
     if not is_paid and not is_free(settings, word):
-        return Finding(name, "skip", "one word was not spoken, as that costs", "liba doctor --paid")
+        return await _unspoken(settings, word, name)
     voice = make_one_voice(settings, word)
     began_at, first_at, heard = time.monotonic(), 0.0, 0
     try:
@@ -41,6 +41,21 @@ async def one_word(settings: Settings, word: str, *, is_paid: bool) -> Finding:
         await voice.aclose()
     message = f"{voice.model} says one word: {duration_s(heard):.1f} s of sound, the first of it after "
     return Finding(name, "ok", f"{message}{(first_at - began_at) * 1000:.0f} ms")
+
+
+async def _unspoken(settings: Settings, word: str, name: str) -> Finding:
+    """What is known of a voice that is not to speak: the door of a realtime one opens at no cost."""
+    message = "one word was not spoken, as that costs"
+    if word == "realtime":
+        voice = make_one_voice(settings, word)
+        try:
+            await voice.warm_up()
+        except VoiceRefusedError as error:
+            return _refused(name, error)
+        finally:
+            await voice.aclose()
+        message = f"the service takes key, model and speaker; {message}"
+    return Finding(name, "skip", message, "liba doctor --paid")
 
 
 def is_free(settings: Settings, word: str) -> bool:

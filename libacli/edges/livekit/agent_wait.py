@@ -36,6 +36,8 @@ _ENDED = {
 }
 """How it is said what has become of an utterance that was not spoken to its end."""
 
+_NEXT_STEPS = {"failed": "`liba doctor --paid` has each voice say a word; the agent's log tells more"}
+
 
 class WaitBound:
     """When a wait is over, on the loop's clock. Times in seconds."""
@@ -109,7 +111,9 @@ class AgentWait:
             return replace(said, level=state)
         if state in SETTLED:
             ended = f"{said.id} {_ENDED.get(state, state)}: {report.get('reason', 'no reason given')}"
-            raise InterruptedSpeechError(ended, state=state, reason=str(report.get("reason", "")))
+            raise InterruptedSpeechError(
+                ended, hint=_NEXT_STEPS.get(state, ""), state=state, reason=str(report.get("reason", ""))
+            )
         return said
 
     async def _patient_report(self, asked: StatusRequest, patience_s: float) -> dict[str, Any]:

@@ -64,7 +64,12 @@ def _is_quota(error: openai.APIStatusError) -> bool:
     may_be = error.status_code in (400, 401, 403) or (
         error.status_code == 429 and retry_after_s(error.response.headers, reason) is None
     )
-    return may_be and bool(_NO_QUOTA_WORDS.search(reason))
+    return may_be and tells_of_no_quota(reason)
+
+
+def tells_of_no_quota(words: str) -> bool:
+    """Whether a server's words say that nothing is left to pay with."""
+    return bool(_NO_QUOTA_WORDS.search(words))
 
 
 @contextmanager

@@ -23,11 +23,12 @@ from libacli.core.audio import duration_s
 from libacli.core.verbatim import Proofreader
 from libacli.edges.voices.openai_client import client_of
 from libacli.edges.voices.realtime_errors import HiccupError
+from libacli.edges.voices.realtime_events import Event
 from libacli.edges.voices.realtime_reading import READ, Line, Reading, RewordedError
 from libacli.edges.voices.realtime_session import Answer, RealtimeSession
 from libacli.edges.voices.sound_check import SoundCheck
 from libacli.edges.voices.waits import Waits
-from libacli.errors import CredentialsError, VoiceRefusedError, VoiceTruncatedError
+from libacli.errors import CredentialsError, VoiceError, VoiceRefusedError, VoiceTruncatedError
 from libacli.speech.ports import Style, Take
 
 if TYPE_CHECKING:
@@ -163,8 +164,10 @@ class RealtimeVoice:
         clock = asyncio.get_running_loop().time
         try:
             while not (answer.is_over or reading.is_astray):
-                if event := await answer.next(until=reading.sound.due_at):
+                if event := await _next(answer, reading):
                     reading.hear(event, clock())
+                elif reading.is_whole:
+                    break
                 while not reading.is_astray and (piece := reading.sound.take(clock())):
                     yield piece
         finally:
@@ -232,6 +235,16 @@ class RealtimeVoice:
 
     def _pace(self, speed: float | None) -> float:
         return min(max(self._speed if speed is None else speed, _SLOWEST), _FASTEST)
+
+
+async def _next(answer: Answer, reading: Reading) -> Event | None:
+    """What comes of a response; None when sound is due, or nothing more is needed. Raises VoiceError."""
+    try:
+        return await answer.next(until=reading.over_at or reading.sound.due_at)
+    except VoiceError:
+        if reading.is_whole:
+            return None
+        raise
 
 
 def _speaker(name: str) -> str:

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from libacli.edges.voices.realtime_errors import Complaint, HiccupError, meaning, translated
+from libacli.edges.voices.realtime_errors import HiccupError, meaning, translated
+from libacli.edges.voices.realtime_events import Event, event_of
 from libacli.errors import VoiceError, VoiceRefusedError
 from libacli.network_environment import proxy_for
 
@@ -22,12 +23,7 @@ if TYPE_CHECKING:
 
     import openai
     from openai.resources.realtime.realtime import AsyncRealtimeConnection
-    from openai.types.realtime import (
-        RealtimeErrorEvent,
-        RealtimeResponseCreateParamsParam,
-        RealtimeServerEvent,
-        RealtimeSessionCreateRequestParam,
-    )
+    from openai.types.realtime import RealtimeResponseCreateParamsParam, RealtimeSessionCreateRequestParam
 
 _CONNECT_TIMEOUT_S = 5.0
 _CLOSE_TIMEOUT_S = 1.0
@@ -56,10 +52,10 @@ class Answer:
         self.is_left = False
         """Nobody waits for it any more."""
 
-        self.events: deque[RealtimeServerEvent] = deque()
+        self.events: deque[Event] = deque()
         self._session = session
 
-    async def next(self, until: float | None = None) -> RealtimeServerEvent | None:
+    async def next(self, until: float | None = None) -> Event | None:
         """The next event of this response, an `error` included; None when the loop's clock reaches `until`.
 
         Raises VoiceError when the socket is closed, or the session itself was refused.
@@ -70,7 +66,7 @@ class Answer:
         if not self.events:
             return None
         event = self.events.popleft()
-        self.is_over = event.type == "response.done"
+        self.is_over = event.kind == "response.done"
         return event
 
 
@@ -123,8 +119,12 @@ class RealtimeSession:
         with translated(secrets, str(client.base_url)):
             manager = client.realtime.connect(model=model, websocket_connection_options=cast(Any, options))
             connection = await manager.enter()
-            opened = cls(connection, secrets)
-            await connection.session.update(session=session, event_id=_SESSION_UPDATE)
+        opened = cls(connection, secrets)
+        try:
+            with translated(secrets, str(client.base_url)):
+                await connection.session.update(session=session, event_id=_SESSION_UPDATE)
+        except VoiceError as error:
+            raise await opened._last_words(error) from error
         return opened
 
     @property
@@ -133,17 +133,21 @@ class RealtimeSession:
         return self._end is None and asyncio.get_running_loop().time() < self._oldest_at
 
     async def ask(self, response: RealtimeResponseCreateParamsParam) -> Answer:
-        """Asks for one response. Raises HiccupError when the socket has been closed meanwhile."""
+        """Asks for one response. Raises HiccupError when the socket has been closed meanwhile.
+
+        Or what the service said when it closed it.
+        """
         answer = Answer(self, f"{_TAG}-{next(self._numbers)}")
         self._asked[answer.tag] = answer
         tagged = cast(Any, {**response, "metadata": {_TAG: answer.tag}})
         try:
             with translated(self._secrets):
                 await self._connection.response.create(response=tagged, event_id=answer.tag)
-        except BaseException as error:
+        except VoiceError as error:
             del self._asked[answer.tag]
-            if isinstance(error, VoiceError):
-                self._end = error
+            raise await self._last_words(error) from error
+        except BaseException:
+            del self._asked[answer.tag]
             raise
         return answer
 
@@ -180,51 +184,71 @@ class RealtimeSession:
                 if self._end:
                     raise self._end
                 try:
-                    with translated(self._secrets):
-                        event = await self._connection.recv()
+                    event = await self._receive()
                 except VoiceError as error:
                     self._end = error
                     raise
                 if (late := self._hand_out(event)) and late.is_left:
                     await self._cancel(late)
 
-    def _hand_out(self, event: RealtimeServerEvent) -> Answer | None:
+    async def _receive(self) -> Event:
+        with translated(self._secrets):
+            return event_of(await self._connection.recv_bytes())
+
+    async def _last_words(self, error: VoiceError) -> VoiceError:
+        """Why nothing more can be sent: what was said before the socket was closed, or else `error`."""
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S), self._reading:
+                while not self._end:
+                    event = await self._receive()
+                    self._hand_out(event)
+                    if event.kind == "error":
+                        self._end = self._end or meaning(event.complaint, "", self._secrets)
+        except TimeoutError:
+            self._end = error
+        except VoiceError as closed:
+            self._end = closed
+        return self._end
+
+    def _hand_out(self, event: Event) -> Answer | None:
         """Gives an event to whom it concerns; the answer of a `response.created`."""
-        if event.type == "response.created":
-            return self._created(event.response.id or "", event.response.metadata or {})
-        if event.type == "session.updated":
+        if event.kind == "response.created":
+            return self._created(event)
+        if event.kind == "session.updated":
             self.is_ready.append(True)
-        elif event.type == "error":
+        elif event.kind == "error":
             self._complain(event)
-        elif event.type == "response.done":
-            if answer := self._answers.pop(event.response.id or "", None):
-                answer.events.append(event)
-        elif answer := self._answers.get(getattr(event, "response_id", "")):
+        elif answer := self._answers.get(event.response_id or self._only):
             answer.events.append(event)
+            if event.kind == "response.done":
+                del self._answers[answer.id]
         return None
 
-    def _created(self, response_id: str, metadata: Mapping[str, str]) -> Answer | None:
+    @property
+    def _only(self) -> str:
+        """The id of the one response that is under way; empty when there are more, or none."""
+        return next(iter(self._answers)) if len(self._answers) == 1 else ""
+
+    def _created(self, event: Event) -> Answer | None:
         # A compatible server may not give back what a request carries: it answers in their order.
-        tag = metadata.get(_TAG) or next(iter(self._asked), "")
+        tag = event.metadata.get(_TAG) or next(iter(self._asked), "")
         answer = self._asked.pop(tag, None)
         if answer:
-            answer.id = response_id
+            answer.id = event.response_id
             if not answer.is_left:
-                self._answers[response_id] = answer
+                self._answers[answer.id] = answer
         return answer
 
-    def _complain(self, event: RealtimeErrorEvent) -> None:
+    def _complain(self, event: Event) -> None:
         """An error belongs to the request that it names, or to all; one about the session is its end."""
-        about = event.error.event_id or ""
-        if about.startswith(_CANCEL):  # what was to be cancelled had just ended
+        if event.about == _SESSION_UPDATE:
+            self._end = meaning(event.complaint, "", self._secrets)
             return
-        if about == _SESSION_UPDATE:
-            self._end = meaning(complaint_of(event), "", self._secrets)
-        elif answer := self._asked.pop(about, None):
-            answer.events.append(event)
-        else:
-            for answer in (*self._asked.values(), *self._answers.values()):
+        # What names another event is about a cancellation that came too late, or about nothing that is known.
+        for answer in (*self._asked.values(), *self._answers.values()):
+            if event.about in ("", answer.tag):
                 answer.events.append(event)
+        self._asked.pop(event.about, None)
 
     async def _cancel(self, answer: Answer) -> None:
         with suppress(VoiceError, TimeoutError), translated(self._secrets):
@@ -232,12 +256,6 @@ class RealtimeSession:
                 await self._connection.response.cancel(
                     response_id=answer.id, event_id=f"{_CANCEL}{answer.tag}"
                 )
-
-
-def complaint_of(event: RealtimeErrorEvent) -> Complaint:
-    """The service's words in an `error` event."""
-    error = event.error
-    return Complaint(error.code or "", error.type or "", error.message or "")
 
 
 def _proxy_to(url: str) -> str | None:

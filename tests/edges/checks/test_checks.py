@@ -28,6 +28,7 @@ from libacli.edges.voices.cache_files import SoundFiles
 from libacli.errors import AvatarError, LibaError, UnreachableError
 from libacli.local.pins import SOURCE_VERSION
 from tests.faulty_avatar import Create, FaultyAvatar, Script
+from tests.realtime_server import NO_QUOTA, RealtimeServer
 from tests.speech_server import QUOTA_USED_UP, SpeechServer
 from tests.speech_server import Script as Speech
 from tests.twirp_server import TwirpServer
@@ -637,6 +638,36 @@ async def test_a_voice_that_costs_is_not_heard_unless_the_user_agrees() -> None:
         settings(openai_base_url="https://speech.invalid/v1"), "speech", is_paid=False
     )
     assert (finding.verdict, finding.fix) == ("skip", "liba doctor --paid")
+
+
+async def test_the_door_of_a_realtime_voice_is_tried_without_cost() -> None:
+    async with RealtimeServer() as server:
+        finding = await voices.one_word(realtime_settings(server), "realtime", is_paid=False)
+    assert (finding.verdict, server.handshakes, server.requests) == ("skip", 1, [])
+    assert "takes key, model and speaker" in finding.message
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429])
+async def test_a_realtime_voice_whose_door_stays_closed_fails_the_check(status: int) -> None:
+    async with RealtimeServer() as server:
+        server.status = status
+        finding = await voices.one_word(realtime_settings(server), "realtime", is_paid=False)
+    assert finding.verdict == "fail"
+    assert finding.fix
+
+
+async def test_a_realtime_voice_that_is_turned_away_behind_its_door_fails_the_check() -> None:
+    async with RealtimeServer() as server:
+        server.farewell = (NO_QUOTA, 1000, "")
+        finding = await voices.one_word(realtime_settings(server), "realtime", is_paid=False)
+    assert finding.verdict == "fail"
+    assert "add credit" in finding.fix
+
+
+def realtime_settings(server: RealtimeServer) -> Settings:
+    return settings(
+        openai_base_url=server.base_url, openai_api_key=SecretStr("sk-key"), voice_providers=["realtime"]
+    )
 
 
 @pytest.mark.parametrize(("status", "verdict"), [(200, "ok"), (401, "fail"), (404, "skip"), (403, "skip")])

@@ -443,6 +443,13 @@ async def test_speech_that_ended_before_its_end_is_told_with_the_reason(
     assert caught.value.state == state
 
 
+async def test_speech_that_failed_is_told_with_a_next_step(server: TwirpPeer, found: AgentClient) -> None:
+    server.play("PerformRpc", report("failed", reason="the voice broke off"))
+    with pytest.raises(InterruptedSpeechError) as caught:
+        await found.wait(ACCEPTED, "done", timeout_s=5)
+    assert "liba doctor --paid" in caught.value.hint
+
+
 async def test_an_id_that_the_agent_forgot_is_told(server: TwirpPeer, found: AgentClient) -> None:
     server.play("PerformRpc", report("unknown"))
     with pytest.raises(InterruptedSpeechError, match="not known"):

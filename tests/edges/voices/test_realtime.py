@@ -512,3 +512,176 @@ async def test_the_settings_name_model_speaker_and_manner(server: RealtimeServer
     assert (voice.model, voice.name) == ("gpt-realtime-2.1", "verse")
     assert server.models == ["gpt-realtime-2.1"]
     assert server.requests[0]["instructions"].endswith("softly")
+
+
+@pytest.mark.parametrize("words", [OTHER_WORDS, "Hello, how can I help you today?"])
+async def test_a_transcript_that_comes_with_the_end_alone_is_compared_as_well(
+    server: RealtimeServer, voice: RealtimeVoice, words: str
+) -> None:
+    server.default = Script(says=words, transcript="none", is_told_late=True)
+    assert await heard(voice, Take(), VoiceRefusedError) == b""
+
+
+@pytest.mark.parametrize("ending", ["unended", "left"])
+async def test_what_was_said_to_its_end_is_whole_without_the_end_of_its_response(
+    server: RealtimeServer, voice: RealtimeVoice, ending: realtime_server.Ending
+) -> None:
+    server.default = Script(ending=ending)
+    for _ in range(2):
+        assert await pcm_of(voice, TEXT) == WHOLE
+
+
+async def test_a_text_that_is_said_again_by_another_item_is_heard_once(
+    server: RealtimeServer, voice: RealtimeVoice
+) -> None:
+    server.play(Script(again=True, gap_s=0.01))
+    take = Take()
+    assert await heard(voice, take) == WHOLE
+    assert not take.is_reworded
+
+
+AUDIO, WORDS = "response.output_audio.delta", "response.output_audio_transcript.delta"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"kind": AUDIO},
+        {"kind": AUDIO, "delta": None},
+        {"kind": AUDIO, "delta": ""},
+        {"kind": WORDS},
+        {"kind": WORDS, "delta": None},
+        {"kind": "response.output_audio_transcript.done", "transcript": None},
+        {"kind": "response.created", "response": None},
+        {"kind": "response.done", "response_id": "", "response": {"id": "resp_other", "status": "failed"}},
+        {"kind": "response.thought.delta", "delta": {"steps": [1]}},
+        {"kind": "conversation.item.added", "item": None},
+        {"kind": "error", "error": {"message": "of something else", "event_id": "event_7"}},
+    ],
+    ids=str,
+)
+async def test_an_event_of_another_shape_or_meaning_does_no_harm(
+    server: RealtimeServer, voice: RealtimeVoice, event: dict[str, Any]
+) -> None:
+    server.play(Script(beside=[event]))
+    assert await pcm_of(voice, TEXT) == WHOLE
+
+
+@pytest.mark.parametrize("message", ["[1, 2]", "null", "hello", "", "<html>Please log in.</html>"])
+async def test_what_is_no_event_is_an_error_with_a_next_step(
+    server: RealtimeServer, voice: RealtimeVoice, message: str
+) -> None:
+    server.default = Script(beside=[message])
+    with pytest.raises(VoiceError, match="what is no event") as caught:
+        await pcm_of(voice, TEXT)
+    assert "OPENAI_BASE_URL" in caught.value.hint
+
+
+@pytest.mark.parametrize("delta", ["e!", "é", "AAAAA", "data:audio/pcm;base64,AAAA"])
+async def test_sound_that_cannot_be_read_is_an_error_with_a_next_step(
+    server: RealtimeServer, voice: RealtimeVoice, delta: str
+) -> None:
+    server.default = Script(beside=[{"kind": AUDIO, "delta": delta}])
+    with pytest.raises(VoiceError, match="cannot be read") as caught:
+        await pcm_of(voice, TEXT)
+    assert "OPENAI_BASE_URL" in caught.value.hint
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("delta", ["_-_-", "/+/+", "_-8", "/\n+/+"])
+async def test_sound_is_read_in_either_alphabet_with_or_without_padding(
+    server: RealtimeServer, voice: RealtimeVoice, delta: str
+) -> None:
+    server.play(Script(beside=[{"kind": AUDIO, "delta": delta}] * 2))
+    assert (await pcm_of(voice, TEXT)).endswith(WHOLE)
+
+
+@pytest.mark.parametrize("error", ["boom", None, {"message": None}, [1]], ids=str)
+async def test_an_error_of_another_shape_is_a_refusal_with_a_next_step(
+    server: RealtimeServer, voice: RealtimeVoice, error: object
+) -> None:
+    server.default = Script(beside=[{"kind": "error", "error": error}])
+    with pytest.raises(VoiceError) as caught:
+        await pcm_of(voice, TEXT)
+    assert caught.value.hint
+
+
+async def test_an_error_that_names_no_request_does_not_end_what_sounds(
+    server: RealtimeServer, voice: RealtimeVoice
+) -> None:
+    hiccup = {"kind": "error", "error": {"type": "server_error", "message": "Sorry."}}
+    sound = {"kind": AUDIO, "delta": "AAAA" * 100}
+    server.play(Script(beside=[sound, hiccup]))
+    assert (await pcm_of(voice, TEXT)).endswith(WHOLE)
+    assert len(server.requests) == 1
+
+
+KEY_IS_WRONG = {"type": "invalid_request_error", "code": "invalid_api_key", "message": "Incorrect API key."}
+
+
+@pytest.mark.parametrize(
+    ("farewell", "status"),
+    [
+        ((NO_QUOTA, 1000, ""), 429),
+        ((KEY_IS_WRONG, 1008, ""), 401),
+        (({}, 3000, "invalid_request_error.invalid_api_key"), 401),
+        (({}, 1008, "model_not_found"), 404),
+        (({}, 1013, "insufficient_quota: You exceeded your current quota"), 429),
+    ],
+    ids=str,
+)
+async def test_what_is_said_when_the_door_is_closed_again_is_believed(
+    server: RealtimeServer, voice: RealtimeVoice, farewell: tuple[dict[str, str], int, str], status: int
+) -> None:
+    server.farewell = farewell
+    for attempt in (pcm_of(voice, TEXT), voice.warm_up()):
+        with pytest.raises(VoiceRefusedError) as caught:
+            await attempt
+        assert caught.value.status == status
+    assert server.handshakes == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "told", "hint"),
+    [
+        ({"status": 402, "text": "Payment Required"}, "no quota", "add credit"),
+        ({"status": 429, "text": '{"detail": "out of credits"}'}, "out of credits", "add credit"),
+        ({"status": 401, "text": '{"detail": "No such key."}'}, "No such key", "OPENAI_API_KEY"),
+        ({"status": 401, "text": '{"error": "No such key."}'}, "No such key", "OPENAI_API_KEY"),
+        ({"status": 405, "text": ""}, "no realtime voice", "OPENAI_BASE_URL"),
+        ({"status": 426, "text": "Upgrade Required"}, "no realtime voice", "OPENAI_BASE_URL"),
+        ({"status": 501, "text": ""}, "no realtime voice", "OPENAI_BASE_URL"),
+        ({"status": 200, "text": "<html>Please log in.</html>"}, "no realtime voice", "OPENAI_BASE_URL"),
+    ],
+    ids=str,
+)
+async def test_a_door_that_is_closed_in_other_words_is_understood(
+    server: RealtimeServer, voice: RealtimeVoice, answer: dict[str, Any], told: str, hint: str
+) -> None:
+    server.answer = answer
+    with pytest.raises(VoiceRefusedError, match=told) as caught:
+        await pcm_of(voice, TEXT)
+    assert hint in caught.value.hint
+    assert server.handshakes == 1
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_door_that_tells_when_to_come_again_is_heeded(
+    server: RealtimeServer, voice: RealtimeVoice, status: int
+) -> None:
+    server.answer = {"status": status, "headers": {"Retry-After": "7"}}
+    with pytest.raises(VoiceBusyError) as caught:
+        await pcm_of(voice, TEXT)
+    assert caught.value.retry_after_s == 7
+    assert server.handshakes == 1
+
+
+async def test_a_server_that_says_one_text_at_a_time_is_busy_and_not_broken(
+    server: RealtimeServer, voice: RealtimeVoice
+) -> None:
+    busy = {"code": "conversation_already_has_active_response", "message": "There is one already."}
+    server.play(Script(refused=busy))
+    assert await pcm_of(voice, TEXT) == WHOLE
+    server.default = Script(refused=busy)
+    with pytest.raises(VoiceBusyError, match="one text at a time"):
+        await pcm_of(voice, TEXT)
