@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -15,6 +17,8 @@ from libacli.config import Settings, toml_name, variable_name
 from libacli.errors import ConfigError
 from libacli.kubernetes import is_service_link
 from libacli.value_files import SUFFIX, read_value
+
+logger = logging.getLogger("liba.config")
 
 _OLDER_NAMES = {
     "openai_custom_headers": "openai_headers",
@@ -35,6 +39,7 @@ _OLDER_NAMES = {
 
 CONFIG_VARIABLE = "LIBA_CONFIG"
 SECTIONS = tuple(dict.fromkeys(toml_name(field).partition(".")[0] for field in Settings.model_fields))
+_FIRST_NAME = re.compile(r"\s*(?:export\s+)?(\w+)")
 _MOST_BYTES = 1 << 20
 _ROOT = 0
 
@@ -81,8 +86,7 @@ def from_variables(
     A file that NAME_FILE names is read where the variables `may_refer` to what is the user's.
     Raises ConfigError for unknown ones, for both NAME and NAME_FILE, and for a file that cannot be read.
     """
-    known = {variable_name(older): field for older, field in _OLDER_NAMES.items()}
-    known |= {variable_name(field): field for field in Settings.model_fields}
+    known = _known()
     if file is None:
         variables = {name: value for name, value in variables.items() if not is_service_link(name, value)}
     for name in variables:
@@ -95,6 +99,12 @@ def from_variables(
         for name, field in known.items()
         if (given := _given(variables, name, file, may_refer=may_refer))
     }
+
+
+def _known() -> dict[str, str]:
+    """Fields by the names of their variables, older spellings first."""
+    older = {variable_name(older): field for older, field in _OLDER_NAMES.items()}
+    return older | {variable_name(field): field for field in Settings.model_fields}
 
 
 def passed_over(environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -133,11 +143,39 @@ def from_dotenv(file: Path, content: bytes, *, may_refer: bool) -> dict[str, Giv
     from dotenv import dotenv_values
 
     try:
-        values = dotenv_values(stream=StringIO(_text(content)), interpolate=may_refer)
+        values = dotenv_values(stream=StringIO(_readable(file, _text(content))), interpolate=may_refer)
     except UnicodeDecodeError as error:
         raise ConfigError(f"cannot read {file}: {error}", hint="it must be a text file in UTF-8") from error
     found = {name: value for name, value in values.items() if value}
     return from_variables(found, file, may_refer=may_refer)
+
+
+def _readable(file: Path, text: str) -> str:
+    """What of a `.env` can be read, without the lines of others that cannot, of which the log is told.
+
+    Raises ConfigError where such a line is to set something of ours: it would be as if it was not there.
+    """
+    from dotenv.parser import parse_stream
+
+    known = _known()
+    readable = []
+    for statement in parse_stream(StringIO(text)):
+        written = statement.original.string
+        if not statement.error:
+            readable.append(written)
+            continue
+        place = f"{file}:{statement.original.line + _blank_lines(written)}"
+        name = _FIRST_NAME.match(written)
+        if name and (name[1].removesuffix(SUFFIX) in known or name[1].startswith("LIBA_")):
+            raise ConfigError(
+                f"{place}: {name[1]} cannot be read", hint="write NAME=value, and end a quotation that begins"
+            )
+        logger.warning("%s: passed over, it is not NAME=value", place)
+    return "".join(readable)
+
+
+def _blank_lines(written: str) -> int:
+    return written[: len(written) - len(written.lstrip())].count("\n")
 
 
 def from_toml(file: Path, content: bytes) -> dict[str, Given]:

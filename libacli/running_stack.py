@@ -9,7 +9,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ _GROUPS = (
 )
 """Fields of `Settings` that count together: an address with another one's key is of no use."""
 
+_LOOK_AGAIN_S = 0.1
 _CLAIM_S = 1.0
 """Who looks whether somebody holds the lock holds it for a moment."""
 
@@ -73,6 +75,14 @@ class StackFile:
                 told = json.load(file)
             return RunningStack(told["pid"], told["settings"], [Part(**part) for part in told["parts"]])
         return None
+
+    def wait_until_started(self, timeout_s: float, *, sleep: Callable[[float], None] = time.sleep) -> bool:
+        """Waits while its owner is just starting; False: that takes longer. Blocks."""
+        for _ in range(round(timeout_s / _LOOK_AGAIN_S)):
+            if self.read() or not self.is_owned():
+                return True
+            sleep(_LOOK_AGAIN_S)
+        return False
 
     def is_owned(self) -> bool:
         """Whether somebody keeps a stack, or is just starting it."""

@@ -264,6 +264,24 @@ def test_an_unknown_variable_in_the_dotenv_file_is_told_too(sources: Sources) ->
     assert caught.value.hint == "did you mean LIBA_LOG_LEVEL?"
 
 
+@pytest.mark.parametrize("line", ['LIVEKIT_API_KEY="abc', "LIVEKIT_URL ws://x", "export LIBA_SAY_ROOM: hall"])
+def test_a_line_of_the_dotenv_file_that_sets_ours_and_cannot_be_read_is_told(
+    sources: Sources, line: str
+) -> None:
+    file = sources.write(".env", f"OTHER=1\n\n{line}{CANARY}\nLIBA_LOG_LEVEL=debug\n")
+    with pytest.raises(ConfigError, match=rf"^{file}:3: LI\w+ cannot be read$") as caught:
+        sources.load()
+    assert caught.value.hint == "write NAME=value, and end a quotation that begins"
+
+
+def test_a_line_of_another_program_that_cannot_be_read_is_passed_over_and_told_by_its_place(
+    sources: Sources, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = sources.write(".env", f"not an assignment: {CANARY}\nLIBA_SAY_ROOM=hall\n")
+    assert sources.load().settings.say_room == "hall"
+    assert caplog.messages == [f"{file}:1: passed over, it is not NAME=value"]
+
+
 def test_variables_of_others_are_let_be(sources: Sources) -> None:
     sources.load({"OPENAI_ORG_ID": "x", "LIVEKIT_SIP": "x", "PATH": "x", CONFIG_VARIABLE: "x"})
 

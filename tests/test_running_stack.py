@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -150,3 +151,21 @@ def test_it_goes_before_the_default_project_of_lk_and_not_before_a_named_one(
         file.write(ALL, PARTS)
         assert sources.load().settings.livekit_url == SERVER["livekit_url"]
         assert sources.load(project="work").settings.livekit_url == "wss://work"
+
+
+@pytest.mark.parametrize("ends", ["started", "failed", "late"])
+def test_who_needs_what_is_just_starting_waits_for_it_within_a_bound(file: StackFile, ends: str) -> None:
+    looks = 0
+    with ExitStack() as owner:
+        owner.enter_context(file.owned())
+
+        def sleep(seconds: float) -> None:
+            nonlocal looks
+            looks += 1
+            if looks == 3 and ends == "started":
+                file.write(ALL, PARTS)
+            elif looks == 3 and ends == "failed":
+                owner.close()
+
+        assert file.wait_until_started(2.0, sleep=sleep) == (ends != "late")
+    assert looks == (20 if ends == "late" else 3)

@@ -19,7 +19,7 @@ from libacli.cli.options import group
 from libacli.cli.output import output
 from libacli.cli.streams import settle_streams, write_no_more
 from libacli.core_files import leave_no_core_files
-from libacli.errors import LibaError
+from libacli.errors import ConfigError, LibaError
 from libacli.network_environment import spell_out
 from libacli.user_folders import folder_error, settle_home
 
@@ -196,12 +196,22 @@ def _told(error: Exception) -> LibaError:
         return error
     if isinstance(error, OSError) and (told := folder_error(error)):
         return told
+    if isinstance(error, FileNotFoundError) and _is_folder_gone():
+        return ConfigError("the current folder is not there any more", hint="cd into one that is")
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         write_no_more()
         return LibaError(f"cannot write: {error.strerror}", hint="make room where the output goes")
     return LibaError(
         f"unexpected {type(error).__name__}: {error}", hint="liba --verbose shows where; please report it"
     )
+
+
+def _is_folder_gone() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _ended() -> int:

@@ -9,11 +9,15 @@ import typer
 
 from libacli.cli.anywhere import AnywhereCommand, AnywhereGroup
 from libacli.cli.output import output
-from libacli.errors import ConfigError, UsageError
+from libacli.errors import ConfigError, TimedOutError, UsageError
 
 if TYPE_CHECKING:
     from libacli.config import Settings
     from libacli.config_sources import LoadedSettings
+
+
+_STARTING_S = 20.0
+"""How long a command waits for a stack that is just starting: as long as for an agent."""
 
 
 class Level(enum.StrEnum):
@@ -122,15 +126,30 @@ def livekit_settings(
     project: str | None = None,
     **flags: Any,
 ) -> "Settings":
-    """Settings with what was given to reach LiveKit on top, and other `flags`, as `settings_from` has it."""
-    return settings_from(
-        config,
-        project=project,
-        livekit_url=url,
-        livekit_api_key=api_key,
-        livekit_api_secret=api_secret,
-        **flags,
-    ).settings
+    """Settings with what was given to reach LiveKit on top, and other `flags`, as `settings_from` has it.
+
+    Where there is none but what `liba up` is just starting here, that is waited for. Raises TimedOutError.
+    """
+    flags |= {"livekit_url": url, "livekit_api_key": api_key, "livekit_api_secret": api_secret}
+    settings = settings_from(config, project=project, **flags).settings
+    if settings.livekit_url or not _is_started_meanwhile():
+        return settings
+    return settings_from(config, project=project, **flags).settings
+
+
+def _is_started_meanwhile() -> bool:
+    from libacli.running_stack import stack_file
+
+    file = stack_file()
+    if file.read() or not file.is_owned():
+        return False
+    output.status("waiting for what is just starting on this machine...")
+    if not file.wait_until_started(_STARTING_S):
+        raise TimedOutError(
+            f"what is starting on this machine was not ready after {_STARTING_S:g} s",
+            hint="try again when `liba up` has told its page",
+        )
+    return True
 
 
 def seconds(duration: str) -> int:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from libacli.core.reasons import refusal_reason
-from libacli.errors import InterruptedSpeechError, LibaError, RefusedError, TimedOutError
+from libacli.errors import InterruptedSpeechError, LibaError, RefusedError, TimedOutError, UsageError
 
 
 @dataclass(frozen=True)
@@ -58,4 +58,4 @@ def ends_show(error: LibaError) -> bool:
             return error.reason != "cancelled"  # that is one line alone
         case InterruptedSpeechError():
             return error.state not in ("failed", "expired", "rejected")
-    return not isinstance(error, TimedOutError)
+    return not isinstance(error, TimedOutError | UsageError)  # the latter: its file is not there any more

@@ -127,7 +127,18 @@ def python_name(name: str) -> str:
     except (LookupError, ValueError):
         return ""
     is_of_text = getattr(codec, "_is_text_encoding", True)  # not base64, rot13...
-    return codec.name.replace("-", "_") if is_of_text and codec.incrementaldecoder else ""
+    return codec.name.replace("-", "_") if is_of_text and _reads_anything(codec) else ""
+
+
+def _reads_anything(codec: codecs.CodecInfo) -> bool:
+    """Whether it goes on behind what is no text of its: those of host names (idna, punycode) do not."""
+    if not codec.incrementaldecoder:
+        return False
+    try:
+        codec.incrementaldecoder("replace").decode(b"\xff-\xff", True)
+    except UnicodeError:
+        return False
+    return True
 
 
 def guess_encoding(data: bytes, *, preferred: str = "") -> str:

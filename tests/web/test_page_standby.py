@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Literal
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
@@ -126,3 +127,17 @@ async def test_who_may_not_control_sees_what_is_on_standby_and_has_no_button_for
         await expect(rows(page).locator(".place")).to_have_text(["on standby"])
         await expect(next_button(page)).to_be_hidden()
         assert not [name for name in await controls(page) if "Next" in name]
+
+
+@pytest.mark.parametrize("forced_colors", ["none", "active"])
+async def test_a_button_that_is_pressed_looks_so_in_the_colours_that_a_user_forces(
+    page: Page, forced_colors: Literal["none", "active"]
+) -> None:
+    await page.emulate_media(forced_colors=forced_colors)
+    pressed = page.get_by_role("button", name="Captions", exact=True)
+    await expect(pressed).to_have_attribute("aria-pressed", "true")
+    shades = [
+        await one.evaluate("one => getComputedStyle(one).backgroundColor")
+        for one in (pressed, page.locator("body"))
+    ]
+    assert shades[0] != shades[1]

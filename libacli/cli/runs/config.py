@@ -41,7 +41,9 @@ def write_settings_file(*, user: bool, force: bool, as_json: bool = False) -> No
     except FileExistsError as error:
         raise ConfigError(f"{target} is there already", hint="--force overwrites it") from error
     except OSError as error:
-        raise ConfigError(f"cannot write {target}: {error.strerror}") from error
+        raise ConfigError(
+            f"cannot write {target}: {error.strerror}", hint="make its folder writable, or go to another one"
+        ) from error
     output.status("wrote it; every setting is in there, commented out")
     if not user:
         output.status(

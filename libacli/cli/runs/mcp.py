@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -58,9 +60,22 @@ async def _lines() -> AsyncIterator[str]:
     while data := await standard_input():
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
-            yield line.decode(errors="replace")
+            yield _answerable(line)
     if rest:
-        yield rest.decode(errors="replace")
+        yield _answerable(rest)
+
+
+def _answerable(line: bytes) -> str:
+    """As it is, but for bytes and halves of characters (`\\ud800`) that are no text.
+
+    The SDK answers nothing to these, and who asks would wait for ever.
+    """
+    text = line.decode(errors="replace")
+    if "\\ud" not in text.lower():
+        return text
+    with suppress(ValueError, RecursionError):
+        text = json.dumps(json.loads(text), ensure_ascii=False)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 @dataclass(frozen=True)

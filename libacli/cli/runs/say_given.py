@@ -87,7 +87,11 @@ class SayGiven:
 
         if not self.file:
             return self.text or ""
-        return text_of(self.file, _python_name(self.encoding) or "utf-8")
+        return text_of(
+            self.file,
+            _python_name(self.encoding) or "utf-8",
+            other_encoding="say which encoding it is in: --encoding NAME",
+        )
 
 
 def _python_name(encoding: str | None) -> str:

@@ -7,11 +7,16 @@ from pathlib import Path
 from libacli.errors import UsageError
 
 
-def text_of(file: Path, encoding: str = "utf-8") -> str:
-    """What is in it. Raises UsageError when it cannot be read, or is not in that encoding."""
+def text_of(file: Path, encoding: str = "utf-8", *, other_encoding: str = "") -> str:
+    """What is in it. Raises UsageError when it cannot be read, or is not in that encoding.
+
+    `other_encoding` tells how to have it read in another one.
+    """
     try:
         return file.read_text(encoding=encoding)
     except (OSError, UnicodeDecodeError) as error:
         name = "UTF-8" if encoding == "utf-8" else encoding
         reason = getattr(error, "strerror", None) or f"not {name}"
-        raise UsageError(f"cannot read {file}: {reason}", hint=f"it must be a text file in {name}") from error
+        is_read = isinstance(error, UnicodeDecodeError)
+        hint = other_encoding if is_read and other_encoding else f"it must be a text file in {name}"
+        raise UsageError(f"cannot read {file}: {reason}", hint=hint) from error

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import stat
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -306,3 +309,17 @@ def test_a_folder_that_cannot_be_written_is_told(bare_shell: Shell) -> None:
     ended = bare_shell.run("config", "init", "--user")
     assert ended.code == 3
     assert ended.stderr.startswith("liba: cannot write ")
+
+
+@pytest.mark.parametrize("command", ["path", "init", "trust"])
+def test_a_folder_that_is_gone_is_told_as_such(bare_shell: Shell, command: str) -> None:
+    gone = bare_shell.folder / "gone"
+    gone.mkdir()
+    script = f"rmdir {gone}; exec {sys.executable} -m libacli config {command}"
+    env = dict(os.environ) | bare_shell.env
+    ended = subprocess.run(
+        ["sh", "-c", script], cwd=gone, env=env, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 3
+    assert ended.stderr.startswith("liba: ") and " - " in ended.stderr
+    assert "unexpected" not in ended.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -150,3 +151,22 @@ def test_the_help_shows_how_a_client_starts_it(shell: Shell) -> None:
     for block in blocks:
         (servers,) = block.values()
         assert servers["liba"] == {"command": "liba", "args": ["mcp"]}
+
+
+def test_half_a_character_is_answered_as_any_text(shell: Shell, server: TwirpServer) -> None:
+    call = {"name": "say", "arguments": {"text": "Half \ud83d of \U0001f600 one \\ud800."}}
+    asked = [HELLO, {"jsonrpc": "2.0", "method": "notifications/initialized"}]
+    asked.append({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call})
+    with started(
+        [sys.executable, "-m", "libacli", "mcp"],
+        env=dict(os.environ) | shell.env,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+    ) as process:
+        assert process.stdin and process.stdout
+        process.stdin.write("".join(f"{json.dumps(one)}\n" for one in asked).encode())
+        process.stdout.readline()
+        assert select.select([process.stdout], [], [], 20)[0], "it does not answer"
+        answer = json.loads(process.stdout.readline())
+    assert not answer["result"]["isError"], answer

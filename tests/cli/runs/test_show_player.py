@@ -17,7 +17,7 @@ from libacli.core.delivery import Delivery
 from libacli.core.messages import SayRequest
 from libacli.core.queue_requests import NextAnswer
 from libacli.core.show_plan import ShowLine, plan_show
-from libacli.errors import InterruptedSpeechError, LibaError, NoAgentError, RefusedError
+from libacli.errors import InterruptedSpeechError, LibaError, NoAgentError, RefusedError, UsageError
 
 LINE_S = 3.0
 
@@ -224,6 +224,18 @@ async def test_a_line_that_fails_or_is_refused_or_cancelled_ends_nothing() -> No
         "done", "rejected", "rejected", "failed", "interrupted", "done"
     ]  # fmt: skip
     assert [number for number, _ in theatre.player.failures] == [2, 3, 4, 5]
+
+
+async def test_a_sound_whose_file_is_gone_meanwhile_ends_nothing() -> None:
+    stage = Stage(refusals={"2": UsageError("cannot read jingle.wav: No such file or directory")})
+    theatre = Theatre.of(demo=stage)
+    await theatre.play(text(), text(), text())
+    assert [(one.number, one.state) for one in theatre.watcher.results] == [
+        (1, "done"),
+        (2, "failed"),
+        (3, "done"),
+    ]
+    assert [number for number, _ in theatre.player.failures] == [2]
 
 
 @pytest.mark.parametrize(

@@ -149,11 +149,22 @@ def test_an_encoding_that_is_given_is_no_guess(shell: Shell, server: MoodyAgent,
     assert server.said == ["Привет."]
 
 
-@pytest.mark.parametrize("name", ["klingon", "base64", "", "a\0b"])
+@pytest.mark.parametrize("name", ["klingon", "base64", "", "a\0b", "punycode", "idna", "undefined"])
 def test_an_encoding_that_nobody_knows_is_told(shell: Shell, server: MoodyAgent, name: str) -> None:
     ended = say(shell, b"One.", flags=("--encoding", name))
     assert (ended.code, server.said) == (2, [])
     assert f"there is no encoding {name!r}" in ended.stderr
+
+
+def test_a_file_in_another_encoding_is_told_with_the_option_that_says_which(
+    shell: Shell, tmp_path: Path
+) -> None:
+    (tmp_path / "line.txt").write_bytes("Привет.".encode("koi8-r"))
+    ended = shell.run("say", "--file", "line.txt")
+    assert (ended.code, ended.stderr) == (
+        2,
+        "liba: cannot read line.txt: not UTF-8 - say which encoding it is in: --encoding NAME\n",
+    )
 
 
 def test_who_gives_an_encoding_for_a_text_that_is_given_is_told(shell: Shell, server: MoodyAgent) -> None:
