@@ -119,7 +119,7 @@ def _server_config(ports: tuple[int, int], api_key: str, api_secret: str) -> dic
         "port": http_port,
         "bind_addresses": [_LOOPBACK],
         "keys": {api_key: api_secret},
-        "room": {"auto_create": True},
+        "room": {"auto_create": True, "sync_streams": True},  # lips wait for what they say
         "logging": {"level": "info"},
         "rtc": {
             "node_ip": _LOOPBACK,

@@ -13,6 +13,7 @@ holes    silences beyond the pauses of the voice: how many are longer than 120 m
 lips     by how much the picture came later than its sound, least, median, most; less than 0: earlier
 seen     lines of which that can be told
 later    than at the seat the first sound was here, median
+         of a page sound is taken behind WebAudio, which is later by an amount that browsers do not tell
 kept     how long the receiver kept sound in its jitter buffer, on average; of a page it is not told
 made up  part of the sound that the receiver invented for packets that were lost or late; of a page neither
 """

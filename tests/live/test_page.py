@@ -597,6 +597,37 @@ async def test_on_a_clean_network_nothing_is_played_later_and_on_another_sound_a
         assert visit.complaints == []
 
 
+STREAMS = """
+// Runs before any script of the page. Notes down of which streams the tracks are that it gets.
+window.streams = {audio: [], video: []};
+{
+  const Real = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Real {
+    constructor(...given) {
+      super(...given);
+      this.addEventListener("track", (event) => {
+        streams[event.track.kind].push(...event.streams.map((one) => one.id));
+      });
+    }
+  };
+}
+"""
+
+
+async def test_sound_and_picture_of_the_avatar_are_of_one_stream_or_a_browser_would_not_keep_them_in_step(
+    browser: Browser, served: Served
+) -> None:
+    async with fresh_context(browser) as context:
+        await context.add_init_script(STREAMS)
+        visit = Visit(await context.new_page())
+        await visit.page.goto(served.page)
+        await visit.state("live")
+        await visit.sees()
+        streams = await visit.page.evaluate("streams")
+    assert len(set(streams["video"])) == 1
+    assert set(streams["video"]) < set(streams["audio"])  # the other one is that of the agent's own track
+
+
 async def test_it_asks_for_no_camera_and_no_microphone(visit: Open) -> None:
     async with visit() as one:
         await one.sees()

@@ -206,7 +206,7 @@ class LiveKitApi:
         """Asks the server to send an agent of that name into `room`, which is made if need be; its id."""
         # Where `room.auto_create` is off nothing else makes one; one that is there stays as it was made.
         lasting = {"departure_timeout": self._departure_timeout_s} if self._departure_timeout_s else {}
-        await self._call("RoomService", "CreateRoom", room, {"name": room, **lasting})
+        await self._call("RoomService", "CreateRoom", room, {"name": room, "sync_streams": True, **lasting})
         request = {"room": room, "agent_name": agent_name}
         answer = await self._call("AgentDispatchService", "CreateDispatch", room, request)
         return str(answer["id"])

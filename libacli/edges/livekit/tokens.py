@@ -26,6 +26,11 @@ AVATAR_IDENTITIES = {"tavus": "tavus-avatar-agent"}
 ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"
 AGENT_IDENTITY_PREFIX = "liba-agent-"
 SIGNATURE_VALID_S = 60
+IN_SYNC = {"syncStreams": True}
+"""Of a room that joining makes: sound and picture of a participant are one stream, or browsers play each as
+it comes, lips up to a quarter of a second before what they say (`SupportsSyncStreamID` in livekit-server's
+`pkg/rtc/participant.go`)."""
+
 _MAX_NONCE_CHARS = 64
 """Twice what `sign_request` makes: they are remembered."""
 
@@ -84,9 +89,8 @@ def join_token(
             on_behalf=on_behalf,
         )
         claims["attributes"] = {CAN_SAY_ATTRIBUTE: permission}
-    if brings:
-        claims["roomConfig"] = {"agents": [{"agentName": brings}]}
-    return encode(credentials, claims, valid_for_s)
+    agents = {"agents": [{"agentName": brings}]} if brings else {}
+    return encode(credentials, claims | {"roomConfig": IN_SYNC | agents}, valid_for_s)
 
 
 def listener_token(credentials: LiveKitCredentials, *, room: str, identity: str, hidden: bool = False) -> str:
@@ -95,7 +99,7 @@ def listener_token(credentials: LiveKitCredentials, *, room: str, identity: str,
     Participants are not told of one that is `hidden`: for the agent it is no viewer.
     """
     video = _video(room, Permissions()) | {"hidden": hidden}
-    return encode(credentials, {"sub": identity, "video": video}, 600)
+    return encode(credentials, {"sub": identity, "video": video, "roomConfig": IN_SYNC}, 600)
 
 
 def sender_token(credentials: LiveKitCredentials, *, room: str, identity: str) -> str:

@@ -197,6 +197,7 @@ def test_what_is_no_duration_is_told(duration: str) -> None:
 def test_it_brings_the_agent_where_that_is_asked_for(shell: Shell) -> None:
     made = shell.run("token", "--agent", "--json", env={"LIBA_AGENT_NAME": "host"}).json
     assert made["agent"] == "host"
-    assert claims(made["token"])["roomConfig"] == {"agents": [{"agentName": "host"}]}
+    brings = {"syncStreams": True, "agents": [{"agentName": "host"}]}
+    assert claims(made["token"])["roomConfig"] == brings
     assert "agent:     liba" in shell.run("token", "--agent").stdout.splitlines()
-    assert "roomConfig" not in claims(shell.run("token", "--token-only").stdout.strip())
+    assert claims(shell.run("token", "--token-only").stdout.strip())["roomConfig"] == {"syncStreams": True}

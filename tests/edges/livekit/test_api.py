@@ -165,7 +165,7 @@ async def test_a_dispatch_is_made_and_taken_back(server: TwirpServer, api: LiveK
     assert await api.dispatch("demo", "liba") == "AD_1"
     await api.withdraw("demo", "AD_1")
     assert [(request.method, request.body) for request in server.requests] == [
-        ("CreateRoom", {"name": "demo"}),
+        ("CreateRoom", {"name": "demo", "sync_streams": True}),
         ("CreateDispatch", {"room": "demo", "agent_name": "liba"}),
         ("DeleteDispatch", {"room": "demo", "dispatch_id": "AD_1"}),
     ]
@@ -325,6 +325,7 @@ async def test_f7_a_room_that_it_makes_stays_open_as_long_as_its_avatar(server: 
     async with LiveKitApi(server.credentials, departure_timeout_s=130) as api:
         await api.dispatch("demo", "liba")
     made, dispatched = server.requests
-    assert (made.method, made.body) == ("CreateRoom", {"name": "demo", "departure_timeout": 130})
+    assert made.method == "CreateRoom"
+    assert made.body == {"name": "demo", "sync_streams": True, "departure_timeout": 130}
     assert made.grants["video"] == {"roomCreate": True, "room": "demo"}
     assert dispatched.method == "CreateDispatch"

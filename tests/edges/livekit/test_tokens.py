@@ -73,6 +73,7 @@ def test_a_viewer_may_join_one_room_and_subscribe_and_nothing_else() -> None:
             "canPublishData": False,
             "canUpdateOwnMetadata": False,
         },
+        "roomConfig": {"syncStreams": True},
     }
     assert life == 600
 
