@@ -14,6 +14,7 @@ from libacli.edges.checks.finding import WRONG_SETTING, Finding
 from libacli.edges.livekit.authorization import BARE_PERMISSION
 from libacli.edges.livekit.say_permission import SayPermissions
 from libacli.edges.livekit.signing import CLOCK_SKEW_S
+from libacli.edges.livekit.tokens import IN_SYNC
 from libacli.errors import RefusedError
 
 _NAME = "given token"
@@ -56,7 +57,11 @@ def excess(claims: Mapping[str, Any]) -> Iterator[str]:
     if video.get("canPublishData") is True and not _permission(claims):
         yield "sending data, which can slow speech (canPublishData)"
     yield from (name for name, is_on in video.items() if is_on and name not in _WATCHING | _PUBLISHING)
-    yield from (name for name, value in claims.items() if value and name not in _HARMLESS)
+    yield from (name for name, value in claims.items() if value and not _is_harmless(name, value))
+
+
+def _is_harmless(name: str, value: Any) -> bool:
+    return name in _HARMLESS or (name, value) == ("roomConfig", IN_SYNC)
 
 
 def _granted(claims: Mapping[str, Any]) -> Iterator[str]:

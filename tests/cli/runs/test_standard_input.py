@@ -231,7 +231,8 @@ def test_a_line_that_failed_while_more_came_is_told_though_nobody_waits_for_its_
     assert server.said == ["One.", "Two.", "Three."]
     assert (ended.code, ended.stderr) == (
         8,
-        "liba: 1 of 3 lines were not spoken as asked: s-1; s-1 failed: no voice\n",
+        "liba: 1 of 3 lines were not spoken as asked: s-1; s-1 failed: no voice"
+        " - `liba doctor --paid` has each voice say a word; the agent's log tells more\n",
     )
 
 

@@ -386,6 +386,8 @@ def given(token: str) -> Any:
 
 def test_a_viewers_token_of_ours_is_the_least() -> None:
     assert given(join_token(CREDENTIALS, room="demo", identity="viewer")).verdict == "ok"
+    brings_an_agent = join_token(CREDENTIALS, room="demo", identity="viewer", brings="liba")
+    assert "roomConfig" in given(brings_an_agent).message
 
 
 def test_who_may_send_data_is_named_by_its_token() -> None:
