@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from libacli.edges.livekit.sdk_log import RepetitionFilter, bound_sdk_log
+from libacli.edges.livekit.sdk_log import RepetitionFilter, RequestFilter, bound_sdk_log
 
 SDK_FILE = "/somewhere/site-packages/livekit/rtc/room.py"
 
@@ -20,12 +20,14 @@ def told() -> Iterator[list[str]]:
             messages.append(record.getMessage())
 
     logger = logging.getLogger("test.sdk")
-    handler, repetitions = Keep(), RepetitionFilter()
+    handler, filters = Keep(), (RepetitionFilter(), RequestFilter())
     logger.addHandler(handler)
-    logger.addFilter(repetitions)
+    for one in filters:
+        logger.addFilter(one)
     yield messages
     logger.removeHandler(handler)
-    logger.removeFilter(repetitions)
+    for one in filters:
+        logger.removeFilter(one)
 
 
 def log(message: str, *args: object, path: str = SDK_FILE, line: int = 1, level: int = logging.INFO) -> None:
@@ -45,6 +47,29 @@ def test_what_the_native_part_says_is_one_line_for_each_place_in_it(told: list[s
         for place in (10, 20):
             log("%s:%s:%s - %s", "livekit::rtc", place, "module", f"warning {number}", level=logging.WARNING)
     assert told == [f"livekit::rtc:{place}:module - warning 0" for place in (10, 20)]
+
+
+@pytest.mark.parametrize("level", [logging.DEBUG, logging.ERROR])
+@pytest.mark.parametrize(
+    ("request_", "name"),
+    [
+        (
+            'TextStreamWrite(TextStreamWriterWriteRequest { writer_handle: 3, text: "canary " })',
+            "TextStreamWrite",
+        ),
+        ('PerformRpc(PerformRpcRequest { payload: "{\\"text\\": \\"canary)) }: \\"}" })', "PerformRpc"),
+        ('Connect(ConnectRequest {\n url: "ws://h",\n token: "canary" })', "Connect"),
+    ],
+)
+def test_of_a_request_that_the_native_part_fails_at_nothing_but_its_name_is_told(
+    told: list[str], level: int, request_: str, name: str
+) -> None:
+    place = ("livekit_ffi::cabi", 76, "livekit_ffi::cabi")
+    failed = f'failed to handle request FfiRequest {{ message: Some({request_}) }}: InvalidRequest("gone")'
+    log("%s:%s:%s - %s", *place, failed, level=level)
+    assert told == [
+        f'livekit_ffi::cabi:76:livekit_ffi::cabi - failed to handle request {name}: InvalidRequest("gone")'
+    ]
 
 
 def test_all_kinds_together_are_bounded(told: list[str]) -> None:
