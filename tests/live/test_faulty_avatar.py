@@ -31,7 +31,8 @@ WAY_S = 1.0
 
 
 @pytest.fixture
-async def faulty() -> AsyncIterator[FaultyAvatar]:
+async def faulty(room: str) -> AsyncIterator[FaultyAvatar]:
+    """Ends before its room does: livekit-agents' avatar leaves things open when it is put out."""
     async with FaultyAvatar() as faulty:
         yield faulty
 
