@@ -44,7 +44,8 @@ async def _attend(invitation: Invitation) -> str:
 
 
 @pytest.fixture
-async def tavus(credentials: LiveKitCredentials) -> AsyncIterator[TavusClient]:
+async def tavus(credentials: LiveKitCredentials, room: str) -> AsyncIterator[TavusClient]:
+    """Ends before the room does: who is put out leaves a source of sound to the SDK."""
     async with serving(AvatarService(KEY, _attend)) as service, aiohttp.ClientSession() as session:
         yield TavusClient(session, service.base_url, KEY, credentials)
 
