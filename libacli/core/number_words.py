@@ -14,7 +14,8 @@ MOST_WORDS = 7
 """Of one number: "mille neuf cent quatre vingt dix neuf"."""
 
 _END = 2100
-_MOSTLY_SOMETHING_ELSE = ("cent", "due", "once", "sei", "zero", "un", "ein", "uno")
+_MOSTLY_SOMETHING_ELSE = ("cent", "sept", "due", "once", "sei", "zero", "un", "ein", "uno")
+"""Alone: a coin, a month, other words, or what English ones are read as."""
 
 _GERMAN = """null ein zwei drei vier funf sechs sieben acht neun zehn elf zwolf dreizehn vierzehn
     funfzehn sechzehn siebzehn achtzehn neunzehn"""

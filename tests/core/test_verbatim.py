@@ -50,6 +50,7 @@ TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=80)
         ("5%", "five per cent"),
         ("21st", "twenty-first"),
         ("Nov 28", "November twenty-eighth"),
+        ("Sept. 5, 2026", "September fifth, twenty twenty-six"),
         ("1990", "nineteen ninety"),
         ("1900", "nineteen hundred"),
         ("2005", "two thousand and five"),
