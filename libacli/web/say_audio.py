@@ -172,8 +172,6 @@ async def _prepared(
 
 
 def _say_request(asked_for: SoundQuery, utterance_id: str, sound: Sound, trace: TraceContext) -> SayRequest:
-    members = asked_for.model_dump(
-        exclude_none=True, exclude={"room", "text", "captions", "wait", "timeout_s"}
-    )
+    members = asked_for.model_dump(exclude_none=True, exclude=_NOT_TOLD)
     members |= {"id": utterance_id, "sound": sound.given.encode()} | trace.encode()
     return read_say(members, max_text_chars=0)

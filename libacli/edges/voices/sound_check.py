@@ -18,7 +18,7 @@ _LATER_BYTES = 4 * ENOUGH_BYTES
 _MOST_NOISY = 8
 """Of these, one after the other: a third of a second. A voice clipped at twenty times its size has four."""
 
-_ANOTHER_VOICE = "put another voice first in voice.providers"
+ANOTHER_VOICE = "put another voice first in voice.providers"
 _OTHER_FORMAT = "check which format it sends, or ask for WAV: voice.extra, response_format = 'wav'"
 
 
@@ -62,12 +62,12 @@ class SoundCheck:
         """Raises VoiceTruncatedError for sound that is too short, VoiceRefusedError for none at all."""
         seconds = duration_s(self.bytes)
         if not self.bytes:
-            raise VoiceRefusedError("the voice made no sound of this text", hint=_ANOTHER_VOICE)
+            raise VoiceRefusedError("the voice made no sound of this text", hint=ANOTHER_VOICE)
         if self.bytes % BYTES_PER_SAMPLE or seconds < shortest_s(self._text, self._speed):
             raise VoiceTruncatedError(f"the sound ended after {seconds:.2f} s, before the text did")
         if not self._is_audible:
             raise VoiceRefusedError(
-                f"the voice made {seconds:.2f} s of silence of this text", hint=_ANOTHER_VOICE
+                f"the voice made {seconds:.2f} s of silence of this text", hint=ANOTHER_VOICE
             )
 
     def oddity(self) -> Literal["", "fast", "slow"]:
