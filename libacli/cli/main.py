@@ -4,13 +4,16 @@ import atexit
 import errno
 import gc
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from types import ModuleType
 from typing import Annotated, Any, NoReturn, cast
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 from libacli import __version__
@@ -69,12 +72,23 @@ class _Commands(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name not in COMMANDS:
             raise KeyError(name)
-        module = importlib.import_module(f"libacli.cli.commands.{name}")
+        module = _module(name)
         if hasattr(module, "app"):
             return get_group(module.app)
         alone = group()
         alone.command(name)(getattr(module, name))
         return get_command(alone)
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"libacli.cli.commands.{name}")
+
+
+def _listed(name: str) -> TyperCommand:
+    """A command as the list of all shows it: without its options."""
+    module = _module(name)
+    said = module.app.info.help if hasattr(module, "app") else getattr(module, name).__doc__
+    return TyperCommand(name, help=inspect.cleandoc(said))
 
 
 class _Liba(AnywhereGroup):
@@ -91,6 +105,11 @@ class _Liba(AnywhereGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """As every group does; but to make the options of all commands would take as long as to load them."""
+        listed = TyperGroup(commands=[_listed(name) for name in COMMANDS])
+        listed.format_commands(ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import time
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from libacli.errors import LibaError
 
 if TYPE_CHECKING:
+    import logging
+
     from rich.console import Console  # noqa: TID251
     from rich.table import Table
 

@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
-import jwt
 
 from libacli.child_environment import environment_of
+from libacli.core.jws import signed
 from libacli.errors import ConfigError, InstallError
 from libacli.local.guard import GuardedProcess
 from libacli.local.log_files import is_running, new_log_file
@@ -153,9 +153,9 @@ def _wait_until_it_answers(server: LocalServer, bound_s: float) -> None:
 def _answers(server: LocalServer, client: httpx2.Client) -> bool:
     """Whether it is our server that answers on the port: another one would refuse our key."""
     soon = datetime.now(UTC) + timedelta(minutes=1)
-    claims = {"iss": server.api_key, "exp": soon, "video": {"roomList": True}}
+    claims = {"iss": server.api_key, "exp": int(soon.timestamp()), "video": {"roomList": True}}
     url = server.url.replace("ws", "http", 1) + "/twirp/livekit.RoomService/ListRooms"
-    token = jwt.encode(claims, server.api_secret, algorithm="HS256")
+    token = signed(claims, server.api_secret)
     try:
         return client.post(url, json={}, headers={"Authorization": f"Bearer {token}"}).is_success
     except httpx2.TransportError:

@@ -76,8 +76,10 @@ def _measure(stack: Stack, runs: int) -> dict[Subject, list[float]]:
 
 
 def _time(command: Sequence[str], stack: Stack) -> float:
+    environment = stack.env | {"PYTHONPYCACHEPREFIX": str(stack.folder / "bytecode")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has its bytecode
     started = time.perf_counter()
-    done = subprocess.run(command, env=stack.env, cwd=stack.folder, capture_output=True, check=False)
+    done = subprocess.run(command, env=environment, cwd=stack.folder, capture_output=True, check=False)
     took = (time.perf_counter() - started) * 1000
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.decode()}")

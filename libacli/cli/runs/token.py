@@ -11,8 +11,8 @@ from libacli.cli.output import output
 from libacli.cli.runs.page_link import PageLink
 from libacli.config import LiveKitCredentials
 from libacli.core.connection_details import MEET, ConnectionDetails
+from libacli.core.jws import claims_of
 from libacli.edges.livekit.say_permission import sign_permission
-from libacli.edges.livekit.signing import claims_of
 from libacli.edges.livekit.tokens import Permissions, join_token
 from libacli.errors import UsageError
 
