@@ -204,7 +204,8 @@ class LiveKitApi:
 
     async def dispatch(self, room: str, agent_name: str) -> str:
         """Asks the server to send an agent of that name into `room`, which is made if need be; its id."""
-        # Where `room.auto_create` is off nothing else makes one; one that is there stays as it was made.
+        # Where `room.auto_create` is off nothing else makes one. One that is there gets these two as well
+        # (`CreateRoom` in livekit-server's pkg/service/roomallocator.go).
         lasting = {"departure_timeout": self._departure_timeout_s} if self._departure_timeout_s else {}
         await self._call("RoomService", "CreateRoom", room, {"name": room, "sync_streams": True, **lasting})
         request = {"room": room, "agent_name": agent_name}
