@@ -110,10 +110,11 @@ class CaptionTrack:
         """All that was said; the recording began at that moment of the clock."""
         timed = sorted(self._timed(began_at), key=lambda one: one[0])
         cues: list[CaptionCue] = []
-        for place, (start_s, end_s, text) in enumerate(timed):
+        for place, (start_s, end_s, is_told, text) in enumerate(timed):
             end_s = max(end_s, start_s + _SHORTEST_S)
             following_s = timed[place + 1][0] if place + 1 < len(timed) else math.inf
-            if following_s > start_s:
+            is_meant = is_told and end_s - following_s > _ASTRAY_S  # a sound's own captions may overlap
+            if following_s > start_s and not is_meant:
                 end_s = min(end_s, following_s)
             cue = CaptionCue(round(start_s * 1000), max(round(end_s * 1000), round(start_s * 1000) + 1), text)
             cues += self._split(cue) if text.strip() else []
@@ -139,14 +140,14 @@ class CaptionTrack:
             self._said.popitem(last=False)
         return said
 
-    def _timed(self, began_at: float) -> Iterator[tuple[float, float, str]]:
-        """When each part begins and ends, in seconds of the recording."""
+    def _timed(self, began_at: float) -> Iterator[tuple[float, float, bool, str]]:
+        """When each part begins and ends, in seconds of the recording, and whether its end was told."""
         for said, heard_s in self._heard(began_at):
             for part in said.parts.values():
                 start_s = self._start_s(part, heard_s, part.came_at - began_at)
                 likely_s = start_s + _PACE_S * len(part.text)
                 end_s = likely_s if part.ended_at is None else part.ended_at - began_at
-                yield max(0.0, start_s), max(0.0, start_s, end_s), part.text
+                yield max(0.0, start_s), max(0.0, start_s, end_s), part.ended_at is not None, part.text
 
     def _heard(self, began_at: float) -> Iterator[tuple[_Said, float]]:
         """Each utterance that has parts, the last one first, and when it began in the recording."""
