@@ -78,8 +78,11 @@ class Script:
     is_told_late: bool = False
     """The transcript stands in the response that is done, and nowhere else."""
 
-    again: bool = False
-    """A second item says all of it once more."""
+    adds: str = ""
+    """What is said behind it, by the transcript of its end alone: of the response's where `is_told_late`."""
+
+    again: Literal["", "item", "part"] = ""
+    """A second item, or a second part of the same one, says all of it once more."""
 
     gives_back: bool = True
     """Whether the response carries the metadata of its request."""
@@ -317,10 +320,12 @@ class _Session:
         await self._send("response.output_audio.done", **of, content_index=0)
         if script.transcript != "none":
             whole = said if script.ending in ("completed", "unended", "left") else ""
+            whole += "" if script.is_told_late else script.adds
             await self._send("response.output_audio_transcript.done", **of, content_index=0, transcript=whole)
         if script.again:
+            of_again = of if script.again == "part" else of | {"item_id": "item_again"}
             for kind, delta in _deltas(text, said, script):
-                await self._send(f"response.{kind}.delta", **of | {"item_id": "item_again"}, delta=delta)
+                await self._send(f"response.{kind}.delta", **of_again, content_index=1, delta=delta)
         await self._send("response.output_item.done", response_id=response_id, output_index=0, item=item)
         if script.ending == "left":
             await self._socket.close(code=WSCloseCode.INTERNAL_ERROR)
@@ -328,7 +333,7 @@ class _Session:
             return
         response = _response(response_id, asked, script.ending, _details(script))
         if script.is_told_late:
-            content = [{"type": "output_audio", "transcript": said}]
+            content = [{"type": "output_audio", "transcript": said + script.adds}]
             response |= {"output": [item | {"content": content}]}
         await self._send("response.done", response=response)
         limit = {"name": "tokens", "limit": 40_000, "remaining": 39_000, "reset_seconds": 1.5}

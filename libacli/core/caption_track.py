@@ -57,6 +57,13 @@ class _Said:
     audible_at: float | None = None
     parts: dict[int, _Part] = field(default_factory=dict)
 
+    @property
+    def heard_at(self) -> float:
+        """When it was told to be heard; it has parts."""
+        if self.audible_at is not None:
+            return self.audible_at
+        return min(part.came_at for part in self.parts.values())
+
 
 class CaptionTrack:
     """Collects what is told, on one clock in seconds, and hears the sound of the recording."""
@@ -103,10 +110,11 @@ class CaptionTrack:
         """All that was said; the recording began at that moment of the clock."""
         timed = sorted(self._timed(began_at), key=lambda one: one[0])
         cues: list[CaptionCue] = []
-        for place, (start_s, end_s, text) in enumerate(timed):
+        for place, (start_s, end_s, is_told, text) in enumerate(timed):
             end_s = max(end_s, start_s + _SHORTEST_S)
             following_s = timed[place + 1][0] if place + 1 < len(timed) else math.inf
-            if following_s > start_s:
+            is_meant = is_told and end_s - following_s > _ASTRAY_S  # a sound's own captions may overlap
+            if following_s > start_s and not is_meant:
                 end_s = min(end_s, following_s)
             cue = CaptionCue(round(start_s * 1000), max(round(end_s * 1000), round(start_s * 1000) + 1), text)
             cues += self._split(cue) if text.strip() else []
@@ -132,19 +140,25 @@ class CaptionTrack:
             self._said.popitem(last=False)
         return said
 
-    def _timed(self, began_at: float) -> Iterator[tuple[float, float, str]]:
-        """When each part begins and ends, in seconds of the recording."""
-        for said in self._said.values():
-            if not said.parts:
-                continue
-            first_at = min(part.came_at for part in said.parts.values())
-            heard_at = first_at if said.audible_at is None else said.audible_at
-            heard_s = _nearest(self._onsets, heard_at - began_at, _BEFORE_S, _BEHIND_S)
+    def _timed(self, began_at: float) -> Iterator[tuple[float, float, bool, str]]:
+        """When each part begins and ends, in seconds of the recording, and whether its end was told."""
+        for said, heard_s in self._heard(began_at):
             for part in said.parts.values():
                 start_s = self._start_s(part, heard_s, part.came_at - began_at)
                 likely_s = start_s + _PACE_S * len(part.text)
                 end_s = likely_s if part.ended_at is None else part.ended_at - began_at
-                yield max(0.0, start_s), max(0.0, start_s, end_s), part.text
+                yield max(0.0, start_s), max(0.0, start_s, end_s), part.ended_at is not None, part.text
+
+    def _heard(self, began_at: float) -> Iterator[tuple[_Said, float]]:
+        """Each utterance that has parts, the last one first, and when it began in the recording."""
+        following_s = math.inf
+        told = [(said.heard_at - began_at, said) for said in self._said.values() if said.parts]
+        for at_s, said in sorted(told, key=lambda one: one[0], reverse=True):
+            heard_s = _nearest(self._onsets, at_s, _BEFORE_S, _BEHIND_S)
+            if heard_s >= following_s > at_s:
+                heard_s = at_s  # that sound is the next one's: this one began without a pause before it
+            yield said, heard_s
+            following_s = heard_s
 
     def _start_s(self, part: _Part, heard_s: float, came_s: float) -> float:
         if part.offset_s is None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from libacli.core.given_sound import GivenSound
 from libacli.core.messages import read_say
+from libacli.core.protocol import MAX_NAME_BYTES, MAX_NAME_CHARS
 from libacli.errors import RefusedError
 
 STYLES = ("voice", "speed", "emotion", "instructions", "room")
@@ -177,7 +178,18 @@ def _of_request(name: str, value: object, max_text_chars: int) -> Any:
 def _words(name: str, value: object, max_chars: int) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > max_chars or "\0" in value:
         raise RefusedError("malformed", f"`{name}` must be a text of 1 to {max_chars} characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise RefusedError("malformed", f"`{name}` holds half a character") from error
     return value.strip()
+
+
+def _room(name: str, value: object, max_text_chars: int) -> str:
+    room = _words(name, value, MAX_NAME_CHARS)
+    if not room.isprintable() or len(room.encode()) > MAX_NAME_BYTES:
+        raise RefusedError("malformed", f"`{name}` must be printable, and of {MAX_NAME_BYTES} bytes at most")
+    return room
 
 
 def _label(name: str, value: object, max_text_chars: int) -> str:
@@ -199,7 +211,7 @@ _READERS: Mapping[str, Callable[[str, object, int], Any]] = {
     **dict.fromkeys(("text", "voice", "speed", "emotion", "instructions"), _of_request),
     "audio": lambda name, value, _: _words(name, value, 1000),
     "captions": lambda name, value, most: _words(name, value, most),
-    "room": lambda name, value, _: _words(name, value, 128),
+    "room": _room,
     "pause": lambda name, value, _: read_pause(value),
     "label": _label,
     "step": _flag,

@@ -16,6 +16,11 @@ class ShowClock:
     left: dict[int, float]
     """Seconds that are expected, of the cues that are not over, by number."""
 
+    lines_s: float = 0.0
+    """Those of lines, together: it is looked at far more often than cues end."""
+
+    pauses_s: float = 0.0
+
     current: int = 0
     """Number of the cue that is on; 0: none is."""
 
@@ -29,7 +34,8 @@ class ShowClock:
     @classmethod
     def of(cls, lines: Mapping[int, float], pauses: Mapping[int, float]) -> ShowClock:
         """Of the seconds that lines and pauses are expected to take, by number."""
-        return cls({**lines, **pauses}, _pauses=set(pauses))
+        left = {**lines, **pauses}
+        return cls(left, sum(lines.values()), sum(pauses.values()), _pauses=set(pauses))
 
     def begin(self, number: int, now_s: float) -> None:
         self.current, self.began_s = number, now_s
@@ -37,9 +43,13 @@ class ShowClock:
     def end(self, number: int, took_s: float | None) -> None:
         """It is over, after so many seconds; None: it was not heard."""
         expected_s = self.left.pop(number, 0.0)
-        if took_s and number not in self._pauses:
-            self._expected_s += expected_s
-            self._heard_s += took_s
+        if number in self._pauses:
+            self.pauses_s -= expected_s
+        else:
+            self.lines_s -= expected_s
+            if took_s:
+                self._expected_s += expected_s
+                self._heard_s += took_s
         if number == self.current:
             self.current = 0
 
@@ -54,6 +64,6 @@ class ShowClock:
 
     def remaining_s(self, now_s: float) -> float:
         """How long all takes that is not over, waiting aside."""
-        all_s = sum(map(self.of_cue_s, self.left))
+        all_s = self.lines_s * self.pace + self.pauses_s
         on_s = min(self.of_cue_s(self.current), now_s - self.began_s) if self.current else 0.0
         return max(0.0, all_s - on_s)

@@ -266,6 +266,8 @@ class Proofreader:
     def __init__(self, text: str) -> None:
         self._wanted = spoken(text)
         self._said = ""
+        self._closed = ""
+        """What was said in parts that are over."""
 
     @property
     def length(self) -> int:
@@ -288,6 +290,12 @@ class Proofreader:
             return Agreement(len(settled), strays=False)
         return Agreement(0, strays=True)
 
+    def close(self, transcript: str) -> None:
+        """A part of what is said is over: `transcript` is what was said in it, unless it is empty."""
+        if transcript:
+            self._said = self._closed + transcript
+        self._closed = self._said = f"{self._said} "
+
     def replace(self, transcript: str) -> None:
         """Takes `transcript` for all that was said so far."""
         self._said = transcript
@@ -296,6 +304,11 @@ class Proofreader:
     def is_verbatim(self) -> bool:
         """Whether what was said is all of the text, and nothing else."""
         return spoken(self._said) == self._wanted
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of the text was said, and perhaps more behind it."""
+        return spoken(self._said).startswith(self._wanted)
 
     @property
     def is_cut_off(self) -> bool:

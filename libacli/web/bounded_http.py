@@ -7,6 +7,7 @@ import ssl
 from typing import Any
 
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import CLOSE_HEADER
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from libacli.web.certificate import Certificate
@@ -117,6 +118,13 @@ class _BoundedProtocol(H11Protocol):
         self._is_half_closed = True
         self.loop.call_later(HALF_CLOSED_S, self._tcp.close)
         return True
+
+    def handle_events(self) -> None:
+        """Has a request of two lengths be the connection's last one: RFC 9112, section 6.1."""
+        super().handle_events()
+        lengths = {b"content-length", b"transfer-encoding"}
+        if lengths <= {name for name, _ in self.headers or ()} and CLOSE_HEADER not in self.headers:
+            self.headers.append(CLOSE_HEADER)  # before it is answered: its answer is made by a task
 
     def on_response_complete(self) -> None:
         self._is_kept_alive = True

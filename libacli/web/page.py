@@ -6,7 +6,7 @@ import mimetypes
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI, Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -65,9 +65,11 @@ def add_files(app: FastAPI, *, files: Path = STATIC) -> None:
     """Adds the page and its `files`."""
     mimetypes.add_type("text/javascript", ".mjs")  # some systems do not know it, and no browser runs it then
 
-    @app.get("/", include_in_schema=False)
-    async def index_page(view: str = "") -> FileResponse:
-        name = "stage_view.html" if view == "stage" else "index.html"
-        return FileResponse(files / name, headers=_REVALIDATED)
+    kept = _PageFiles(directory=files)
 
-    app.mount("/static", _PageFiles(directory=files))
+    @app.get("/", include_in_schema=False)
+    async def index_page(request: Request, view: str = "") -> Response:
+        name = "stage_view.html" if view == "stage" else "index.html"
+        return await kept.get_response(name, request.scope)
+
+    app.mount("/static", kept)

@@ -71,6 +71,31 @@ def test_of_what_was_cut_off_only_what_was_heard_is_shown() -> None:
     assert starts(track) == [(3000, "Hello,")]
 
 
+@pytest.mark.parametrize("told_s", [5.4, 5.9, 6.3])
+def test_a_line_that_another_one_cuts_off_is_not_shown_beside_it(told_s: float) -> None:
+    """It began without a pause before it: there is no sound that begins but the other one's."""
+    track = track_of((3.0, 6.2), (6.5, 8.0))
+    for name, at_s, end_s in (("u1", 3.0, 5.3), ("u2", told_s, 6.4), ("u3", 6.5, 8.0)):
+        track.audible(name, BEGAN + at_s)
+        track.take(CaptionPart(name, 1, name, 0), BEGAN + at_s + 0.2)
+        track.take(CaptionPart(name, 1, name, 0, is_over=True), BEGAN + end_s)
+    assert starts(track) == [(3000, "u1"), (round(told_s * 1000), "u2"), (6500, "u3")]
+    first, second, third = track.cues(began_at=BEGAN)
+    assert first.end_ms <= second.start_ms < second.end_ms <= third.start_ms
+
+
+def test_captions_of_a_given_sound_overlap_as_they_are_meant_to() -> None:
+    track = track_of((3.0, 7.0))
+    track.audible("u1", BEGAN + 3.0)
+    for number, text, offset_ms, end_s in ((1, "All the time", 0, 6.8), (2, "Over it", 1000, 5.0)):
+        begins(track, text, offset_ms, 3.1 + offset_ms / 1000, number)
+        ends(track, text, end_s, number)
+    assert track.cues(began_at=BEGAN) == [
+        CaptionCue(3000, 6800, "All the time"),
+        CaptionCue(4000, 5000, "Over it"),
+    ]
+
+
 def test_a_part_that_waited_for_its_voice_begins_with_its_own_sound() -> None:
     track = track_of((3.0, 4.0), (8.0, 9.0))
     track.audible("u1", BEGAN + 3.0)

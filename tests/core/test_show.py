@@ -179,6 +179,21 @@ def test_in_toml_a_problem_is_told_with_the_line_of_its_key() -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["text", "audio", "captions", "room", "label", "voice", "instructions", "emotion"]
+)
+def test_half_a_character_is_told_before_the_show(name: str) -> None:
+    """No file is called so, no server takes it, and no room can have that name."""
+    cue = {"audio": "a.wav"} if name in ("audio", "captions") else {"text": "Hi."}
+    assert len(told("a.jsonl", lines(cue | {name: "a\ud83d"}))) == 1
+
+
+@pytest.mark.parametrize("room", ["a\nb", "a\u202eb", "\N{GRINNING FACE}" * 65])
+def test_what_can_be_no_room_is_told_before_the_show(room: str) -> None:
+    problem = "`room` must be printable, and of 256 bytes at most"
+    assert told("a.jsonl", lines({"text": "Hi.", "room": room})) == [(1, problem)]
+
+
+@pytest.mark.parametrize(
     "source",
     [
         pytest.param("Hi.\n\n<!-- note ->\n\nLost.\n\n<!-- step -->\n\nHi.", id="ended by the next one"),

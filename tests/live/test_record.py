@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import wave
 from collections.abc import AsyncIterator
@@ -367,3 +368,19 @@ def test_a_wrong_secret_is_told_by_exit_code_3(shell: Shell, room: str, tmp_path
     done = shell.run("record", "--room", room, str(tmp_path / "o.mp4"), LIVEKIT_API_SECRET="w" * 40)
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_a_stream_that_nobody_takes_is_no_success_and_its_key_is_not_told(
+    credentials: LiveKitCredentials, shell: Shell, room: str
+) -> None:
+    with socket.socket() as nobody:  # bound, and not listening: it refuses
+        nobody.bind(("127.0.0.1", 0))
+        place = f"rtmp://127.0.0.1:{nobody.getsockname()[1]}"
+        async with (
+            beacon(credentials, room),
+            recording(shell, room, f"{place}/app/canary", "--for", "3s") as one,
+        ):
+            code, out, err = await ended(one)
+    assert (code, out) == (4, "")
+    assert f"liba: nothing was sent: {place} never took the stream - " in err
+    assert "canary" not in err

@@ -166,6 +166,29 @@ async def test_after_an_answer_the_connection_is_kept_for_a_next_request_for_a_w
     assert wire.closed_at
 
 
+@pytest.mark.parametrize("is_pipelined", [False, True])
+@pytest.mark.parametrize("connection", [b"", b"Connection: keep-alive\r\n"])
+async def test_a_request_of_two_lengths_is_the_last_one_of_its_connection(
+    serve: Serve, connection: bytes, is_pipelined: bool
+) -> None:
+    """What follows it may have been smuggled in, past a proxy that counts otherwise: RFC 9112, 6.1."""
+    wire, server = Wire(), serve(works_s=1)
+    protocol = server.connect(wire)
+    lengths = b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"
+    request = b"POST / HTTP/1.1\r\nHost: here\r\n" + connection + lengths + b"\r\n"
+    if is_pipelined:
+        protocol.data_received(GET + request + b"0\r\n\r\n" + GET)
+    else:
+        protocol.data_received(GET)
+        await asyncio.sleep(2)
+        protocol.data_received(request)
+        protocol.data_received(b"0\r\n\r\n" + GET)
+    await asyncio.sleep(2.5)
+    first, last = wire.sent.split(b"HTTP/1.1 204")[1:]
+    assert (b"connection: close" in first.lower(), b"connection: close" in last.lower()) == (False, True)
+    assert (server.asked, wire.closed_at) == (2, 2 if is_pipelined else 3)
+
+
 async def test_the_head_of_a_next_request_has_ten_seconds_too(serve: Serve) -> None:
     wire, server = Wire(), serve()
     protocol = server.connect(wire)

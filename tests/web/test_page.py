@@ -67,10 +67,23 @@ async def test_files_have_the_type_that_browsers_insist_on_and_are_asked_for_ane
     assert answer.headers["cache-control"] == "no-cache"
 
 
-async def test_what_a_browser_has_already_is_not_sent_again(client: httpx2.AsyncClient) -> None:
-    tag = (await client.get("/static/docs.js")).headers["etag"]
-    answer = await client.get("/static/docs.js", headers={"If-None-Match": tag})
-    assert (answer.status_code, answer.content) == (304, b"")
+@pytest.mark.parametrize("path", ["/static/docs.js", "/", "/?view=stage"])
+@pytest.mark.parametrize("form", ["{}", "W/{}", '"another", {}'])
+async def test_what_a_browser_has_already_is_not_sent_again(
+    client: httpx2.AsyncClient, path: str, form: str
+) -> None:
+    tag = (await client.get(path)).headers["etag"]
+    for method in ("GET", "HEAD"):
+        answer = await client.request(method, path, headers={"If-None-Match": form.format(tag)})
+        assert (answer.status_code, answer.content) == (304, b"")
+        assert (answer.headers["etag"], answer.headers["cache-control"]) == (tag, "no-cache")
+
+
+async def test_the_page_and_the_picture_alone_are_not_taken_for_each_other(
+    client: httpx2.AsyncClient,
+) -> None:
+    tag = (await client.get("/")).headers["etag"]
+    assert (await client.get("/?view=stage", headers={"If-None-Match": tag})).status_code == 200
 
 
 @pytest.mark.parametrize(

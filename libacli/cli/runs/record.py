@@ -105,6 +105,11 @@ class RecordRun:
                 f"the connection to LiveKit was lost; what came before is in {self._place}",
                 hint="check the network and the server",
             )
+        if self._is_unsent:
+            raise UnreachableError(
+                f"nothing was sent: {self._place} never took the stream",
+                hint="check its address and its key, and that the service expects you now",
+            )
 
     def _listening(self, room: rtc.Room, track: CaptionTrack) -> AbstractAsyncContextManager[None]:
         if not self.captions:
@@ -127,6 +132,11 @@ class RecordRun:
         except OSError as error:
             raise LibaError(f"cannot write {path}: {error.strerror}", hint="choose another place") from error
         output.status(f"captions {len(cues)} in {path}" if cues else f"captions none came; {path} is empty")
+
+    @property
+    def _is_unsent(self) -> bool:
+        """It is a stream, and its server never took it."""
+        return self._stream is not None and not self._stream.connections
 
     @property
     def _place(self) -> str:
@@ -184,15 +194,13 @@ class RecordRun:
                     **self._sent(),
                 }
             )
-        else:
+        elif not self._is_unsent:
             pictures = f"{recorder.frames} pictures of {recorder.width}x{recorder.height}, "
             output.result(
                 f"{self._place}  {recorder.seconds:.1f} s, {pictures if recorder.frames else ''}"
                 f"{recorder.speech_s:.1f} s of sound"
             )
-        if self._stream and not self._stream.connections:
-            output.status(f"nothing was sent: {self._place} never took the stream")
-        elif self._stream and self._stream.dropped_groups:
+        if self._stream and self._stream.dropped_groups and not self._is_unsent:
             output.status(
                 f"{self._stream.dropped_groups} groups of pictures were left out: the line was slow, or gone"
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from libacli.core.subtitles import SubtitleFormat
-from libacli.edges.viewer.stream_target import StreamTarget, is_stream
+from libacli.edges.viewer.stream_target import StreamTarget
 from libacli.errors import LibaError, UsageError
 from libacli.private_files import check_replaceable
 
@@ -26,7 +26,7 @@ class RecordPlace:
         """As it stands on the command line."""
         if place is None:
             return cls()
-        return cls(address=SecretStr(place)) if is_stream(place) else cls(path=Path(place))
+        return cls(address=SecretStr(place)) if "://" in place else cls(path=Path(place))
 
     def check(self, *, audio_only: bool, captions: SubtitleFormat | None, force: bool) -> None:
         """Raises UsageError or LibaError when that cannot be recorded there."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
+from rich.cells import cell_len
 from rich.text import Text
 
 from libacli.cli.output import printable
@@ -15,3 +18,12 @@ def clean(text: str) -> str:
 def cell(text: str) -> Text:
     """The same for a table. A bare string would be read as markup: `[/x]` an error, `[link=...]` a link."""
     return Text(clean(text))
+
+
+def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A line for each row, its cells below each other; of more rows than Rich could soon lay out."""
+    cells = [[clean(one) for one in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        padded = (one + " " * (width - cell_len(one)) for one, width in zip(row, widths, strict=True))
+        yield "  ".join(padded).rstrip()

@@ -13,11 +13,10 @@ from pathlib import Path
 from types import TracebackType
 
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from libacli.cli.output import output, plain_console
-from libacli.cli.screens.cells import cell, clean
+from libacli.cli.screens.cells import clean, columns
 from libacli.cli.streams import write_no_more
 from libacli.config import Settings
 from libacli.core.cue import Cue, Problem
@@ -170,19 +169,13 @@ def show_check(
         faults = [{"line": one.line or None, "problem": one.message} for one in problems]
         output.json({"cues": told, "total_s": round(total_s, 1), "problems": faults})
         return
-    table = Table("CUE", "AT", "TAKES", "LINE", "LABEL", "VOICE", "WHAT", box=None, pad_edge=False)
+    table = [("CUE", "AT", "TAKES", "LINE", "LABEL", "VOICE", "WHAT")]
     for number, cue, at_s in rows:
-        table.add_row(
-            str(number),
-            _minutes(at_s),
-            _minutes(estimate_s(cue)),
-            str(cue.line or ""),
-            cell(cue.label),
-            cell(_voice(cue, settings) or ""),
-            _kind(cue) + ("  step" if cue.step else ""),
-        )
+        what = _kind(cue) + ("  step" if cue.step else "")
+        takes, line, voice = _minutes(estimate_s(cue)), str(cue.line or ""), _voice(cue, settings) or ""
+        table.append((str(number), _minutes(at_s), takes, line, cue.label, voice, what))
     if rows:
-        output.table(table)
+        output.text("".join(f"{row}\n" for row in columns(table)))
         output.status(f"about {_minutes(total_s)} in all, waiting aside")
     for problem in problems:
         output.status(told_problem(file, problem))

@@ -81,9 +81,12 @@ class Reading:
         self._item_id = ""
         """Of the item whose words were all of the text; empty until then."""
 
+        self._has_left_out = False
+        """More was said once the text was whole, and nobody has heard it."""
+
     @property
     def is_whole(self) -> bool:
-        """Whether all of the text has come, word for word, and its sound; the response may not be over."""
+        """Whether all of the text has come, and its sound; the response may not be over."""
         return self.over_at is not None
 
     @property
@@ -93,8 +96,9 @@ class Reading:
 
     def hear(self, event: Event, now: float) -> None:
         """Takes in an event of the response. Raises VoiceError for its failure, RewordedError."""
-        if self._item_id and event.item_id and event.item_id != self._item_id:
-            return  # the text has been said: another item says it again, or something else
+        if self._is_afterwards(event):
+            self._has_left_out |= event.kind == "response.output_audio.delta"
+            return
         match event.kind:
             case "response.output_audio.delta":
                 self._add(event, now)
@@ -104,8 +108,9 @@ class Reading:
                 if agreement.strays:
                     self._stray()
             case "response.output_audio_transcript.done":
-                if event.transcript:
-                    self._reader.replace(event.transcript)
+                self._reader.close(event.transcript)
+                if not (self._reader.is_verbatim or self._reader.is_cut_off):
+                    self._stray()
                 self._close(event, now)
             case "response.output_audio.done":
                 self._close(event, now)
@@ -114,6 +119,11 @@ class Reading:
             case "error" if event.about or not self._has_sound:
                 # One that names no request may concern anything: what sounds is told by its own end.
                 raise meaning(event.complaint, self._line.text, self._secrets)
+
+    def _is_afterwards(self, event: Event) -> bool:
+        """Whether the text has been said, and this says it again, or something else."""
+        is_of_another_item = bool(self._item_id and event.item_id) and event.item_id != self._item_id
+        return is_of_another_item or (self.is_whole and event.kind != "response.done")
 
     def _add(self, event: Event, now: float) -> None:
         try:
@@ -130,7 +140,7 @@ class Reading:
         """One of both ends has come: with the other, all that has sounded is vouched for."""
         if event.kind == "response.output_audio.done":
             self._open_ends.discard(event.kind)
-        elif self._reader.is_verbatim:
+        elif self._reader.is_complete:
             self._open_ends.discard(event.kind)
             self._item_id = event.item_id
         if self._has_sound and not self._open_ends:
@@ -165,9 +175,17 @@ class Reading:
                     f"the speech service did not say it to its end ({reason})", hint=ANOTHER_VOICE
                 )
             self._is_cut_off = True
+        elif self.is_whole:
+            self._take.is_reworded |= self._has_added(event.transcript)
         elif self._reader.has_heard and not self._reader.is_verbatim:
             if self._reader.is_cut_off and self.sound.out_s:
                 self._is_cut_off = True
             else:
                 self._stray()
         self.sound.release()
+
+    def _has_added(self, transcript: str) -> bool:
+        """Whether, by the `transcript` of all of it, other words were heard than the parts have told."""
+        said = Proofreader(self._line.text)
+        said.replace(transcript)
+        return not (said.is_verbatim or said.is_cut_off or self._has_left_out)

@@ -1,6 +1,6 @@
 /** The lines that were spoken, newest last, like on a prompter. */
 
-import { byId, make, write } from "./dom.js";
+import { byId, make } from "./dom.js";
 
 const KEPT = 100;
 
@@ -23,15 +23,32 @@ export class Captions {
 
   /** @param {string} id @param {string} text */
   put(id, text) {
-    const words = this._lines.get(id)?.firstElementChild;
-    if (words) return write(words, text);
     const newest = [...this._lines.values()].at(-1);
     const isAtEnd = !newest || this._log.scrollTop + this._log.clientHeight > newest.offsetTop;
+    const line = this._lines.get(id);
+    if (line) return this._goOn(line.firstElementChild, text, isAtEnd && line === newest);
     const added = make("p", {}, make("span", {}, text));
     this._lines.set(id, added);
     this._log.append(added);
     if (this._lines.size > KEPT) this._forget(this._lines.keys().next().value);
-    if (isAtEnd) this._log.scrollTop = added.offsetTop - 4;
+    if (isAtEnd) this._log.scrollTop = added.offsetTop;
+  }
+
+  /** More of a line, or less: what is new of it comes into sight, else its end, from the row in which that begins. */
+  _goOn(words, text, isFollowed) {
+    const before = words.textContent;
+    if (before === text) return;
+    words.textContent = text;
+    if (!isFollowed || !text) return;
+    const news = text.startsWith(before) ? text.slice(before.length).trimStart() : text.slice(-1);
+    const range = document.createRange();
+    range.setStart(words.firstChild, text.length - news.length);
+    range.setEnd(words.firstChild, text.length);
+    const line = words.parentElement;
+    const rowPx = parseFloat(getComputedStyle(words).lineHeight);
+    const [firstRow] = range.getClientRects();
+    const downPx = firstRow ? firstRow.top - line.getBoundingClientRect().top : 0;
+    this._log.scrollTop = line.offsetTop + Math.floor(downPx / rowPx) * rowPx;
   }
 
   /** @param {any} board @param {boolean} isHeard whether the room's sound comes to this page */

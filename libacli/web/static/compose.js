@@ -28,6 +28,8 @@ export class Compose {
     Object.assign(this, { _onChange: onChange, _onHush: onHush });
     this._text = byId("text");
     this._isSending = false;
+    /** The page says that the server cannot be reached. */
+    this.isUnanswered = false;
     /** Ids of what a stop has dropped. @type {string[]} */
     this._dropped = [];
     /** The line that was refused or not answered, and its key: the same line again has the same key. */
@@ -120,7 +122,7 @@ export class Compose {
       this._taken(await this._api.say(key, body), body);
       return true;
     } catch (problem) {
-      this._refuse(problem.words ?? String(problem));
+      this._fail(problem);
       return false;
     } finally {
       this._setSending(false);
@@ -169,7 +171,7 @@ export class Compose {
       this._refuse("");
       if (this._board.text(id)) this._offerBack([...this._dropped, id]);
     } catch (problem) {
-      this._refuse(problem.words ?? String(problem));
+      this._fail(problem);
     }
   }
 
@@ -182,7 +184,7 @@ export class Compose {
       await asked;
       this._refuse("");
     } catch (problem) {
-      this._refuse(problem.words ?? String(problem));
+      this._fail(problem);
     }
   }
 
@@ -195,7 +197,7 @@ export class Compose {
       this._offerBack(waited.filter((id) => stopped.includes(id) && this._board.text(id)));
     } catch (problem) {
       this._onHush(false);
-      this._refuse(problem.words ?? String(problem));
+      this._fail(problem);
     }
   }
 
@@ -212,7 +214,19 @@ export class Compose {
     this._onChange();
   }
 
+  /** Tells why something was not done. */
+  _fail(problem) {
+    this._refuse(problem.words ?? String(problem));
+    this.isUnanswered = problem.status === 0;
+  }
+
+  /** The server has answered since: that it cannot be reached is true no longer. */
+  answered() {
+    if (this.isUnanswered) this._refuse("");
+  }
+
   _refuse(words) {
+    this.isUnanswered = false;
     write(byId("refused"), words);
     if (words) this._text.setAttribute("aria-invalid", "true");
     else this._text.removeAttribute("aria-invalid");

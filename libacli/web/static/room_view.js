@@ -108,6 +108,7 @@ export class RoomView {
 
   _onEvent(kind, data) {
     [this._feed, this._downSince] = ["live", 0];
+    this._compose.answered();
     if (kind === "status") this._board.answer(data);
     else if (kind === "utterance") this._onUtterance(data);
     else if (kind === "caption") this._onCaption(data);
@@ -166,13 +167,14 @@ export class RoomView {
   /** Events tell neither of the avatar's comings and goings nor of a changed order. */
   _isInDoubt() {
     const { agent, avatar, isDoubtful } = this._board;
-    return agent === undefined || isDoubtful || (agent && !["ready", "not configured"].includes(avatar));
+    return this._compose.isUnanswered || agent === undefined || isDoubtful || (agent && !["ready", "not configured"].includes(avatar));
   }
 
   async _look() {
     if (this._feed !== "live" || (document.hidden && this._board.agent !== undefined)) return;
     const before = this._board.version;
     const status = await this._api.room(this._room).catch(() => null);
+    if (status) this._compose.answered();
     if (!status || this._board.version !== before) return;
     this._board.answer(status);
     this._draw();

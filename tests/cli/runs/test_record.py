@@ -90,6 +90,19 @@ def test_missing_credentials_are_told(shell: Shell, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "place",
+    ["http://host/canary-key", "rtmpe://host/canary-key", "rtmp:///canary-key", "https://h/canary.mp4"],
+)
+def test_an_address_that_is_no_stream_is_taken_for_no_file_and_its_key_is_not_told(
+    shell: Shell, tmp_path: Path, place: str
+) -> None:
+    ended = shell.run("record", place)
+    assert ended.code == 2
+    assert "that is no address of a live stream" in ended.stderr
+    assert "canary" not in ended.stderr
+
+
+@pytest.mark.parametrize(
     ("url", "code", "words"),
     [
         ("rtmp:///app/canary-key", 2, "that is no address of a live stream"),

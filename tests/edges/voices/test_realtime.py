@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -531,10 +531,46 @@ async def test_what_was_said_to_its_end_is_whole_without_the_end_of_its_response
         assert await pcm_of(voice, TEXT) == WHOLE
 
 
-async def test_a_text_that_is_said_again_by_another_item_is_heard_once(
+@pytest.mark.parametrize(
+    ("ending", "is_told_late"), [("completed", False), ("completed", True), ("unended", False)]
+)
+async def test_what_was_added_to_the_text_is_noted_and_the_text_not_said_again(
+    server: RealtimeServer, voice: RealtimeVoice, ending: realtime_server.Ending, is_told_late: bool
+) -> None:
+    server.play(Script(adds=" Have a nice day!", more_s=1, ending=ending, is_told_late=is_told_late))
+    take = Take()
+    assert duration_s(len(await heard(voice, take))) == pytest.approx(duration_s(len(WHOLE)) + 1)
+    assert take.is_reworded
+    assert len(server.requests) == 1
+
+
+async def test_what_was_added_before_anything_was_heard_is_never_heard(
     server: RealtimeServer, voice: RealtimeVoice
 ) -> None:
-    server.play(Script(again=True, gap_s=0.01))
+    server.play(Script(transcript="none", adds=" Have a nice day!", is_told_late=True))
+    take = Take()
+    assert await heard(voice, take) == WHOLE
+    assert not take.is_reworded
+    assert len(server.requests) == 2
+
+
+async def test_a_text_that_is_said_in_two_parts_is_not_reworded(
+    server: RealtimeServer, voice: RealtimeVoice
+) -> None:
+    first, second = TEXT[: len(TEXT) // 2], TEXT[len(TEXT) // 2 :]
+    over = {"kind": "response.output_audio_transcript.done", "transcript": first}
+    server.play(Script(says=second, beside=[over]))
+    take = Take()
+    assert await heard(voice, take) == WHOLE
+    assert not take.is_reworded
+
+
+@pytest.mark.parametrize("again", ["item", "part"])
+@pytest.mark.parametrize("is_told_late", [False, True])
+async def test_a_text_that_is_said_again_is_heard_once(
+    server: RealtimeServer, voice: RealtimeVoice, again: Literal["item", "part"], is_told_late: bool
+) -> None:
+    server.play(Script(again=again, adds=f" {TEXT}" * is_told_late, is_told_late=is_told_late, gap_s=0.01))
     take = Take()
     assert await heard(voice, take) == WHOLE
     assert not take.is_reworded
