@@ -133,7 +133,7 @@ async def end_left(service: AvatarService, ledger: ConversationLedger, entry: En
         is_last_look = now - entry.asked_at >= LAST_LOOK_S
         trace = await end_by_name(service, ledger, entry, is_last_look=is_last_look)
         if trace is Trace.UNKNOWN:
-            raise AvatarError("whether it runs cannot be told", is_permanent=False, is_unsure=True)
+            raise AvatarError("not available", is_permanent=False, is_unsure=True)
         return trace is Trace.ENDED
     finally:
         await to_the_end(asyncio.to_thread(ledger.release, entry))
