@@ -112,6 +112,14 @@ async def test_of_what_was_left_behind_that_is_told_which_was_not_ended_after_th
     assert len(await noted(ledger)) == 1
 
 
+async def test_what_may_run_and_cannot_be_looked_for_is_told_by_whoever_reaps(ledger: Ledger) -> None:
+    service = DeafService()
+    await begun(service, ledger, owner="gone")
+    with pytest.raises(LeftRunningError) as caught:
+        await end_orphans(service, ledger)
+    assert (caught.value.ended, caught.value.left, await noted(ledger)) == (0, 1, ["liba-1-1"])
+
+
 async def test_what_could_not_be_ended_stays_noted_down_and_is_told(
     ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
