@@ -13,7 +13,8 @@ LibaError                       1
 ├── WithoutAvatarError          9   spoken, but not through the avatar, which was required
 ├── ThresholdError             10   what was measured is not as --assert wants it
 ├── AvatarError                 1   the avatar service did not do what it was asked
-│   └── AvatarCapError          1   ... because there are as many conversations as are allowed
+│   ├── AvatarCapError          1   ... because there are as many conversations as are allowed
+│   └── LeftRunningError        1   ... and conversations may still run, and cost money
 ├── InstallError                1   a component could not be fetched, built or started
 │   └── TamperedError           1   ... because what came is not what was pinned
 ├── VoiceError                  1   text did not become sound
@@ -164,6 +165,26 @@ class AvatarCapError(AvatarError):
     def __init__(self, most: int) -> None:
         super().__init__("too many conversations", is_permanent=False, hint="see avatar.max_conversations")
         self.args = (f"as many conversations run as are allowed at a time, {most}",)
+
+
+class LeftRunningError(AvatarError):
+    """Of several conversations `ended` were ended, and `left` were not; `why` is of the last of these."""
+
+    def __init__(self, ended: int, left: int, why: AvatarError) -> None:
+        super().__init__(
+            why.reason,
+            status=why.status,
+            said=why.said,
+            is_permanent=why.is_permanent,
+            is_unsure=True,
+            retry_in_s=why.retry_in_s,
+            hint=f"{why.hint}; then liba reap again" if why.hint else "liba reap again in a while",
+        )
+        conversations = "1 conversation was" if left == 1 else f"{left} conversations were"
+        self.args = (f"{conversations} not ended, and may cost money: {why}",)
+        self.ended = ended
+        self.left = left
+        self.why = why
 
 
 class VoiceError(LibaError):

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from libacli.config import Settings
 from libacli.edges.avatars.choose import make_avatar_service
-from libacli.edges.avatars.ending import end_orphans
+from libacli.edges.avatars.ending import Toll, end_orphans
 from libacli.edges.avatars.ledger_port import ConversationLedger
 from libacli.edges.avatars.reaping import end_lapsed, whom_agents_need
 from libacli.errors import LibaError, StoreError
@@ -61,14 +61,18 @@ async def reap(settings: Settings, ledger: ConversationLedger, *, everywhere: bo
     """Ends the conversations that agents which are gone have left behind; returns how many those were.
 
     `everywhere`: also those of other machines that no agent needs. Raises AvatarError when the service cannot
-    be asked, StoreError when that is so of Redis, UnreachableError when agents cannot be asked.
+    be asked, LeftRunningError when it did not end all of them, StoreError when Redis cannot be asked, and
+    UnreachableError when agents cannot be.
     """
     service = make_avatar_service(settings)
     if service is None:
         return 0
     async with service:
-        ended = await end_orphans(service, ledger)
-        if not everywhere:
-            return ended
-        async with whom_agents_need(settings) as is_needed:
-            return ended + await end_lapsed(service, ledger, is_needed)
+        toll = Toll()
+        with toll.counting():
+            toll.ended += await end_orphans(service, ledger)
+        if everywhere:
+            async with whom_agents_need(settings) as is_needed:
+                with toll.counting():
+                    toll.ended += await end_lapsed(service, ledger, is_needed)
+        return toll.total()

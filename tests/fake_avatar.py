@@ -16,7 +16,7 @@ from typing import Literal
 from livekit import rtc
 
 from libacli.core.audio import FRAME_MS, SAMPLE_RATE, frames_of, is_audible
-from libacli.edges.livekit.fake_streams import ScriptedWriter
+from libacli.edges.livekit.fake_streams import FakeTrack, ScriptedWriter
 from libacli.edges.livekit.fakes import FakeParticipant, FakePublication, FakeRoom
 from libacli.edges.sinks.avatar import CLEAR_METHOD, FINISHED_METHOD
 
@@ -111,6 +111,13 @@ class FakeAvatar:
         self._room.join(self._participant)
         self._publication = self._room.publish(self.identity, rtc.TrackKind.KIND_AUDIO)
         return self.identity
+
+    def publish_anew(self) -> FakeTrack:
+        """Another track takes the place of its first one, which has not ended yet, and is returned."""
+        assert self._publication and self._publication.track
+        first = self._publication.track
+        self._publication = self._room.publish(self.identity, rtc.TrackKind.KIND_AUDIO)
+        return first
 
     def leave(self) -> None:
         if self._participant:

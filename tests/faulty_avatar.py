@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -31,6 +31,8 @@ from tests.vendors_avatar import play_as_vendors_do
 
 Create = Literal["ok", "too many", "vague", "hang", "late", "lost", 401, 402, 429, 500]
 Report = Literal["on time", "never", "twice", "malformed"]
+Mishap = Literal["", "mutes", "unpublishes", "publishes anew", "leaves", "comes twice"]
+End = Literal["ok", "hang", 404, 500]
 
 _SUPPORT = "please reach out to support at support@tavus.io"
 _REFUSALS: dict[Create, tuple[int, dict[str, str]]] = {
@@ -103,6 +105,28 @@ class Script:
     hears_clear: bool = True
     """Whether it takes `lk.clear_buffer`; if not, that call fails."""
 
+    answers_clear: bool = True
+    """Whether that call is answered; if not, it does what it is told all the same."""
+
+    has_sound: bool = True
+    """Whether it publishes a track for sound."""
+
+    has_second_track: bool = False
+    """Whether it publishes another one, on which nothing is ever heard."""
+
+    takes_streams: bool = True
+    """Whether it takes sound at all; if not, there is nobody whom the stream is for."""
+
+    mishap: Mishap = ""
+    """What befalls it when it has received `mishap_after_frames`: its sound is muted, or unpublished, for
+    `mishap_s`; or it leaves, or loses its connection to a second one of its own, and is back after that."""
+
+    mishap_after_frames: int = 50
+    mishap_s: float = 0.5
+
+    leaves_after_s: float | None = None
+    """It leaves so soon after it has come, and does not come back."""
+
 
 REPORTS: Mapping[str, Script] = {
     "on time": Script(),
@@ -131,6 +155,9 @@ class FaultyAvatar:
 
         self.bodies: list[dict[str, Any]] = []
         """JSON of the requests to create a conversation so far, refused ones included."""
+
+        self.end: End = "ok"
+        """How a request to end a conversation is answered; nothing has ended unless it is `ok`."""
 
         self.ends: list[str] = []
         """Ids of conversations that were asked to end, repeated if asked twice."""
@@ -188,6 +215,10 @@ class FaultyAvatar:
     async def _misbehave(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.endswith("/end"):
             self.ends.append(request.match_info["id"])
+            if self.end == "hang":
+                await asyncio.Event().wait()
+            elif self.end != "ok":
+                return web.Response(text="<html>away</html>", content_type="text/html", status=self.end)
         if (request.method, request.path) != ("POST", "/v2/conversations"):
             return await handler(request)
         self.bodies.append(await request.json())
@@ -218,11 +249,25 @@ class FaultyAvatar:
         await asyncio.sleep(script.join_after_s)
         if not script.joins:
             await asyncio.Event().wait()
+        again = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            first = tasks.create_task(self._visit(invitation, script, again))
+            coming = tasks.create_task(again.wait())
+            await asyncio.wait([first, coming], return_when=asyncio.FIRST_COMPLETED)
+            coming.cancel()
+            if not again.is_set():
+                return await first
+            if script.mishap == "leaves":
+                await first
+                await asyncio.sleep(script.mishap_s)
+            return await self._visit(invitation, replace(script, mishap=""), again)
+
+    async def _visit(self, invitation: Invitation, script: Script, again: asyncio.Event) -> str:
         async with (
             joined(rtc.Room(), invitation.url, invitation.token, auto_subscribe=False) as room,
             asyncio.TaskGroup() as tasks,
         ):
-            participant = Participant(room, script, self._count, self.played_at.append)
+            participant = Participant(room, script, self._count, self.played_at.append, again)
             playing = tasks.create_task(
                 participant.run() if script.player == "plain" else play_as_vendors_do(room)
             )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from livekit import rtc
 
-from libacli.core.audio import SAMPLE_RATE, FrameSlicer, duration_s
+from libacli.core.audio import SAMPLE_RATE, FrameSlicer, duration_s, silence
 from libacli.local.avatar_presence import Invitation
 
 if TYPE_CHECKING:
@@ -57,7 +57,9 @@ class Participant:
         script: Script,
         count: Callable[[], None],
         note_end: Callable[[float], None],
+        again: asyncio.Event | None = None,
     ) -> None:
+        """`again` is set when it is to come once more."""
         self.gone = asyncio.Event()
         """Set when it leaves the room of its own accord."""
 
@@ -66,6 +68,8 @@ class Participant:
         self._count = count
         self._note_end = note_end
         self._received = 0
+        self._again = again or asyncio.Event()
+        self._befell = asyncio.Event()
         self._lines = 0
         self._is_frozen = False
         self._agent = ""
@@ -81,13 +85,20 @@ class Participant:
         for participant in self._room.remote_participants.values():
             self._meet(participant)
         self._room.on("participant_connected", self._meet)
-        self._room.register_byte_stream_handler("lk.audio_stream", self._on_stream)
+        if self._script.takes_streams:
+            self._room.register_byte_stream_handler("lk.audio_stream", self._on_stream)
         if self._script.hears_clear:
             me.register_rpc_method("lk.clear_buffer", self._on_clear)
-        track = rtc.LocalAudioTrack.create_audio_track("sound", self._source)
-        await me.publish_track(track, rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE))
+        if self._script.leaves_after_s is not None:
+            asyncio.get_running_loop().call_later(self._script.leaves_after_s, self.gone.set)
         try:
             async with asyncio.TaskGroup() as tasks:
+                if self._script.has_sound:
+                    await self._sound()
+                if self._script.has_second_track:
+                    tasks.create_task(self._be_silent())
+                if self._script.mishap:
+                    tasks.create_task(self._have_mishap())
                 if self._script.has_video:
                     tasks.create_task(self._show())
                 if self._script.greets_s:
@@ -101,6 +112,38 @@ class Participant:
             self.gone.set()  # what waits in a call that is never answered waits no longer
             await self._source.aclose()
             await self._picture.aclose()
+
+    async def _sound(self) -> None:
+        self._track = rtc.LocalAudioTrack.create_audio_track("sound", self._source)
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        self._publication = await self._room.local_participant.publish_track(self._track, options)
+
+    async def _be_silent(self) -> None:
+        source = rtc.AudioSource(SAMPLE_RATE, 1)
+        track = rtc.LocalAudioTrack.create_audio_track("nothing", source)
+        await self._room.local_participant.publish_track(track, rtc.TrackPublishOptions())
+        try:
+            while True:
+                await source.capture_frame(_frame(silence(20)))
+        finally:
+            await source.aclose()
+
+    async def _have_mishap(self) -> None:
+        await self._befell.wait()
+        mishap, pause_s = self._script.mishap, self._script.mishap_s
+        if mishap in ("leaves", "comes twice"):
+            self._again.set()
+        if mishap == "leaves":
+            self.gone.set()
+        elif mishap == "mutes":
+            self._track.mute()
+            await asyncio.sleep(pause_s)
+            self._track.unmute()
+        elif mishap in ("unpublishes", "publishes anew"):
+            await self._room.local_participant.unpublish_track(self._publication.sid)
+            if mishap == "unpublishes":
+                await asyncio.sleep(pause_s)
+            await self._sound()
 
     def _meet(self, participant: rtc.RemoteParticipant) -> None:
         if participant.kind == _AGENT:
@@ -130,6 +173,8 @@ class Participant:
         self._received += 1
         if self._received == self._script.leaves_after_frames:
             self.gone.set()
+        if self._received == self._script.mishap_after_frames:
+            self._befell.set()
         if self._received == self._script.freezes_after_frames:
             self._freeze()
 
@@ -171,6 +216,8 @@ class Participant:
             await self.gone.wait()
         self._cleared.set()
         self._source.clear_queue()
+        if not self._script.answers_clear:
+            await self.gone.wait()
         return "ok"
 
     async def _show(self) -> None:

@@ -260,6 +260,7 @@ _ROUTE_REASONS = (
     RouteReason("never joined", "The avatar was called and did not come."),
     RouteReason("no answer", "The avatar's service does not answer."),
     RouteReason("not reachable", "The avatar's service cannot be reached."),
+    RouteReason("answer not understood", "What answers in place of the avatar's service is not that."),
     RouteReason("not available", "The avatar is not available."),
     RouteReason("spend cap", "The avatar's time for today is used up."),
     RouteReason("too many conversations", "All avatars that may be there at a time are elsewhere."),

@@ -9,27 +9,38 @@ from libacli.config import Settings
 from libacli.edges.avatars.choose import avatar_vendor, make_avatar_service
 from libacli.edges.avatars.ledger import Ledger, conversations_path
 from libacli.edges.avatars.reaping import Reaped, end_strays, forget_local, nobody, whom_agents_need
-from libacli.errors import CredentialsError, UnreachableError
+from libacli.errors import CredentialsError, LeftRunningError, UnreachableError
 
 
 def run_reap(settings: Settings, *, is_for_all: bool, is_forced: bool, as_json: bool) -> None:
     """Ends them, prints how many there were.
 
-    Raises CredentialsError, or what the avatar service, and Redis where there is one, raise.
+    Raises CredentialsError, LeftRunningError when not all were ended, or what the avatar service, and Redis
+    where there is one, raise.
     """
     file = Ledger(conversations_path())
     forget_local(file)
     if make_avatar_service(settings) is None:
         if not (is_for_all or file.orphans()):
-            _tell(0, None, as_json=as_json)
+            _tell(0, None, left=0, as_json=as_json)
             return
         missing = f"{avatar_vendor(settings).key_variable} is not set"
         raise CredentialsError(missing, hint="it is needed to end conversations")
-    ended, spared = asyncio.run(_reap(settings)), 0
-    if is_for_all:
-        strays = asyncio.run(_reap_all(settings, file, is_forced=is_forced))
-        ended, spared = ended + strays.ended, strays.spared
-    _tell(ended, spared if is_for_all else None, as_json=as_json)
+    spared: int | None = None
+    failure: LeftRunningError | None = None
+    try:
+        ended = asyncio.run(_reap(settings))
+    except LeftRunningError as error:
+        ended, failure = error.ended, error
+    if is_for_all:  # what was not ended by now is among them
+        try:
+            strays = asyncio.run(_reap_all(settings, file, is_forced=is_forced))
+            ended, spared, failure = ended + strays.ended, strays.spared, None
+        except LeftRunningError as error:
+            ended, failure = ended + error.ended, error
+    _tell(ended, spared, left=failure.left if failure else 0, as_json=as_json)
+    if failure:
+        raise failure
 
 
 async def _reap(settings: Settings) -> int:
@@ -43,9 +54,10 @@ async def _reap(settings: Settings) -> int:
         await asyncio.to_thread(ledger.close)
 
 
-def _tell(ended: int, spared: int | None, *, as_json: bool) -> None:
+def _tell(ended: int, spared: int | None, *, left: int, as_json: bool) -> None:
     if as_json:
-        output.json({"ended": ended, **({} if spared is None else {"spared": spared})})
+        told = {"ended": ended, "spared": spared, "left": left or None}
+        output.json({name: count for name, count in told.items() if count is not None})
         return
     output.result(f"ended {ended} conversation{'' if ended == 1 else 's'}")
     if spared:

@@ -18,13 +18,12 @@ from libacli.edges.avatars.conversation_names import (
     short_name,
     short_name_of_room,
 )
-from libacli.edges.avatars.ending import end_left
+from libacli.edges.avatars.ending import Toll, end_left, end_patiently
 from libacli.edges.avatars.ledger_port import ConversationLedger
 from libacli.edges.avatars.port import AvatarService
 from libacli.edges.livekit.api import LiveKitApi
 from libacli.edges.livekit.leader import pulse
 from libacli.edges.livekit.signing import wall_clock
-from libacli.errors import AvatarError
 
 logger = logging.getLogger("liba.avatar")
 
@@ -68,12 +67,11 @@ IsNeeded = Callable[[ConversationName], Awaitable[bool]]
 async def end_strays(service: AvatarService, ledger: ConversationLedger, is_needed: IsNeeded) -> Reaped:
     """Ends those that run under a name of ours and that nobody needs.
 
-    Raises what `is_needed` raises, and AvatarError when one was not ended, after the others were.
+    Raises what `is_needed` raises, and LeftRunningError when one was not ended, after the others were.
     """
     entries, orphans = await asyncio.to_thread(lambda: (ledger.entries(), ledger.orphans()))
     held = {entry.name for entry in entries} - {entry.name for entry in orphans}
-    ended = spared = 0
-    failure: AvatarError | None = None
+    toll, spared = Toll(), 0
     for found in await service.active():
         if not is_ours(found.name):
             continue
@@ -81,14 +79,10 @@ async def end_strays(service: AvatarService, ledger: ConversationLedger, is_need
         if found.name in held or (name and await is_needed(name)):
             spared += 1
             continue
-        try:
-            await service.end(found.id)
-            ended += 1
-        except AvatarError as error:
-            failure = error
-    if failure:
-        raise failure
-    return Reaped(ended, spared)
+        with toll.counting():
+            await end_patiently(service, found.id)
+            toll.ended += 1
+    return Reaped(toll.total(), spared)
 
 
 async def end_lapsed(
@@ -100,16 +94,18 @@ async def end_lapsed(
 ) -> int:
     """Ends what other machines have left behind that give no sign of life; returns how many.
 
-    Raises StoreError when that cannot be told, and what `is_needed` raises.
+    Raises StoreError when that cannot be told, what `is_needed` raises, and LeftRunningError when one was not
+    ended, after the others were.
     """
-    ended = 0
+    toll = Toll()
     for entry in await asyncio.to_thread(ledger.lapsed):
         name = ConversationName.read(entry.name)
         if name and await is_needed(name):
             logger.info("%s is left to its agent, which answers, or may", entry.name)
         else:
-            ended += await end_left(service, ledger, entry, clock())
-    return ended
+            with toll.counting():
+                toll.ended += await end_left(service, ledger, entry, clock())
+    return toll.total()
 
 
 class LivingAgents:

@@ -235,7 +235,8 @@ class AvatarSession:
 
     def _present(self, avatar: Conversation) -> None:
         self._sink.present(avatar.identity)
-        logger.info("the avatar is in the room: %s", avatar.identity)
+        if not self._is_lost():
+            logger.info("the avatar is in the room: %s", avatar.identity)
 
     async def _end(self, avatar: Conversation) -> None:
         try:

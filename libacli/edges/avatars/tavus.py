@@ -35,6 +35,16 @@ _LONGEST_COMPLAINT = 16_384
 
 _ID = re.compile(r"[\w-]{1,100}", re.ASCII)
 
+_UNREADABLE = (
+    aiohttp.ContentTypeError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
+"""What comes of an answer that is no JSON, or has not what it should."""
+
 _PAGE_ROWS, _MOST_PAGES = 100, 100
 """How many conversations are asked for at a time; whoever gives fewer is asked for more."""
 
@@ -95,11 +105,13 @@ class Tavus:
             extra["test_mode"] = True
         with self._translated(invitation.token):
             async with asyncio.timeout(self._timeout_s):
-                return await self._plugin().create_conversation(
-                    **({"face_id": self._face_id} if self._face_id else {}),
-                    pal_id=self._pal_id,
-                    properties=properties,
-                    extra_payload=extra,
+                return _id_in(
+                    await self._plugin().create_conversation(
+                        **({"face_id": self._face_id} if self._face_id else {}),
+                        pal_id=self._pal_id,
+                        properties=properties,
+                        extra_payload=extra,
+                    )
                 )
 
     async def end(self, conversation_id: str) -> None:
@@ -107,7 +119,8 @@ class Tavus:
             async with self._call("POST", f"/conversations/{quote(conversation_id, safe='')}/end"):
                 pass
         except AvatarError as error:
-            if error.status not in (400, 404):  # it has ended already, or is not known
+            # It has ended already, or is not known. A page, or nothing, is of somebody else on the way.
+            if error.status not in (400, 404) or not error.said:
                 raise
 
     async def find(self, name: str) -> list[str]:
@@ -157,8 +170,8 @@ class Tavus:
         with self._translated():
             total = listed.get("total_count")
             page = [
-                ListedConversation(str(found["conversation_id"]), str(found.get("conversation_name") or ""))
-                for found in listed.get("data", [])
+                ListedConversation(_id_in(one["conversation_id"]), str(one.get("conversation_name") or ""))
+                for one in listed["data"]
             ]
         return page, total if isinstance(total, int) else float("inf")
 
@@ -203,16 +216,18 @@ class Tavus:
         except APIConnectionError as error:
             if isinstance(error.__cause__, SentElsewhereError):
                 raise refusal(error.__cause__.status, "") from error
-            raise _unreachable(error.__cause__, self.base_url) from error
-        except (
-            aiohttp.ClientError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            RecursionError,
-        ) as error:
-            raise _unreachable(error, self.base_url) from error
+            raise self._unanswered(error.__cause__) from error
+        except (aiohttp.ClientError, *_UNREADABLE) as error:
+            raise self._unanswered(error) from error
+
+    def _unanswered(self, cause: BaseException | None) -> AvatarError:
+        """No answer came, or none that can be read; what nobody took was not carried out."""
+        if isinstance(cause, _UNREADABLE):
+            hint = "check TAVUS_BASE_URL: what answers there does not speak Tavus's API"
+            return AvatarError("answer not understood", is_permanent=False, is_unsure=True, hint=hint)
+        is_unsure = not isinstance(cause, aiohttp.ClientConnectorError)
+        hint = proxy_hint(self.base_url) or "check TAVUS_BASE_URL and the network"
+        return AvatarError("not reachable", is_permanent=False, is_unsure=is_unsure, hint=hint)
 
 
 class _RefusedError(Exception):
@@ -238,10 +253,11 @@ async def _refuse(
     raise _RefusedError(response.status, body.decode(errors="replace"), retry_after)
 
 
-def _unreachable(cause: BaseException | None, url: str) -> AvatarError:
-    """No answer that could be read came; nobody may have taken the request."""
-    is_unsure = not isinstance(cause, aiohttp.ClientConnectorError)
-    return AvatarError("not reachable", is_permanent=False, is_unsure=is_unsure, hint=proxy_hint(url))
+def _id_in(told: Any) -> str:
+    """What a conversation is ended by. Raises ValueError: without it none could be."""
+    if not isinstance(told, str) or not told:
+        raise ValueError("that is no id")
+    return told
 
 
 def _reason_among(events: Any) -> str:

@@ -52,7 +52,7 @@ _PASSES = re.compile(
 """... unless it says itself that this passes."""
 
 _MEMBERS = ("error", "message", "detail", "msg", "error_message", "errors", "title")
-_ASKED_AGAIN = "it is asked again by itself; `liba doctor` checks what is set"
+_MAY_PASS = "it may pass by itself; if it does not, ask the service's support"
 
 
 def refusal(status: int, body: str, *, retry_after: str = "", secrets: Iterable[str] = ()) -> AvatarError:
@@ -75,7 +75,7 @@ def refusal(status: int, body: str, *, retry_after: str = "", secrets: Iterable[
         return _error(str(status), status, said, hint, is_permanent=True)
     if status in _NOT_THERE:  # seldom mended within a minute
         return _error(str(status), status, said, "check TAVUS_BASE_URL", retry_in_s=TOP_UP_S)
-    return _error(str(status), status, said, _ASKED_AGAIN, retry_in_s=retry_in_s, is_unsure=status >= 500)
+    return _error(str(status), status, said, _MAY_PASS, retry_in_s=retry_in_s, is_unsure=status >= 500)
 
 
 def _error(

@@ -120,6 +120,8 @@ class AvatarSink(AvatarPresence):
         super().present(identity)
         self._history.meet_another()
         self._tracks.take(identity)
+        if identity not in self._room.remote_participants:  # it has gone while it was waited for
+            self._give_up("left")
 
     def absent(self, reason: str) -> None:
         super().absent(reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
@@ -45,7 +46,8 @@ class AvatarTracks:
         self._sound_of = sound_of
         self._tracks: asyncio.Queue[tuple[rtc.Track, str]] = asyncio.Queue()
         self._log = log
-        self._heard: set[str] = set()
+        self._heard: Counter[str] = Counter()
+        """How many tracks of each are heard: one that is published anew comes before the old one ends."""
 
     def open(self) -> None:
         """From now on. The room must be connected."""
@@ -60,7 +62,7 @@ class AvatarTracks:
 
     def is_deaf_to(self, identity: str) -> bool:
         """Whether the participant has published sound, and none of it, not even silence, comes here."""
-        if identity in self._heard or not (participant := self._room.remote_participants.get(identity)):
+        if self._heard[identity] or not (participant := self._room.remote_participants.get(identity)):
             return False
         return any(one.kind == rtc.TrackKind.KIND_AUDIO for one in participant.track_publications.values())
 
@@ -73,10 +75,12 @@ class AvatarTracks:
     async def _hear(self, track: rtc.Track, identity: str) -> None:
         with self._log.net(identity, "sound"):  # whoever is not heard is believed what he reports
             async with aclosing(self._sound_of(track)) as sound:
-                self._heard.add(identity)
-                async for pcm in sound:
-                    self._on_pcm(pcm, identity)
-        self._heard.discard(identity)
+                self._heard[identity] += 1
+                try:
+                    async for pcm in sound:
+                        self._on_pcm(pcm, identity)
+                finally:
+                    self._heard[identity] -= 1
 
     def _on_published(
         self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant

@@ -10,6 +10,7 @@ const ABSENCES = {
   "never joined": "The avatar was called and did not come.",
   "no answer": "The avatar's service does not answer.",
   "not reachable": "The avatar's service cannot be reached.",
+  "answer not understood": "What answers in place of the avatar's service is not that.",
   "not available": "The avatar is not available.",
   "spend cap": "The avatar's time for today is used up.",
   "too many conversations": "All avatars that may be there at a time are elsewhere.",

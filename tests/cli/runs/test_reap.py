@@ -18,7 +18,7 @@ from libacli.local.avatar_manners import Manners
 from libacli.shared_counts import SharedCounts
 from tests.avatar_contracts import invitation
 from tests.cli.conftest import Ended, Shell
-from tests.faulty_avatar import FaultyAvatar, Script
+from tests.faulty_avatar import End, FaultyAvatar, Script
 from tests.redis_server import RedisServer
 from tests.twirp_server import API_KEY, Answer, TwirpServer, twirp_error
 
@@ -100,6 +100,27 @@ async def test_f13_where_no_livekit_is_configured_all_are_ended(
 ) -> None:
     await begin(tavus, OURS)
     assert (await run(bare_shell, tavus, "reap", "--all", "--json")).json == {"ended": 1, "spared": 0}
+
+
+@pytest.mark.parametrize("options", [(), ("--all", "--force")])
+@pytest.mark.parametrize("end", [500, 404])
+async def test_what_does_not_end_is_told_in_one_line_and_is_no_success(
+    shell: Shell, tavus: FaultyAvatar, options: tuple[str, ...], end: End
+) -> None:
+    names = [f"liba-1-{number}" for number in range(3)]
+    await begin(tavus, *names)
+    ledger = Ledger(Path(shell.env["XDG_STATE_HOME"]) / "liba" / "conversations")
+    for name, running in zip(names, tavus.active, strict=True):
+        await asyncio.to_thread(ledger.write, Entry(name, "demo", tavus.base_url, "gone", running))
+    await asyncio.to_thread(ledger.close)
+    tavus.end = end
+    ended = await run(shell, tavus, "reap", "--json", *options)
+    assert (ended.code, ended.json) == (1, {"ended": 0, "left": 3})
+    (line,) = ended.stderr.splitlines()
+    assert f"3 conversations were not ended, and may cost money: the avatar service answered: {end}" in line
+    tavus.end = "ok"
+    assert (await run(shell, tavus, "reap")).stdout == "ended 3 conversations\n"
+    assert tavus.active == []
 
 
 async def left_elsewhere(

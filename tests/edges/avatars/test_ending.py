@@ -11,7 +11,7 @@ import pytest
 from libacli.edges.avatars.ending import Trace, end_by_name, end_orphans, end_surely
 from libacli.edges.avatars.fakes import FAKE_VENDOR, FakeAvatarService
 from libacli.edges.avatars.ledger import Entry, Ledger
-from libacli.errors import AvatarError
+from libacli.errors import AvatarError, LeftRunningError
 from tests.avatar_contracts import invitation
 from tests.edges.avatars.stage import now
 
@@ -79,6 +79,47 @@ async def test_an_end_that_fails_is_tried_once_more(ledger: Ledger) -> None:
     assert (service.failed_ends, service.ends, await noted(ledger)) == (["c1"], ["c1"], [])
 
 
+async def test_an_end_is_tried_again_when_the_service_wants_it_and_not_if_it_refuses(
+    ledger: Ledger,
+) -> None:
+    service = FakeAvatarService()
+    service.fail_ends(AvatarError("429", status=429, is_permanent=False, retry_in_s=2.0))
+    began_at = now()
+    assert await end_surely(service, ledger, await begun(service, ledger, id="c1"))
+    assert (service.failed_ends, service.ends) == (["c1"], ["c1"])
+    assert now() - began_at == pytest.approx(2.0)
+    for refused in (
+        AvatarError("401", status=401, is_permanent=True),
+        AvatarError("429", status=429, is_permanent=False, retry_in_s=60.0),
+    ):
+        service = FakeAvatarService()
+        service.fail_ends(refused)
+        assert not await end_surely(service, ledger, await begun(service, ledger, id="c1"))
+        assert (service.failed_ends, service.ends) == (["c1"], [])
+
+
+async def test_of_what_was_left_behind_that_is_told_which_was_not_ended_after_the_others_were(
+    ledger: Ledger,
+) -> None:
+    service = FakeAvatarService()
+    for number in (1, 2, 3):
+        await begun(service, ledger, name=f"liba-1-{number}", id=f"c{number}", owner="gone")
+    service.fail_ends(AvatarError("401", status=401, is_permanent=True, hint="check TAVUS_API_KEY"))
+    with pytest.raises(LeftRunningError, match="1 conversation was not ended") as caught:
+        await end_orphans(service, ledger)
+    assert (caught.value.ended, caught.value.left, len(service.running)) == (2, 1, 1)
+    assert caught.value.hint == "check TAVUS_API_KEY; then liba reap again"
+    assert len(await noted(ledger)) == 1
+
+
+async def test_what_may_run_and_cannot_be_looked_for_is_told_by_whoever_reaps(ledger: Ledger) -> None:
+    service = DeafService()
+    await begun(service, ledger, owner="gone")
+    with pytest.raises(LeftRunningError) as caught:
+        await end_orphans(service, ledger)
+    assert (caught.value.ended, caught.value.left, await noted(ledger)) == (0, 1, ["liba-1-1"])
+
+
 async def test_what_could_not_be_ended_stays_noted_down_and_is_told(
     ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -95,7 +136,7 @@ async def test_a_service_that_does_not_answer_is_asked_twice_within_the_bound(le
     began_at = now()
     assert not await end_surely(service, ledger, entry)
     assert service.asked_at == [began_at, began_at + 2.0]
-    assert now() - began_at == pytest.approx(4.2)
+    assert now() - began_at == pytest.approx(4.0)
     assert await noted(ledger) == ["liba-1-1"]
 
 

@@ -12,7 +12,7 @@ from libacli.edges.avatars.fakes import FakeAvatarService
 from libacli.edges.avatars.ledger import Entry, Ledger
 from libacli.edges.avatars.reaping import LivingAgents, Reaped, end_strays, nobody
 from libacli.edges.livekit.api import LiveKitApi
-from libacli.errors import AvatarError, UnreachableError
+from libacli.errors import AvatarError, LeftRunningError, UnreachableError
 from tests.avatar_contracts import invitation
 from tests.twirp_server import API_KEY, Answer, TwirpServer, people, twirp_error
 
@@ -59,10 +59,11 @@ async def test_f13_what_an_agent_of_this_machine_holds_is_left_to_it(ledger: Led
 
 async def test_f13_one_that_does_not_end_is_told_after_the_others_have_ended(ledger: Ledger) -> None:
     service = await running("liba-1", "liba-2")
-    service.fail_ends(AvatarError("500", status=500, is_permanent=False))
-    with pytest.raises(AvatarError):
+    error = AvatarError("500", status=500, is_permanent=False)
+    service.fail_ends(error, error)  # it is asked twice
+    with pytest.raises(LeftRunningError) as caught:
         await end_strays(service, ledger, nobody)
-    assert service.ends == ["c2"]
+    assert (service.ends, caught.value.ended, caught.value.left) == (["c2"], 1, 1)
 
 
 class TestLivingAgents:

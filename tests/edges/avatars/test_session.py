@@ -64,6 +64,19 @@ async def test_an_avatar_without_sound_until_its_first_word_is_waited_for_two_se
         assert asyncio.get_running_loop().time() == pytest.approx(1.0 + 2.0 + SUBSCRIBED_S)
 
 
+@pytest.mark.parametrize("after_s", [0.1, 0.4, 2.4])
+async def test_an_avatar_that_goes_before_it_is_spoken_through_is_called_back(
+    tmp_path: Path, after_s: float
+) -> None:
+    async with staged(tmp_path) as stage:
+        stage.avatars.has_audio = after_s < 1  # without sound it is waited for 2 s longer
+        await asyncio.sleep(1.0 + after_s)
+        stage.room.leave(stage.service.vendor.identity)
+        stage.avatars.has_audio = True
+        assert await stage.states(8.0) == ["not ready", "left", "not ready", "ready"]
+        assert (len(stage.service.invitations), len(stage.service.running)) == (2, 1)
+
+
 async def test_an_invitation_is_for_this_room_and_bounded(tmp_path: Path) -> None:
     async with staged(tmp_path, policy=AvatarPolicy(max_duration_s=240)) as stage:
         await ready(stage)

@@ -122,21 +122,49 @@ async def test_fault_02_a_lost_answer_is_not_asked_for_again_and_what_it_began_i
     assert service.active == []
 
 
-@pytest.mark.parametrize("body", [b"", b"not json", b"[]", b"null", b"{}", b'{"id": 1}', b"[" * 100_000])
+UNREADABLE = [b"", b"not json", b"[]", b"null", b"{}", b'"\xff"', b'{"id": 1}', b"[" * 100_000]
+NO_IDS = [b'{"conversation_id": %s}' % told for told in (b"null", b'""', b"5", b"{}")]
+NO_LISTS = [
+    b'{"data": %s}' % told for told in (b"1", b"null", b"[1]", b"[{}]", b'[{"conversation_id": null}]')
+]
+
+
+def answer_of(body: bytes, *, status: bytes = b"200 OK", kind: bytes = b"application/json") -> bytes:
+    head = b"HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+    return head % (status, kind, len(body)) + body
+
+
+@pytest.mark.parametrize("body", [*UNREADABLE, *NO_IDS])
 async def test_fault_02_an_answer_that_cannot_be_read_may_have_begun_a_conversation(body: bytes) -> None:
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-    async with answering(head % len(body) + body) as tavus:
-        assert (await refused(tavus)).is_unsure
+    async with answering(answer_of(body)) as tavus:
+        error = await refused(tavus)
+    assert (error.is_unsure, error.reason) == (True, "answer not understood")
+    assert "TAVUS_BASE_URL" in error.hint
 
 
-@pytest.mark.parametrize(
-    "body", [b"not json", b"[]", b'{"data": 1}', b'{"data": [1]}', b'{"data": [{}]}', b"[" * 100_000]
-)
+@pytest.mark.parametrize("body", [*UNREADABLE, *NO_LISTS])
 async def test_a_list_that_cannot_be_read_is_an_error(body: bytes) -> None:
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-    async with answering(head % len(body) + body) as tavus:
-        with pytest.raises(AvatarError):
+    async with answering(answer_of(body)) as tavus:
+        with pytest.raises(AvatarError, match="answer not understood"):
             await tavus.active()
+
+
+PAGE = b"<html>Sign in to this network</html>"
+
+
+async def test_a_page_in_place_of_an_answer_is_told_as_what_it_is() -> None:
+    async with answering(answer_of(PAGE, kind=b"text/html")) as tavus:
+        assert (await refused(tavus)).reason == "answer not understood"
+
+
+@pytest.mark.parametrize("body", [PAGE, b"", b"{}"])
+@pytest.mark.parametrize("status", [b"400 Bad Request", b"404 Not Found"])
+async def test_a_conversation_has_not_ended_because_somebody_on_the_way_says_no(
+    status: bytes, body: bytes
+) -> None:
+    async with answering(answer_of(body, status=status, kind=b"text/html")) as tavus:
+        with pytest.raises(AvatarError):
+            await tavus.end("c1")
 
 
 async def test_fault_03_a_request_that_is_read_and_never_answered_ends_at_its_bound(

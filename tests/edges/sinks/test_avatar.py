@@ -360,7 +360,7 @@ async def test_an_avatar_that_goes_on_and_does_not_answer_is_given_up_and_its_su
         await scene.sink.start(lambda: None)
         await scene.write(*[LOUD_FRAME] * 100)
         if state == "ready":
-            asyncio.get_running_loop().call_later(1, scene.sink.present, "another")
+            asyncio.get_running_loop().call_later(1, scene.come)
         await scene.sink.clear()
         assert scene.sink.state == state
         assert scene.sink.trouble.is_set() == (state == "stalled")
@@ -544,6 +544,18 @@ async def test_a_track_that_does_not_come_is_asked_for_again_and_its_avatar_is_n
         await scene.sink.finish()
 
 
+async def test_an_avatar_that_publishes_its_sound_anew_is_heard_as_before(scene: Scene) -> None:
+    first = scene.avatar.publish_anew()
+    await asyncio.sleep(0.1)
+    first.end()  # the second one has come before
+    await asyncio.sleep(0.1)
+    scene.avatar.is_frozen = scene.avatar.reports_frozen = True
+    await scene.sink.start(lambda: None)
+    await scene.write(*[LOUD_FRAME] * 50)
+    with pytest.raises(SinkError, match="stalled"):
+        await scene.sink.finish()
+
+
 async def test_utterances_wait_for_one_that_is_joining_and_not_twice(scene: Scene) -> None:
     async def timed(wait: Callable[[], Awaitable[str]]) -> tuple[str, float]:
         began_at = now()
@@ -552,7 +564,7 @@ async def test_utterances_wait_for_one_that_is_joining_and_not_twice(scene: Scen
     scene.sink.absent("left")
     assert await timed(scene.sink.gate) == ("left", 0.0)
     scene.sink.joining(timeout_s=5)
-    asyncio.get_running_loop().call_later(2, scene.sink.present, "avatar-2")
+    asyncio.get_running_loop().call_later(2, scene.come)
     assert await timed(scene.sink.gate) == ("", 2.0)
     scene.sink.absent("left")
     scene.sink.joining(timeout_s=5)
