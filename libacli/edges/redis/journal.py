@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from libacli.core.journal import KEPT_FOR_S, KNOWN_FOR_S, MOST_ENDED, Ended, Legacy, Line
 from libacli.core.journal_place import DUE_AFTER_S, Place, Scope
-from libacli.edges.redis.connection import translated
+from libacli.edges.redis.trouble import translated
 from libacli.errors import FencedError, ForgottenError
 
 if TYPE_CHECKING:

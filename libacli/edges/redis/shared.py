@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from libacli.edges.redis.connection import translated
+from libacli.edges.redis.trouble import translated
 from libacli.errors import StoreError
 
 if TYPE_CHECKING:
