@@ -1,4 +1,4 @@
-"""The check of the Redis that machines share: it answers, can be written to, and keeps what it has."""
+"""The check of the Redis that machines share: it answers, does what liba asks, and keeps what it has."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from libacli.config import Settings
 from libacli.edges.checks.finding import WRONG_SETTING, Finding
 from libacli.edges.redis.connection import open_redis, place_of
+from libacli.edges.redis.trial import try_out
 from libacli.edges.redis.trouble import translated, trouble
 from libacli.errors import StoreError
 
@@ -24,12 +25,6 @@ _SKEW_OK_S = 5.0
 _EVICTS = ("allkeys-", "volatile-")
 """The latter take what ends by itself, as all keys of ours do."""
 
-
-_TRY = """
-local time = redis.call('TIME')
-for _, key in ipairs(KEYS) do redis.call('SET', key, time[1], 'PX', 1000) end
-"""
-"""Works where whatever liba asks works: a script that asks for the time, and writes to several keys."""
 
 _TOGETHER = "; until then each machine counts what it spends alone"
 
@@ -51,8 +46,7 @@ async def redis(settings: Settings) -> Finding:
                 asked_at = datetime.now(UTC).timestamp()
                 seconds, micros = await client.time()
                 answered_at = datetime.now(UTC).timestamp()
-                keys = [f"{settings.redis_prefix}:doctor:{number}" for number in range(3)]
-                await client.eval(_TRY, len(keys), *keys)
+                await try_out(client, settings.redis_prefix)
         except StoreError as error:
             assert isinstance(error.__cause__, Exception)
             why, fix = trouble(error.__cause__)
