@@ -127,7 +127,7 @@ class RedisJournal:
         """See `Journal`."""
         with translated():
             async with self._client().pipeline(transaction=True) as steps:
-                steps.delete(self._queue, self._ended)
+                steps.delete(self._queue, self._ended, self._paused)
                 steps.zrem(self._waiting, self._room)
                 await steps.execute()
 
