@@ -97,8 +97,8 @@ def _understood(url: str) -> Iterator[None]:
     except (ValueError, TypeError) as error:
         raise ConfigError(
             "redis.url is no address of a Redis",
-            hint="write redis://HOST:6379/0, rediss://USER:PASSWORD@HOST:6379/0 or unix:///PATH, with signs "
-            "like / and # of a password as %2F and %23",
+            hint="write redis://HOST:6379/0, rediss://HOST:6379/0 for TLS, or unix:///PATH; "
+            "USER:PASSWORD@ before HOST, signs like / and # in them as %2F and %23",
         ) from error
 
 

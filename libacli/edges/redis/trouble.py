@@ -23,8 +23,7 @@ class Trouble(NamedTuple):
 _DOCTOR = "liba doctor checks redis.url"
 _PASSWORD = Trouble(
     "it does not let this user and password in",
-    "write redis.url as redis://USER:PASSWORD@HOST:6379/0, signs like / and # as %2F and %23, "
-    "or without both where it asks for none",
+    "redis.url has USER:PASSWORD@ before HOST, signs like / and # in them as %2F and %23, or neither",
 )
 _CLUSTER = Trouble(
     "it is a node of a Redis Cluster", "name a Redis in redis.url that is alone, with replicas or without"

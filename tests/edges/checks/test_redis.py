@@ -64,7 +64,7 @@ async def test_one_that_wants_a_password_fails(server: RedisServer) -> None:
     finding = await check.redis(given(server))
     assert finding.verdict == "fail"
     assert "does not let this user and password in" in finding.message
-    assert "redis://USER:PASSWORD@HOST" in finding.fix
+    assert "USER:PASSWORD@ before HOST" in finding.fix
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])

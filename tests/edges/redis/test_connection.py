@@ -10,6 +10,7 @@ from libacli.config import Settings
 from libacli.edges.redis.connection import make_redis, make_redis_for_threads, open_redis, place_of
 from libacli.edges.redis.trouble import translated
 from libacli.errors import ConfigError, StoreError
+from libacli.masking import masked
 from tests.redis_server import RedisServer
 
 
@@ -61,7 +62,8 @@ def test_what_is_no_address_is_told_without_repeating_it(url: str) -> None:
     for make in (make_redis, make_redis_for_threads):
         with pytest.raises(ConfigError, match=r"redis\.url") as raised:
             make(url)
-    assert url not in str(raised.value) + raised.value.hint
+        assert url not in str(raised.value) + raised.value.hint
+        assert masked(raised.value.hint) == raised.value.hint, "who reads it would not see what to write"
 
 
 async def test_whatever_an_address_asks_for_bytes_are_read(tmp_path: Path) -> None:

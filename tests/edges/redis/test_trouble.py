@@ -12,6 +12,7 @@ from redis import exceptions as of_redis
 
 from libacli.edges.redis.trouble import translated, trouble
 from libacli.errors import StoreError
+from libacli.masking import masked
 
 SECRET = "s3cret-of-ann"
 
@@ -19,7 +20,7 @@ SECRET = "s3cret-of-ann"
 @pytest.mark.parametrize(
     ("error", "why", "fix"),
     [
-        (of_redis.AuthenticationError(SECRET), "user and password", "USER:PASSWORD@HOST"),
+        (of_redis.AuthenticationError(SECRET), "user and password", "USER:PASSWORD@"),
         (of_redis.NoPermissionError(SECRET), "may not do that", "redis.prefix"),
         (of_redis.ReadOnlyError(SECRET), "replica", "copy of"),
         (of_redis.OutOfMemoryError(SECRET), "full", "maxmemory"),
@@ -48,6 +49,7 @@ def test_each_is_told_in_our_words_with_what_to_do(error: Exception, why: str, f
     assert why in found.why
     assert fix in found.fix
     assert SECRET not in found.why + found.fix
+    assert masked(found.fix) == found.fix, "who reads it would not see what to write"
 
 
 def test_a_certificate_that_is_not_trusted_is_told_as_that() -> None:
