@@ -61,7 +61,7 @@ class JournalContract:
         first = journal_for("first")
         await first.take_over()
         await first.write([ONE, TWO], [])
-        await first.write([], [ONE_IS_DONE])
+        await first.write([], [ONE_IS_DONE], paused_at=NOW - 5)
         await first.remove()
         with pytest.raises(ForgottenError):
             await first.write([TWO], [])

@@ -20,10 +20,14 @@ def redis_server() -> str:
 
 
 class RedisServer:
-    """`start`, `kill`, `start` again at the same address, empty then. Ends with its `with`."""
+    """`start`, `kill`, `start` again at the same address, empty then. Ends with its `with`.
 
-    def __init__(self, folder: Path) -> None:
+    `options` are more of its own.
+    """
+
+    def __init__(self, folder: Path, *options: str) -> None:
         self._folder = folder
+        self._options = options
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -42,7 +46,7 @@ class RedisServer:
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         with (self._folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [redis_server(), *options], stdout=log, stderr=log, cwd=self._folder
+                [redis_server(), *options, *self._options], stdout=log, stderr=log, cwd=self._folder
             )
         deadline = time.monotonic() + _READY_TIMEOUT_S
         while not self._answers():

@@ -30,6 +30,9 @@ _AHEAD = 4
 
 _SETTLE_S = 2.0
 _NEW_S = 1.5
+_HEARD_LATER_S = 0.3
+"""What an agent has sent is heard so much later, or not any more where its node dies meanwhile."""
+
 _SUBSCRIBE_S = 10.0
 
 
@@ -50,7 +53,12 @@ class Said:
     at: float = 0.0
     """When it was said, on the loop's clock."""
 
+    taken_at: float = 0.0
+    """When its sender knew that it was accepted."""
+
     ended_at: float = 0.0
+    """No earlier than it was over, and no later than its end was told."""
+
     news: str = ""
     """What the sender was told, without the id."""
 
@@ -62,6 +70,9 @@ class Said:
         self.resumed = bool(report.get("resumed"))
         self.route = str(report.get("route") or "none")
         self.ended_at = asyncio.get_running_loop().time()
+        total_ms = report.get("total")
+        if self.taken_at and isinstance(total_ms, int | float):  # who asks late is told late
+            self.ended_at = min(self.ended_at, self.taken_at + total_ms / 1000)
 
     def near(self, at: float) -> bool:
         """Whether `at` is between its request and its end, or a little before or after."""
@@ -158,6 +169,7 @@ class Room:
         self._waiting[said.id] = asyncio.get_running_loop().create_future()
         try:
             self._acks[said.id] = await client.say(SayRequest(f"Line {said.number}.", id=said.id))
+            said.taken_at = asyncio.get_running_loop().time()
         except RefusedError as error:
             said.outcome = "refused"
             await asyncio.sleep(1.0 if error.reason == "voice_unavailable" else 0.2)
@@ -222,7 +234,8 @@ class Room:
                 when = f"said at {said.at - started:.1f} s, over at {said.ended_at - started:.1f} s"
                 tracks = ", ".join(f"{at - started:.1f}" for at in self._tracks_at if said.near(at))
                 found = tally.untracked if self._had_new_ear(said) else tally.lost
-                found = tally.unnoticed if 0 <= said.ended_at - started < unnoticed_s else found
+                if unnoticed_s and -_HEARD_LATER_S <= said.ended_at - started < unnoticed_s:
+                    found = tally.unnoticed
                 found.append(
                     f"{said.id} ({said.route}, {when}, heard {part}; new tracks: {tracks or 'none'})"
                 )

@@ -9,6 +9,7 @@ from libacli.core.journal import Line
 from libacli.edges.checks.finding import WRONG_SETTING, Finding
 from libacli.edges.journal.choose import make_journal, make_seal, place_of
 from libacli.edges.livekit.signing import wall_clock
+from libacli.edges.redis.trouble import trouble
 from libacli.errors import StoreError
 
 NAME = "journal"
@@ -35,8 +36,7 @@ async def journal(settings: Settings) -> Finding:
         finally:
             await written.remove()
     except StoreError as error:
-        message = f"{_where(settings)} it cannot be kept: {_why(error)}"
-        return Finding(NAME, "fail", message, _fix(settings), WRONG_SETTING)
+        return _failure(settings, error)
     finally:
         await written.aclose()
         await read.aclose()
@@ -46,17 +46,16 @@ async def journal(settings: Settings) -> Finding:
     return Finding(NAME, "ok", f"{_where(settings)}: written, read and removed; encrypted with {key}")
 
 
-def _why(error: StoreError) -> str:
-    """As the system has it; what Redis says may hold a user and an address."""
+def _failure(settings: Settings, error: StoreError) -> Finding:
     cause = error.__cause__
-    return str(cause.strerror or cause) if isinstance(cause, OSError) else type(cause or error).__name__
+    if settings.say_journal == "redis" and isinstance(cause, Exception):
+        why, fix = trouble(cause)
+        fix += "; until then what waits is lost with its agent"
+    else:
+        why = str(cause.strerror or cause) if isinstance(cause, OSError) else str(error)
+        fix = "make liba's state folder one of this user, with space left"
+    return Finding(NAME, "fail", f"{_where(settings)} it cannot be kept: {why}", fix, WRONG_SETTING)
 
 
 def _where(settings: Settings) -> str:
     return "in Redis" if settings.say_journal == "redis" else "in files"
-
-
-def _fix(settings: Settings) -> str:
-    if settings.say_journal == "redis":
-        return "start Redis, or check redis.url; until then what waits is lost with its agent"
-    return "make liba's state folder one of this user, with space left"

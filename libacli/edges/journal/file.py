@@ -194,11 +194,11 @@ class FileJournal:
 def waiting_rooms(folder: Path, scope: Scope, *, clock: Callable[[], float]) -> list[str]:
     """Rooms in whose queue lines wait that may have lost their agent; what is too old for any is removed.
 
-    Raises OSError.
+    What cannot be read, as the file of another user, is passed over.
     """
     found: list[str] = []
     for path in sorted(folder.glob(f"{scope.digest}-*.json")):
-        with suppress(FileNotFoundError, ValueError, RecursionError):
+        with suppress(OSError, ValueError, RecursionError):
             age_s = clock() - path.stat().st_mtime
             queue = _Queue.read(path.read_text(encoding="utf-8"))
             is_over = not (queue.lines or queue.holder or queue.paused_at) and age_s > KNOWN_FOR_S

@@ -86,11 +86,12 @@ class AgentLocator:
             await self._withdraw(sent)
             raise
         except TimeoutError as error:
+            within = f"within {round(timeout_s, 1):g} s"
             if not sent.dispatch_ids:
-                raise TimedOutError(f"LiveKit did not answer within {timeout_s:g} s") from error
+                raise TimedOutError(f"LiveKit did not answer {within}") from error
             await self._withdraw(sent)
             raise NoAgentError(
-                f"no agent named {self.agent_name!r} came into room {self.room!r} within {timeout_s:g} s",
+                f"no agent named {self.agent_name!r} came into room {self.room!r} {within}",
                 hint=await self._hint(sent),
             ) from error
 

@@ -336,7 +336,7 @@ def _told_of_time(utterance_id: str, timeout_s: float) -> Iterator[None]:
         yield
     except TimeoutError as error:
         raise TimedOutError(
-            f"the agent did not answer within {timeout_s:g} s",
+            f"the agent did not answer within {round(timeout_s, 1):g} s",
             hint=f"say it again with the same id, {utterance_id}: it is spoken once",
             utterance_id=utterance_id,
         ) from error

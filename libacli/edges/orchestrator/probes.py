@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -18,6 +19,9 @@ logger = logging.getLogger("liba.agent")
 
 _SDK_TIMEOUT_S = 2.0
 _KEEP_ALIVE_S = 15.0
+_MOST_CONNECTIONS = 64
+"""Whoever watches holds one or two; a process may have 1024 files open, and needs them for its rooms."""
+
 _END_S = 1.0
 """For answers that are under way at the end."""
 
@@ -54,11 +58,13 @@ class Probes:
                 self._app(), access_log=None, keepalive_timeout=_KEEP_ALIVE_S, shutdown_timeout=_END_S
             )
             await runner.setup()
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(lambda: _newest(runner), sock=listening)
             try:
-                await web.SockSite(runner, listening).start()
                 logger.info("health check: port %d of %s, /healthz and /readyz", port, host)
                 yield port
             finally:
+                server.close()
                 await runner.cleanup()
 
     def _app(self) -> web.Application:
@@ -90,12 +96,27 @@ class Probes:
             return web.Response(status=503, text="the worker is starting, or ending")
 
 
+def _newest(runner: web.AppRunner) -> asyncio.Protocol:
+    """One more connection, where there are too many in the place of the oldest: that one waits in vain."""
+    server = runner.server
+    assert server
+    for oldest in server.connections[: 1 - _MOST_CONNECTIONS]:
+        oldest.force_close()
+    return server()
+
+
 def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, dualstack_ipv6=host == "::")
     except OSError as error:
         raise ConfigError(
-            f"cannot answer health checks on {host} port {port}: {error.strerror or error}",
+            f"cannot answer health checks on {host} port {port}: {_why(error)}",
             hint="agent.health_port and agent.health_host say where; port 0: any free one",
         ) from error
+
+
+def _why(error: OSError) -> str:
+    """In the system's words: Python's tell the address again. Of a name the number is none of these."""
+    is_systems = error.errno is not None and error.errno > 0
+    return os.strerror(error.errno) if is_systems and error.errno else error.strerror or str(error)

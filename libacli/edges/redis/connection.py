@@ -1,4 +1,4 @@
-"""The Redis that machines share: how it is reached, and what its errors are called here."""
+"""The Redis that machines share: how it is reached."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from libacli.config import Settings
-from libacli.errors import ConfigError, StoreError
+from libacli.errors import ConfigError
 
 if TYPE_CHECKING:
     import redis as blocking
@@ -43,24 +43,26 @@ async def open_redis(settings: Settings) -> AsyncIterator[Redis | None]:
 
 def make_redis(url: str) -> Redis:
     """A client that connects when it is first used, and whose every wait is bounded. Raises ConfigError."""
-    with _understood():
+    with _understood(url):
         from redis.asyncio import Redis
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
 
         # Once more, at once: a connection that the server has closed meanwhile is no news.
         redis: Redis = Redis.from_url(url, retry=Retry(NoBackoff(), 1), **_BOUNDS)
+        _settle(redis.connection_pool)
     return redis
 
 
 def make_redis_for_threads(url: str) -> blocking.Redis:
     """The same for threads: it connects when it is first used, and blocks. Raises ConfigError."""
-    with _understood():
+    with _understood(url):
         from redis import Redis
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
         redis: blocking.Redis = Redis.from_url(url, retry=Retry(NoBackoff(), 1), **_BOUNDS)
+        _settle(redis.connection_pool)
     return redis
 
 
@@ -69,21 +71,42 @@ _BOUNDS: dict[str, Any] = {
     "socket_timeout": ANSWER_TIMEOUT_S,
     "health_check_interval": _HEALTH_CHECK_S,
     "client_name": "liba",
+    "protocol": 2,  # a Redis before 6 knows no other one
 }
 
 
+def _settle(pool: Any) -> None:
+    """Has `pool` read bytes, as we do. Raises ValueError, TypeError for what no connection can be made of."""
+    from redis.exceptions import RedisError
+
+    pool.connection_kwargs["decode_responses"] = False
+    try:
+        pool.connection_class(**pool.connection_kwargs)  # else it would be told when it is first used
+    except RedisError as error:
+        raise ValueError("the client cannot be made so") from error
+
+
 @contextmanager
-def _understood() -> Iterator[None]:
+def _understood(url: str) -> Iterator[None]:
     """Raises ConfigError where there is no client, or the address is none."""
     try:
         yield
+        _check_database(url)
     except ImportError as error:
         raise ConfigError("redis.url is set, but the Redis client is not installed", hint=_INSTALL) from error
     except (ValueError, TypeError) as error:
         raise ConfigError(
             "redis.url is no address of a Redis",
-            hint="write redis://HOST:6379/0, rediss://USER:PASSWORD@HOST:6379/0 or unix:///PATH",
+            hint="write redis://HOST:6379/0, rediss://HOST:6379/0 for TLS, or unix:///PATH; "
+            "USER:PASSWORD@ before HOST, signs like / and # in them as %2F and %23",
         ) from error
+
+
+def _check_database(url: str) -> None:
+    """Raises ValueError for one that is no number: the client would take another one."""
+    parts = urlsplit(url)
+    if parts.scheme != "unix" and (database := parts.path.strip("/ ")):
+        int(database)
 
 
 def place_of(url: str) -> str:
@@ -91,16 +114,3 @@ def place_of(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Raises StoreError for whatever keeps Redis from doing what it was asked to."""
-    from redis.exceptions import RedisError
-
-    try:
-        yield
-    except (RedisError, OSError, TimeoutError) as error:
-        raise StoreError(
-            f"Redis did not do what it was asked: {type(error).__name__}", hint="liba doctor checks redis.url"
-        ) from error

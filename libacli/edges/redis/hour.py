@@ -85,17 +85,20 @@ class RedisHour:
 
 
 def _add_spent(found: HourOfAll, fields: Mapping[bytes, bytes], now: float) -> list[bytes]:
-    """What counts of it is added; the rest is returned."""
+    """What counts of it is added; what does not any more is returned."""
     old = []
-    for field, amount in fields.items():
-        minute, teller, name = field.decode().split("/", 2)
-        # From the future, where that machine's clock is ahead: as if it were spent now.
-        at = min(int(minute), minute_of(now))
+    for field, told in fields.items():
+        try:
+            minute, teller, name = field.decode().split("/", 2)
+            # From the future, where that machine's clock is ahead: as if it were spent now.
+            at, amount = min(int(minute), minute_of(now)), int(told)
+        except ValueError:  # another's: it counts nothing
+            continue
         if is_forgotten(at, now):
             old.append(field)
         else:
             accounts = found.spent.setdefault(teller, {}).setdefault(at, {})
-            accounts[name] = accounts.get(name, 0) + int(amount)
+            accounts[name] = accounts.get(name, 0) + amount
     return old
 
 
@@ -103,9 +106,21 @@ def _add_promises(found: HourOfAll, fields: Mapping[bytes, bytes], now_there: in
     """The same; their age is by the clock of Redis alone."""
     old = []
     for agent, said in fields.items():
-        said_at, _, accounts = said.decode().partition(" ")
-        if now_there - int(said_at) > PROMISE_KEPT_S:
+        try:
+            said_at, accounts = _read_promise(said)
+        except ValueError:  # another's
+            continue
+        if now_there - said_at > PROMISE_KEPT_S:
             old.append(agent)
         else:
-            found.promised[agent.decode()] = json.loads(accounts)
+            found.promised[agent.decode(errors="replace")] = accounts
     return old
+
+
+def _read_promise(said: bytes) -> tuple[int, dict[str, int]]:
+    """When it was said, and what is promised. Raises ValueError."""
+    said_at, _, source = said.decode().partition(" ")
+    accounts = json.loads(source)
+    if not isinstance(accounts, dict) or not all(isinstance(amount, int) for amount in accounts.values()):
+        raise ValueError("it is no promise")
+    return int(said_at), accounts

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from libacli.core.journal import KEPT_FOR_S, KNOWN_FOR_S, MOST_ENDED, Ended, Legacy, Line
+from libacli.core.journal import KEPT_FOR_S, KNOWN_FOR_S, MOST_ENDED, Ended, Legacy, Line, read_paused
 from libacli.core.journal_place import DUE_AFTER_S, Place, Scope
-from libacli.edges.redis.connection import translated
+from libacli.edges.redis.trouble import translated
 from libacli.errors import FencedError, ForgottenError
 
 if TYPE_CHECKING:
@@ -101,8 +101,7 @@ class RedisJournal:
             else:  # else it would have agents sent for ever
                 await self._client().zrem(self._waiting, self._room)
         lines = sorted(_read_lines(fields), key=lambda line: line.number)
-        paused_at = float(paused) if paused else None
-        return Legacy(tuple(lines), tuple(_read_ended(ended)), paused_at)
+        return Legacy(tuple(lines), tuple(_read_ended(ended)), _read_paused(paused))
 
     async def write(
         self, lines: Sequence[Line], ended: Sequence[Ended], *, paused_at: float | None = None
@@ -128,7 +127,7 @@ class RedisJournal:
         """See `Journal`."""
         with translated():
             async with self._client().pipeline(transaction=True) as steps:
-                steps.delete(self._queue, self._ended)
+                steps.delete(self._queue, self._ended, self._paused)
                 steps.zrem(self._waiting, self._room)
                 await steps.execute()
 
@@ -170,7 +169,7 @@ def _read_lines(fields: dict[bytes, bytes]) -> Iterator[Line]:
         if name.startswith(_LINE):
             try:
                 yield Line.read(json.loads(source))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 logger.warning("an entry of the journal is left out: %s", error)
 
 
@@ -178,5 +177,15 @@ def _read_ended(sources: Sequence[bytes]) -> Iterator[Ended]:
     for source in sources:
         try:
             yield Ended.read(json.loads(source))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             logger.warning("an end in the journal is left out: %s", error)
+
+
+def _read_paused(told: bytes | None) -> float | None:
+    try:
+        return read_paused(float(told)) if told else None
+    except ValueError as error:
+        logger.warning(
+            "since when the queue is paused cannot be read, and it is not: %s", type(error).__name__
+        )
+        return None

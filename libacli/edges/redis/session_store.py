@@ -14,7 +14,7 @@ from math import ceil
 from typing import Any, TypeVar
 
 from libacli.core.entry import MOST_GUESTS, MOST_KEPT, EntryCode, Session
-from libacli.edges.redis.shared import SharedRedis, read_kept
+from libacli.edges.redis.shared import SharedRedis, read_all, read_kept
 
 _GRACE_S = 3600.0
 """So long a session is known after its end: somebody has to notice it, and put its viewers out."""
@@ -115,7 +115,9 @@ class RedisSessions:
 
     async def all(self) -> list[Session]:
         found: list[Any] = await self._shared.do(lambda: self._shared.client.zrange(self._sessions, 0, -1))
-        return _sessions(value for value in await self._values([one.decode() for one in found]) if value)
+        return _sessions(
+            value for value in await self._values([one.decode(errors="replace") for one in found]) if value
+        )
 
     async def drop(self, digests: Collection[str]) -> list[Session]:
         return await self._dropped(self._drop_these, [self._sessions], list(digests))
@@ -149,4 +151,4 @@ class RedisSessions:
 
 
 def _sessions(values: Iterable[bytes | str]) -> list[Session]:
-    return [read_kept(Session, value) for value in values]
+    return read_all(Session, values)

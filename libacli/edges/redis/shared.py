@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from libacli.edges.redis.connection import translated
+from libacli.edges.redis.trial import try_out
+from libacli.edges.redis.trouble import translated
 from libacli.errors import StoreError
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ logger = logging.getLogger("liba.web")
 
 _LOOK_S = 1.0
 """Between two looks whether it is back."""
-
-_ALIVE_MS = 60_000
 
 _T = TypeVar("_T")
 
@@ -59,9 +58,7 @@ class SharedRedis:
         while True:
             try:
                 with translated():
-                    await self.client.set(
-                        self.key("alive"), b"1", px=_ALIVE_MS
-                    )  # one that only reads is none
+                    await try_out(self.client, self._prefix)
             except StoreError as error:
                 self._lost(error)
             else:
@@ -82,8 +79,22 @@ class SharedRedis:
         self._is_gone = False
 
 
-def read_kept(kind: type[_T], value: bytes | str) -> _T:
-    """A dataclass that a server wrote as JSON: what one of a newer version knows more is left out."""
-    members: dict[str, Any] = json.loads(value)
-    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: member for name, member in members.items() if name in known})
+def read_kept(kind: type[_T], value: bytes | str) -> _T | None:
+    """A dataclass that a server wrote as JSON: what one of a newer version knows more is left out.
+
+    None for what is none: whoever else writes there takes nothing from what can be read.
+    """
+    try:
+        members: dict[str, Any] = json.loads(value)
+        known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+        return kind(**{name: member for name, member in members.items() if name in known})
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        kept = kind.__name__
+        logger.warning("a %s in Redis is left out, it cannot be read: %s", kept, type(error).__name__)
+        return None
+
+
+def read_all(kind: type[_T], values: Iterable[bytes | str]) -> list[_T]:
+    """Those of them that can be read."""
+    read = (read_kept(kind, value) for value in values)
+    return [one for one in read if one is not None]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from libacli.edges.redis.connection import translated
+from libacli.edges.redis.trouble import translated
 from libacli.errors import StoreError
 
 logger = logging.getLogger("liba.redis")

@@ -13,7 +13,8 @@ from typing import Any
 from limits.aio.storage import RedisStorage
 
 from libacli.core.entry import SENT_KEPT_S, Leaving, SentUtterance, Session
-from libacli.edges.redis.shared import SharedRedis, read_kept
+from libacli.edges.redis.shared import SharedRedis, read_all, read_kept
+from libacli.errors import StoreError
 
 _KEPT_AFTER_S = 3600.0
 """So long after its session's end a viewer's tokens are known, for who notices that and puts him out."""
@@ -65,7 +66,7 @@ class RedisTokens:
 
     async def leaving(self) -> list[Leaving]:
         values = await self._shared.do(lambda: self._redis.hvals(self._leaving))
-        return [read_kept(Leaving, value) for value in values]
+        return read_all(Leaving, values)
 
     async def forget(self, identities: Iterable[str]) -> None:
         gone = list(identities)
@@ -115,4 +116,7 @@ class RedisCounts(RedisStorage):
 
     async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
         ask = super().get_sliding_window
-        return await self._shared.do(lambda: ask(key, expiry))
+        try:
+            return await self._shared.do(lambda: ask(key, expiry))
+        except ValueError as error:
+            raise StoreError("what is counted in Redis is no number") from error

@@ -151,14 +151,16 @@ async def test_one_that_cannot_be_written_says_why_and_goes_on_later(folder: Pat
 async def test_whoever_holds_the_lock_holds_nobody_up_for_long(folder: Path, journal_for: Open) -> None:
     journal = journal_for("first")
     await journal.take_over()
-    lock, released = file_in(folder).with_suffix(".lock"), threading.Event()
+    lock, held, released = file_in(folder).with_suffix(".lock"), threading.Event(), threading.Event()
 
     def hold() -> None:
         with locked(lock, timeout_s=1):
+            held.set()
             released.wait(10)
 
     holding = threading.Thread(target=hold)
     holding.start()
+    assert await asyncio.to_thread(held.wait, 10)
     try:
         with pytest.raises(StoreError, match="locked"):
             await journal.write([ONE], [])
@@ -249,3 +251,15 @@ def test_what_stands_there_besides_disturbs_nobody(folder: Path) -> None:
     (folder / f"{SCOPE.digest}-x.json").write_text("no queue")
     os.symlink(folder / "nowhere", folder / f"{SCOPE.digest}-y.json")
     assert waiting_rooms(folder, SCOPE, clock=lambda: NOW) == []
+
+
+async def test_a_file_that_cannot_be_read_hides_no_room_beside_it(folder: Path, journal_for: Open) -> None:
+    """As one that is from when liba ran as root; this is a folder, which root cannot read either."""
+    journal = journal_for("first")
+    await journal.take_over()
+    await journal.write([ONE], [])
+    await journal.release()
+    written_at = file_in(folder).stat().st_mtime
+    (folder / f"{SCOPE.digest}-0.json").mkdir()
+    found = await asyncio.to_thread(waiting_rooms, folder, SCOPE, clock=lambda: written_at)
+    assert found == [PLACE.room]

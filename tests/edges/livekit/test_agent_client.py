@@ -119,6 +119,14 @@ async def test_the_dispatch_is_withdrawn_when_nobody_came(server: TwirpPeer, cli
     assert [asked.body["dispatch_id"] for asked in server.asked("DeleteDispatch")] == ["AD_1"]
 
 
+async def test_what_is_left_of_a_wait_is_told_in_tenths_of_a_second(
+    server: TwirpPeer, client: AgentClient
+) -> None:
+    server.participants = []
+    with pytest.raises(NoAgentError, match=r"within 0\.1 s"):
+        await client.reach(timeout_s=0.0912345)
+
+
 async def test_who_gets_no_agent_while_one_of_that_name_is_elsewhere_is_told_that_its_workers_are_full(
     server: TwirpPeer, client: AgentClient
 ) -> None:

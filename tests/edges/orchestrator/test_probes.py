@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 
@@ -82,6 +83,7 @@ async def test_a_port_that_is_taken_is_told_with_its_settings() -> None:
         with pytest.raises(ConfigError, match=f"health checks on 127.0.0.1 port {port}: ") as caught:
             async with Probes().answering("127.0.0.1", port):
                 pass
+    assert str(caught.value).count("127.0.0.1") == 1
     assert "agent.health_port" in caught.value.hint
 
 
@@ -90,3 +92,20 @@ async def test_an_address_that_is_none_of_this_machine_is_told() -> None:
         with pytest.raises(ConfigError, match=f"cannot answer health checks on {host} port 0"):
             async with Probes().answering(host, 0):
                 pass
+
+
+async def test_whoever_opens_many_connections_and_says_little_loses_the_oldest_and_probes_are_answered(
+    http: aiohttp.ClientSession,
+) -> None:
+    async with Probes().answering("127.0.0.1", 0) as port:
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(200)]
+        for _, writer in opened:
+            writer.write(b"GET /healthz HTTP/1.1\r\nX-")
+        async with http.get(f"http://127.0.0.1:{port}/healthz") as answer:
+            assert answer.status == 200
+        async with asyncio.timeout(5):
+            for reader, _ in opened[:130]:
+                assert await reader.read() == b""
+        assert not any(reader.at_eof() for reader, _ in opened[-30:])
+        for _, writer in opened:
+            writer.close()

@@ -272,8 +272,8 @@ async def test_two_machines_spend_no_more_than_the_cap_and_what_each_had_not_hea
     spent, unheard, worst = 0, [0, 0], 0
     for at, (who, what, amount) in enumerate(steps):
         if what == "exchange":
-            await agents[who].exchange()
-            await agents[1 - who].exchange()
+            for one in (who, 1 - who, who):  # the first one to tell hears of the other's at its next turn
+                await agents[one].exchange()
             unheard = [0, 0]
             continue
         try:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -96,3 +97,15 @@ async def test_one_that_takes_nothing_new_is_none(server: RedisServer) -> None:
         await until(shared, "unreachable")
         await shared.client.config_set("maxmemory", "0")
         await until(shared, "ok")
+
+
+async def test_one_that_runs_no_scripts_is_none_and_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Reading it would work: it must not be back, and gone again, with every other request."""
+    with RedisServer(tmp_path, "--rename-command", "EVAL", "") as server:
+        async with sharing(server) as shared:
+            await until(shared, "unreachable")
+            await asyncio.sleep(2.5)
+            assert shared.state == "unreachable"
+    assert len(caplog.records) == 1
