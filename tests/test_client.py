@@ -18,6 +18,7 @@ import libacli
 from libacli import Client
 from libacli.config import Settings
 from libacli.core.event import AgentFacts, Event, Report
+from libacli.core.jws import claims_of
 from libacli.core.messages import SayRequest
 from libacli.core.protocol import (
     CANCEL_METHOD,
@@ -27,7 +28,6 @@ from libacli.core.protocol import (
     RESUME_METHOD,
     SAY_METHOD,
 )
-from libacli.edges.livekit.signing import claims_of
 from libacli.errors import (
     ConfigError,
     InterruptedSpeechError,
