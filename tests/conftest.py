@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from tests import blocking_calls
 from tests.leaked_connections import connections, left_open
 from tests.leaked_tasks import leaked
 from tests.leftover_processes import Leftovers, end_those_of, mark_this_run
-from tests.side_by_side import CRASHED, SPARE, SPARE_NICENESS, WORKERS, SideBySide, longest_first
+from tests.side_by_side import CRASHED, LIVE, SPARE, SPARE_NICENESS, WORKERS, SideBySide, longest_first
 from tests.virtual_time import BACKEND
 
 if TYPE_CHECKING:
@@ -40,6 +41,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 def pytest_configure(config: pytest.Config) -> None:
     if getattr(config, "workerinput", {}).get("workerid") == SPARE:
         os.nice(SPARE_NICENESS)
+
+
+@pytest.hookimpl(tryfirst=True)  # before a fixture starts a process, which would be as nice
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.nodeid.startswith(LIVE) and os.getpriority(os.PRIO_PROCESS, 0):
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, 0, 0)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -11,13 +11,13 @@ from xdist.scheduler import LoadFileScheduling
 from xdist.workermanage import WorkerController
 
 WORKERS = 3
-"""The live tests on one, all else and then what is left of those on another; and no more of those at once,
-as they are speech in real time. The third one, `SPARE`, takes of all else what processors have time for."""
+"""The live tests on one, all else and then what is left of those on the others. They are speech in real time,
+which waits most of its time: once all else is done, three of them leave processors idle still."""
 
 SPARE = "gw2"
 SPARE_NICENESS = 5
-"""A third of the time of who has none, where both want a processor: no more is left of what live tests leave,
-and no less is enough for tests that wait for a process."""
+"""As long as all else is left. A third of the time of who has none, where both want a processor: no more is
+left of what live tests leave, and no less is enough for tests that wait for a process."""
 
 LIVE = ("tests/live/", "tests/security/")
 LONGEST = (
@@ -36,7 +36,7 @@ CRASHED = "crashed"
 
 class SideBySide(LoadFileScheduling):
     """Gives a process a whole module at a time: to the first the live ones in order, to another all else
-    first, and then the live ones from the last on; to `SPARE` none of those.
+    first, and then the live ones from the last on.
 
     The LiveKit SDK's native code brings down the process that runs the tests, once in many runs: that is no
     verdict on the test that ran. It is run once more, and has failed when that ends its process too.
@@ -47,19 +47,13 @@ class SideBySide(LoadFileScheduling):
         self.crashes = Counter[str]()
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        module = self._next_for(node)
-        if module is None:
-            node.shutdown()
-            return
-        self.workqueue.move_to_end(module, last=False)  # where the next one is taken from
+        self.workqueue.move_to_end(self._next_for(node), last=False)  # where the next one is taken from
         super()._assign_work_unit(node)
 
-    def _next_for(self, node: WorkerController) -> str | None:
+    def _next_for(self, node: WorkerController) -> str:
         modules: list[str] = list(self.workqueue)
         live = [module for module in modules if module.startswith(LIVE)]
         others = [module for module in modules if not module.startswith(LIVE)]
-        if node.gateway.id == SPARE:
-            return others[0] if others else None
         if node is self.nodes[0]:
             return (live + others)[0]
         return (others + live[::-1])[0]
