@@ -29,6 +29,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 mark_this_run()
 
+# What tests start keeps back what it writes, as with most people: containers and CI often have this set.
+os.environ.pop("PYTHONUNBUFFERED", None)
+
 # How long an example takes says more of what else the machine does than of the code. A run that fails is to
 # tell of the change that is in it: the examples are the same each time. To look for others, as long as one
 # likes: HYPOTHESIS_PROFILE=search pytest -m "not live". It is also for pairs that stand for others:

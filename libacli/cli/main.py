@@ -248,6 +248,10 @@ def _leave(code: int) -> NoReturn:
 
     Its threads may call back into a Python that is being taken apart, which aborts the process: signal 6.
     """
+    try:
+        sys.stderr.flush()
+    except OSError:  # nobody reads how it went, or there is no room for it
+        write_no_more(sys.stderr)
     if "livekit.rtc" in sys.modules:
         atexit._run_exitfuncs()
         sys.stdout.flush()

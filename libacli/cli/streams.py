@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import TextIO
 
 
 def settle_streams() -> None:
@@ -24,6 +25,9 @@ def settle_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def write_no_more() -> None:
-    """What is left in the buffer of standard output is lost: else Python complains of it at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def write_no_more(stream: TextIO | None = None) -> None:
+    """What is left in the buffer of `stream`, standard output if none is given, is lost.
+
+    Python would try to write it once more at its end, complain, and end with 120.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())

@@ -6,6 +6,7 @@ import enum
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from libacli.errors import UsageError
 
@@ -109,9 +110,18 @@ class Plan:
 def checked(kind: str, value: str) -> str:
     """`value` if it is written as something of this kind is. Raises UsageError."""
     shape, words = _SHAPES[kind]
-    if len(value) > _MOST_CHARS or not re.fullmatch(shape, value, re.ASCII):
+    is_port = kind != "URL" or _has_port(value)
+    if len(value) > _MOST_CHARS or not re.fullmatch(shape, value, re.ASCII) or not is_port:
         raise UsageError(f"the {kind} cannot be written like that", hint=words)  # it may hold a password
     return value
+
+
+def _has_port(url: str) -> bool:
+    """Whether the port of `url` can be one, or it has none."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def parts_of(words: str, allowed: Collection[Part]) -> frozenset[Part]:

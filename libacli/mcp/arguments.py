@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from libacli.core.emotion import Emotion
 from libacli.core.messages import MAX_ID_CHARS
@@ -20,6 +20,14 @@ Room = Annotated[
 
 class _Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out(cls, given: object) -> object:
+        """Models write null for what they leave out, also where there is a default of another kind."""
+        if not isinstance(given, dict):
+            return given
+        return {name: value for name, value in given.items() if value is not None}
 
 
 class SayArguments(_Arguments):

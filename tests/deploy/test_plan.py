@@ -53,6 +53,7 @@ def test_what_people_call_things_is_taken(kind: str, value: str) -> None:
         ("image", 'liba"\n    privileged: true'),
         ("image", "liba@sha256:0"),
         ("URL", "https://example.org"),
+        ("URL", "wss://example.org:70000"),
         ("URL", "wss://user:password@example.org"),
         ("URL", 'ws://x"'),
         ("program", "liba"),

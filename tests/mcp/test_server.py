@@ -144,6 +144,15 @@ async def test_a_text_is_handed_over_with_all_that_was_asked_for(client: Client,
     assert said.model_dump(exclude_defaults=True) == asked
 
 
+async def test_null_is_what_a_model_has_left_out(client: Client, speech: FakeSpeech) -> None:
+    nothing = dict.fromkeys(("room", "wait", "timeout_s", "voice", "speed", "interrupt", "priority"))
+    answer = await client.call_tool("say", {"text": "Hello."} | nothing)
+    assert not answer.is_error
+    assert not (await client.call_tool("stop", {"room": None, "id": None})).is_error
+    ((_, said),) = speech.said
+    assert said.model_dump(exclude_defaults=True) == {"text": "Hello."}
+
+
 async def test_who_waits_is_told_how_far_it_is(client: Client, speech: FakeSpeech) -> None:
     steps: list[tuple[float, float | None, str | None]] = []
 

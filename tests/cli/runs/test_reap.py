@@ -177,7 +177,7 @@ async def test_where_redis_is_gone_that_is_told(
     redis.kill()
     ended = await run(shell, tavus, "reap", LIBA_REDIS_URL=redis.url)
     assert (ended.code, ended.stdout) == (1, "")
-    assert "liba doctor checks redis.url" in ended.stderr
+    assert "Connection refused - start it, or check redis.url" in ended.stderr
 
 
 async def test_f12_the_pal_that_is_made_is_printed_as_a_setting_and_fits(
