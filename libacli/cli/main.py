@@ -21,6 +21,7 @@ from libacli.cli.anywhere import AnywhereGroup
 from libacli.cli.options import group
 from libacli.cli.output import output
 from libacli.cli.streams import settle_streams, write_no_more
+from libacli.cli.usage_words import UsageProblem
 from libacli.core_files import leave_no_core_files
 from libacli.errors import ConfigError, LibaError
 from libacli.network_environment import spell_out
@@ -239,6 +240,10 @@ def _ended() -> int:
         app()
     except SystemExit as exit:
         code = exit.code if isinstance(exit.code, int) else int(exit.code is not None)
+    except OSError as error:
+        if not isinstance(mistake := error.__context__, UsageProblem):
+            raise
+        return int(mistake.exit_code)  # there was no room to show it, or nobody reads it
     sys.stdout.flush()
     return code
 
