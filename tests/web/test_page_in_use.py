@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -45,17 +46,27 @@ def size(request: pytest.FixtureRequest) -> tuple[int, int]:
 
 
 @pytest.fixture
-async def page(browser: Browser, gateway: FakeGateway) -> AsyncIterator[Page]:
+async def empty_page(browser: Browser, gateway: FakeGateway) -> AsyncIterator[tuple[Page, str]]:
+    """One that has not been loaded yet, and its address."""
     gateway.comes("demo")
     async with AsyncExitStack() as stack:
         port, _ = await stack.enter_async_context(serving(gateway, Settings()))
         context = await browser.new_context()
         stack.push_async_callback(context.close)
         await context.route("**/vendor/**", lambda route: route.abort())  # there is no LiveKit
-        page = await context.new_page()
-        await page.goto(f"http://127.0.0.1:{port}/#room=demo")
-        await expect(page.locator("#state-words")).to_have_text("Ready", timeout=30_000)
-        yield page
+        yield await context.new_page(), f"http://127.0.0.1:{port}/"
+
+
+@pytest.fixture
+async def page(empty_page: tuple[Page, str]) -> Page:
+    page, address = empty_page
+    await page.goto(f"{address}#room=demo")
+    await is_ready(page)
+    return page
+
+
+async def is_ready(page: Page) -> None:
+    await expect(page.locator("#state-words")).to_have_text("Ready", timeout=30_000)
 
 
 async def seen(page: Page, gateway: FakeGateway, *captions: Caption) -> list[str]:
@@ -114,3 +125,38 @@ async def test_what_the_server_has_refused_is_told_until_the_next_line(page: Pag
     told = await page.locator("#refused").text_content()
     await page.wait_for_timeout(3000)
     await expect(page.locator("#refused")).to_have_text(told or "")
+
+
+@pytest.mark.parametrize("part", ["main", "board", "words"])
+async def test_a_page_of_which_a_part_does_not_come_says_so_and_is_loaded_again(
+    empty_page: tuple[Page, str], part: str
+) -> None:
+    page, address = empty_page
+    await page.clock.install()
+    await page.route(f"**/static/{part}.js", lambda route: route.abort(), times=1)
+    await page.goto(f"{address}#room=demo")
+    await expect(page.locator("#state-words")).to_contain_text("a part of this page did not come")
+    await page.clock.fast_forward(5_000)
+    await is_ready(page)
+
+
+async def test_a_server_that_takes_the_question_and_never_answers_is_asked_again(
+    empty_page: tuple[Page, str],
+) -> None:
+    page, address = empty_page
+    asked, is_over = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        asked.set()
+        await is_over.wait()
+        await route.abort()
+
+    await page.clock.install()
+    await page.route("**/api/page", hold, times=1)
+    await page.goto(f"{address}#room=demo")
+    await asked.wait()
+    await page.clock.fast_forward(15_000)
+    await expect(page.locator("#state-words")).to_contain_text("Offline")
+    await page.clock.fast_forward(2_000)
+    await is_ready(page)
+    is_over.set()

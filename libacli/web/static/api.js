@@ -24,6 +24,13 @@ export class Problem extends Error {
   }
 }
 
+/** How long an answer may take; a line may have to wait until its agent has come. */
+const READ_MS = 15_000;
+const WRITE_MS = 90_000;
+
+const unreachable = () =>
+  new Problem(0, "unreachable", "the server cannot be reached", { hint: "Your text is kept: try again" });
+
 const queueOf = (room) => `api/rooms/${encodeURIComponent(room)}/queue`;
 
 function sentence(text) {
@@ -66,7 +73,15 @@ export class Api {
 
   async _call(method, path, body, headers = {}) {
     const sent = body && { body: JSON.stringify(body), headers: { ...headers, "Content-Type": "application/json" } };
-    return (await this._fetch(path, { method, ...sent })).json();
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), method === "GET" ? READ_MS : WRITE_MS);
+    try {
+      return await (await this._fetch(path, { method, ...sent, signal: late.signal })).json();
+    } catch (error) {
+      throw error instanceof Problem ? error : unreachable(); // none came in time, or not all of it
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async _fetch(path, { headers = {}, ...options }) {
@@ -74,7 +89,7 @@ export class Api {
     const all = { ...headers, ...(bearer && { Authorization: `Bearer ${bearer}` }) };
     const response = await fetch(path, { ...options, headers: all, cache: "no-store" }).catch((error) => {
       if (error.name === "AbortError") throw error;
-      throw new Problem(0, "unreachable", "the server cannot be reached", { hint: "Your text is kept: try again" });
+      throw unreachable();
     });
     if (response.ok) return response;
     const problem = await Problem.of(response);
