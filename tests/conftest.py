@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # reach nothing that the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# The same of a terminal that closes, with `nohup`: it still ends no tests.
+if "PYTEST_XDIST_WORKER" in os.environ or signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 mark_this_run()
 
