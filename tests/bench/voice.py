@@ -47,6 +47,10 @@ _GROWTH_S = 0.002
 _GROWS = Manner(per_char_s=_GROWTH_S)
 _CLAUSE_END = re.compile(r"""[.!?,;:—–]["'”’)]*$""")
 
+_HEDGED_GOAL = 0.95
+"""Who asks again at the p95, as one in twenty allows, hears the sooner of X and p95 + X'. Of a lognormal X
+with this sigma its p99 is 0.94 of X's; p95 itself, which no second answer comes before, is 0.71 of it."""
+
 _LONG_GOAL_MS = 420.0
 _GAP_GOAL_MS = 150.0
 _REAL_HOLE_MS = 50.0
@@ -105,7 +109,7 @@ def in_virtual_time(figures: Figures, count: int, seed: int, *, with_hedge: bool
     figures.goal("lognormal: silences inside speech", sum(map(len, unsteady.holes_s)), 0)
     if hedged:
         ratio = _ms(hedged.first_s, 99) / _ms(unsteady.first_s, 99)
-        figures.goal("lognormal, hedged: p99 of the first sound, over not hedged", ratio, 0.5)
+        figures.goal("lognormal, hedged: p99 of the first sound, over not hedged", ratio, _HEDGED_GOAL)
     for name, scores in (("0.8 of real time", slow), ("bursts", bursts)):
         broken = sum(bool(text) for text in scores.holes_s) / len(texts)
         figures.goal(f"{name}: share of texts that were not whole", broken, 0.05)
