@@ -202,7 +202,7 @@ def _report(
         "conversations left": tavus.active,
         "growing": growing,
         "untracked too many": tally.untracked
-        if len(tally.untracked) > _MOST_UNTRACKED_PER_MIN * minutes
+        if len(tally.untracked) > math.ceil(_MOST_UNTRACKED_PER_MIN * minutes)
         else [],
     }
     for name, found in checks.items():
