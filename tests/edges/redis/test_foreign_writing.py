@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import date
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -39,14 +38,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisServer]:
-    with RedisServer(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
-async def redis(server: RedisServer) -> AsyncIterator[Redis]:
-    redis = make_redis(server.url)
+async def redis(own_server: RedisServer) -> AsyncIterator[Redis]:
+    redis = make_redis(own_server.url)
     yield redis
     await redis.aclose()
 
@@ -103,12 +96,12 @@ async def write_another_kind(redis: Redis, key: bytes, kind: bytes, garbage: byt
 @pytest.mark.parametrize("spoil", [write_over, write_another_kind])
 @pytest.mark.parametrize("garbage", [b"\xff\xfe\x00", b'[1, {"a": null}]', b"[" * 100_000])
 async def test_whatever_stands_there_nothing_but_a_store_error_comes_of_it(
-    redis: Redis, server: RedisServer, spoil: Callable[..., Awaitable[None]], garbage: bytes
+    redis: Redis, own_server: RedisServer, spoil: Callable[..., Awaitable[None]], garbage: bytes
 ) -> None:
     keys: dict[bytes, bytes] = {}
-    for key in [None, *await _all_keys(redis, server, keys)]:
+    for key in [None, *await _all_keys(redis, own_server, keys)]:
         await redis.flushdb()
-        async for name, ask in _asked(redis, server):
+        async for name, ask in _asked(redis, own_server):
             if key and await redis.exists(key):
                 await spoil(redis, key, keys[key], garbage)
             try:
@@ -117,18 +110,18 @@ async def test_whatever_stands_there_nothing_but_a_store_error_comes_of_it(
                 assert key, f"{name} failed with nothing else there"
 
 
-async def _all_keys(redis: Redis, server: RedisServer, kinds: dict[bytes, bytes]) -> list[bytes]:
+async def _all_keys(redis: Redis, own_server: RedisServer, kinds: dict[bytes, bytes]) -> list[bytes]:
     """All that is written, each with its kind in `kinds`."""
-    async for _, ask in _asked(redis, server):
+    async for _, ask in _asked(redis, own_server):
         await ask()
         for key in cast(list[bytes], await redis.keys("*")):
             kinds[key] = cast(bytes, await redis.type(key))
     return list(kinds)
 
 
-async def _asked(redis: Redis, server: RedisServer) -> AsyncIterator[tuple[str, Ask]]:
+async def _asked(redis: Redis, own_server: RedisServer) -> AsyncIterator[tuple[str, Ask]]:
     """Each by one that has seen no failure yet."""
-    make = lambda: make_redis(server.url)  # noqa: E731
+    make = lambda: make_redis(own_server.url)  # noqa: E731
     journal = RedisJournal(make, "liba", Place(SCOPE, "demo"), epoch="epoch", clock=wall_clock)
     for name in all_that_is_asked(redis, journal):
         yield name, all_that_is_asked(redis, journal)[name]
