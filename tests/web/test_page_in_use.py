@@ -136,6 +136,10 @@ async def test_a_page_of_which_a_part_does_not_come_says_so_and_is_loaded_again(
     await page.route(f"**/static/{part}.js", lambda route: route.abort(), times=1)
     await page.goto(f"{address}#room=demo")
     await expect(page.locator("#state-words")).to_contain_text("a part of this page did not come")
+    await page.route(address, lambda route: route.abort(), times=1)  # nor does the page itself
+    async with page.expect_event("requestfailed"):
+        await page.clock.fast_forward(5_000)
+    await expect(page.locator("#state-words")).to_contain_text("a part of this page did not come")
     await page.clock.fast_forward(5_000)
     await is_ready(page)
 

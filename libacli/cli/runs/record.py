@@ -100,6 +100,10 @@ class RecordRun:
                 hint="bring one in: liba say 'Hello.' --room " + self._room,
             )
         output.status(f"ended    {ended}")
+        self._check_end(ended)
+
+    def _check_end(self, ended: str) -> None:
+        """Raises UnreachableError for an end that is none, or of a stream that nobody took."""
         if ended == _LOST:
             raise UnreachableError(
                 f"the connection to LiveKit was lost; what came before is in {self._place}",
