@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import resource
 import stat
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from libacli.private_files import (
     write_kept,
     write_private,
 )
+from tests.full_disk import full_disk
 
 
 @pytest.fixture(params=[0o000, 0o002, 0o022, 0o077], ids=oct)
@@ -167,13 +167,8 @@ def test_what_is_written_whole_is_for_nobody_else_and_leaves_no_part(tmp_path: P
 
 def test_what_finds_no_room_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "captions.vtt"
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (8, before[1]))
-    try:
-        with pytest.raises(OSError, match="too large"):
-            write_kept(path, "more than eight bytes")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with full_disk(after_bytes=8), pytest.raises(OSError, match="too large"):
+        write_kept(path, "more than eight bytes")
     assert list(tmp_path.iterdir()) == []
     write_kept(path, "whole")
     assert path.read_text() == "whole"

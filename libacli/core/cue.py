@@ -62,6 +62,9 @@ class Cue:
     label: str = ""
     """Where a show can go on from."""
 
+    labels_above: tuple[str, ...] = ()
+    """Of headings above that one, with nothing between: a show can go on from them, too."""
+
     voice: str | None = None
     speed: float | None = None
     instructions: str | None = None

@@ -31,12 +31,15 @@ class Show:
             if 1 <= int(wanted) <= len(self.cues):
                 return int(wanted) - 1
             raise UsageError(f"there is no cue {wanted}", hint=f"the show has {len(self.cues)}")
-        labels = [cue.label for cue in self.cues]
-        folded = [label.casefold() for label in labels]
-        if wanted.casefold() in folded:
-            return labels.index(wanted) if wanted in labels else folded.index(wanted.casefold())
-        known = [label for label in labels if label]
-        hint = nearest(wanted, known).removeprefix(": ") or "liba play --check lists the labels"
+        exact: dict[str, int] = {}
+        folded: dict[str, int] = {}
+        for index, cue in enumerate(self.cues):
+            for label in (*cue.labels_above, cue.label):
+                exact.setdefault(label, index)
+                folded.setdefault(label.casefold(), index)
+        if (index := exact.get(wanted, folded.get(wanted.casefold(), -1))) >= 0:
+            return index
+        hint = nearest(wanted, filter(None, exact)).removeprefix(": ") or "liba play --check lists the labels"
         raise UsageError(f"there is no label {wanted!r}", hint=hint)
 
 

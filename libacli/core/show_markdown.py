@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from libacli.core.cue import STYLES, Cue, CueReader, nearest, read_pause
@@ -34,7 +34,7 @@ def read_markdown(source: str, reader: CueReader) -> list[Cue]:
     script = _Script(reader)
     for kind, text, line in _blocks(source.replace("\r\n", "\n").replace("\r", "\n")):
         if kind == "heading":
-            script.label, script.label_line = " ".join(prose(text).rstrip(".").split()), line
+            script.head(" ".join(prose(text).rstrip(".").split()), line)
         elif kind == "comment":
             script.comment(text, line)
         else:
@@ -54,10 +54,16 @@ class _Script:
     """For the next cue; it stands at `label_line`."""
 
     label_line: int = 0
+    labels_above: tuple[str, ...] = ()
     steps_at: int = 0
     """Line of the comment that has the next line wait; 0: it does not."""
 
     styles: dict[str, Any] = field(default_factory=dict)
+
+    def head(self, label: str, line: int) -> None:
+        if self.label:
+            self.labels_above += (self.label,)
+        self.label, self.label_line = label, line
 
     def say(self, source: str, line: int) -> None:
         words = prose(_COMMENT.sub(lambda found: self._inside(found, line), source)).strip()
@@ -125,9 +131,9 @@ class _Script:
     def _add(self, members: dict[str, Any], line: int) -> None:
         label = {"label": self.label} if self.label else {}
         cue = self.reader.read(members | label, line, {"label": self.label_line})
-        self.label = ""
         if cue:
-            self.cues.append(cue)
+            self.cues.append(replace(cue, labels_above=self.labels_above))
+        self.label, self.labels_above = "", ()
 
 
 def _directive(comment: str) -> tuple[str, str]:

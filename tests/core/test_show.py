@@ -238,6 +238,17 @@ def test_a_show_begins_at_a_label_or_the_number_of_a_cue() -> None:
         assert caught.value.hint.startswith(hint)
 
 
+def test_a_show_in_markdown_begins_at_any_of_the_headings_right_above_a_line() -> None:
+    found = show("a.md", "Hi.\n\n# Second act\n\n## In the garden\n\n### *Night*\n\nWho is there?\n\nI.\n")
+    assert not found.problems
+    assert [found.place(wanted) for wanted in ("second act", "In the garden", "night")] == [1, 1, 1]
+    assert [(cue.labels_above, cue.label) for cue in found.cues] == [
+        ((), ""),
+        (("Second act", "In the garden"), "Night"),
+        ((), ""),
+    ]
+
+
 def test_another_kind_of_file_is_refused_by_its_ending() -> None:
     for name in ("a.txt", "show"):
         with pytest.raises(UsageError, match="a show is a"):

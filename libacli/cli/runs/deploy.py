@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ from libacli.deploy import compose, k8s, livekit_cloud, systemd
 from libacli.deploy.dockerfile import dockerfile
 from libacli.deploy.pins import pins
 from libacli.deploy.plan import Plan, parts_of
-from libacli.errors import ConfigError
+from libacli.errors import ConfigError, FileError
 from libacli.local.pins import SERVER_VERSION
-from libacli.private_files import check_replaceable, new_private_file, replace_file
+from libacli.private_files import check_replaceable, write_kept
 
 
 def dockerfile_files(*, from_source: bool) -> dict[str, str]:
@@ -85,11 +84,9 @@ class DeployRun:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _check_free(path, force=force)  # all of them, before the first is written
             for path, text in texts.items():
-                descriptor = replace_file(path) if force else new_private_file(path, mode=0o644)
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    file.write(text)
+                write_kept(path, text)
         except OSError as error:
-            raise ConfigError(f"cannot write {error.filename}: {error.strerror}") from error
+            raise FileError(f"cannot write {error.filename or path}: {error.strerror}") from error
         written = [str(path) for path in texts]
         if self._as_json:
             output.json({"written": written})

@@ -22,7 +22,7 @@ from libacli.core.route import ROUTE_WORDS, route_word
 from libacli.core.summary import summarise
 from libacli.core.timeline import DURATIONS
 from libacli.core.utterance_record import UtteranceRecord
-from libacli.errors import ConfigError, UsageError
+from libacli.errors import FileError, UsageError
 from libacli.private_files import new_private_file
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -152,12 +152,17 @@ def _destination(to: Path | None) -> Iterator[Callable[[str], Any]]:
         yield output.text
         return
     try:
-        with os.fdopen(new_private_file(to, mode=0o644), "w", encoding="utf-8", newline="") as file:
-            yield file.write
+        descriptor = new_private_file(to, mode=0o644)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+                yield file.write
+        except BaseException:  # half of the records are none
+            to.unlink(missing_ok=True)
+            raise
     except FileExistsError as error:
         raise UsageError(f"{to} is there already", hint="choose another name, or remove it") from error
     except OSError as error:
-        raise ConfigError(f"cannot write {to}: {error.strerror}", hint="choose another place") from error
+        raise FileError(f"cannot write {to}: {error.strerror}", hint="choose another place") from error
 
 
 def _moment(text: str) -> float:

@@ -172,8 +172,9 @@ def show_check(
     table = [("CUE", "AT", "TAKES", "LINE", "LABEL", "VOICE", "WHAT")]
     for number, cue, at_s in rows:
         what = _kind(cue) + ("  step" if cue.step else "")
+        labels = " / ".join((*cue.labels_above, cue.label))
         takes, line, voice = _minutes(estimate_s(cue)), str(cue.line or ""), _voice(cue, settings) or ""
-        table.append((str(number), _minutes(at_s), takes, line, cue.label, voice, what))
+        table.append((str(number), _minutes(at_s), takes, line, labels, voice, what))
     if rows:
         output.text("".join(f"{row}\n" for row in columns(table)))
         output.status(f"about {_minutes(total_s)} in all, waiting aside")
@@ -191,6 +192,7 @@ def _encoded(number: int, cue: Cue, at_s: float, settings: Settings) -> dict[str
     return {
         "number": number,
         "label": cue.label,
+        "labels_above": cue.labels_above,
         "line": cue.line or None,
         "kind": _kind(cue),
         "at_s": round(at_s, 1),

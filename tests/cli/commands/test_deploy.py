@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.cli.conftest import Shell
+from tests.full_disk import full_disk
 from tests.twirp_server import API_SECRET
 
 TARGETS = ("dockerfile", "compose", "k8s", "systemd", "livekit-cloud")
@@ -120,3 +121,13 @@ def test_a_folder_that_cannot_be_is_told(bare_shell: Shell) -> None:
     (bare_shell.folder / "file").write_text("")
     ended = bare_shell.run("deploy", "systemd", "--output-dir", "file/units")
     assert ended.code == 3 and ended.stderr.startswith("liba: cannot write file/units: ")
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_a_file_that_finds_no_room_is_told_by_its_path_and_not_left_in_part(
+    bare_shell: Shell, force: list[str]
+) -> None:
+    with full_disk(after_bytes=100):
+        ended = bare_shell.run("deploy", "dockerfile", "-o", "Dockerfile", *force)
+    assert ended.code == 3 and ended.stderr.startswith("liba: cannot write Dockerfile: ")
+    assert not (bare_shell.folder / "Dockerfile").exists()

@@ -15,6 +15,7 @@ from libacli.core.timeline import percentile
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.edges.metrics.store import MetricsStore
 from tests.cli.conftest import Shell
+from tests.full_disk import full_disk
 
 DAY_S = 86_400
 NOON = 1_795_348_800.0
@@ -199,6 +200,17 @@ def test_an_export_goes_to_a_new_file_and_never_over_an_old_one(
     assert ended.code == 2
     assert file.read_text() == written
     assert bare_shell.run("metrics", "export", "-o", str(tmp_path / "no" / "such")).code == 3
+
+
+def test_an_export_that_finds_no_room_is_told_by_its_path_and_not_left_in_part(
+    bare_shell: Shell, fill: Fill, tmp_path: Path
+) -> None:
+    fill([ONE])
+    file = tmp_path / "week.json"
+    with full_disk(after_bytes=100):
+        ended = bare_shell.run("metrics", "export", "-o", str(file))
+    assert ended.code == 3 and ended.stderr.startswith(f"liba: cannot write {file}: ")
+    assert not file.exists()
 
 
 def test_a_file_that_is_no_store_is_told_and_left_alone(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import threading
 import wave
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from libacli.edges.viewer.file_writer import FileWriter, check_space
 from libacli.edges.viewer.media_file import MediaFile, Mp4File, Picture, WavFile
 from libacli.errors import FileError, LibaError
 from tests.film import DARK, LIGHT, Film, beep, plain, read
+from tests.full_disk import full_disk
 
 TICK_S = 0.04
 TICK_BYTES = round(BYTES_PER_SECOND * TICK_S)
@@ -186,10 +186,8 @@ def boxes(path: Path) -> Iterator[tuple[bytes, int]]:
 def test_a_film_that_a_disk_has_no_room_for_is_told_and_can_be_played_as_far_as_it_went(
     path: Path, limit: int
 ) -> None:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
     writer, ended = FileWriter(path, Mp4File), Ended()
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
-    try:
+    with full_disk(after_bytes=limit):
         writer.start(ended.set)
         for tick in range(250):
             sound, image = pattern(tick)
@@ -197,8 +195,6 @@ def test_a_film_that_a_disk_has_no_room_for_is_told_and_can_be_played_as_far_as_
             if tick >= 100:
                 writer.picture(image, tick * TICK_S)
         written(writer, ended)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert "File too large" in str(writer.error)
     film = read(path)
     assert film.sound_s > min(4.0, writer.sound_s - 1.5)
