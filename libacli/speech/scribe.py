@@ -263,25 +263,28 @@ class Scribe:
             heir.remember(ended)
         news = [line for line in legacy.lines if line.id not in self._lines | self._pending]
         self._last_number = max([self._last_number, *(line.number for line in legacy.lines)])
+        taken = 0
         for line in sorted(news, key=lambda line: line.number):
             self._lines[line.id] = line
             self._stored.add(line.id)
-            self._pass_on(line, heir)
-        if news:
-            logger.info("%d lines of the agent before this one are taken over", len(news))
+            taken += self._pass_on(line, heir)
+        if taken:
+            logger.info("%d lines of the agent before this one are taken over", taken)
 
-    def _pass_on(self, line: Line, heir: Heir) -> None:
+    def _pass_on(self, line: Line, heir: Heir) -> bool:
+        """Whether it is to be said."""
         try:
             entry = decode_entry(self._seal.open(line.sealed, line.bound_to(self._place)))
         except ValueError as error:
             logger.error("uid=%s is lost: its entry in the journal cannot be read: %s", line.id, error)
             heir.give_up(line.id, UNREADABLE)
-            return
+            return False
         if line.begun >= MOST_BEGUN:
             logger.error("uid=%s is not begun a third time", line.id)
             heir.give_up(line.id, BEGUN_TOO_OFTEN)
-        else:
-            heir.take_up(entry, is_resumed=line.begun > 0)
+            return False
+        heir.take_up(entry, is_resumed=line.begun > 0)
+        return True
 
     def _forget(self) -> None:
         """All that was written is gone: it is to be written anew."""

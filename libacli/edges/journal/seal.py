@@ -52,7 +52,7 @@ class AesSeal:
                 return cipher.decrypt(nonce, rest, bound_to)
             except (InvalidTag, ValueError):
                 continue  # another key's, perhaps
-        raise ValueError("no key that is set opens it")
+        raise ValueError("no key that is set opens it; say.journal_key may have older ones, too")
 
 
 def _derived(secret: str) -> bytes:
