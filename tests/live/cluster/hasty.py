@@ -13,6 +13,7 @@ LEASE_S = 12.0
 LOOK_BACK_EVERY_S = 3.0
 
 conversations.RedisConversations.__init__.__kwdefaults__["lease_s"] = LEASE_S  # type: ignore[index]
+conversations._JUST_NOW_S = round(LEASE_S)
 conversations._STARTING_S = round(1.5 * LEASE_S)
 worker._LOOK_BACK_EVERY_S = LOOK_BACK_EVERY_S
 

@@ -66,7 +66,7 @@ async def test_the_rooms_of_a_killed_worker_speak_again_within_30_s(
         report("worker killed", await speech.heard(killed_at))
         await speech.one_agent_each()
     assert_kept(speech, killed_at, takeovers=MAX_ROOMS)
-    await assert_paid(nodes)
+    await assert_paid(speech)
     await asyncio.to_thread(victim.start)
 
 
@@ -90,7 +90,7 @@ async def test_what_a_fleet_that_was_killed_has_left_behind_ends_by_a_reap_from_
         report("fleet killed", await speech.heard(now()))
         await speech.one_agent_each()
     assert_kept(speech, killed_at, takeovers=ROOMS)
-    await assert_paid(nodes)
+    await assert_paid(speech)
 
 
 async def test_the_rooms_of_a_machine_that_is_cut_off_speak_again_and_back_it_does_not_speak_beside(
@@ -109,7 +109,7 @@ async def test_the_rooms_of_a_machine_that_is_cut_off_speak_again_and_back_it_do
         await asyncio.sleep(RETURN_S)
         await speech.one_agent_each()
     assert_kept(speech, cut_at, takeovers=2 * MAX_ROOMS)
-    await assert_paid(nodes)
+    await assert_paid(speech, again=MAX_ROOMS)
 
 
 async def test_the_rooms_of_a_killed_node_speak_again_on_the_other_within_30_s(
@@ -124,7 +124,7 @@ async def test_the_rooms_of_a_killed_node_speak_again_on_the_other_within_30_s(
         finally:
             await asyncio.to_thread(nodes.nodes[0].start)
     assert_kept(speech, killed_at, takeovers=2 * ROOMS, unnoticed_s=NOTICED_S)
-    await assert_paid(nodes)
+    await assert_paid(speech)
 
 
 async def test_speech_goes_on_over_a_redis_that_is_killed_and_started_again(
@@ -139,7 +139,7 @@ async def test_speech_goes_on_over_a_redis_that_is_killed_and_started_again(
         await asyncio.sleep(RETURN_S)
         await speech.one_agent_each()
     assert_kept(speech, killed_at, takeovers=2 * ROOMS)
-    await assert_paid(nodes)
+    await assert_paid(speech)
 
 
 JOURNALS = ("off", "redis") if "say_journal" in Settings.model_fields else ("off",)
@@ -159,7 +159,7 @@ async def test_over_a_rolling_restart_of_all_workers_no_line_is_spoken_twice_and
         await speech.heard(now())
         await speech.one_agent_each()
     tally = assert_kept(speech, began_at, takeovers=len(workers) * MAX_ROOMS)
-    await assert_paid(nodes)
+    await assert_paid(speech)
     if journal != "off":
         assert {said.outcome for said in tally.said} == {"done"}
 
