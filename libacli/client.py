@@ -20,7 +20,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import SecretStr
 
@@ -31,13 +31,14 @@ from libacli.core.delivery import Delivery
 from libacli.core.emotion import Emotion
 from libacli.core.event import Event, Report
 from libacli.core.markdown import MarkdownChoice, as_prose
-from libacli.core.messages import SayRequest, read_say
+from libacli.core.messages import SayRequest, read_label, read_say, read_text, ttl_ms_of
 from libacli.core.pace import spoken_within_s
 from libacli.core.queue_requests import MoveRequest, NextAnswer, PauseAnswer
 from libacli.core.room_update import RoomUpdate
 from libacli.edges.livekit.agent_locator import no_agent
 from libacli.edges.livekit.gateway import RoomGateway
-from libacli.errors import RefusedError, TimedOutError
+from libacli.edges.livekit.tokens import check_name
+from libacli.errors import RefusedError, TimedOutError, UsageError
 from libacli.masking import without_password
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Client:
         api_secret: str | None = None,
         room: str | None = None,
         agent_name: str | None = None,
-        config_file: Path | None = None,
+        config_file: Path | str | None = None,
         settings: Settings | None = None,
     ) -> None:
         """What is not given is read when it is entered, from where the command `liba` reads it: variables of
@@ -107,7 +108,7 @@ class Client:
             "say_room": room,
             "agent_name": agent_name,
         }
-        self._config_file = config_file
+        self._config_file = None if config_file is None else Path(config_file)
         self._settings = settings if settings is None or room is None else _with_room(settings, room)
         self._gateway: RoomGateway | None = None
 
@@ -118,6 +119,8 @@ class Client:
 
     async def __aenter__(self) -> Self:
         """Reads the settings. Raises ConfigError for one that is missing or wrong."""
+        if self._gateway is not None:
+            raise RuntimeError("this client is open already")
         if self._settings is None:
             self._settings = await asyncio.to_thread(self._read_settings)
         settings = self._settings
@@ -147,6 +150,7 @@ class Client:
 
         Raises NoAgentError when none came in time.
         """
+        _check_bound(timeout_s)
         await self._open.reach(self._room(room), timeout_s=timeout_s, on_wait=on_wait)
 
     async def say(
@@ -178,13 +182,16 @@ class Client:
         within 20 s; TimedOutError, with the `utterance_id`; InterruptedSpeechError when it ended before its
         end.
         """
+        _check_choice("wait", wait, Level)
+        _check_choice("markdown", markdown, MarkdownChoice)
+        _check_bound(timeout_s)
         if isinstance(text, SayRequest):
             return await self._say(text, room, wait, timeout_s)
         manner = {"voice": voice or None, "speed": speed, "instructions": instructions or None}
-        ttl_ms = None if ttl_s is None else max(1, round(ttl_s * 1000))
+        ttl_ms = None if ttl_s is None else ttl_ms_of(ttl_s)
         turn = {"interrupt": interrupt, "priority": priority, "ttl_ms": ttl_ms}
         members = {
-            "text": as_prose(str(text), markdown),
+            "text": as_prose(read_text("text", text), markdown),
             "id": id or uuid.uuid4().hex[:12],
             "emotion": emotion,
         }
@@ -220,6 +227,7 @@ class Client:
         `members` are those of a say request that are not about a voice, such as `interrupt` and `priority`.
         Raises what `say` raises, and UsageError for a file without a sound.
         """
+        _check_bound(timeout_s)
         if isinstance(sound, Path):
             sound = await asyncio.to_thread(self._prepared, sound)
         utterance_id = id or uuid.uuid4().hex[:12]
@@ -245,6 +253,8 @@ class Client:
 
         Raises TimedOutError; InterruptedSpeechError when it ended before its end, or its agent did.
         """
+        _check_choice("level", level, Level)
+        _check_bound(timeout_s)
         return await self._open.wait(
             self._room(room), said, level, timeout_s=timeout_s, grows_to_s=grows_to_s, on_paused=on_paused
         )
@@ -252,7 +262,7 @@ class Client:
     async def status(self, id: str, *, room: str | None = None) -> Report | None:
         """What the agent knows of an utterance, until ten minutes after its end; None: it knows none of that
         id. Raises NoAgentError, here and below, when there is no agent, or none that answers."""
-        report = await self._ask(self._open.report(self._room(room), id))
+        report = await self._ask(self._open.report(self._room(room), read_label("id", id)))
         return None if report["state"] == "unknown" else Report.read(report)
 
     async def queue(self, *, room: str | None = None) -> AgentStatus:
@@ -335,7 +345,8 @@ class Client:
         """What a viewer needs to join the room and watch, within `valid_for_s`: address, token, and a link.
 
         With `can_say` he may make the agent speak, with `can_control` stop it and go before others. Raises
-        RefusedError for an identity that is reserved; empty: one of its own.
+        RefusedError for an identity that is reserved; empty: one of its own. UsageError for a time that is
+        not 1 s to a day.
         """
         return self._open.join(
             self._room(room),
@@ -367,7 +378,10 @@ class Client:
         return self._gateway
 
     def _room(self, room: str | None) -> str:
-        return self.settings.say_room if room is None else room
+        """Raises UsageError."""
+        wanted = self.settings.say_room if room is None else room
+        check_name("room", wanted)
+        return wanted
 
     def _read_settings(self) -> Settings:
         from libacli.config_sources import load
@@ -387,6 +401,18 @@ class Client:
                 return await answer
         except TimeoutError as error:
             raise TimedOutError(f"no answer within {_ANSWER_TIMEOUT_S:g} s") from error
+
+
+def _check_choice(name: str, chosen: object, choices: object) -> None:
+    """That a Literal has it, before anything is handed over. Raises UsageError."""
+    if chosen not in (known := get_args(choices)):
+        raise UsageError(f"{name} cannot be {chosen!r}", hint=f"one of {', '.join(known)}")
+
+
+def _check_bound(timeout_s: float | None) -> None:
+    """Raises UsageError, also for NaN: a timer of that time has all others of the event loop go off late."""
+    if timeout_s is not None and not timeout_s > 0:
+        raise UsageError("timeout_s must be more than 0", hint="leave it out for one that fits")
 
 
 def _with_room(settings: Settings, room: str) -> Settings:

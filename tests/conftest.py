@@ -37,8 +37,8 @@ os.environ.pop("PYTHONUNBUFFERED", None)
 
 # How long an example takes says more of what else the machine does than of the code. A run that fails is to
 # tell of the change that is in it: the examples are the same each time. To look for others, as long as one
-# likes: HYPOTHESIS_PROFILE=search pytest -m "not live". It is also for pairs that stand for others:
-# see tests/cli/test_odd_environments.py.
+# likes: HYPOTHESIS_PROFILE=search pytest -m "not live". It is also for pairs that stand for others, in
+# tests/cli/test_odd_environments.py.
 settings.register_profile("same", deadline=None, derandomize=True, database=None)
 settings.register_profile("search", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))

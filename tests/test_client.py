@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import math
 import re
 import subprocess
 import sys
@@ -95,6 +96,63 @@ async def test_all_that_may_be_asked_for_reaches_the_agent(liba: Client, server:
         | {"emotion": "anger", "ttl_ms": 2500, "interrupt": True, "priority": -3}
     ]
     assert {asked.body["room"] for asked in server.requests} == {"news"}
+
+
+MISTAKES: dict[str, dict[str, Any]] = {
+    "a level that there is not": {"wait": "loud"},
+    "a choice of Markdown that there is not": {"markdown": "maybe"},
+    "no time": {"timeout_s": 0},
+    "less than no time": {"timeout_s": -1.0},
+    "a time that is no number": {"timeout_s": math.nan},
+    "a life without end": {"ttl_s": math.inf},
+    "a life that is no number": {"ttl_s": math.nan},
+    "a life that is over": {"ttl_s": -1.0},
+    "a room without a name": {"room": ""},
+    "what is no text": {"text": None},
+    "bytes": {"text": b"Hello."},
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES.values(), ids=MISTAKES)
+async def test_a_mistake_of_the_caller_is_told_before_anything_is_sent(
+    liba: Client, server: TwirpServer, mistake: dict[str, Any]
+) -> None:
+    with pytest.raises((UsageError, RefusedError)):
+        await liba.say(**{"text": "Hello."} | mistake)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("timeout_s", [math.nan, -1.0, 0])
+async def test_nothing_is_waited_for_within_a_time_that_is_none(
+    liba: Client, server: TwirpServer, timeout_s: float
+) -> None:
+    said = await liba.say("Hello.")
+    calls = len(server.requests)
+    for waiting in (liba.wait(said, timeout_s=timeout_s), liba.reach(timeout_s=timeout_s)):
+        with pytest.raises(UsageError, match="timeout_s must be more than 0"):
+            await waiting
+    assert len(server.requests) == calls
+
+
+async def test_an_id_that_is_none_is_told_as_such(liba: Client) -> None:
+    with pytest.raises(RefusedError, match="`id` must be 1 to 64 printable characters"):
+        await liba.status("")
+
+
+@pytest.mark.parametrize("valid_for_s", [0, -5, 10**12])
+async def test_a_token_is_valid_for_a_second_to_a_day(liba: Client, valid_for_s: int) -> None:
+    with pytest.raises(UsageError, match="a token is valid for 1 to 86400 s"):
+        liba.token(valid_for_s=valid_for_s)
+
+
+async def test_a_room_without_a_name_is_not_followed(liba: Client) -> None:
+    with pytest.raises(UsageError, match="room must be 1 to 128"):
+        await anext(liba.events(room=""))
+
+
+async def test_a_client_that_is_open_is_not_opened_again(liba: Client) -> None:
+    with pytest.raises(RuntimeError, match="open already"):
+        await liba.__aenter__()
 
 
 async def test_who_waits_for_the_end_is_told_the_way_it_took(liba: Client) -> None:
@@ -224,6 +282,11 @@ async def test_settings_are_read_where_the_command_reads_them_and_parameters_go_
     monkeypatch.delenv("LIVEKIT_API_SECRET")
     async with Client(url=server.url, api_key=API_KEY, api_secret=API_SECRET) as liba:
         await liba.say("Hello.")
+    own = tmp_path / "own.toml"
+    own.write_text(f'[livekit]\napi_secret = "{API_SECRET}"\n[say]\nroom = "own"\n', encoding="utf-8")
+    monkeypatch.delenv("LIBA_SAY_ROOM")
+    async with Client(config_file=str(own)) as liba:
+        assert liba.settings.say_room == "own"
     with pytest.raises(ConfigError):
         await Client().__aenter__()
 

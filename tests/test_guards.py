@@ -17,6 +17,8 @@ from blockbuster import BlockingError
 import libacli
 from tests.leftover_processes import MARK
 
+pytestmark = pytest.mark.live
+
 ROOT = Path(__file__).parent.parent
 
 CONFTEST = "from tests.conftest import *\nfrom tests.conftest import _nothing_is_leaked"

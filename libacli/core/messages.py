@@ -134,7 +134,7 @@ def parse_request(payload: bytes) -> tuple[dict[str, Any], str | None]:
     if members.keys() == {PACKED}:
         members = _unpacked_object(members[PACKED])
     auth = members.pop("auth", None)
-    return members, None if auth is None else _text("auth", auth)
+    return members, None if auth is None else read_text("auth", auth)
 
 
 def read_say(members: Mapping[str, Any], *, max_text_chars: int) -> SayRequest:
@@ -169,7 +169,7 @@ def read_status(members: Mapping[str, Any]) -> StatusRequest:
     level, wait_ms, ended = (members.get(name) for name in ("level", "wait_ms", "ended"))
     return StatusRequest(
         str(members.get("id") or ""),
-        "" if level is None else _text("level", level),
+        "" if level is None else read_text("level", level),
         0.0 if wait_ms is None else min(_number("wait_ms", wait_ms, 0, 86_400_000), MAX_WAIT_MS) / 1000,
         0 if ended is None else int(_number("ended", ended, 0, MAX_ENDED)),
     )
@@ -223,7 +223,7 @@ def _what_is_wrong(error: json.JSONDecodeError) -> str:
 
 def _unpacked_object(content: object) -> dict[str, Any]:
     try:
-        return parse_object(unpacked(_text(PACKED, content), most=MAX_REQUEST_BYTES).decode())
+        return parse_object(unpacked(read_text(PACKED, content), most=MAX_REQUEST_BYTES).decode())
     except ValueError as error:
         raise RefusedError("malformed", f"`{PACKED}`: {error}") from error
 
@@ -263,10 +263,10 @@ def _kind(value: object) -> str:
         list: "an array",
         dict: "an object",
     }
-    return kinds[type(value)]
+    return kinds.get(type(value), type(value).__name__)
 
 
-def _text(name: str, value: object) -> str:
+def read_text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise RefusedError("malformed", f"`{name}` must be a string, not {_kind(value)}")
     return value
@@ -274,7 +274,7 @@ def _text(name: str, value: object) -> str:
 
 def read_label(name: str, value: object) -> str:
     """An id, or the name of a speaker. Raises RefusedError: `malformed`."""
-    text = _text(name, value)
+    text = read_text(name, value)
     if not text or len(text) > MAX_ID_CHARS or not text.isprintable():
         raise RefusedError("malformed", f"`{name}` must be 1 to {MAX_ID_CHARS} printable characters")
     try:
@@ -285,7 +285,7 @@ def read_label(name: str, value: object) -> str:
 
 
 def _instructions(name: str, value: object) -> str:
-    text = _text(name, value)
+    text = read_text(name, value)
     if len(text) > 1000:
         raise RefusedError("malformed", f"`{name}` may have 1000 characters")
     try:
@@ -295,7 +295,7 @@ def _instructions(name: str, value: object) -> str:
 
 
 def _emotion(name: str, value: object) -> str:
-    if _text(name, value) not in EMOTIONS:
+    if read_text(name, value) not in EMOTIONS:
         raise RefusedError("malformed", f"`{name}` must be one of {', '.join(EMOTIONS)}")
     return str(value)
 
@@ -315,6 +315,11 @@ def _number(name: str, value: object, low: float, high: float) -> float:
     return value
 
 
+def ttl_ms_of(ttl_s: float) -> int:
+    """A time to live in seconds as a request has it, in ms. Raises RefusedError: `malformed`."""
+    return round(_number("ttl_s", ttl_s, 0.001, MAX_TTL_MS / 1000) * 1000)
+
+
 def _whole(name: str, value: object, low: int, high: int) -> int:
     number = _number(name, value, low, high)
     if number != int(number):
@@ -323,7 +328,7 @@ def _whole(name: str, value: object, low: int, high: int) -> int:
 
 
 _READ: dict[str, Callable[[str, object], Any]] = {
-    "text": _text,
+    "text": read_text,
     "id": read_label,
     "voice": read_label,
     "speed": lambda name, value: float(_number(name, value, 0.25, 4.0)),

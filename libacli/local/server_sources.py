@@ -35,6 +35,9 @@ _RELEASED_FOR = {"x86_64": "amd64", "aarch64": "arm64"}
 _TIMEOUT = httpx2.Timeout(30.0, connect=5.0)
 _ANSWER_S = 10.0
 _POLL_S = 0.2
+_AT_WORK_S = 300.0
+"""How long a build may be silent: each of its packages is told, and linking, which comes last, takes ten
+seconds on two processors. A machine that is much slower, or busy, is waited for."""
 _DISK_FULL_BYTES = 1 << 20
 
 
@@ -59,7 +62,7 @@ class Workshop:
     releases_url: str
     progress: Progress
     deadline: float
-    """When to give up, on the clock of `time.monotonic`."""
+    """When to give up, on the clock of `time.monotonic`, unless a build is seen at work."""
 
     pins: Pins = PINS
 
@@ -205,7 +208,7 @@ def _run(
 ) -> None:
     """Runs a command to its end. Raises InstallError with its last line, OSError when it filled the disk."""
     name = f"{Path(command[0]).name} {' '.join(command[1:3])}"
-    last_line = ""
+    last_line, deadline = "", shop.deadline
     code = None
     with (
         tempfile.NamedTemporaryFile(dir=shop.temp) as output,
@@ -218,7 +221,8 @@ def _run(
                 last_line = line.strip() or last_line
                 if on_line:
                     on_line(line)
-            if time.monotonic() > shop.deadline:
+                    deadline = max(deadline, time.monotonic() + _AT_WORK_S)
+            if time.monotonic() > deadline:
                 raise InstallError(f"`{name}` did not end in time")
     if code != 0:
         if "no space left" in last_line.lower() or shutil.disk_usage(shop.temp).free < _DISK_FULL_BYTES:

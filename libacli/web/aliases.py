@@ -8,7 +8,9 @@ from fastapi import APIRouter
 
 from libacli.web import say, token
 from libacli.web.dependencies import CallerDependency, ServicesDependency
-from libacli.web.models import Identity, RoomQuery, SayAnswer, Token, TokenBody
+from libacli.web.models.fields import Identity, RoomQuery
+from libacli.web.models.say import SayAnswer
+from libacli.web.models.token import Token, TokenBody
 from libacli.web.problems import responses
 
 router = APIRouter(tags=["older names"], deprecated=True)

@@ -29,6 +29,7 @@ from libacli.web import (
     stream,
     token,
 )
+from libacli.web.json_rpc_problems import JsonRpcProblemsMiddleware
 from libacli.web.metrics import RequestMetricsMiddleware
 from libacli.web.middleware import add_middleware
 from libacli.web.ports import Gateway
@@ -88,8 +89,6 @@ def make_app(
     headers = security_headers(settings, address)
     secrets = secrets_of(settings, os.environ)
     app = _app_with_routes(services)
-    if settings.serve_mcp:
-        _add_tools(app, secrets)
     add_problem_handlers(app, headers, secrets=secrets)
     add_middleware(
         app,
@@ -99,6 +98,8 @@ def make_app(
         security_headers=headers,
         file_paths=(say_audio.PATH,),
     )
+    if settings.serve_mcp:
+        _add_tools(app, secrets)
     app.add_middleware(RequestMetricsMiddleware, metrics=services.metrics)
     app.add_middleware(RequestTargetMiddleware, prefix=services.prefix, headers=headers)
     return app
@@ -124,8 +125,9 @@ def _app_with_routes(services: Services) -> WebApp:
 def _add_tools(app: WebApp, secrets: Sequence[str]) -> None:
     """Those for models. Raises ConfigError."""
     check_installed()
-    from libacli.web.mcp import McpEndpoint  # an extra of its own
+    from libacli.web.mcp import PATH, McpEndpoint  # an extra of its own
 
+    app.add_middleware(JsonRpcProblemsMiddleware, path=PATH)
     endpoint = McpEndpoint(app.services, secrets=secrets)
     endpoint.add_to(app)
     app.tools = endpoint.running()

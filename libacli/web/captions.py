@@ -8,7 +8,7 @@ from starlette.responses import Response
 from libacli.core.subtitles import SubtitleFormat, write_subtitles
 from libacli.web.auth import Caller
 from libacli.web.dependencies import CallerDependency, ServicesDependency
-from libacli.web.models import RoomName
+from libacli.web.models.fields import RoomName
 from libacli.web.problems import Problem, responses
 from libacli.web.services import Services
 

@@ -20,7 +20,7 @@ from libacli.core.caption_track import CaptionTrack
 from libacli.core.event import Event, Rejection
 from libacli.core.room_update import Caption, CaptionPart, ConnectionState, NoAgent, RoomUpdate
 from libacli.errors import LibaError
-from libacli.web.models import room_state
+from libacli.web.models.room_state import room_state
 from libacli.web.ports import Gateway
 from libacli.web.problems import Problem
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from libacli.errors import StoreError
 from libacli.web.dependencies import CallerDependency, ServicesDependency, authenticated_caller
-from libacli.web.models import Health
+from libacli.web.models.health import Health
 from libacli.web.problems import Problem, responses
 from libacli.web.services import Services
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from libacli.web.dependencies import CallerDependency, ServicesDependency
-from libacli.web.models import Room
+from libacli.web.models.fields import Room
 from libacli.web.problems import Problem, responses
 from libacli.web.rate_limits import client_address
 from libacli.web.sessions import CODE_VALID_S

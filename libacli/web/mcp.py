@@ -25,7 +25,8 @@ from libacli.mcp.arguments import SayArguments
 from libacli.mcp.server import make_server
 from libacli.web.auth import Caller
 from libacli.web.giving_up import unless_given_up
-from libacli.web.models import SayBody, StopBody
+from libacli.web.models.say import SayBody
+from libacli.web.models.stop import StopBody
 from libacli.web.problems import Problem
 from libacli.web.rate_limits import client_address
 from libacli.web.say import get_utterance, hand_over

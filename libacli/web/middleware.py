@@ -30,8 +30,14 @@ _FOREIGN_SITES = ("cross-site", "same-site")
 """As browsers say it (https://www.w3.org/TR/fetch-metadata/): the second is another port of this machine, a
 notebook for instance, or another name of the same domain. Neither is this server's page."""
 
-_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "traceparent", "tracestate")
-"""The last two come from pages that are traced, with all they ask for."""
+_HEADERS = (
+    *("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"),
+    *("Mcp-Protocol-Version", "Mcp-Method", "Mcp-Name"),
+    *("traceparent", "tracestate"),
+)
+"""The last two come from pages that are traced, with all they ask for; those before from models in pages:
+https://modelcontextprotocol.io/specification/draft/basic/transports/streamable-http
+"""
 
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 """Those that change nothing (RFC 9110, section 9.2.1), without TRACE, which no route has."""

@@ -13,7 +13,7 @@ from starlette.types import Scope
 from libacli import __version__
 from libacli.config import Settings
 from libacli.web.dependencies import ServicesDependency
-from libacli.web.models import LatencyBudgets, PageInfo
+from libacli.web.models.page_info import LatencyBudgets, PageInfo
 from libacli.web.problems import responses
 from libacli.web.rate_limits import client_address
 from libacli.web.states import STATES

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Path
 from libacli.core.messages import MAX_ID_CHARS
 from libacli.core.queue_requests import MoveRequest
 from libacli.web.dependencies import CallerDependency, ServicesDependency
-from libacli.web.models import Cancelled, MoveBody, Moved, NextBody, QueueState, Released, RoomName
+from libacli.web.models.fields import RoomName
+from libacli.web.models.queue import Cancelled, MoveBody, Moved, NextBody, QueueState, Released
 from libacli.web.problems import responses
 
 router = APIRouter(tags=["queue"])

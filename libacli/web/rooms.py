@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from libacli.web.dependencies import CallerDependency, ServicesDependency
-from libacli.web.models import RoomName, RoomState, room_state
+from libacli.web.models.fields import RoomName
+from libacli.web.models.room_state import RoomState, room_state
 from libacli.web.problems import responses
 
 router = APIRouter(tags=["rooms"])

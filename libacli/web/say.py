@@ -22,7 +22,9 @@ from libacli.errors import InterruptedSpeechError, NoAgentError, TimedOutError, 
 from libacli.web.auth import Caller
 from libacli.web.dependencies import CallerDependency, ServicesDependency
 from libacli.web.giving_up import client_left, unless_given_up
-from libacli.web.models import LONGEST_WAIT_S, RoomQuery, SayAnswer, SayBody, UtteranceState
+from libacli.web.models.fields import RoomQuery
+from libacli.web.models.say import SayAnswer, SayBody, UtteranceState
+from libacli.web.models.sound import LONGEST_WAIT_S
 from libacli.web.ports import Gateway
 from libacli.web.problems import Problem, responses
 from libacli.web.services import Services

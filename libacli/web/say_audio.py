@@ -18,7 +18,8 @@ from libacli.core.subtitles import read_subtitles
 from libacli.core.trace_context import TraceContext
 from libacli.errors import UsageError
 from libacli.web.dependencies import CallerDependency, ServicesDependency
-from libacli.web.models import SayAnswer, SoundQuery
+from libacli.web.models.say import SayAnswer
+from libacli.web.models.sound import SoundQuery
 from libacli.web.ports import Sound
 from libacli.web.problems import Problem
 from libacli.web.say import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from libacli.web.dependencies import CallerDependency, ServicesDependency
-from libacli.web.models import StopBody, Stopped
+from libacli.web.models.stop import StopBody, Stopped
 from libacli.web.problems import responses
 
 router = APIRouter(tags=["speech"])

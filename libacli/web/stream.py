@@ -16,7 +16,7 @@ from starlette.types import Message, Send
 
 from libacli.web.dependencies import CallerDependency, ServicesDependency
 from libacli.web.feed import Item
-from libacli.web.models import RoomQuery
+from libacli.web.models.fields import RoomQuery
 from libacli.web.problems import responses
 from libacli.web.session_streams import StreamEnd
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from libacli.core.entry import Session
 from libacli.web.auth import Caller
 from libacli.web.dependencies import CallerDependency, ServicesDependency
-from libacli.web.models import Token, TokenBody
+from libacli.web.models.token import Token, TokenBody
 from libacli.web.problems import Problem, responses
 from libacli.web.services import Services
 

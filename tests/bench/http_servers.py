@@ -15,7 +15,7 @@ from libacli.cli.runs.serve_stores import open_stores
 from libacli.config_sources import load
 from libacli.edges.livekit.gateway import RoomGateway
 from libacli.web.app import make_app
-from libacli.web.models import SayAnswer, SayBody
+from libacli.web.models.say import SayAnswer, SayBody
 
 _bare = FastAPI()
 

@@ -174,6 +174,7 @@ def test_fault_12_help_and_errors_of_a_command_tell_no_secret(
     check(run(shell, name, *bad, before=("--verbose",)), tmp_path)
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("level", ["info", "debug"])
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_fault_12_a_command_to_which_nothing_answers_tells_no_secret(
@@ -186,6 +187,7 @@ def test_fault_12_a_command_to_which_nothing_answers_tells_no_secret(
     check(run(shell, name, *arguments, before=before), tmp_path, has_token=name in ("token", "serve"))
 
 
+@pytest.mark.live
 def test_fault_12_what_is_asked_of_a_page_without_livekit_brings_no_secret_to_light(
     shell: Shell, tmp_path: Path
 ) -> None:

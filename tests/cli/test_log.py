@@ -83,6 +83,7 @@ async def test_what_is_logged_while_a_line_is_spoken_has_its_id(caplog: pytest.L
     assert [(record["room"], record["uid"]) for record in routes] == [("demo", "first"), ("demo", "second")]
 
 
+@pytest.mark.live
 @pytest.mark.parametrize(
     ("environment", "is_json"),
     [

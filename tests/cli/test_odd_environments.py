@@ -16,6 +16,8 @@ from tests.cli.test_canaries import IN_A_PROCESS, RUNS
 from tests.cli.warm_shell import ODDITIES, Ran, Run, WarmShell
 from tests.twirp_server import API_KEY, API_SECRET
 
+pytestmark = pytest.mark.live
+
 PROXY = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 EVERY_PAIR = os.environ.get("HYPOTHESIS_PROFILE") == "search"
 """Whether each environment is met by each command, and not by one of each kind."""

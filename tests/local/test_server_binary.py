@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from libacli.errors import ConfigError, InstallError, TamperedError
+from libacli.local import server_sources
 from libacli.local.pins import PINS, Pins
 from libacli.local.server_binary import (
     SERVER_VERSION,
@@ -25,6 +26,7 @@ from libacli.local.server_binary import (
     find_server,
     install_server,
 )
+from libacli.local.server_sources import Workshop
 from tests.local.peers import NOWHERE, ReleasePeer, Steps, fake_go, go_wheel, says_version, script
 
 SAYS_RELEASED = says_version(SERVER_VERSION)
@@ -289,6 +291,46 @@ def test_a_failing_build_tells_its_last_line(cache: Path, bin_dir: Path) -> None
     with pytest.raises(InstallError, match="`go install -v` failed: cannot find module"):
         install_server(cache, releases_url=NOWHERE)
     assert left_in(cache) == set()
+
+
+class SlowMachine(Steps):
+    """A Progress, and a clock: each package takes minutes, and so does whatever tells of none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def fraction(self, done: int, total: int | None, *, unit: str = "bytes") -> None:
+        self.now += 200.0
+
+    def monotonic(self) -> float:
+        self.now += 50.0
+        return self.now
+
+
+@pytest.fixture
+def slow_machine(monkeypatch: pytest.MonkeyPatch) -> SlowMachine:
+    machine = SlowMachine()
+    monkeypatch.setattr(server_sources, "time", machine)
+    return machine
+
+
+def test_a_build_goes_on_for_as_long_as_it_tells_of_packages(
+    slow_machine: SlowMachine, bin_dir: Path, tmp_path: Path
+) -> None:
+    packages = "case $1 in install) echo 1; echo 2; echo 3; echo 4;; esac;"
+    script(bin_dir / "go", packages + fake_go(tmp_path / "record"))
+    built = server_sources.with_go_on_path(Workshop(tmp_path, NOWHERE, slow_machine, deadline=900.0))
+    assert built.is_file()
+    assert slow_machine.now > 900.0
+
+
+def test_a_build_that_tells_of_nothing_any_more_is_given_up(
+    slow_machine: SlowMachine, bin_dir: Path, tmp_path: Path
+) -> None:
+    script(bin_dir / "go", "case $1 in env) echo go1.26;; *) echo one; exec sleep 60;; esac")
+    with pytest.raises(InstallError, match="did not end in time"):
+        server_sources.with_go_on_path(Workshop(tmp_path, NOWHERE, slow_machine, deadline=3.0))
 
 
 def test_a_full_disk_is_told_and_no_other_way_is_tried(cache: Path, bin_dir: Path) -> None:

@@ -22,6 +22,8 @@ from tests.cli.conftest import shell as shell
 from tests.cli.runs.test_serve import ENTRY, Served, serving
 from tests.programs import program
 
+pytestmark = pytest.mark.live
+
 HEAD_TIMEOUT_S = 10
 MANY = 1000
 

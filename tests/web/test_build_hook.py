@@ -16,6 +16,8 @@ import pytest
 
 from libacli.web.npm import NODE_WHEEL, SERVED
 
+pytestmark = pytest.mark.live
+
 ROOT = Path(__file__).parents[2]
 VENDOR = "libacli/web/static/vendor"
 WANTED = {f"{VENDOR}/{name}" for pin in SERVED for name in pin.files.values()}

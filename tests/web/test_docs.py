@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 
@@ -10,16 +12,20 @@ from pydantic import BaseModel
 
 from libacli.web import models, page
 from libacli.web.docs import docs_page
+from libacli.web.models.fields import Body
+from libacli.web.models.page_info import LatencyBudgets
+from libacli.web.models.room_state import AgentState
 from libacli.web.problems import ProblemDetails
 from libacli.web.states import StateRules
 
 METHODS = {"get", "post", "delete"}
-PARTS = (models.AgentState, models.LatencyBudgets, StateRules)
+PARTS = (AgentState, LatencyBudgets, StateRules, Body)
 WHOLE = [
     model
-    for name, model in vars(models).items()
-    if isinstance(model, type) and issubclass(model, BaseModel) and not name.startswith("_")
-    if model is not BaseModel and model not in PARTS
+    for file in pkgutil.iter_modules(models.__path__, f"{models.__name__}.")
+    for model in vars(importlib.import_module(file.name)).values()
+    if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == file.name
+    if model not in PARTS
 ]
 
 

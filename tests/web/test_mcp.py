@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client.client import ConnectMode
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, TextContent
@@ -92,7 +92,7 @@ async def test_a_model_speaks_waits_looks_and_stops(gateway: FakeGateway, mode: 
 async def test_without_the_right_key_nobody_is_let_in(gateway: FakeGateway, headers: dict[str, str]) -> None:
     async with serving(gateway, KEYED) as (port, _), httpx2.AsyncClient(trust_env=False) as web:
         answer = await web.post(f"http://127.0.0.1:{port}/mcp", json=PING, headers=headers | ACCEPTS)
-    assert (answer.status_code, answer.json()["reason"]) == (401, "unauthorized")
+    assert (answer.status_code, answer.json()["error"]["data"]["reason"]) == (401, "unauthorized")
     assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert gateway.calls == []
 
@@ -152,6 +152,44 @@ async def test_pages_of_other_websites_and_other_names_of_this_machine_are_refus
         well = await web.post("/mcp", json=PING, headers=ACCEPTS)
     answers = (foreign, rebound, large, form, opened, well)
     assert [answer.status_code for answer in answers] == [403, 421, 413, 415, 405, 200]
+
+
+@pytest.mark.parametrize("mode", EVERY_ERA)
+async def test_what_is_refused_at_the_door_is_told_in_words_that_a_model_can_act_on(
+    gateway: FakeGateway, mode: ConnectMode
+) -> None:
+    async with serving(gateway, KEYED) as (port, _):
+        async with model(port, BY_KEY, mode=mode) as client:
+            with pytest.raises(MCPError, match="the body may have 65536 bytes"):
+                await client.call_tool("say", {"text": "word " * 20_000})
+        with pytest.RaisesGroup(
+            pytest.RaisesExc(MCPError, match="a key is needed - send it as"), flatten_subgroups=True
+        ):
+            async with model(port, mode=mode):
+                pass
+
+
+async def test_who_asks_too_often_is_told_when_to_ask_again(gateway: FakeGateway) -> None:
+    settings = Settings(serve_mcp=True, serve_rate_per_minute=1)
+    async with connected(make_app(settings, gateway)) as web:
+        answers = [await web.post("/mcp", json=PING, headers=ACCEPTS) for _ in range(3)]
+    error = answers[-1].json()["error"]
+    assert answers[-1].headers["Retry-After"] and "(again in " in error["message"]
+    assert error["data"]["reason"] == "rate_limited"
+
+
+async def test_a_page_of_a_website_that_is_listed_may_ask_as_the_protocol_has_it(
+    gateway: FakeGateway,
+) -> None:
+    settings = Settings(serve_mcp=True, serve_origins=("https://app.example",))
+    asked = "authorization,content-type,mcp-method,mcp-name,mcp-protocol-version"
+    preflight = {
+        "Origin": "https://app.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": asked,
+    }
+    async with connected(make_app(settings, gateway)) as web:
+        assert (await web.options("/mcp", headers=preflight)).status_code == 200
 
 
 async def test_requests_count_as_those_of_the_http_api(gateway: FakeGateway) -> None:

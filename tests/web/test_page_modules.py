@@ -21,7 +21,7 @@ from libacli.core.event import AgentFacts, Event, Rejection, Report
 from libacli.core.latency import AT_ONCE_MS
 from libacli.core.lifecycle import MOVES, State
 from libacli.core.timeline import percentile
-from libacli.web.models import room_state
+from libacli.web.models.room_state import room_state
 from libacli.web.page import STATIC
 from libacli.web.states import STATES
 from tests import latency_cases

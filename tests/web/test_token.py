@@ -10,7 +10,7 @@ from libacli.config import Settings
 from libacli.core.connection_details import ConnectionDetails
 from libacli.web.app import make_app
 from libacli.web.auth import Caller
-from libacli.web.models import TokenBody
+from libacli.web.models.token import TokenBody
 from libacli.web.problems import Problem
 from libacli.web.services import WebApp
 from libacli.web.token import make_token

@@ -64,7 +64,8 @@ Emotion = Annotated[
 ]
 UtteranceId = Annotated[str | None, typer.Option("--id", help="Id; the same id is spoken once")]
 Ttl = Annotated[
-    float | None, typer.Option("--ttl", min=0.001, help="Drop it after so many seconds in the queue")
+    float | None,
+    typer.Option("--ttl", min=0.001, max=86_400, help="Drop it after so many seconds in the queue"),
 ]
 Interrupt = Annotated[
     bool, typer.Option("--interrupt", help="Stop what is spoken, clear the queue, say this")

@@ -20,7 +20,7 @@ from libacli.client import REACH_TIMEOUT_S, Client, Level
 from libacli.config import Settings
 from libacli.core.delivery import Delivery
 from libacli.core.markdown import MarkdownChoice, as_prose
-from libacli.core.messages import MAX_TTL_MS, SayRequest, read_say
+from libacli.core.messages import MAX_TTL_MS, SayRequest, read_say, ttl_ms_of
 from libacli.core.pace import heard_within_s, longest_speech_s
 from libacli.core.route import route_of
 from libacli.core.trace_context import TraceContext
@@ -258,5 +258,5 @@ def _members(options: Mapping[str, Any]) -> dict[str, Any]:
     """Those that a request holds: what nobody asked for, priority 0 among it, is the agent's to decide."""
     told = {name: value for name, value in options.items() if value not in (None, False)}
     if "ttl" in told:
-        told["ttl_ms"] = max(1, round(told.pop("ttl") * 1000))
+        told["ttl_ms"] = ttl_ms_of(told.pop("ttl"))
     return told

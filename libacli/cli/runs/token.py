@@ -13,10 +13,9 @@ from libacli.config import LiveKitCredentials
 from libacli.core.connection_details import MEET, ConnectionDetails
 from libacli.core.jws import claims_of
 from libacli.edges.livekit.say_permission import sign_permission
-from libacli.edges.livekit.tokens import Permissions, join_token
+from libacli.edges.livekit.tokens import LONGEST_TOKEN_S, Permissions, join_token
 from libacli.errors import UsageError
 
-_LONGEST_S = 24 * 3600
 _OF_ANY_TOKEN = ("iss", "sub", "iat", "nbf", "exp", "jti")
 
 
@@ -48,7 +47,7 @@ class TokenRun:
         """Prints the token, or the permission alone. Raises UsageError, RefusedError."""
         identity = f"viewer-{os.urandom(3).hex()}" if self.identity is None else self.identity
         valid_for_s = seconds(self.valid_for)
-        if not 1 <= valid_for_s <= _LONGEST_S:
+        if not 1 <= valid_for_s <= LONGEST_TOKEN_S:
             raise UsageError(
                 "--valid-for must be 1s to 24h", hint="a token is only needed to join; 10m is plenty"
             )

@@ -113,6 +113,8 @@ class AvatarSession:
             )
         if await self._was_silent():
             self.demand.rest()
+        if not self.demand.is_watched:
+            self._sink.absent("not watched")
         self.demand.begin()
         pause_s: float | None = 0.0
         while pause_s is not None:

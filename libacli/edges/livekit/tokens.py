@@ -26,6 +26,7 @@ AVATAR_IDENTITIES = {"tavus": "tavus-avatar-agent"}
 ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"
 AGENT_IDENTITY_PREFIX = "liba-agent-"
 SIGNATURE_VALID_S = 60
+LONGEST_TOKEN_S = 86_400
 IN_SYNC = {"syncStreams": True}
 """Of a room that joining makes: sound and picture of a participant are one stream, or browsers play each as
 it comes, lips up to a quarter of a second before what they say (`SupportsSyncStreamID` in livekit-server's
@@ -71,11 +72,16 @@ def join_token(
     LiveKit sends an agent of the name `brings` into it; into one that is there already it sends none:
     https://docs.livekit.io/agents/server/agent-dispatch/#dispatch-on-participant-connection
     Never the right to change its own
-    name, metadata or attributes. Raises UsageError for a room or identity that is no name, RefusedError for
-    an identity that belongs to liba itself.
+    name, metadata or attributes. Raises UsageError for a room or identity that is no name, and for a time
+    that is not 1 s to `LONGEST_TOKEN_S`; RefusedError for an identity that belongs to liba itself.
     """
     check_name("room", room)
     check_identity(identity)
+    if not 1 <= valid_for_s <= LONGEST_TOKEN_S:
+        raise UsageError(
+            f"a token is valid for 1 to {LONGEST_TOKEN_S} s",
+            hint="it is only needed to join; 10 minutes are plenty",
+        )
     permissions = permissions or Permissions()
     claims: dict[str, Any] = {"sub": identity, "name": name, "video": _video(room, permissions)}
     if permissions.can_say or permissions.can_control:

@@ -22,6 +22,8 @@ from tests.cli.conftest import Shell
 from tests.started import started
 from tests.twirp_server import API_SECRET, TwirpServer
 
+pytestmark = pytest.mark.live
+
 EVERY_ERA: list[ConnectMode] = ["auto", "legacy"]
 """Of the protocol: with a handshake, and without."""
 

@@ -154,6 +154,7 @@ def test_an_old_server_cannot_tell_the_end_and_says_so(
         ("Hello.", "--speed", "9"),
         ("Hello.", "--priority", "101"),
         ("Hello.", "--ttl", "0"),
+        ("Hello.", "--ttl", "inf"),
         ("Hello.", "--timeout", "0"),
         ("Hello.", "--wait", "forever"),
         ("Hello.", "--room", ""),

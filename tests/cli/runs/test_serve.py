@@ -26,6 +26,8 @@ from tests.cli.fake_browser import FakeBrowser
 from tests.edges.orchestrator.test_service_manager import managing
 from tests.twirp_server import API_SECRET, TwirpServer
 
+pytestmark = pytest.mark.live
+
 SAY = {"text": "Hello."}
 ENTRY = f"laptop:{hashlib.sha256(b'liba_' + b'x' * 43).hexdigest()}"
 

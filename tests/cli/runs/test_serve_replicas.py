@@ -24,6 +24,8 @@ from tests.redis_server import RedisServer
 from tests.round_robin import RoundRobin
 from tests.twirp_server import TwirpServer
 
+pytestmark = pytest.mark.live
+
 KEY = {"Authorization": f"Bearer liba_{'x' * 43}"}
 WRONG = {"Authorization": f"Bearer liba_{'y' * 43}"}
 PUBLIC = "https://speak.example.org"

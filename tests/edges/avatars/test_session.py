@@ -29,7 +29,7 @@ async def test_an_avatar_is_asked_for_only_while_somebody_watches(tmp_path: Path
     async with staged(tmp_path, is_watched=False) as stage:
         stage.room.join("agent-2", is_agent=True)
         await asyncio.sleep(3600)
-        assert stage.service.invitations == []
+        assert (stage.sink.state, stage.service.invitations) == ("not watched", [])
         stage.room.join("viewer")
         await ready(stage)
         assert len(stage.service.invitations) == 1

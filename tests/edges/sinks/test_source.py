@@ -31,7 +31,7 @@ async def test_what_is_stopped_fades_out_without_a_click(source: SpeechSource) -
         async with hearing(source.track) as heard:
             await source.capture(sound(0.8))
             await asyncio.sleep(0.153 + 0.011 * number)
-            assert 0 < await source.fade_out() <= FADE_S
+            assert await source.fade_out() <= FADE_S
             assert source.queued_s <= FADE_S
         clicked.append(clicks(bytes(heard)))
         faded.append(fades(bytes(heard)))

@@ -20,6 +20,8 @@ from libacli.speech.speaker import Speaker
 from tests.contracts import pcm_of
 from tests.hearing import distance, language_and_words_in, word_errors
 
+pytestmark = pytest.mark.live
+
 SENTENCES = [
     ("Meet at 5 p.m. tomorrow in the U.S. office of Acme Inc. on the river.", ""),
     ("Dr. Smith and Mrs. Jones paid $1,250 for 16 chairs, e.g. for the kitchen.", ""),
