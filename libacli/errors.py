@@ -3,7 +3,8 @@
 LibaError                       1
 ├── UsageError                  2   the command line or a value given to it is wrong
 ├── ConfigError                 3   a setting is missing, unknown or invalid
-│   └── CredentialsError        3   a key is missing or was refused
+│   ├── CredentialsError        3   a key is missing or was refused
+│   └── FileError               3   a file or folder of this machine cannot be read or written
 ├── UnreachableError            4   LiveKit did not answer
 │   └── OverQuotaError          4   ... because it may not be asked more often
 ├── NoAgentError                5   nobody in the room can speak
@@ -59,6 +60,10 @@ class ConfigError(LibaError):
 
 
 class CredentialsError(ConfigError):
+    pass
+
+
+class FileError(ConfigError):
     pass
 
 

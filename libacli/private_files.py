@@ -38,7 +38,8 @@ def new_private_file(path: Path, *, mode: int = 0o600) -> int:
 
 def private_file(path: Path) -> int:
     """A descriptor to write to: of a file that is empty, and that nobody else can read. Raises OSError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)  # no pipe is waited for
     os.fchmod(descriptor, 0o600)  # it may be there already
     return descriptor
 
@@ -90,6 +91,20 @@ def replace_file(path: Path) -> int:
     check_replaceable(path)
     path.unlink(missing_ok=True)
     return new_private_file(path, mode=0o644)
+
+
+def write_kept(path: Path, text: str) -> None:
+    """Has `text` in a file that a user keeps, in the place of one that is there, or leaves none at all.
+
+    Raises OSError, also for a link.
+    """
+    descriptor = replace_file(path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager

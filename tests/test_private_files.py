@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from libacli.private_files import (
     private_file,
     private_folder,
     replace_file,
+    write_kept,
     write_private,
 )
 
@@ -161,3 +163,17 @@ def test_what_is_written_whole_is_for_nobody_else_and_leaves_no_part(tmp_path: P
         write_private(path, text)
         assert (path.read_text(encoding="utf-8"), path.stat().st_mode & 0o777) == (text, 0o600)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_finds_no_room_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "captions.vtt"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            write_kept(path, "more than eight bytes")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+    write_kept(path, "whole")
+    assert path.read_text() == "whole"

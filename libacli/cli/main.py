@@ -23,7 +23,7 @@ from libacli.cli.output import output
 from libacli.cli.streams import settle_streams, write_no_more
 from libacli.cli.usage_words import UsageProblem
 from libacli.core_files import leave_no_core_files
-from libacli.errors import ConfigError, LibaError
+from libacli.errors import ConfigError, FileError, LibaError
 from libacli.network_environment import spell_out
 from libacli.user_folders import folder_error, settle_home
 
@@ -133,7 +133,7 @@ Exit codes:
    0  done
    1  unexpected, or a service failed
    2  the command line is wrong
-   3  settings or credentials
+   3  settings or credentials; a file that cannot be read or written
    4  LiveKit cannot be reached
    5  no agent came
    6  refused: not allowed, queue full, too long, nothing to say
@@ -220,7 +220,7 @@ def _told(error: Exception) -> LibaError:
         return ConfigError("the current folder is not there any more", hint="cd into one that is")
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         write_no_more()
-        return LibaError(f"cannot write: {error.strerror}", hint="make room where the output goes")
+        return FileError(f"cannot write: {error.strerror}", hint="make room where the output goes")
     return LibaError(
         f"unexpected {type(error).__name__}: {error}", hint="liba --verbose shows where; please report it"
     )

@@ -23,7 +23,7 @@ from libacli.edges.voices.cache_files import SoundFiles, sounds_path
 from libacli.edges.voices.choose import make_voice
 from libacli.edges.voices.memory import sound_files
 from libacli.edges.voices.pronunciations import pronunciations
-from libacli.errors import ConfigError, LibaError, RefusedError, UsageError, VoiceError
+from libacli.errors import ConfigError, FileError, LibaError, RefusedError, UsageError, VoiceError
 from libacli.speech.cache import is_remembered
 from libacli.speech.chain import unknown_speaker
 from libacli.speech.pace import Pace
@@ -117,7 +117,7 @@ class WarmRun:
         await files.flush()
         if files.failure:
             reason = files.failure.strerror or files.failure
-            raise LibaError(f"cannot write to {sounds_path()}: {reason}", hint="make room on its disk")
+            raise FileError(f"cannot write to {sounds_path()}: {reason}", hint="make room on its disk")
         if not is_remembered(voice, line.text, line.style):
             raise LibaError(
                 f"line {line.number} is not kept: it is longer than a quarter of voice.cache_mb, or was said "

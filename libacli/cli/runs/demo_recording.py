@@ -16,12 +16,12 @@ from libacli.edges.livekit.background import in_background
 from libacli.edges.viewer.listener import AudioCapture
 from libacli.edges.viewer.recorder import Recorder
 from libacli.edges.viewer.seat import Seat
-from libacli.errors import LibaError
+from libacli.errors import FileError
 from libacli.private_files import check_replaceable, replace_file
 
 
 def check_recording(path: Path | None) -> None:
-    """Raises LibaError when nothing can be written at `path`, or a link is there."""
+    """Raises FileError when nothing can be written at `path`, or a link is there."""
     if path:
         with _writing(path):
             path.parent.stat()
@@ -32,7 +32,7 @@ def check_recording(path: Path | None) -> None:
 async def recorded(
     seat: Seat, path: Path | None, *, tail_s: float
 ) -> AsyncIterator[Callable[[AudioCapture], None]]:
-    """Records what is said meanwhile to `path`, and says so; nothing when there is none. Raises LibaError.
+    """Records what is said meanwhile to `path`, and says so; nothing when there is none. Raises FileError.
 
     A WAV holds the sound that is given to what this yields, if there is any; `.mp4` is the room, until
     `tail_s` seconds after the context, or until it is ended early.
@@ -72,6 +72,6 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise LibaError(
+        raise FileError(
             f"cannot write {path}: {error.strerror}", hint="choose another place: --record"
         ) from error

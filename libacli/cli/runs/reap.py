@@ -9,20 +9,21 @@ from libacli.config import Settings
 from libacli.edges.avatars.choose import avatar_vendor, make_avatar_service
 from libacli.edges.avatars.ledger import Ledger, conversations_path
 from libacli.edges.avatars.reaping import Reaped, end_strays, forget_local, nobody, whom_agents_need
-from libacli.errors import CredentialsError, LeftRunningError, UnreachableError
+from libacli.errors import CredentialsError, FileError, LeftRunningError, UnreachableError
 
 
 def run_reap(settings: Settings, *, is_for_all: bool, is_forced: bool, as_json: bool) -> None:
     """Ends them, prints how many there were.
 
-    Raises CredentialsError, LeftRunningError when not all were ended, or what the avatar service, and Redis
-    where there is one, raise.
+    Raises CredentialsError, LeftRunningError when not all were ended, FileError when it cannot be read what
+    is to be ended, or what the avatar service, and Redis where there is one, raise.
     """
     file = Ledger(conversations_path())
     forget_local(file)
     if make_avatar_service(settings) is None:
         if not (is_for_all or file.orphans()):
             _tell(0, None, left=0, as_json=as_json)
+            _check_all_read(file)
             return
         missing = f"{avatar_vendor(settings).key_variable} is not set"
         raise CredentialsError(missing, hint="it is needed to end conversations")
@@ -41,6 +42,17 @@ def run_reap(settings: Settings, *, is_for_all: bool, is_forced: bool, as_json: 
     _tell(ended, spared, left=failure.left if failure else 0, as_json=as_json)
     if failure:
         raise failure
+    if not is_for_all:  # the service itself has told of all
+        _check_all_read(file)
+
+
+def _check_all_read(ledger: Ledger) -> None:
+    if files := ledger.unreadable():
+        more = f", nor {len(files) - 1} more beside it" if files[1:] else ""
+        raise FileError(
+            f"{files[0]} cannot be read{more}: what it notes down may run, and cost money",
+            hint="liba reap --all ends that by its name; then remove the file",
+        )
 
 
 async def _reap(settings: Settings) -> int:

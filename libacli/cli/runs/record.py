@@ -26,7 +26,8 @@ from libacli.edges.viewer.file_writer import FileWriter, check_space
 from libacli.edges.viewer.live_stream import LiveStream
 from libacli.edges.viewer.recorder import Recorder
 from libacli.edges.viewer.stream_target import StreamTarget
-from libacli.errors import LibaError, NoAgentError, UnreachableError
+from libacli.errors import FileError, LibaError, NoAgentError, UnreachableError
+from libacli.private_files import write_kept
 
 _SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 _LOST = "the connection was lost"
@@ -91,8 +92,12 @@ class RecordRun:
             self._recorder = self._make_recorder(room, track)
             try:
                 ended = await self._record_until_end(self._recorder)
-            finally:
-                await self._write_captions(track, self._recorder)
+            except BaseException:  # what has ended it is what counts
+                if unwritten := await self._write_captions(track, self._recorder):
+                    output.status(str(unwritten))
+                raise
+            if unwritten := await self._write_captions(track, self._recorder):
+                raise unwritten
             await encryption.look()
         if not (self._recorder.seconds or self._recorder.frames):
             raise NoAgentError(
@@ -126,16 +131,18 @@ class RecordRun:
             previous=self.settings.livekit_previous(),
         ).listening()
 
-    async def _write_captions(self, track: CaptionTrack, recorder: Recorder) -> None:
+    async def _write_captions(self, track: CaptionTrack, recorder: Recorder) -> FileError | None:
+        """Returns why they could not be written."""
         if not self.captions or not (recorder.seconds or recorder.frames):
-            return
+            return None
         cues = clipped(track.cues(began_at=recorder.began_at), round(recorder.seconds * 1000))
         path = self.path.with_suffix(f".{self.captions}")
         try:
-            await asyncio.to_thread(path.write_text, write_subtitles(cues, self.captions), encoding="utf-8")
+            await asyncio.to_thread(write_kept, path, write_subtitles(cues, self.captions))
         except OSError as error:
-            raise LibaError(f"cannot write {path}: {error.strerror}", hint="choose another place") from error
+            return FileError(f"cannot write {path}: {error.strerror}", hint="choose another place")
         output.status(f"captions {len(cues)} in {path}" if cues else f"captions none came; {path} is empty")
+        return None
 
     @property
     def _is_unsent(self) -> bool:
@@ -184,7 +191,7 @@ class RecordRun:
     def _show(self) -> None:
         """Prints what was recorded, if anything was."""
         recorder = self._recorder
-        if not recorder or not recorder.seconds:
+        if not recorder or not recorder.seconds or not (self.target or self.path.exists()):
             return
         if self.as_json:
             output.json(

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from libacli.core.subtitles import SubtitleFormat
 from libacli.edges.viewer.stream_target import StreamTarget
-from libacli.errors import LibaError, UsageError
+from libacli.errors import FileError, UsageError
 from libacli.private_files import check_replaceable
 
 
@@ -29,7 +29,7 @@ class RecordPlace:
         return cls(address=SecretStr(place)) if "://" in place else cls(path=Path(place))
 
     def check(self, *, audio_only: bool, captions: SubtitleFormat | None, force: bool) -> None:
-        """Raises UsageError or LibaError when that cannot be recorded there."""
+        """Raises UsageError or FileError when that cannot be recorded there."""
         if self.path is None:
             if captions:
                 raise UsageError(
@@ -56,7 +56,7 @@ class RecordPlace:
 
 
 def check_recording_place(path: Path, *, audio_only: bool, force: bool) -> None:
-    """Raises UsageError or LibaError when nothing can be recorded to `path`."""
+    """Raises UsageError or FileError when nothing can be recorded to `path`."""
     wanted = ".wav" if audio_only else ".mp4"
     if path.suffix.lower() != wanted:
         other = "" if audio_only else "; --audio-only makes a .wav"
@@ -82,4 +82,4 @@ def _check_place(path: Path, *, force: bool) -> None:
             with path.open("ab"):
                 pass
     except OSError as error:
-        raise LibaError(f"cannot write {path}: {error.strerror}", hint="choose another place") from error
+        raise FileError(f"cannot write {path}: {error.strerror}", hint="choose another place") from error

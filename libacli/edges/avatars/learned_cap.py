@@ -14,7 +14,7 @@ from platformdirs import user_state_path
 
 from libacli.config import Settings
 from libacli.edges.avatars.choose import avatar_base_url
-from libacli.errors import LibaError
+from libacli.errors import FileError
 from libacli.private_files import locked, private_folder, write_private
 
 logger = logging.getLogger("liba.avatar")
@@ -55,7 +55,7 @@ class LearnedCap:
     def left(self, lived_s: float, reason: str) -> None:
         """An avatar left by itself that was wanted, so many seconds after it was asked for.
 
-        `reason` is what its service has for that, if it told. Raises LibaError when what was learned of it
+        `reason` is what its service has for that, if it told. Raises FileError when what was learned of it
         cannot be written down.
         """
         alike = [one for one in self._lives if abs(one - lived_s) <= max(_SAME_S, _SAME_PART * one)]
@@ -73,7 +73,7 @@ class LearnedCap:
                 known = self._known() | {self._account: {"seconds": round(seconds, 1), "at": at}}
                 write_private(self._file, json.dumps(known))
         except OSError as error:
-            raise LibaError(f"cannot write {self._file}: {error.strerror}", hint="free the disk") from error
+            raise FileError(f"cannot write {self._file}: {error.strerror}", hint="free the disk") from error
 
     def _known(self) -> dict[str, dict[str, Any]]:
         """By account, what is not too old."""

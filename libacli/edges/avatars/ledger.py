@@ -6,13 +6,13 @@ import fcntl
 import json
 import os
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import IO
 
 from platformdirs import user_state_path
 
-from libacli.errors import LibaError
+from libacli.errors import FileError
 from libacli.private_files import locked, private_file, private_folder
 
 LONGEST_S = 3900.0
@@ -57,7 +57,7 @@ class Ledger:
     """A folder with one 0600 file per conversation. Several processes may use it at once.
 
     Implements `ConversationLedger`. Each holds a lock for as long as its process lives: what belongs to
-    nobody's lock is an orphan. Raises LibaError when it cannot be written: nothing is created then that could
+    nobody's lock is an orphan. Raises FileError when it cannot be written: nothing is created then that could
     not be ended.
     """
 
@@ -107,7 +107,7 @@ class Ledger:
         try:
             (self._folder / f"{entry.name}.json").unlink(missing_ok=True)
         except OSError as error:
-            raise LibaError(
+            raise FileError(
                 f"cannot cross out a conversation in {self._folder}: {error.strerror}",
                 hint="it has ended; make the folder writable",
             ) from error
@@ -179,18 +179,34 @@ class Ledger:
         return self._folder / f"{owner}.lock"
 
     def entries(self) -> list[Entry]:
-        """Everything that is noted down."""
-        entries = []
-        for file in sorted(self._folder.glob("*.json")):
-            try:
-                entries.append(Entry(**json.loads(file.read_text(encoding="utf-8"))))
-            except (OSError, ValueError, TypeError):  # half a file, or crossed out just now
-                continue
-        return entries
+        """Everything that is noted down, and can be read."""
+        return [entry for file in self._files() if isinstance(entry := _found_in(file), Entry)]
+
+    def unreadable(self) -> list[Path]:
+        """Files that must be entries and cannot be read: what they note down may run, and cost money."""
+        return [file for file in self._files() if isinstance(_found_in(file), Exception)]
+
+    def _files(self) -> list[Path]:
+        return sorted(self._folder.glob("*.json"))
 
 
-def _not_noted(folder: Path, error: OSError) -> LibaError:
-    return LibaError(
+def _found_in(file: Path) -> Entry | Exception | None:
+    """The entry, or why it cannot be read; None: it was crossed out just now."""
+    try:
+        entry = Entry(**json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        return error
+    are_right = all(isinstance(getattr(entry, one.name), _KINDS[str(one.type)]) for one in fields(Entry))
+    return entry if are_right else TypeError("a member is of another kind")
+
+
+_KINDS: dict[str, type | tuple[type, ...]] = {"str": str, "float": (int, float), "bool": bool}
+
+
+def _not_noted(folder: Path, error: OSError) -> FileError:
+    return FileError(
         f"cannot note down a conversation in {folder}: {error.strerror}",
         hint="without that it could not be ended after a crash; free the disk",
     )

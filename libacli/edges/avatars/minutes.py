@@ -18,7 +18,7 @@ from platformdirs import user_state_path
 from libacli.config import Settings
 from libacli.core.usage import Usage
 from libacli.edges.avatars.policy import is_local_avatar
-from libacli.errors import LibaError, StoreError
+from libacli.errors import FileError, StoreError
 from libacli.private_files import locked, private_folder, write_private
 
 logger = logging.getLogger("liba.avatar")
@@ -139,7 +139,7 @@ class AvatarMinutes:
     async def count(self, total_s: float, *, was_silent: bool | None = None) -> None:
         """Adds what is new in `total_s`, the seconds that this process has used since it began.
 
-        `was_silent` tells of an avatar that has ended whether nothing was said through it. Raises LibaError
+        `was_silent` tells of an avatar that has ended whether nothing was said through it. Raises FileError
         when that cannot be written: what cannot be counted must not be spent.
         """
         if self._limit_s:
@@ -188,7 +188,7 @@ class AvatarMinutes:
                     self._used.silent[self._room] = self._clock()
                 self._write()
         except OSError as error:
-            raise LibaError(
+            raise FileError(
                 f"cannot count avatar minutes in {self._file}: {error.strerror}",
                 hint="free the disk, or set avatar.max_minutes_per_day = 0",
             ) from error

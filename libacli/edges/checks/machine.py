@@ -157,6 +157,9 @@ def conversations(folder: Path) -> Finding:
     if left := len(ledger.orphans()) - local:
         message = f"{left} left behind by agents that crashed: they may still run and cost money"
         return Finding("conversations", "warn", message, "liba reap")
+    if files := ledger.unreadable():
+        message = f"{files[0]} cannot be read: what it notes down may run, and cost money"
+        return Finding("conversations", "warn", message, "liba reap --all; then remove the file")
     told = f"{local} with a local avatar left behind, which cost nothing" if local else "none left behind"
     return Finding("conversations", "ok", f"{told}; {len(ledger.entries()) - local} running")
 

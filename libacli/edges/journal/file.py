@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
@@ -124,7 +126,10 @@ class FileJournal:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, step)
         except OSError as error:
-            raise StoreError(f"the journal cannot be written: {error}", hint="see say.journal") from error
+            reason = error.strerror or str(error)
+            raise StoreError(
+                f"the journal {self._path} cannot be written: {reason}", hint="see say.journal"
+            ) from error
 
     def _take_over(self) -> Legacy:
         with self._locked():
@@ -171,7 +176,7 @@ class FileJournal:
     def _load(self) -> _Queue | None:
         """None: there is none, or none that can be read. Raises OSError."""
         try:
-            return _Queue.read(self._path.read_text(encoding="utf-8"))
+            return _Queue.read(_text_of(self._path))
         except FileNotFoundError:
             return None
         except (ValueError, RecursionError) as error:
@@ -191,6 +196,16 @@ class FileJournal:
         part.replace(self._path)
 
 
+def _text_of(path: Path) -> str:
+    """Raises OSError, also for a pipe, which is not waited for, and ValueError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    with os.fdopen(descriptor, encoding="utf-8") as file:
+        return file.read()
+
+
 def waiting_rooms(folder: Path, scope: Scope, *, clock: Callable[[], float]) -> list[str]:
     """Rooms in whose queue lines wait that may have lost their agent; what is too old for any is removed.
 
@@ -200,7 +215,7 @@ def waiting_rooms(folder: Path, scope: Scope, *, clock: Callable[[], float]) -> 
     for path in sorted(folder.glob(f"{scope.digest}-*.json")):
         with suppress(OSError, ValueError, RecursionError):
             age_s = clock() - path.stat().st_mtime
-            queue = _Queue.read(path.read_text(encoding="utf-8"))
+            queue = _Queue.read(_text_of(path))
             is_over = not (queue.lines or queue.holder or queue.paused_at) and age_s > KNOWN_FOR_S
             if is_over or age_s > KEPT_FOR_S:
                 path.unlink()

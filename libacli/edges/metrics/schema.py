@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from libacli.core.utterance_record import UtteranceRecord
-from libacli.errors import ConfigError, LibaError
+from libacli.errors import ConfigError, FileError
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
@@ -149,20 +149,22 @@ def migrate(connection: Connection, path: Path) -> None:
 
 @contextmanager
 def explaining(path: Path) -> Iterator[None]:
-    """Turns whatever the system or SQLite say of the file into a LibaError with a hint."""
+    """Turns whatever the system or SQLite say of the file into a FileError with a hint."""
     import sqlite3
 
     try:
         yield
     except OSError as error:
-        raise LibaError(f"cannot open {path}: {error.strerror}", hint=_ACCESS) from error
+        raise FileError(f"cannot open {path}: {error.strerror}", hint=_ACCESS) from error
     except sqlite3.Error as error:
         raise _explained(error, path) from error
 
 
-def _explained(error: Exception, path: Path) -> LibaError:
+def _explained(error: Exception, path: Path) -> ConfigError:
     import sqlite3
 
+    if path.is_dir():  # SQLite calls that a disk that fails
+        return FileError(f"cannot use {path}: it is a folder", hint=_move_away(path))
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of the bits are details
     if code == sqlite3.SQLITE_NOTADB:
         return _not_a_store(path)
@@ -174,7 +176,7 @@ def _explained(error: Exception, path: Path) -> LibaError:
         sqlite3.SQLITE_READONLY: ("it cannot be written", _ACCESS),
         sqlite3.SQLITE_IOERR: ("its disk has no room, or fails", "see how much is free on its disk"),
     }.get(code, (str(error), _move_away(path)))
-    return LibaError(f"cannot use {path}: {what}", hint=hint)
+    return FileError(f"cannot use {path}: {what}", hint=hint)
 
 
 _ACCESS = "the file and its folder must be this user's, to read and write"

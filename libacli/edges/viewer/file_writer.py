@@ -10,7 +10,7 @@ from pathlib import Path
 
 from libacli.core.audio import duration_s
 from libacli.edges.viewer.media_file import MediaFile, Picture
-from libacli.errors import LibaError
+from libacli.errors import FileError, LibaError
 
 _MB = 1_000_000
 _PICTURES_LIMIT = 32 * _MB
@@ -24,13 +24,13 @@ _LEAST_FREE_BYTES = 32 * _MB
 
 
 def check_space(path: Path, least_free_bytes: int = _LEAST_FREE_BYTES) -> None:
-    """Raises LibaError when the disk has no room for a recording at `path`, or is not there."""
+    """Raises FileError when the disk has no room for a recording at `path`, or is not there."""
     try:
         free = shutil.disk_usage(path.parent).free
     except OSError as error:
-        raise LibaError(f"cannot write {path}: {error.strerror}", hint="choose another place") from error
+        raise FileError(f"cannot write {path}: {error.strerror}", hint="choose another place") from error
     if free < least_free_bytes:
-        raise LibaError(f"the disk of {path} is nearly full", hint="make room, or choose another place")
+        raise FileError(f"the disk of {path} is nearly full", hint="make room, or choose another place")
 
 
 class FileWriter:
@@ -82,7 +82,7 @@ class FileWriter:
         """More sound: 24 kHz mono s16le, without a gap since the last call."""
         with self._wake:
             if self._waiting_sound > _SOUND_LIMIT:
-                self.error = self.error or LibaError(f"{self._path} takes no sound: its disk hangs")
+                self.error = self.error or FileError(f"{self._path} takes no sound: its disk hangs")
                 return
             self._waiting_sound += len(pcm)
             self._jobs.append(pcm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import wave
@@ -20,7 +21,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from libacli.core.audio import BYTES_PER_SAMPLE, SAMPLE_RATE
-from libacli.errors import LibaError
+from libacli.errors import FileError, LibaError
 from libacli.private_files import replace_file
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class WavFile:
     def sound(self, pcm: bytes) -> None:
         with _writing(self._path):
             self._file.writeframes(pcm)
+            _check_there(self._raw.fileno())
 
     def picture(self, picture: Picture, at_s: float) -> None:
         raise NotImplementedError("a WAV file holds no pictures")
@@ -111,6 +113,7 @@ class WavFile:
     def close(self) -> None:
         with _writing(self._path), self._raw:
             self._file.close()
+            _check_there(self._raw.fileno())
 
 
 class _Output(io.FileIO):
@@ -213,9 +216,11 @@ class Mp4File:
         with closing(self._file):
             self._container.close()
             self._file.check()
+            _check_there(self._file.fileno())
 
     def _flush(self) -> None:
         self._file.check()
+        _check_there(self._file.fileno())
         if self._file.tell() > _LEAST_INDEX_BYTES:
             self._put_in_place()
 
@@ -304,10 +309,16 @@ def frame_of(picture: Picture) -> av.VideoFrame:
     return frame
 
 
+def _check_there(descriptor: int) -> None:
+    """Raises OSError when nobody will find what is written: the file was removed. It may be renamed."""
+    if not os.fstat(descriptor).st_nlink:
+        raise FileNotFoundError(errno.ENOENT, "somebody has removed it meanwhile")
+
+
 @contextmanager
 def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, av.FFmpegError, wave.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise LibaError(f"cannot write {path}: {reason}", hint="choose another place") from error
+        raise FileError(f"cannot write {path}: {reason}", hint="choose another place") from error

@@ -208,3 +208,14 @@ async def test_what_a_local_avatar_has_left_behind_needs_no_key_and_is_gone_with
     ended = await asyncio.to_thread(shell.run, "reap")
     assert (ended.code, ended.stdout) == (0, "ended 0 conversations\n")
     assert Ledger(conversations_path()).entries() == []
+
+
+async def test_an_entry_that_cannot_be_read_is_told_by_its_path_and_is_no_success(shell: Shell) -> None:
+    folder = Path(shell.env["XDG_STATE_HOME"]) / "liba" / "conversations"
+    folder.mkdir(parents=True)
+    (folder / "liba-1.json").write_text('{"name": "lib')
+    ended = await asyncio.to_thread(shell.run, "reap")
+    assert (ended.code, ended.stdout) == (3, "ended 0 conversations\n")
+    (line,) = ended.stderr.splitlines()
+    assert f"{folder / 'liba-1.json'} cannot be read" in line
+    assert "liba reap --all" in line

@@ -46,7 +46,7 @@ def test_a_command_line_that_makes_no_sense_is_refused(
 def test_a_link_is_not_recorded_through(shell: Shell, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     (tmp_path / "out.mp4").symlink_to(tmp_path / "precious")
     ended = shell.run("record", str(tmp_path / "out.mp4"), *arguments)
-    assert ended.code == 1
+    assert ended.code == 3
     assert "it is a link" in ended.stderr
     assert not (tmp_path / "precious").exists()
 
@@ -55,7 +55,7 @@ def test_a_demo_does_not_begin_where_its_recording_would_be_a_link(bare_shell: S
     (tmp_path / "precious").write_text("precious")
     (tmp_path / "liba-demo.wav").symlink_to(tmp_path / "precious")
     ended = bare_shell.spawn("demo", "--once")
-    assert ended.code == 1
+    assert ended.code == 3
     assert ended.stderr == (
         "liba: cannot write liba-demo.wav: it is a link - choose another place: --record\n"
     )
@@ -64,7 +64,7 @@ def test_a_demo_does_not_begin_where_its_recording_would_be_a_link(bare_shell: S
 
 def test_a_folder_that_is_not_there_is_told_before_joining(shell: Shell, tmp_path: Path) -> None:
     ended = shell.run("record", str(tmp_path / "nowhere" / "out.mp4"))
-    assert ended.code == 1
+    assert ended.code == 3
     assert "No such file or directory" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
 
@@ -73,7 +73,7 @@ def test_a_folder_that_cannot_be_written_is_told_before_joining(shell: Shell, tm
     tmp_path.chmod(0o500)
     with held_to_file_modes():
         ended = shell.run("record", str(tmp_path / "out.mp4"))
-    assert ended.code == 1
+    assert ended.code == 3
     assert "Permission denied" in ended.stderr
 
 

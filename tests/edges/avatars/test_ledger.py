@@ -103,3 +103,24 @@ def test_fault_01_a_ledger_that_cannot_be_written_is_an_error(tmp_path: Path) ->
 
 def test_no_ledger_has_no_orphans(tmp_path: Path) -> None:
     assert Ledger(tmp_path / "nowhere").orphans() == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b'{"name": "lib', id="half a file"),
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"[" * 100_000, id="too deep"),
+        pytest.param(b"\xff\xfe\x00", id="no text"),
+        pytest.param(b'{"name": 3, "room": [], "base_url": 5, "owner": 7}', id="other kinds"),
+    ],
+)
+def test_what_cannot_be_read_is_no_entry_and_is_not_passed_over_in_silence(
+    ledger: Ledger, tmp_path: Path, content: bytes
+) -> None:
+    ledger.write(entry(ledger))
+    broken = tmp_path / "conversations" / "liba-0.json"
+    broken.write_bytes(content)
+    assert ledger.entries() == [entry(ledger)]
+    assert ledger.unreadable() == [broken]
+    assert ledger.others(entry(ledger, "liba-2")) == 1

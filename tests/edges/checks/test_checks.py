@@ -201,6 +201,13 @@ def test_a_conversation_beyond_a_proxy_of_this_machine_is_not_forgotten_when_tha
     assert len(Ledger(tmp_path).entries()) == 1
 
 
+def test_a_conversation_whose_note_cannot_be_read_may_still_cost_money(tmp_path: Path) -> None:
+    (tmp_path / "liba-1.json").write_text('{"name": "lib')
+    finding = machine.conversations(tmp_path)
+    assert (finding.verdict, finding.fix) == ("warn", "liba reap --all; then remove the file")
+    assert str(tmp_path / "liba-1.json") in finding.message
+
+
 def test_fault_54_a_port_that_is_taken_is_told_with_who_has_it_and_what_to_set() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -141,7 +141,7 @@ async def test_one_that_cannot_be_written_says_why_and_goes_on_later(folder: Pat
     part = path.with_suffix(".part")
     part.unlink(missing_ok=True)
     part.mkdir()
-    with pytest.raises(StoreError, match="the journal cannot be written"):
+    with pytest.raises(StoreError, match=f"the journal {path} cannot be written"):
         await journal.write([ONE], [])
     part.rmdir()
     await journal.write([TWO], [])
@@ -263,3 +263,28 @@ async def test_a_file_that_cannot_be_read_hides_no_room_beside_it(folder: Path, 
     (folder / f"{SCOPE.digest}-0.json").mkdir()
     found = await asyncio.to_thread(waiting_rooms, folder, SCOPE, clock=lambda: written_at)
     assert found == [PLACE.room]
+
+
+@pytest.mark.parametrize("name", ["json", "lock", "part"])
+async def test_a_pipe_in_its_place_is_told_by_its_path_and_not_waited_for(
+    folder: Path, journal_for: Open, name: str
+) -> None:
+    journal = journal_for("one")
+    await journal.take_over()
+    path = file_in(folder).with_suffix(f".{name}")
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    async with asyncio.timeout(5):
+        with pytest.raises(StoreError, match=str(folder)):
+            await journal.write([ONE], [])
+    path.unlink()
+
+
+async def test_a_folder_in_its_place_is_told_by_its_path(folder: Path, journal_for: Open) -> None:
+    journal = journal_for("one")
+    await journal.take_over()
+    path = file_in(folder)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StoreError, match=f"{path} cannot be written: it is no file"):
+        await journal.write([ONE], [])

@@ -521,7 +521,7 @@ def test_a_folder_that_cannot_be_made_is_told_once(path: Path, caplog: pytest.Lo
 def test_a_folder_in_the_place_of_the_file_is_told(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path.mkdir(parents=True)
     put(path, [ONE])
-    assert "cannot be opened" in lines(caplog)[0]
+    assert "it is a folder" in lines(caplog)[0]
     with pytest.raises(LibaError, match="cannot use"):
         kept(path)
 

@@ -14,7 +14,7 @@ import pytest
 from libacli.core.audio import BYTES_PER_SECOND, SAMPLE_RATE
 from libacli.edges.viewer.file_writer import FileWriter, check_space
 from libacli.edges.viewer.media_file import MediaFile, Mp4File, Picture, WavFile
-from libacli.errors import LibaError
+from libacli.errors import FileError, LibaError
 from tests.film import DARK, LIGHT, Film, beep, plain, read
 
 TICK_S = 0.04
@@ -244,6 +244,22 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, kind: type[Mp4Fi
 
 class Ended(threading.Event):
     """Set when a writer's thread has done its work."""
+
+
+@pytest.mark.parametrize(("kind", "name"), [(Mp4File, "out.mp4"), (WavFile, "out.wav")])
+def test_a_file_that_is_removed_ends_its_recording_and_one_that_is_renamed_does_not(
+    tmp_path: Path, kind: type[Mp4File] | type[WavFile], name: str
+) -> None:
+    path, elsewhere = tmp_path / name, tmp_path / f"elsewhere-{name}"
+    file = kind(path)
+    shoot(file, range(25), with_pictures=kind is Mp4File)
+    path.rename(elsewhere)
+    shoot(file, range(25, 50), with_pictures=kind is Mp4File)
+    elsewhere.unlink()
+    with pytest.raises(FileError, match="somebody has removed it"):
+        file.sound(beep(40))
+    with pytest.raises(FileError, match="somebody has removed it"):
+        file.close()
 
 
 def written(writer: FileWriter, ended: Ended) -> None:
