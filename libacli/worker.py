@@ -29,6 +29,7 @@ from libacli.edges.livekit.supervisor import Supervisor
 from libacli.edges.livekit.tokens import AGENT_IDENTITY_PREFIX
 from libacli.edges.metrics.worker import worker_metrics
 from libacli.edges.orchestrator.probes import Part, Probes
+from libacli.edges.redis.connection import redis_to_preload
 from libacli.edges.voices.choose import load_plugins, to_preload
 from libacli.errors import UnreachableError
 from libacli.leftovers import end_leftovers, has_leftovers, open_ledger
@@ -237,7 +238,8 @@ def _make_server(settings: Settings, load_fnc: Callable[[AgentServer], float]) -
         load_fnc=load_fnc,
         # A threshold would make the worker refuse a second room while it enters its first: `Worker` counts.
         load_threshold=math.inf,
-        preload_modules=["libacli.room_job", *to_preload(settings)],  # once, for all room processes
+        # Once, for all room processes: each would load it in its first room, while it speaks.
+        preload_modules=["libacli.room_job", *to_preload(settings), *redis_to_preload(settings)],
         session_end_timeout=DRAIN_TIMEOUT_S + FLUSH_TIMEOUT_S + _AVATAR_END_S,
         shutdown_process_timeout=_PROCESS_END_S,
         http_proxy=room_proxy(credentials.ws_url),  # the SDK would take one without a look at NO_PROXY

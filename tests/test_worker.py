@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import socket
 import subprocess
@@ -279,3 +280,32 @@ async def left_by_a_killed_room(settings: Settings) -> None:
     entry = Entry("liba-1-1", "demo", service.base_url, ledger.owner, conversation_id, vendor="tavus")
     await asyncio.to_thread(ledger.write, entry)
     await asyncio.to_thread(ledger.close)
+
+
+LOADS_NO_REDIS = """
+import asyncio, sys
+from importlib import import_module
+from libacli.config import Settings
+from libacli.shared_counts import SharedCounts
+for module in sys.argv[1:]:
+    import_module(module)
+before = {name for name in sys.modules if name.startswith("redis")}
+counts = SharedCounts(Settings(redis_url="redis://127.0.0.1:9", tavus_api_key="key"))
+counts.ledger().close()
+asyncio.run(counts.aclose())
+print(sorted({name for name in sys.modules if name.startswith("redis")} - before))
+"""
+
+
+async def test_a_room_loads_nothing_of_redis_while_it_speaks(api: LiveKitApi, tmp_path: Path) -> None:
+    modules = worker(api, redis_url="redis://127.0.0.1:9").server._preload_modules
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        LOADS_NO_REDIS,
+        *modules,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"XDG_STATE_HOME": str(tmp_path)},
+    )
+    told, _ = await child.communicate()
+    assert told == b"[]\n"

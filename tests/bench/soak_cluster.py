@@ -2,7 +2,8 @@
 
 Machines are network namespaces, which takes root. Every 45 s a worker, a node or Redis is killed and started
 again, a machine is cut off for 25 s, or all workers are restarted one by one. With `say.journal = "redis"`
-not one line may be lost that was accepted.
+not one line may be lost that was accepted. Avatars speak in as many rooms as the account allows, the agents
+themselves in the others; what avatars cost ends with their agents, or after them.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from tests.bench.local_stack import Stack
 from tests.bench.soak_room import Room, Tally
-from tests.live.cluster.nodes import Cluster, cluster
+from tests.live.cluster.nodes import MAX_CONVERSATIONS, Cluster, cluster
 from tests.live.cluster.workers import Worker
 from tests.machines import Network
 
@@ -119,8 +120,11 @@ async def soak_cluster(utterances: int, seed: int, *, journal: str, for_s: float
         started_at = asyncio.get_running_loop().time()
         tally = await _say_and_judge(nodes, utterances, troubles, started_at, for_s)
         seconds = asyncio.get_running_loop().time() - started_at
+        for worker in workers:
+            await asyncio.to_thread(worker.end)
         print(f"{len(tally.said)} utterances in {seconds:.0f} s, seed {seed}, journal {journal}")
-        return _report(tally, troubles.done, journal)
+        is_kept = _report(tally, troubles.done, journal)
+        return await _report_conversations(nodes) and is_kept
 
 
 async def _say_and_judge(
@@ -164,3 +168,11 @@ def _report(tally: Tally, troubles: Sequence[str], journal: str) -> bool:
     for name, found in checks.items():
         print(f"{name:18}{len(found)} {' '.join(found[:8])}")
     return not any(checks.values()) and outcomes["done"] > 0
+
+
+async def _report_conversations(nodes: Cluster) -> bool:
+    """Of workers that have all been told to go; those of one that was killed and came back are ended, too."""
+    told, most = await nodes.conversations.all(), await nodes.conversations.most_at_once()
+    running, twice = [one for one in told if not one.ended_at], [one for one in told if one.ends > 1]
+    print(f"conversations     {len(told)}, {most} at once; {len(running)} not ended, {len(twice)} twice")
+    return not running and most <= MAX_CONVERSATIONS

@@ -62,6 +62,11 @@ class ToneCapture(AudioCapture):
     tones: list[HeardTone] = field(default_factory=list)
     _open: dict[str, _Tone] = field(default_factory=dict)
 
+    @property
+    def hears(self) -> bool:
+        """Whether a tone has begun and not ended yet."""
+        return bool(self._open)
+
     def add(self, pcm: bytes, arrived_at: float, source: str = "") -> None:
         tone = self._open.get(source)
         if is_audible(pcm):
@@ -71,7 +76,12 @@ class ToneCapture(AudioCapture):
         elif tone:
             tone.quiet += 1
             if tone.quiet >= _QUIET_FRAMES:
-                self.tones.append(_read(self._open.pop(source), source))
+                self.end(source)
+
+    def end(self, source: str) -> None:
+        """The track is over, or the tone is: what sounded there was all of it."""
+        if tone := self._open.pop(source, None):
+            self.tones.append(_read(tone, source))
 
 
 def _read(tone: _Tone, source: str) -> HeardTone:

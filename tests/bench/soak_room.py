@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from livekit import rtc
@@ -17,6 +17,7 @@ from libacli.core.messages import SayRequest
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
+from libacli.edges.livekit.background import in_background
 from libacli.edges.livekit.joining import joined
 from libacli.edges.livekit.tokens import listener_token
 from libacli.edges.viewer.listener import Listener
@@ -102,21 +103,95 @@ class Tally:
     stuck: list[str] = field(default_factory=list)
 
 
-class Room:
-    """One room: says numbers, and hears which of them were spoken."""
+class Ear:
+    """One viewer of a room, who hears which numbers were spoken."""
 
-    def __init__(self, stack: Stack, name: str, *, seat: LiveKitCredentials | None = None) -> None:
-        """`seat`: the node at which its listener sits down, where there is more than one."""
+    def __init__(self, name: str, seat: LiveKitCredentials) -> None:
+        """`seat`: where it sits down, a node for instance."""
         self.name = name
-        self._stack = stack
-        self._seat = seat or stack.credentials
+        self.listener: Listener
         self._capture = ToneCapture()
-        self._listener: Listener
-        self._waiting: dict[str, asyncio.Future[dict[str, object]]] = {}
-        self._acks: dict[str, Delivery] = {}
+        self._seat = seat
         self._tracks_at: list[float] = []
         """When a track began to arrive here."""
 
+    @property
+    def tones(self) -> list[HeardTone]:
+        return self._capture.tones
+
+    @property
+    def hears(self) -> bool:
+        """Whether a line sounds right now."""
+        return self._capture.hears
+
+    @asynccontextmanager
+    async def listening(self, room: str) -> AsyncIterator[Listener]:
+        """Sits in that room as long as the block lasts."""
+        token = listener_token(self._seat, room=room, identity=f"liba-soak-{self.name}")
+        there = rtc.Room()
+        clock = asyncio.get_running_loop().time
+        self.listener = Listener(there, agent_name=None)
+        self.listener.capture = self._capture
+        there.on("track_subscribed", lambda *_: self._tracks_at.append(clock()))
+        there.on("track_unsubscribed", lambda track, *_: self._capture.end(track.sid))
+        async with joined(there, self._seat.ws_url, token), in_background(self.listener.run()):
+            yield self.listener
+
+    def judge(self, tally: Tally, all_said: Sequence[Said], started: float, *, unnoticed_s: float) -> None:
+        """Compares what was told with what was heard; what died at `started` was noticed so much later."""
+        heard: dict[int, list[HeardTone]] = {said.number: [] for said in all_said}
+        for tone in self.tones:
+            candidates = [s for s in all_said if s.number % CODES == tone.code and s.at <= tone.at + 0.5]
+            if candidates:
+                heard[candidates[-1].number].append(tone)
+        first_heard = []
+        for said in all_said:
+            whole = [tone for tone in heard[said.number] if tone.is_whole]
+            # In pieces it was late, not lost.
+            heard_s = sum(tone.length_s for tone in heard[said.number])
+            if said.outcome == "done" and heard_s < WHOLE_S:
+                part = "in part" if heard_s else "not at all"
+                when = f"said at {said.at - started:.1f} s, over at {said.ended_at - started:.1f} s"
+                tracks = ", ".join(f"{at - started:.1f}" for at in self._tracks_at if said.near(at))
+                found = tally.untracked if self._had_new_ear(said) else tally.lost
+                if unnoticed_s and -_HEARD_LATER_S <= said.ended_at - started < unnoticed_s:
+                    found = tally.unnoticed
+                found.append(
+                    f"{said.id} ({said.route}, {when}, heard {part} by {self.name}; "
+                    f"new tracks: {tracks or 'none'})"
+                )
+            if len(whole) > 1 and not said.replayed:
+                times = ", ".join(f"{tone.at - started:.1f} s on {tone.source}" for tone in whole)
+                # Of one that its sender was told to be unknown nothing says whether it was begun again.
+                found = tally.unclear if said.outcome == "told" else tally.doubled
+                found = tally.resumed if said.resumed and len(whole) == 2 else found
+                found.append(f"{said.id} ({said.route}, {said.outcome}, {self.name}: {times})")
+            if whole and said.outcome == "done":
+                first_heard.append((whole[0].at, said))
+        in_time = [said for _, said in sorted(first_heard, key=lambda one: one[0])]
+        tally.disordered += [
+            f"{after.id} ({self.name})"
+            for before, after in itertools.pairwise(in_time)
+            if after.number < before.number
+        ]
+
+    def _had_new_ear(self, said: Said) -> bool:
+        """Whether a track came here about when it was spoken: a busy listener may be too late for it."""
+        return any(abs(said.ended_at - at) < _NEW_S for at in self._tracks_at)
+
+
+class Room:
+    """One room: says numbers, and has ears that hear which of them were spoken."""
+
+    def __init__(self, stack: Stack, name: str, *, seats: Sequence[LiveKitCredentials] = ()) -> None:
+        """`seats`: where its viewers sit down; one at the server, if not told otherwise."""
+        self.name = name
+        self._stack = stack
+        self.ears = [
+            Ear(f"{name}-{number}", seat) for number, seat in enumerate(seats or [stack.credentials])
+        ]
+        self._waiting: dict[str, asyncio.Future[dict[str, object]]] = {}
+        self._acks: dict[str, Delivery] = {}
         self.said: list[Said] = []
         self._is_stopped = False
 
@@ -124,32 +199,21 @@ class Room:
         """Has it say nothing new; it ends when what was said has ended."""
         self._is_stopped = True
 
-    @property
-    def tones(self) -> list[HeardTone]:
-        return self._capture.tones
-
     async def run(self, count: int, ends_at: float) -> None:
         """Says `count` numbers, or until `ends_at` or it is stopped, and waits until each has ended; some are
         under way at a time."""
-        credentials, seat = self._stack.credentials, self._seat
-        token = listener_token(seat, room=self.name, identity=f"liba-soak-{self.name}")
-        there = rtc.Room()
-        self._listener = Listener(there, agent_name=None)
-        self._listener.capture = self._capture
         loop = asyncio.get_running_loop()
-        there.on("track_subscribed", lambda *_: self._tracks_at.append(loop.time()))
         gate = asyncio.Semaphore(_AHEAD)
-        async with (
-            joined(there, seat.ws_url, token),
-            LiveKitApi(credentials) as api,
-            asyncio.TaskGroup() as tasks,
-        ):
-            helpers = [tasks.create_task(self._listener.run()), tasks.create_task(self._take_events())]
+        async with AsyncExitStack() as stack:
+            api = await stack.enter_async_context(LiveKitApi(self._stack.credentials))
+            there = [await stack.enter_async_context(ear.listening(self.name)) for ear in self.ears]
+            await stack.enter_async_context(in_background(self._take_events(there[0])))
             client = AgentClient(api, AgentLocator(api, room=self.name, agent_name="liba"))
             with suppress(LibaError):
                 await client.reach(timeout_s=40)
             async with asyncio.timeout(_SUBSCRIBE_S):  # what was said before there was an ear counts as lost
-                await self._listener.subscribed.wait()
+                for listener in there:
+                    await listener.subscribed.wait()
             async with asyncio.TaskGroup() as sayings:
                 for number in range(count):
                     await gate.acquire()
@@ -162,8 +226,6 @@ class Room:
                     else:
                         gate.release()
             await asyncio.sleep(_SETTLE_S)
-            for helper in helpers:
-                helper.cancel()
 
     async def _hand_over(self, client: AgentClient, said: Said) -> bool:
         self._waiting[said.id] = asyncio.get_running_loop().create_future()
@@ -202,52 +264,17 @@ class Room:
         finally:
             gate.release()
 
-    async def _take_events(self) -> None:
+    async def _take_events(self, listener: Listener) -> None:
         while True:
-            event = await self._listener.events.get()
+            event = await listener.events.get()
             waiting = self._waiting.get(str(event.get("id")))
             # Who is refused by an agent that is going may be accepted by the next one: the call tells.
             if event.get("state") in OUTCOMES and waiting and not waiting.done():
                 waiting.set_result(event)
 
-    def _had_new_ear(self, said: Said) -> bool:
-        """Whether a track came here about when it was spoken: a busy listener may be too late for it."""
-        return any(abs(said.ended_at - at) < _NEW_S for at in self._tracks_at)
-
     def judge(self, tally: Tally, started: float, *, unnoticed_s: float = 0) -> None:
-        """Compares what was told with what was heard; what died at `started` was noticed so much later."""
-        heard: dict[int, list[HeardTone]] = {said.number: [] for said in self.said}
-        for tone in self.tones:
-            candidates = [s for s in self.said if s.number % CODES == tone.code and s.at <= tone.at + 0.5]
-            if candidates:
-                heard[candidates[-1].number].append(tone)
-        first_heard = []
-        for said in self.said:
-            tally.said.append(said)
-            whole = [tone for tone in heard[said.number] if tone.is_whole]
-            if not said.outcome:
-                tally.stuck.append(said.id)
-            # In pieces it was late, not lost.
-            heard_s = sum(tone.length_s for tone in heard[said.number])
-            if said.outcome == "done" and heard_s < WHOLE_S:
-                part = "in part" if heard_s else "not at all"
-                when = f"said at {said.at - started:.1f} s, over at {said.ended_at - started:.1f} s"
-                tracks = ", ".join(f"{at - started:.1f}" for at in self._tracks_at if said.near(at))
-                found = tally.untracked if self._had_new_ear(said) else tally.lost
-                if unnoticed_s and -_HEARD_LATER_S <= said.ended_at - started < unnoticed_s:
-                    found = tally.unnoticed
-                found.append(
-                    f"{said.id} ({said.route}, {when}, heard {part}; new tracks: {tracks or 'none'})"
-                )
-            if len(whole) > 1 and not said.replayed:
-                times = ", ".join(f"{tone.at - started:.1f} s on {tone.source}" for tone in whole)
-                # Of one that its sender was told to be unknown nothing says whether it was begun again.
-                found = tally.unclear if said.outcome == "told" else tally.doubled
-                found = tally.resumed if said.resumed and len(whole) == 2 else found
-                found.append(f"{said.id} ({said.route}, {said.outcome}, {times})")
-            if whole and said.outcome == "done":
-                first_heard.append((whole[0].at, said.number))
-        numbers = [number for _, number in sorted(first_heard)]
-        tally.disordered += [
-            f"{self.name}-{after}" for before, after in itertools.pairwise(numbers) if after < before
-        ]
+        """Adds what became of what was said, by each of its ears; see `Ear.judge`."""
+        tally.said += self.said
+        tally.stuck += [said.id for said in self.said if not said.outcome]
+        for ear in self.ears:
+            ear.judge(tally, self.said, started, unnoticed_s=unnoticed_s)

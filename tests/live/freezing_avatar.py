@@ -14,12 +14,14 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
 from livekit import rtc
 
 from libacli.edges.livekit.joining import joined
+from libacli.errors import LibaError
 
 _RATE = 24_000
 _FRAME = _RATE // 50 * 2
@@ -55,40 +57,68 @@ class _Line:
     shown_s: float = 0.0
 
 
+@dataclass
+class _Conversation:
+    """It runs, and costs, until it is asked to end: whoever is in its room, and whether its avatar is."""
+
+    id: str
+    name: str
+    created_at: str
+    ended_at: str = ""
+    ends: int = 0
+    """How often it was asked to end."""
+
+    def told(self) -> dict[str, Any]:
+        """https://docs.tavus.io/api-reference/conversations/get-conversation, and `ends`."""
+        return {
+            "conversation_id": self.id,
+            "conversation_name": self.name,
+            "status": "ended" if self.ended_at else "active",
+            "created_at": self.created_at,
+            "updated_at": self.ended_at or self.created_at,
+            "ends": self.ends,
+        }
+
+
 class FreezingAvatar:
     """`manners` are those of the conversations, in order; what follows has none."""
 
-    def __init__(self, *manners: Manner) -> None:
+    def __init__(self, *manners: Manner, address: str = "127.0.0.1", port: int = 0) -> None:
         self.api_key = "key-of-the-freezing-avatar"
         self.base_url = ""
         self.creates = 0
         self.frozen_at: float | None = None
         """When it froze last, on the loop's clock."""
 
+        self._place = (address, port)
         self._manners = deque(manners)
         self._attending: dict[str, asyncio.Task[None]] = {}
-        self._ended: set[str] = set()
+        self._conversations: dict[str, _Conversation] = {}
 
     @property
     def active(self) -> list[str]:
-        """Conversations that nobody has ended, and that have not ended by themselves."""
-        return [one for one, task in self._attending.items() if one not in self._ended and not task.done()]
+        """Conversations that nobody has ended."""
+        return [one.id for one in self._conversations.values() if not one.ended_at]
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[FreezingAvatar]:
         async with asyncio.TaskGroup() as tasks:
 
             async def create(request: web.Request) -> web.Response:
-                properties = (await request.json())["properties"]
+                asked = await request.json()
                 self.creates += 1
                 manner = self._manners.popleft() if self._manners else Manner()
-                attending = self._attend(properties, manner)
-                self._attending[f"c{self.creates}"] = tasks.create_task(attending)
-                return web.json_response({"conversation_id": f"c{self.creates}", "status": "active"})
+                begun = _Conversation(f"c{self.creates}", asked.get("conversation_name", ""), _now())
+                self._conversations[begun.id] = begun
+                attending = self._attend(asked["properties"], manner)
+                self._attending[begun.id] = tasks.create_task(attending)
+                return web.json_response(begun.told())
 
             async def end(request: web.Request) -> web.Response:
-                self._ended.add(request.match_info["id"])
-                self._attending[request.match_info["id"]].cancel()
+                ended = self._conversations[request.match_info["id"]]
+                ended.ends += 1
+                ended.ended_at = ended.ended_at or _now()
+                self._attending[ended.id].cancel()
                 return web.json_response({})
 
             async def pal(request: web.Request) -> web.Response:
@@ -98,7 +128,10 @@ class FreezingAvatar:
                 )
 
             async def found(request: web.Request) -> web.Response:
-                return web.json_response({"data": [], "total_count": 0})
+                status = request.query.get("status", "")
+                told = [one.told() for one in self._conversations.values()]
+                data = [one for one in told if status in ("", one["status"])]
+                return web.json_response({"data": data, "total_count": len(data)})
 
             app = web.Application()
             app.router.add_post("/v2/conversations", create)
@@ -108,9 +141,8 @@ class FreezingAvatar:
             runner = web.AppRunner(app, shutdown_timeout=0.1)
             await runner.setup()
             try:
-                site = web.TCPSite(runner, "127.0.0.1", 0)
-                await site.start()
-                self.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+                await web.TCPSite(runner, *self._place).start()
+                self.base_url = f"http://{self._place[0]}:{runner.addresses[0][1]}"
                 yield self
             finally:
                 for task in self._attending.values():
@@ -119,12 +151,13 @@ class FreezingAvatar:
 
     async def _attend(self, properties: dict[str, Any], manner: Manner) -> None:
         url, token = properties["livekit_ws_url"], properties["livekit_room_token"]
-        async with joined(rtc.Room(), url, token, auto_subscribe=False) as room:
-            participant = _Participant(room, manner, self)
-            try:
-                await participant.run()
-            finally:
-                await participant.aclose()
+        with suppress(LibaError):  # a room that cannot be joined has no avatar; who pays, pays all the same
+            async with joined(rtc.Room(), url, token, auto_subscribe=False) as room:
+                participant = _Participant(room, manner, self)
+                try:
+                    await participant.run()
+                finally:
+                    await participant.aclose()
 
 
 class _Participant:
@@ -222,3 +255,7 @@ class _Participant:
         while True:
             self._picture.capture_frame(_GREY)
             await asyncio.sleep(0.2)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

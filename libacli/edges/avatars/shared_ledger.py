@@ -47,7 +47,7 @@ class ConversationStore(Protocol):
         """
 
     def lapsed(self) -> Sequence[str]:
-        """Those whose owner gives no sign of life; none while the store has hardly begun to hear them."""
+        """Those whose owner gives no sign of life. StoreError also while it has hardly begun to hear them."""
 
     def claim(self, name: str, owner: str, claimer: str, *, is_gone: bool) -> str:
         """`yours` to one alone, for half a minute; else `taken`, `ended`, or `alive` unless `is_gone`."""

@@ -66,6 +66,11 @@ def make_redis_for_threads(url: str) -> blocking.Redis:
     return redis
 
 
+def redis_to_preload(settings: Settings) -> tuple[str, ...]:
+    """The client's modules, if these settings need it: loading them takes up to a second."""
+    return ("redis.asyncio",) if settings.redis_url else ()
+
+
 _BOUNDS: dict[str, Any] = {
     "socket_connect_timeout": CONNECT_TIMEOUT_S,
     "socket_timeout": ANSWER_TIMEOUT_S,

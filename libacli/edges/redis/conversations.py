@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from libacli.edges.redis.watch import RedisWatch
+from libacli.errors import StoreError
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -183,10 +184,15 @@ class RedisConversations:
     def lapsed(self) -> list[str]:
         """See `ConversationStore`."""
         with self._watch.asking():
-            if self._may_have_been_away():
-                return []
             found = cast(Sequence[bytes], self._lapsed(keys=[self._all, self._leases]))
-            return [text.decode() for text in found]
+            is_known = not found or not self._may_have_been_away()
+        if not is_known:  # outside: it answers
+            raise StoreError(
+                f"Redis was started less than {_STARTING_S} s ago: "
+                f"whether the owners of {len(found)} conversations live cannot be told yet",
+                hint="try again after that",
+            )
+        return [text.decode() for text in found]
 
     def claim(self, name: str, owner: str, claimer: str, *, is_gone: bool) -> str:
         """See `ConversationStore`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import socket
 import sys
@@ -22,6 +23,7 @@ from libacli.child_environment import environment_of
 from libacli.config import LiveKitCredentials
 from libacli.local.guard import GuardedProcess
 from libacli.local.server_binary import ensure_server
+from tests.live.cluster.tavus import KEY, Conversations
 from tests.machines import Machine, Network
 from tests.redis_server import redis_server
 
@@ -29,7 +31,10 @@ ROOT = Path(__file__).parents[3]
 
 _READY_TIMEOUT_S = 60.0
 _POLL_S = 0.05
-_REDIS_PORT, _HTTP_PORT, _MEDIA_PORT, _VOICE_PORT = 6379, 7880, 7882, 7990
+_REDIS_PORT, _HTTP_PORT, _MEDIA_PORT, _VOICE_PORT, _TAVUS_PORT = 6379, 7880, 7882, 7990, 7991
+
+MAX_CONVERSATIONS = 2
+"""Of the account of all workers, that run at a time."""
 
 
 def kill(process: GuardedProcess) -> None:
@@ -92,6 +97,11 @@ class Node(Service):
     def ws_url(self) -> str:
         return f"ws://{self.address}"
 
+    @property
+    def id(self) -> str:
+        """By which the cluster knows it since it was started last."""
+        return str(re.findall(r'starting LiveKit server.*"nodeID": "(\w+)"', self.log.read_text())[-1])
+
     def _answers(self) -> bool:
         try:
             return httpx2.get(f"http://{self.address}/", trust_env=False, timeout=1).is_success
@@ -101,7 +111,7 @@ class Node(Service):
 
 @dataclass
 class Cluster:
-    """Nodes with their Redis, the balancer before them, and a voice for the workers."""
+    """Nodes with their Redis, the balancer before them, and a voice and a Tavus for the workers."""
 
     network: Network
     folder: Path
@@ -109,13 +119,19 @@ class Cluster:
     nodes: list[Node]
     front: Service
     voice: Service
+    tavus: Service
     credentials: LiveKitCredentials
     """At the balancer."""
 
-    def at(self, node: Node) -> LiveKitCredentials:
-        """At one node."""
-        there = self.credentials
-        return LiveKitCredentials(node.ws_url, there.api_key, there.api_secret)
+    def near(self, number: int) -> LiveKitCredentials:
+        """At that node, counted from 0, and at another one while it takes no connection."""
+        there, machine = self.credentials, self.front.machine
+        url = f"ws://{machine.address}:{self.front.port + 1 + number}"
+        return LiveKitCredentials(url, there.api_key, there.api_secret)
+
+    @property
+    def conversations(self) -> Conversations:
+        return Conversations(f"http://{self.tavus.address}")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -129,14 +145,19 @@ class Cluster:
             "LIBA_VOICE_PROVIDERS": "speech",
             "LIBA_SAY_RATE_PER_MINUTE": "0",
             "LIBA_SAY_MAX_CHARS_PER_HOUR": "0",
+            "LIBA_REDIS_URL": f"redis://{self.redis.address}/0",
+            "TAVUS_BASE_URL": f"http://{self.tavus.address}",
+            "TAVUS_API_KEY": KEY,
+            "LIBA_AVATAR_CHECK_PUBLIC": "false",
+            "LIBA_AVATAR_MAX_CONVERSATIONS": str(MAX_CONVERSATIONS),
         }
 
     def start(self) -> None:
-        for service in (self.redis, *self.nodes, self.front, self.voice):
+        for service in (self.redis, *self.nodes, self.front, self.voice, self.tavus):
             service.start()
 
     def end(self) -> None:
-        for service in (self.voice, self.front, *self.nodes, self.redis):
+        for service in (self.tavus, self.voice, self.front, *self.nodes, self.redis):
             service.end()
 
 
@@ -161,7 +182,7 @@ def cluster(network: Network, folder: Path, *, nodes: int = 2) -> Cluster:
     )
     made = [node(network.machine(), folder, keys, redis.address) for _ in range(nodes)]
     machine = network.machine()
-    front, voice = (
+    front, voice, tavus = (
         Service(
             machine,
             [sys.executable, "-m", f"tests.live.cluster.{module}", machine.address, str(port), *more],
@@ -171,11 +192,12 @@ def cluster(network: Network, folder: Path, *, nodes: int = 2) -> Cluster:
         for module, port, more in (
             ("balancer", _HTTP_PORT, [node.address for node in made]),
             ("voice", _VOICE_PORT, []),
+            ("tavus", _TAVUS_PORT, []),
         )
     )
     ((key, secret),) = keys.items()
     there = LiveKitCredentials(f"ws://{front.address}", key, SecretStr(secret))
-    return Cluster(network, folder, redis, made, front, voice, there)
+    return Cluster(network, folder, redis, made, front, voice, tavus, there)
 
 
 def node(machine: Machine, folder: Path, keys: dict[str, str], redis: str = "") -> Node:

@@ -13,8 +13,9 @@ from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.agent_locator import AgentLocator
 from libacli.edges.livekit.api import LiveKitApi
 from tests.live.cluster.conftest import MAX_ROOMS, WORKERS
+from tests.live.cluster.hasty import LEASE_S
 from tests.live.cluster.nodes import Cluster
-from tests.live.cluster.speech import AGENT, assert_kept, close, now, speaking
+from tests.live.cluster.speech import AGENT, assert_kept, assert_paid, close, now, speaking
 from tests.live.cluster.workers import Worker, liba
 
 pytestmark = pytest.mark.live
@@ -59,12 +60,37 @@ async def test_the_rooms_of_a_killed_worker_speak_again_within_30_s(
     async with speaking(nodes, ROOMS) as speech:
         await asyncio.sleep(KNOWN_S)
         victim = busiest(workers)
+        await speech.in_a_line(victim.rooms())
         killed_at = now()
         await asyncio.to_thread(victim.kill)
         report("worker killed", await speech.heard(killed_at))
         await speech.one_agent_each()
     assert_kept(speech, killed_at, takeovers=MAX_ROOMS)
+    await assert_paid(speech)
     await asyncio.to_thread(victim.start)
+
+
+async def test_what_a_fleet_that_was_killed_has_left_behind_ends_by_a_reap_from_another_machine(
+    nodes: Cluster, workers: list[Worker]
+) -> None:
+    async with speaking(nodes, ROOMS) as speech:
+        await speech.in_a_line([room.name for room in speech.rooms])
+        killed_at = now()
+        for worker in workers:
+            await asyncio.to_thread(worker.kill)
+        await asyncio.sleep(LEASE_S + 1.0)
+        assert len(await nodes.conversations.running()) == ROOMS
+        reaped = await asyncio.to_thread(liba, nodes, "reap")
+        assert reaped.returncode == 0, reaped.stderr
+        assert await nodes.conversations.running() == []
+        for worker in workers:
+            await asyncio.to_thread(worker.start)
+        for worker in workers:
+            await asyncio.to_thread(worker.ready)
+        report("fleet killed", await speech.heard(now()))
+        await speech.one_agent_each()
+    assert_kept(speech, killed_at, takeovers=ROOMS)
+    await assert_paid(speech)
 
 
 async def test_the_rooms_of_a_machine_that_is_cut_off_speak_again_and_back_it_does_not_speak_beside(
@@ -83,12 +109,13 @@ async def test_the_rooms_of_a_machine_that_is_cut_off_speak_again_and_back_it_do
         await asyncio.sleep(RETURN_S)
         await speech.one_agent_each()
     assert_kept(speech, cut_at, takeovers=2 * MAX_ROOMS)
+    await assert_paid(speech, again=MAX_ROOMS)
 
 
 async def test_the_rooms_of_a_killed_node_speak_again_on_the_other_within_30_s(
     nodes: Cluster, workers: list[Worker]
 ) -> None:
-    async with speaking(nodes, ROOMS, seats=[nodes.credentials]) as speech:
+    async with speaking(nodes, ROOMS) as speech:
         killed_at = now()
         await asyncio.to_thread(nodes.nodes[0].kill)
         try:
@@ -97,6 +124,7 @@ async def test_the_rooms_of_a_killed_node_speak_again_on_the_other_within_30_s(
         finally:
             await asyncio.to_thread(nodes.nodes[0].start)
     assert_kept(speech, killed_at, takeovers=2 * ROOMS, unnoticed_s=NOTICED_S)
+    await assert_paid(speech)
 
 
 async def test_speech_goes_on_over_a_redis_that_is_killed_and_started_again(
@@ -111,6 +139,7 @@ async def test_speech_goes_on_over_a_redis_that_is_killed_and_started_again(
         await asyncio.sleep(RETURN_S)
         await speech.one_agent_each()
     assert_kept(speech, killed_at, takeovers=2 * ROOMS)
+    await assert_paid(speech)
 
 
 JOURNALS = ("off", "redis") if "say_journal" in Settings.model_fields else ("off",)
@@ -130,6 +159,7 @@ async def test_over_a_rolling_restart_of_all_workers_no_line_is_spoken_twice_and
         await speech.heard(now())
         await speech.one_agent_each()
     tally = assert_kept(speech, began_at, takeovers=len(workers) * MAX_ROOMS)
+    await assert_paid(speech)
     if journal != "off":
         assert {said.outcome for said in tally.said} == {"done"}
 

@@ -72,7 +72,7 @@ class Worker:
         return self.log.read_text(errors="replace")
 
 
-_LIBA = (sys.executable, "-m", "libacli")
+_LIBA = (sys.executable, "-m", "tests.live.cluster.hasty")
 
 
 def liba(cluster: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
