@@ -80,11 +80,21 @@ class Ear:
     def __init__(self, voice: MarkedVoice, avatar: Callable[[], Heard], track: Callable[[], Heard]) -> None:
         self._voice = voice
         self._ways = {"avatar": avatar, "track": track}
+        self._marks: dict[str, list[tuple[float, Mark]]] = {"avatar": [], "track": []}
+        self._by_line: dict[tuple[str, int], list[tuple[float, Mark]]] = defaultdict(list)
 
     def heard(self, way: str, line: int) -> list[tuple[float, Mark]]:
         """What came of a line that way, and when."""
-        marks = [(at, mark_of(frame)) for at, frame in self._ways[way]()]
-        return [(at, mark) for at, mark in marks if mark[0] == line]
+        self._listen(way)
+        return self._by_line[way, line]
+
+    def _listen(self, way: str) -> list[tuple[float, Mark]]:
+        """All that came that way; each frame is read once, as there are many."""
+        marks = self._marks[way]
+        for at, frame in self._ways[way]()[len(marks) :]:
+            marks.append((at, mark_of(frame)))
+            self._by_line[way, marks[-1][1][0]].append(marks[-1])
+        return marks
 
     def span(self, line: int) -> tuple[float, float]:
         """When a line was heard first and last."""
@@ -93,7 +103,7 @@ class Ear:
 
     def assert_one_speaker(self) -> None:
         """Nothing sounded while something else did, but for a frame that was cut, and no line in another."""
-        sounds = sorted((at, way, mark_of(frame)[0]) for way in self._ways for at, frame in self._ways[way]())
+        sounds = sorted((at, way, mark[0]) for way in self._ways for at, mark in self._listen(way))
         for (earlier_at, before, _), (later_at, way, _) in pairwise(sounds):
             is_own = way == before and later_at - earlier_at > FRAME_S - 0.001
             assert is_own or way != before, f"two frames at once at {later_at:.2f} s"

@@ -9,6 +9,8 @@ from playwright.async_api import Browser, Page
 
 from tests.browser import EAR, Ear, axe, chromium, controls, sound_refused, tab_round
 
+pytestmark = pytest.mark.live
+
 PLAY = """
 (muted) => {
   const context = new AudioContext();

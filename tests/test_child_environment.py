@@ -124,6 +124,7 @@ async def test_the_child_that_tries_media(
         await media.media("ws://127.0.0.1:9", "token")
 
 
+@pytest.mark.live
 def test_the_local_avatar_has_its_own_key_alone_and_the_agent_all_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

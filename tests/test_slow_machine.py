@@ -16,6 +16,8 @@ import pytest
 from tests.slow_voice import install_slow_voice
 from tests.twirp_server import API_KEY, API_SECRET, TwirpServer
 
+pytestmark = pytest.mark.live
+
 PROGRAM = """
 import libacli.edges.livekit.agent_server as agent_server
 from libacli.cli.main import main

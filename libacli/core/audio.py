@@ -6,6 +6,7 @@ import math
 import sys
 from array import array
 from collections.abc import Iterator
+from functools import cache
 
 SAMPLE_RATE = 24_000
 BYTES_PER_SAMPLE = 2
@@ -104,8 +105,26 @@ def peak(pcm: bytes) -> int:
     return max(max(values), -min(values)) if values else 0
 
 
+def reaches(pcm: bytes, level: int) -> bool:
+    """Whether any sample of `pcm` is that loud. Asked for each 10 ms of sound: mostly its high bytes tell."""
+    high_bytes = pcm[1::2]
+    may_be_below, are_below = _high_bytes_below(level)
+    if high_bytes.translate(None, may_be_below):
+        return True
+    return bool(high_bytes.translate(None, are_below)) and peak(pcm) >= level
+
+
+@cache
+def _high_bytes_below(level: int) -> tuple[bytes, bytes]:
+    """The high bytes of samples of which some, and of which all, are less loud than `level`."""
+    of_each = {high: samples(bytes([0, high, 255, high])) for high in range(256)}
+    some = (high for high, ends in of_each.items() if min(map(abs, ends)) < level)
+    all_of_them = (high for high, ends in of_each.items() if max(map(abs, ends)) < level)
+    return bytes(some), bytes(all_of_them)
+
+
 def is_audible(pcm: bytes) -> bool:
-    return peak(pcm) >= AUDIBLE_PEAK
+    return reaches(pcm, AUDIBLE_PEAK)
 
 
 def level_dbfs(pcm: bytes) -> float:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from libacli.core.chunks import next_cut
 from libacli.core.markdown import MarkdownChoice, is_markdown, prose
-from libacli.core.sentences import certain_ends, is_likely_complete
+from libacli.core.sentences import LINE_LULL_S, certain_ends, is_likely_complete, sentence_ends
 from libacli.core.unheard import unheard
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})[^\n]*\n")
@@ -62,7 +63,10 @@ class ProseStream:
         """Returns what is likely to be complete, nothing having come for so many seconds."""
         is_hidden = any(len(self._rest) in span for span in _hidden(self._rest))
         is_open = is_hidden or _WHOLE.match(self._rest) or not _is_balanced(self._rest)
-        return [] if is_open or not is_likely_complete(self._rest, seconds) else self.flush()
+        if not is_open and is_likely_complete(self._rest, seconds):
+            return self.flush()
+        end = _sentences_end(self._rest, sentence_ends) if seconds >= LINE_LULL_S else 0
+        return [self._take(end)] if end else []
 
     def flush(self) -> list[str]:
         """Returns what is left when no more text will come."""
@@ -90,12 +94,12 @@ def _block_end(text: str) -> int:
     return next((block.end() for block in blocks), 0)
 
 
-def _sentences_end(text: str) -> int:
+def _sentences_end(text: str, ends_in: Callable[[str], list[int]] = certain_ends) -> int:
     """How many characters of a paragraph that goes on can be read; 0: none yet."""
     if _WHOLE.match(text):
         return 0
     hidden = _hidden(text)
-    ends = (end for end in reversed(certain_ends(text)) if not any(end in span for span in hidden))
+    ends = (end for end in reversed(ends_in(text)) if not any(end in span for span in hidden))
     return next((end for end in ends if _is_balanced(text[:end])), 0)
 
 

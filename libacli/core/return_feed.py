@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from libacli.core.audio import AUDIBLE_PEAK, FRAME_MS
+from libacli.core.audio import AUDIBLE_PEAK, FRAME_MS, reaches
 
 STALLED_S = 1.0
 """How much longer than what was sent it may be silent. An avatar holds the 2 s that are sent ahead, so that
@@ -44,6 +44,11 @@ _EDGES_S = 0.1
 softly: what is heard of one is shorter, by `_EDGES_S` at most, and is counted from `_HEARD_PAUSE_S` on."""
 
 _FRAME_S = FRAME_MS / 1000
+
+
+def loudness_of(frame: bytes) -> int:
+    """Its loudest sample, as far as it matters here: `LOUD_PEAK` or more, `AUDIBLE_PEAK` or more, or 0."""
+    return next((level for level in (LOUD_PEAK, AUDIBLE_PEAK) if reaches(frame, level)), 0)
 
 
 @dataclass
@@ -79,7 +84,7 @@ class ReturnFeed:
         self._heard_pauses_s = self._holes_s = 0.0
 
     def sent(self, now: float, *, loudness: int) -> None:
-        """One frame, whose loudest sample that is."""
+        """One frame, whose `loudness_of` that is."""
         begins_at = max(now, self.sent_until)
         self.sent_until = begins_at + _FRAME_S
         if self.audible_at is None and loudness >= AUDIBLE_PEAK:

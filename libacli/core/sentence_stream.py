@@ -8,7 +8,7 @@ from libacli.core.chunks import next_cut
 from libacli.core.markdown import MarkdownChoice
 from libacli.core.prose_stream import ProseStream
 from libacli.core.script import pause_spans, without_pauses
-from libacli.core.sentences import certain_ends, is_likely_complete, sentence_ends
+from libacli.core.sentences import LINE_LULL_S, certain_ends, is_likely_complete, sentence_ends
 from libacli.core.text import is_speakable
 
 LONGEST_CHARS = 400
@@ -47,7 +47,9 @@ class SentenceStream:
         """Returns what is likely to be complete, nothing having come for so many seconds."""
         if self._prose:
             return self._take_whole(self._prose.lull(seconds))
-        return self._take_whole([""]) if is_likely_complete(self._rest, seconds) else []
+        if is_likely_complete(self._rest, seconds):
+            return self._take_whole([""])
+        return self._take(sentence_ends(self._rest)) if seconds >= LINE_LULL_S else []
 
     def flush(self) -> list[str]:
         """Returns what is left when no more text will come."""

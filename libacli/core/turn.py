@@ -109,7 +109,7 @@ class Turn:
         return self._feed.sent_until - LEAD_S - now
 
     def wrote(self, now: float, *, loudness: int) -> None:
-        """A frame is in the stream; `loudness` is its peak."""
+        """A frame is in the stream; `loudness` is its `loudness_of`."""
         if self._move("wrote"):
             self._feed.sent(now, loudness=loudness)
 

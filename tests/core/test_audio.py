@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libacli.core.audio import (
+    AUDIBLE_PEAK,
     FRAME_BYTES,
     FrameSlicer,
     duration_s,
@@ -15,6 +16,7 @@ from libacli.core.audio import (
     frames_of,
     is_audible,
     level_dbfs,
+    reaches,
     silence,
 )
 
@@ -77,3 +79,20 @@ def test_the_level_of_a_full_scale_square_wave_is_zero() -> None:
     assert level_dbfs(struct.pack("<4h", 32767, -32768, 32767, -32768)) == pytest.approx(0, abs=0.001)
     assert level_dbfs(bytes(4)) == -math.inf
     assert level_dbfs(b"") == -math.inf
+
+
+LEVELS = st.integers(0, 32_768)
+NEAR = st.tuples(LEVELS, st.integers(-2, 2), st.booleans())
+
+
+@given(NEAR, st.lists(st.integers(-32_768, 32_767), max_size=20))
+def test_whether_a_sound_reaches_a_level_is_known_to_the_sample(
+    near: tuple[int, int, bool], others: list[int]
+) -> None:
+    level, beside, is_negative = near
+    sample = max(-32_768, min(32_767, -(level + beside) if is_negative else level + beside))
+    below = [other for other in others if abs(other) < level]
+    for values in (below, others, [*below, sample]):
+        pcm = struct.pack(f"<{len(values)}h", *values)
+        assert reaches(pcm, level) == any(abs(value) >= level for value in values)
+        assert is_audible(pcm) == any(abs(value) >= AUDIBLE_PEAK for value in values)

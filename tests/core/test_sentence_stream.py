@@ -119,6 +119,18 @@ def test_in_a_silence_a_sentence_with_its_mark_is_given_out_and_then_a_line() ->
     assert stream.push(" Smith.") + stream.lull(0.3) == ["Meet Dr. Smith."]
 
 
+@pytest.mark.parametrize("markdown", ["off", "auto", "on"])
+def test_a_sentence_does_not_wait_for_the_rest_of_the_word_behind_it_for_long(
+    markdown: MarkdownChoice,
+) -> None:
+    stream = SentenceStream(max_chars=400, markdown=markdown)
+    assert stream.push("One. Two") + stream.lull(0.3) == []
+    assert stream.lull(1.0) == ["One."]
+    assert stream.lull(1.0) == []
+    assert stream.push("fold. *Th") + stream.lull(0.3) == ["Twofold."]
+    assert stream.push("ree.* ") + stream.flush() == ["*Three.*" if markdown == "off" else "Three."]
+
+
 def test_a_pause_is_kept_for_the_sentence_behind_it_and_never_stands_alone() -> None:
     stream = SentenceStream(max_chars=100)
     assert stream.push("[pause 1s]\n\n") == []

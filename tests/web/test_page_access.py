@@ -16,6 +16,8 @@ from libacli.web.services import WebApp
 from tests.web.conftest import ADDRESS, connected
 from tests.web.fake_gateway import FakeGateway
 
+pytestmark = pytest.mark.live
+
 KEY, ENTRY = new_key("laptop")
 
 BLOCKED_STORAGE = """

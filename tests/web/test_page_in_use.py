@@ -14,6 +14,8 @@ from libacli.core.room_update import Caption
 from tests.web.fake_gateway import FakeGateway
 from tests.web.serving import serving
 
+pytestmark = pytest.mark.live
+
 LONG = "This is a somewhat longer line of text, which has several clauses, and needs more rows than fit. "
 MORE = "And here is more of the same line, which begins to be heard only now, and it is to be seen, too."
 

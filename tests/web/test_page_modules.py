@@ -27,6 +27,8 @@ from libacli.web.states import STATES
 from tests import latency_cases
 from tests.latency_cases import Case
 
+pytestmark = pytest.mark.live
+
 ADDRESS = "http://page.test"
 
 

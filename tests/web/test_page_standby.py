@@ -17,6 +17,8 @@ from tests.browser import axe, controls, tab_round
 from tests.web.fake_gateway import FakeAgent, FakeGateway
 from tests.web.serving import serving
 
+pytestmark = pytest.mark.live
+
 KEY, ENTRY = new_key("laptop")
 OPEN_ALL = "localStorage.setItem('liba.viewing', JSON.stringify({hasDetails: true}))"
 

@@ -13,6 +13,8 @@ from libacli.web.services import WebApp
 from tests.web.fake_gateway import FakeGateway
 from tests.web.serving import serving
 
+pytestmark = pytest.mark.live
+
 TABS = 7
 NO_LOCKS = "Object.defineProperty(navigator, 'locks', {get: () => undefined});"
 BLOCKED = """

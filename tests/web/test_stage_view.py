@@ -16,6 +16,8 @@ from tests.browser import axe
 from tests.web.fake_gateway import FakeGateway
 from tests.web.serving import serving
 
+pytestmark = pytest.mark.live
+
 KEY, ENTRY = new_key("laptop")
 WAIT_MS = 30_000
 

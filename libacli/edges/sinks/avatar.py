@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from livekit import rtc
 
 from libacli.complaint_log import ComplaintLog
-from libacli.core.audio import SAMPLE_RATE, duration_s, frames_of, is_audible, peak
+from libacli.core.audio import SAMPLE_RATE, duration_s, frames_of, is_audible
 from libacli.core.bounds import Bounds
 from libacli.core.complaints import Complaints
+from libacli.core.return_feed import loudness_of
 from libacli.core.turn import Turn, Verdict, position_told
 from libacli.core.turn_history import TurnHistory
 from libacli.edges.sinks.avatar_presence import AvatarPresence
@@ -163,7 +164,7 @@ class AvatarSink(AvatarPresence):
                 await writer.write(frames)
         now = self._now()
         for frame in frames_of(frames):
-            turn.wrote(now, loudness=peak(frame))
+            turn.wrote(now, loudness=loudness_of(frame))
 
     async def finish(self) -> Playback:
         delivery, writer = self._current()

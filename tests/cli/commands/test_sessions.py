@@ -16,6 +16,8 @@ from tests.cli.conftest import Shell
 from tests.cli.runs.test_serve import Served, serving
 from tests.twirp_server import TwirpServer, agent
 
+pytestmark = pytest.mark.live
+
 KEY, ENTRY = new_key("laptop")
 
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.cli.conftest import Shell
 
 
+@pytest.mark.live
 def test_what_others_can_read_or_guess_is_a_warning_of_the_workers_log(bare_shell: Shell) -> None:
     env = {
         "LIVEKIT_URL": "ws://livekit.invalid",

@@ -9,6 +9,8 @@ import pytest
 from libacli.cli.runs.child_process import running
 from libacli.errors import InstallError
 
+pytestmark = pytest.mark.live
+
 AVATAR = ("avatar", "run", "--json")
 
 

@@ -19,6 +19,7 @@ from tests.twirp_server import API_KEY, API_SECRET, TwirpServer
 ENTRY = f"laptop:{hashlib.sha256(b'liba_' + b'x' * 43).hexdigest()}"
 
 
+@pytest.mark.live
 @pytest.mark.parametrize("keys", ["", ENTRY])
 def test_the_page_of_a_demo_lets_its_owner_in_and_no_more_of_the_link_is_logged(
     bare_shell: Shell, server: TwirpServer, monkeypatch: pytest.MonkeyPatch, keys: str

@@ -464,7 +464,7 @@ def test_a_disk_that_is_full_ends_no_line_and_is_told_in_the_end(shell: Shell, s
         )
     assert [request["text"] for request in said(server)] == ["One.", "Two.", "Three."]
     told = "liba: cannot write: No space left on device - make room where the output goes\n"
-    assert (ended.returncode, ended.stderr.decode()) == (1, told)
+    assert (ended.returncode, ended.stderr.decode()) == (3, told)
 
 
 def test_status_that_nobody_reads_costs_no_line(shell: Shell, server: TwirpServer) -> None:
