@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy
 from livekit import rtc
@@ -36,6 +37,10 @@ class PitchedEar:
 
     def seconds(self, tone: int, identity: str) -> float:
         return len(self.heard[tone, identity]) * PIECE_S
+
+    def longest_hole_s(self, tone: int, identity: str) -> float:
+        """For how long nothing was heard of it, at most, between its beginning and its end."""
+        return max((after - before for before, after in pairwise(self.heard[tone, identity])), default=0.0)
 
     def speakers_of(self, tone: int) -> set[str]:
         return {who for _, _, one, who in self.spans() if one == tone}

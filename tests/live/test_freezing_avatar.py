@@ -17,6 +17,7 @@ from livekit import rtc
 from libacli.config import LiveKitCredentials, Settings
 from libacli.core.lifecycle import FINAL_STATES
 from libacli.core.messages import SayRequest
+from libacli.core.return_feed import STALLED_S
 from libacli.edges.avatars.ledger import Ledger
 from libacli.edges.livekit.agent_client import AgentClient
 from libacli.edges.livekit.agent_locator import AgentLocator
@@ -146,7 +147,7 @@ def stage(credentials: LiveKitCredentials, room: str, listen: Listen, tmp_path: 
 
 
 @pytest.mark.parametrize("says_it_finished", [False, True], ids=["silent", "reports all the same"])
-@pytest.mark.parametrize("freezes_at_s", [0.1, 1.0, 1.9], ids=["start", "middle", "end"])
+@pytest.mark.parametrize("freezes_at_s", [0.1, 1.0, 1.7], ids=["start", "middle", "end"])
 async def test_a_line_whose_avatar_freezes_in_it_is_said_again_whole_within_two_seconds(
     stage: Any, freezes_at_s: float, says_it_finished: bool
 ) -> None:
@@ -160,7 +161,9 @@ async def test_a_line_whose_avatar_freezes_in_it_is_said_again_whole_within_two_
         on.assert_whole(TONES[1], by=AGENT, once=False)
         assert on.ear.seconds(TONES[1], AVATAR) <= freezes_at_s + 0.2
         again_at = on.ear.heard[TONES[1], AGENT][0]
-        assert again_at - on.tavus.frozen_at < 1.0 + BUSY_S
+        # An avatar that was held up in the line before is given twice as long as that.
+        hole_s = on.ear.longest_hole_s(TONES[0], AVATAR)
+        assert again_at - on.tavus.frozen_at < max(STALLED_S, 2 * hole_s) + BUSY_S
         assert on.tavus.creates <= 2
 
 

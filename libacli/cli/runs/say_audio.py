@@ -29,7 +29,8 @@ def prepared(
     """The sound of the file `audio`, or of standard input.
 
     It is shown `text` with it, or the captions of the file `captions`, or of one beside it with the same
-    name, which `tell` is told. Raises UsageError, and what `prepare_sound` raises.
+    name, which `tell` is told, as that not all of the sound is there. Raises UsageError, and what
+    `prepare_sound` raises.
     """
     if text is not None and captions:
         raise UsageError("--text and --captions are two captions", hint="give one of them")
@@ -38,6 +39,10 @@ def prepared(
     cues = captions_of(captions) if captions else ()
     source = sys.stdin.buffer if audio == _STANDARD_INPUT else audio
     sound = prepare_sound(source, max_s=max_s, captions=cues, text=text or "")
+    if sound.missing_s:
+        whole_s = sound.given.seconds + sound.missing_s
+        name = "standard input" if audio == _STANDARD_INPUT else audio
+        tell(f"{name} is cut off: {sound.given.seconds:.1f} s of {whole_s:.1f} s are there")
     if captions:
         tell(f"captions {len(sound.given.captions)} of {captions}")
     return sound

@@ -17,6 +17,7 @@ from libacli.core.audio import BYTES_PER_SAMPLE, SAMPLE_RATE, is_audible
 from libacli.core.caption_cue import CaptionCue, clipped
 from libacli.core.given_sound import GivenSound, check_captions
 from libacli.core.reasons import refusal
+from libacli.core.told_length import told_length_s
 from libacli.edges.sounds.flac import encode_flac
 from libacli.errors import UsageError
 
@@ -25,6 +26,9 @@ _OPTIONS = {"protocol_whitelist": "none"}
 
 _KINDS = "WAV, MP3, FLAC, OGG, M4A and the like, or the sound of a video"
 _MOST_BYTES_OF_STREAM = 1 << 30
+_HEAD_BYTES = 64 * 1024
+_UNNOTICED_S = 0.1
+"""What resampling, and a last frame that is not full, may take."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,9 @@ class PreparedSound:
 
     flac: bytes = field(repr=False)
     """24 kHz, mono, 16 bit."""
+
+    missing_s: float = 0.0
+    """How much of it was not there: its file is a part of a longer one. 0.0: nothing, or it does not tell."""
 
 
 def prepare_sound(
@@ -55,6 +62,7 @@ def prepare_sound(
     """
     name = named or (str(source) if isinstance(source, Path) else "standard input")
     with _opened(source) as file:
+        told_s = told_length_s(_beginning_of(file))
         pcm = _Counted(_decoded(file, name), max_s)
         flac = encode_flac(pcm.pieces())
     if not pcm.is_heard:
@@ -62,7 +70,12 @@ def prepare_sound(
     ms = max(1, pcm.ms)
     cues = clipped(captions, ms) or ([CaptionCue(0, ms, text.strip())] if text.strip() else [])
     check_captions(cues)
-    return PreparedSound(GivenSound(hashlib.sha256(flac).hexdigest(), ms, tuple(cues)), flac)
+    missing_s = told_s - ms / 1000
+    return PreparedSound(
+        GivenSound(hashlib.sha256(flac).hexdigest(), ms, tuple(cues)),
+        flac,
+        missing_s=missing_s if missing_s > _UNNOTICED_S else 0.0,
+    )
 
 
 class _Counted:
@@ -104,6 +117,15 @@ def _opened(source: Path | IO[bytes]) -> IO[bytes]:
     except OSError as error:
         reason = "it is a folder" if isinstance(error, IsADirectoryError) else error.strerror
         raise UsageError(f"cannot read {source}: {reason}", hint=f"it must be a file: {_KINDS}") from error
+
+
+def _beginning_of(file: IO[bytes]) -> bytes:
+    """What can be looked at beforehand: nothing of a pipe."""
+    if not file.seekable():
+        return b""
+    begin = file.read(_HEAD_BYTES)
+    file.seek(0)
+    return begin
 
 
 def _decoded(file: IO[bytes], name: str) -> Generator[bytes]:

@@ -78,6 +78,14 @@ def test_a_sound_is_read_from_standard_input(audio: Path, monkeypatch: pytest.Mo
     assert prepared(Path("-"), text="Hello.", captions=None, max_s=10).given.ms == 1000
 
 
+def test_a_sound_that_is_not_all_there_is_heard_as_far_as_it_goes_and_that_is_told(audio: Path) -> None:
+    audio.write_bytes(audio.read_bytes()[: 44 + 12_000])
+    told: list[str] = []
+    sound = prepared(audio, text="Hello.", captions=None, max_s=10, tell=told.append)
+    assert sound.given.ms == 250
+    assert told == [f"{audio} is cut off: 0.2 s of 1.0 s are there"]
+
+
 def test_its_length_has_a_bound(audio: Path) -> None:
     with pytest.raises(RefusedError, match=r"longer than 0\.5 s"):
         prepared(audio, text=None, captions=None, max_s=0.5)

@@ -209,3 +209,26 @@ async def test_flac_of_another_kind_is_refused(tmp_path: Path) -> None:
     flac = await asyncio.to_thread(path.read_bytes)
     with pytest.raises(VoiceError, match="24 kHz"):
         assert [piece async for piece in decode_flac(flac)] == []
+
+
+@pytest.mark.parametrize(("kind", "tells"), [("wav", True), ("flac", True), ("mp3", False)])
+def test_a_file_that_is_a_part_of_a_longer_one_is_told_if_its_beginning_tells(
+    tmp_path: Path, kind: str, tells: bool
+) -> None:
+    file = written(tmp_path / f"a.{kind}", KINDS[kind], seconds=3.0)
+    assert prepare_sound(file, max_s=10).missing_s == 0.0
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 3])
+    part = prepare_sound(file, max_s=10)
+    assert 0.5 < part.given.seconds < 2.0
+    missing_s = 3.0 - part.given.seconds if tells else 0.0
+    assert part.missing_s == pytest.approx(missing_s, abs=0.01)
+    with file.open("rb") as opened:
+        assert prepare_sound(io.BytesIO(opened.read()), max_s=10).missing_s == part.missing_s
+
+
+def test_a_length_that_was_not_known_when_it_was_written_is_none(tmp_path: Path) -> None:
+    whole = sounds.wav(s16(24_000, seconds=1.0), 24_000)
+    for size in (0, 0xFFFFFFFF, 0x7FFFFFFF, 2_000_000_000):
+        streamed = io.BytesIO(whole[:40] + size.to_bytes(4, "little") + whole[44:])
+        assert prepare_sound(streamed, max_s=10).missing_s == 0.0
