@@ -77,6 +77,9 @@ class Participant:
 
         self._streams: asyncio.Queue[tuple[rtc.ByteStreamReader, str]] = asyncio.Queue()
         self._cleared = asyncio.Event()
+        self._unplayed_s = 0.0
+        """How much was queued when it was told to clear that."""
+
         self._source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=60_000)
         self._picture = rtc.VideoSource(_SIZE, _SIZE)
 
@@ -191,8 +194,8 @@ class Participant:
                 await cleared.wait()
         if self._is_frozen:
             return
-        remaining_s = max(0.0, ends_at - self._now()) if cleared.is_set() else 0.0
-        payload = self._told(pushed_s - remaining_s, is_interrupted=cleared.is_set())
+        unplayed_s = self._unplayed_s if cleared.is_set() else 0.0
+        payload = self._told(pushed_s - unplayed_s, is_interrupted=cleared.is_set())
         for _ in range({"never": 0, "twice": 2}.get(self._script.report, 1)):
             with suppress(rtc.RpcError):
                 await self._room.local_participant.perform_rpc(
@@ -214,6 +217,7 @@ class Participant:
     async def _on_clear(self, _: rtc.RpcInvocationData) -> str:
         if self._is_frozen:
             await self.gone.wait()
+        self._unplayed_s = self._source.queued_duration
         self._cleared.set()
         self._source.clear_queue()
         if not self._script.answers_clear:
