@@ -206,7 +206,8 @@ def _report(
         else [],
     }
     for name, found in checks.items():
-        print(f"{name:18}{len(found)} {'' if not found else ' '.join(found[:8])}")
+        # The last ones too: of many in a row it counts whether that ended.
+        print(f"{name:18}{len(found)} {' '.join([*found[:8], *found[8:][-2:]])}")
     for line in _told_by_agents(log, (tally.lost + tally.doubled)[:4]):
         print(f"  {line}")
     return not any(checks.values()) and any(said.outcome == "done" for said in tally.said)
