@@ -31,8 +31,8 @@ RETURN_S = 8.0
 """In which what was cut off is back, and finds out that it is not wanted any more."""
 
 NOTICED_S = 6.0
-"""In which the agents of a dead node have noticed it: media that leads nowhere tells nobody, and whose signals
-come by another node learns of it from there. Up to 5.2 s were seen."""
+"""In which the agents of a dead node have noticed it: media that leads nowhere tells nobody, and signals may
+come by another node. Up to 5.2 s were seen."""
 
 REDIS_GONE_S = 3.0
 """What a service manager takes to start it again. After 5 s nodes count as dead for LiveKit, and it divides
