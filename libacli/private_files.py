@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from platformdirs import user_cache_path, user_config_path, user_state_path
 
@@ -93,18 +94,25 @@ def replace_file(path: Path) -> int:
     return new_private_file(path, mode=0o644)
 
 
-def write_kept(path: Path, text: str) -> None:
-    """Has `text` in a file that a user keeps, in the place of one that is there, or leaves none at all.
+@contextmanager
+def kept_whole(path: Path, *, replaces: bool) -> Iterator[TextIO]:
+    """A file that a user keeps, to write text to, in UTF-8: in the end it is whole, or there is none.
 
-    Raises OSError, also for a link.
+    It `replaces` one that is there, but no link. Raises OSError; FileExistsError where it must not.
     """
-    descriptor = replace_file(path)
+    descriptor = replace_file(path) if replaces else new_private_file(path, mode=0o644)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            yield file
+    except BaseException:  # Ctrl-C, too: half of it is none
         path.unlink(missing_ok=True)
         raise
+
+
+def write_kept(path: Path, text: str) -> None:
+    """Has `text` in such a file, in the place of one that is there. Raises OSError, also for a link."""
+    with kept_whole(path, replaces=True) as file:
+        file.write(text)
 
 
 @contextmanager

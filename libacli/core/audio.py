@@ -117,9 +117,12 @@ def reaches(pcm: bytes, level: int) -> bool:
 @cache
 def _high_bytes_below(level: int) -> tuple[bytes, bytes]:
     """The high bytes of samples of which some, and of which all, are less loud than `level`."""
-    of_each = {high: samples(bytes([0, high, 255, high])) for high in range(256)}
-    some = (high for high, ends in of_each.items() if min(map(abs, ends)) < level)
-    all_of_them = (high for high, ends in of_each.items() if max(map(abs, ends)) < level)
+    some, all_of_them = bytearray(), bytearray()
+    for high in range(256):
+        first = (high if high < 128 else high - 256) * 256
+        quietest, loudest = sorted((abs(first), abs(first + 255)))
+        some += bytes([high] * (quietest < level))
+        all_of_them += bytes([high] * (loudest < level))
     return bytes(some), bytes(all_of_them)
 
 

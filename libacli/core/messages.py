@@ -267,6 +267,7 @@ def _kind(value: object) -> str:
 
 
 def read_text(name: str, value: object) -> str:
+    """A string, whatever is in it. Raises RefusedError: `malformed`."""
     if not isinstance(value, str):
         raise RefusedError("malformed", f"`{name}` must be a string, not {_kind(value)}")
     return value

@@ -14,7 +14,7 @@ from libacli.deploy.pins import pins
 from libacli.deploy.plan import Plan, parts_of
 from libacli.errors import ConfigError, FileError
 from libacli.local.pins import SERVER_VERSION
-from libacli.private_files import check_replaceable, write_kept
+from libacli.private_files import check_replaceable, kept_whole
 
 
 def dockerfile_files(*, from_source: bool) -> dict[str, str]:
@@ -84,7 +84,8 @@ class DeployRun:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _check_free(path, force=force)  # all of them, before the first is written
             for path, text in texts.items():
-                write_kept(path, text)
+                with kept_whole(path, replaces=force) as file:
+                    file.write(text)
         except OSError as error:
             raise FileError(f"cannot write {error.filename or path}: {error.strerror}") from error
         written = [str(path) for path in texts]

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -23,7 +22,7 @@ from libacli.core.summary import summarise
 from libacli.core.timeline import DURATIONS
 from libacli.core.utterance_record import UtteranceRecord
 from libacli.errors import FileError, UsageError
-from libacli.private_files import new_private_file
+from libacli.private_files import kept_whole
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How a cell begins that a spreadsheet would calculate."""
@@ -152,13 +151,8 @@ def _destination(to: Path | None) -> Iterator[Callable[[str], Any]]:
         yield output.text
         return
     try:
-        descriptor = new_private_file(to, mode=0o644)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-                yield file.write
-        except BaseException:  # half of the records are none
-            to.unlink(missing_ok=True)
-            raise
+        with kept_whole(to, replaces=False) as file:
+            yield file.write
     except FileExistsError as error:
         raise UsageError(f"{to} is there already", hint="choose another name, or remove it") from error
     except OSError as error:

@@ -27,6 +27,8 @@ ON_BEHALF_ATTRIBUTE = "lk.publish_on_behalf"
 AGENT_IDENTITY_PREFIX = "liba-agent-"
 SIGNATURE_VALID_S = 60
 LONGEST_TOKEN_S = 86_400
+"""It is needed to join only, and nobody can take it back: a day is plenty."""
+
 IN_SYNC = {"syncStreams": True}
 """Of a room that joining makes: sound and picture of a participant are one stream, or browsers play each as
 it comes, lips up to a quarter of a second before what they say (`SupportsSyncStreamID` in livekit-server's

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from libacli.core.emotion import Emotion
 from libacli.core.lifecycle import MOVES
-from libacli.core.messages import MAX_ID_CHARS
+from libacli.core.messages import MAX_ID_CHARS, MAX_TTL_MS
 from libacli.web.models.fields import Body, Room
 
 
@@ -46,7 +46,7 @@ class SayBody(Body):
     )
     priority: int | None = Field(default=None, ge=-100, le=100, description="Higher goes first")
     ttl_ms: int | None = Field(
-        default=None, ge=1, le=86_400_000, description="Not worth saying if it had to wait longer"
+        default=None, ge=1, le=MAX_TTL_MS, description="Not worth saying if it had to wait longer"
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from libacli.core.emotion import Emotion
 from libacli.core.given_sound import MOST_CAPTION_CHARS
-from libacli.core.messages import MAX_ID_CHARS
+from libacli.core.messages import MAX_ID_CHARS, MAX_TTL_MS
 from libacli.core.protocol import MAX_NAME_CHARS
 
 LONGEST_WAIT_S = 600.0
@@ -55,5 +55,5 @@ class SoundQuery(BaseModel):
     )
     priority: int | None = Field(default=None, ge=-100, le=100, description="Higher goes first")
     ttl_ms: int | None = Field(
-        default=None, ge=1, le=86_400_000, description="Not worth it if it had to wait longer"
+        default=None, ge=1, le=MAX_TTL_MS, description="Not worth it if it had to wait longer"
     )
